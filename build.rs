@@ -1,0 +1,33 @@
+//! Generates the types and endpoints of the crate from `openapi.yaml`, into `OUT_DIR` alone.
+
+#![warn(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
+
+#[path = "build/mod.rs"]
+mod build;
+
+use std::path::Path;
+use std::{env, fs};
+
+const CONTRACT: &str = "openapi.yaml";
+
+fn main() {
+    for source in [CONTRACT, "build.rs", "build"] {
+        println!("cargo::rerun-if-changed={source}");
+    }
+    if let Err(error) = run() {
+        println!("cargo::error={error}");
+    }
+}
+
+fn run() -> Result<(), Box<dyn std::error::Error>> {
+    let text = fs::read_to_string(CONTRACT).map_err(|error| format!("{CONTRACT}: cannot be read: {error}"))?;
+    let generated = build::generate(&text)?;
+    let directory = env::var("OUT_DIR")?;
+    for (name, text) in
+        [("types.rs", generated.types), ("endpoints.rs", generated.endpoints), ("operations.rs", generated.operations)]
+    {
+        let file = Path::new(&directory).join(name);
+        fs::write(&file, text).map_err(|error| format!("{}: cannot be written: {error}", file.display()))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,19 @@
+//! Holds a contract against the rules that the generator and the SDK rely on.
+//!
+//! Each rule ends in a sentence that says what to write instead, because whoever meets it is editing YAML,
+//! not this code.
+
+mod operations;
+mod references;
+mod schemas;
+
+use serde_json::Value;
+
+use super::mistake::Mistake;
+
+/// The first mistake of a document, if there is one.
+pub fn check(document: &Value) -> Result<(), Mistake> {
+    references::check(document)?;
+    operations::check(document)?;
+    schemas::check(document)
+}

@@ -1,0 +1,162 @@
+//! Operations: their names, parameters, bodies and answers.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use heck::ToSnakeCase;
+use serde_json::Value;
+
+use crate::build::contract::{Operation, entries, operations, reference, resolve, text};
+use crate::build::mapping::check_inline;
+use crate::build::mistake::Mistake;
+
+pub fn check(document: &Value) -> Result<(), Mistake> {
+    let mut names = BTreeMap::new();
+    for (path, item) in entries(document.get("paths")) {
+        let place = format!("paths.{path}");
+        if !path.starts_with('/') {
+            return Err(Mistake::at(place, "a path starts with `/`"));
+        }
+        if reference(item).is_some() {
+            return Err(Mistake::at(place, "write the path item here; a $ref to one is not supported"));
+        }
+    }
+    for operation in operations(document) {
+        check_name(&operation, &mut names)?;
+        check_documentation(&operation)?;
+        check_parameters(document, &operation)?;
+        check_request_body(document, &operation)?;
+        check_responses(document, &operation)?;
+    }
+    if names.is_empty() {
+        return Err(Mistake::at("paths", "there is no operation"));
+    }
+    Ok(())
+}
+
+fn check_name(operation: &Operation<'_>, names: &mut BTreeMap<String, String>) -> Result<(), Mistake> {
+    let place = &operation.place;
+    let Some(id) = text(operation.value, "operationId") else {
+        return Err(Mistake::at(place, "operationId is missing"));
+    };
+    let is_camel_case = id.starts_with(|first: char| first.is_ascii_lowercase())
+        && id.chars().all(|letter| letter.is_ascii_alphanumeric());
+    if !is_camel_case {
+        return Err(Mistake::at(
+            format!("{place}.operationId"),
+            format!("`{id}` is not a name; write it in camelCase, for example `listRuns`"),
+        ));
+    }
+    match names.insert(id.to_snake_case(), place.clone()) {
+        Some(other) => {
+            Err(Mistake::at(format!("{place}.operationId"), format!("`{id}` is already the name of {other}")))
+        }
+        None => Ok(()),
+    }
+}
+
+fn check_documentation(operation: &Operation<'_>) -> Result<(), Mistake> {
+    for key in ["summary", "description", "x-required-scope"] {
+        if text(operation.value, key).is_none_or(str::is_empty) {
+            return Err(Mistake::at(&operation.place, format!("{key} is missing")));
+        }
+    }
+    match operation.value.get("x-idempotent") {
+        None | Some(Value::Bool(_)) => Ok(()),
+        Some(_) => Err(Mistake::at(format!("{}.x-idempotent", operation.place), "write `true` or `false`")),
+    }
+}
+
+fn check_parameters(document: &Value, operation: &Operation<'_>) -> Result<(), Mistake> {
+    let mut seen = BTreeSet::new();
+    let mut in_path = BTreeSet::new();
+    for (parameter, place) in operation.parameters() {
+        let parameter = resolve(document, parameter);
+        let name = text(parameter, "name").unwrap_or_default();
+        if !seen.insert(name.to_snake_case()) {
+            return Err(Mistake::at(place, format!("parameter `{name}` stands here twice")));
+        }
+        if text(parameter, "description").is_none_or(str::is_empty) {
+            return Err(Mistake::at(place, format!("parameter `{name}` has no description")));
+        }
+        match text(parameter, "in") {
+            Some("path") if parameter.get("required") != Some(&Value::Bool(true)) => {
+                return Err(Mistake::at(place, "a path parameter needs `required: true`"));
+            }
+            Some("path") => drop(in_path.insert(name)),
+            Some("query") => {}
+            other => {
+                let other = other.unwrap_or("nowhere");
+                return Err(Mistake::at(
+                    place,
+                    format!("a parameter in `{other}` is not supported; `path` and `query` are"),
+                ));
+            }
+        }
+        let Some(schema) = parameter.get("schema") else {
+            return Err(Mistake::at(place, format!("parameter `{name}` has no schema")));
+        };
+        check_inline(schema, &format!("{place}.schema"))?;
+    }
+
+    let in_template: BTreeSet<&str> =
+        operation.path.split('/').filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}')).collect();
+    if operation.path.matches(['{', '}']).count() != 2 * in_template.len() {
+        return Err(Mistake::at(
+            format!("paths.{}", operation.path),
+            "a path parameter is a whole segment: `/{id}/`, each name once",
+        ));
+    }
+    if let Some(missing) = in_template.difference(&in_path).next() {
+        return Err(Mistake::at(
+            &operation.place,
+            format!("path parameter `{missing}` is not declared under `parameters`"),
+        ));
+    }
+    if let Some(extra) = in_path.difference(&in_template).next() {
+        return Err(Mistake::at(&operation.place, format!("path parameter `{extra}` does not stand in the path")));
+    }
+    Ok(())
+}
+
+fn check_request_body(document: &Value, operation: &Operation<'_>) -> Result<(), Mistake> {
+    let Some(body) = operation.value.get("requestBody") else {
+        return Ok(());
+    };
+    let place = format!("{}.requestBody", operation.place);
+    let body = resolve(document, body);
+    if body.get("required") != Some(&Value::Bool(true)) {
+        return Err(Mistake::at(place, "an optional body is not supported; add `required: true`"));
+    }
+    check_content(body, &place, true)
+}
+
+fn check_responses(document: &Value, operation: &Operation<'_>) -> Result<(), Mistake> {
+    let place = format!("{}.responses", operation.place);
+    let successes: Vec<_> =
+        entries(operation.value.get("responses")).filter(|(status, _)| status.starts_with('2')).collect();
+    let [(status, response)] = successes[..] else {
+        return Err(Mistake::at(place, format!("one 2xx response is needed, and there are {}", successes.len())));
+    };
+    check_content(resolve(document, response), &format!("{place}.{status}"), false)
+}
+
+/// A body is JSON of a named schema.
+fn check_content(holder: &Value, place: &str, required: bool) -> Result<(), Mistake> {
+    let place = format!("{place}.content");
+    let types: Vec<_> = entries(holder.get("content")).collect();
+    match types[..] {
+        [] if !required => Ok(()),
+        [(media_type, content)] if media_type == "application/json" => {
+            let schema = content.get("schema").and_then(reference);
+            if schema.is_some_and(|schema| schema.starts_with("#/components/schemas/")) {
+                Ok(())
+            } else {
+                Err(Mistake::at(
+                    format!("{place}.application/json.schema"),
+                    "write a $ref to a named schema under components.schemas",
+                ))
+            }
+        }
+        _ => Err(Mistake::at(place, "exactly one media type is supported, application/json")),
+    }
+}

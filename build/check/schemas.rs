@@ -1,0 +1,63 @@
+//! Named schemas: each is documented, and each maps to one kind of Rust type.
+
+use std::collections::BTreeMap;
+
+use heck::{ToSnakeCase, ToUpperCamelCase};
+use serde_json::Value;
+
+use crate::build::contract::{component, entries, items, reference, schemas, text};
+use crate::build::mapping::check_inline;
+use crate::build::mistake::Mistake;
+use crate::build::prepare::reachable;
+
+pub fn check(document: &Value) -> Result<(), Mistake> {
+    let reachable = reachable(document);
+    for (name, schema) in schemas(document) {
+        let place = format!("components.schemas.{name}");
+        if *name != name.to_upper_camel_case() {
+            return Err(Mistake::at(place, format!("write the name in PascalCase: `{}`", name.to_upper_camel_case())));
+        }
+        if text(schema, "description").is_none_or(str::is_empty) {
+            return Err(Mistake::at(place, "description is missing"));
+        }
+        check_required(schema, &place)?;
+        if reachable.contains(name) {
+            check_properties(schema, &tags_of(document, name), &place)?;
+        }
+    }
+    Ok(())
+}
+
+fn check_required(schema: &Value, place: &str) -> Result<(), Mistake> {
+    for name in items(schema.get("required")).filter_map(Value::as_str) {
+        if schema.get("properties").and_then(|properties| properties.get(name)).is_none() {
+            return Err(Mistake::at(format!("{place}.required"), format!("`{name}` is not among the properties")));
+        }
+    }
+    Ok(())
+}
+
+/// Names of the properties that tell this schema from the other variants of a union.
+fn tags_of<'a>(document: &'a Value, variant: &str) -> Vec<&'a str> {
+    schemas(document)
+        .filter(|(_, union)| items(union.get("oneOf")).filter_map(reference).any(|target| component(target) == variant))
+        .filter_map(|(_, union)| union.pointer("/discriminator/propertyName")?.as_str())
+        .collect()
+}
+
+fn check_properties(schema: &Value, tags: &[&str], place: &str) -> Result<(), Mistake> {
+    let mut fields = BTreeMap::new();
+    for (name, property) in entries(schema.get("properties")) {
+        let place = format!("{place}.properties.{name}");
+        if let Some(other) = fields.insert(name.to_snake_case(), name) {
+            return Err(Mistake::at(place, format!("`{name}` and `{other}` would be the same field in Rust")));
+        }
+        if reference(property).is_none() && text(property, "description").is_none_or(str::is_empty) {
+            return Err(Mistake::at(place, "description is missing"));
+        }
+        if !tags.contains(&name.as_str()) {
+            check_inline(property, &place)?;
+        }
+    }
+    Ok(())
+}

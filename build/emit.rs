@@ -1,0 +1,92 @@
+//! Writes what progenitor does not: ids, open enums, open unions, and the table of operations.
+//!
+//! What is written are calls of macros in `src/types/`, so that the logic is ordinary code that can be read and tested,
+//! and the words come from the contract alone.
+
+use heck::ToShoutySnakeCase;
+use proc_macro2::TokenStream;
+use quote::{format_ident, quote};
+use serde_json::Value;
+
+use super::contract::{operations as operations_of, schemas, text};
+use super::mapping::{Mapping, Mappings};
+use super::mistake::Mistake;
+use super::prepare::reachable_from_answer;
+
+/// The types that take the place of generated ones.
+pub fn types(document: &Value, mappings: &Mappings) -> TokenStream {
+    schemas(document)
+        .filter_map(|(name, schema)| {
+            let mapping = mappings.get(name)?;
+            let description = text(schema, "description").unwrap_or_default();
+            let name = format_ident!("{name}");
+            match mapping {
+                Mapping::Struct | Mapping::Secret | Mapping::List { .. } => None,
+                Mapping::Id => Some(quote! { id! { #[doc = #description] #name } }),
+                Mapping::OpenEnum { words } => {
+                    let variants = words.iter().map(|word| {
+                        let variant = format_ident!("{}", word.variant);
+                        let (description, word, aliases) = (&word.description, &word.text, &word.aliases);
+                        quote! { #[doc = #description] #variant = #word #(| #aliases)* }
+                    });
+                    Some(quote! { open_enum! { #[doc = #description] #name { #(#variants,)* } } })
+                }
+                Mapping::OpenUnion { tag, variants } => {
+                    let variants = variants.iter().map(|variant| {
+                        let (name, schema) = (format_ident!("{}", variant.name), format_ident!("{}", variant.schema));
+                        let (description, word) = (&variant.description, &variant.word);
+                        quote! { #[doc = #description] #name(#schema) = #word }
+                    });
+                    Some(quote! { open_union! { #[doc = #description] #name by #tag { #(#variants,)* } } })
+                }
+            }
+        })
+        .collect()
+}
+
+/// The table of operations.
+pub fn operations(document: &Value) -> Result<syn::File, Mistake> {
+    let mut names = Vec::new();
+    let mut constants = Vec::new();
+    for operation in operations_of(document) {
+        let id = text(operation.value, "operationId").unwrap_or_default();
+        let summary = text(operation.value, "summary").unwrap_or_default();
+        let scope = text(operation.value, "x-required-scope").unwrap_or_default();
+        let (path, method) = (operation.path, operation.method.to_uppercase());
+        let idempotent = match operation.value.get("x-idempotent") {
+            Some(stated) => stated.as_bool().unwrap_or(false),
+            None => method != "POST",
+        };
+        let answers_secret = answers_secret(document, operation.value);
+        let name = format_ident!("{}", id.to_shouty_snake_case());
+        let doc = format!("{summary}: `{method} {path}`.");
+        constants.push(quote! {
+            #[doc = #doc]
+            pub const #name: Self = Self {
+                id: #id,
+                summary: #summary,
+                method: #method,
+                path: #path,
+                scope: #scope,
+                idempotent: #idempotent,
+                answers_secret: #answers_secret,
+            };
+        });
+        names.push(name);
+    }
+    syn::parse2(quote! {
+        impl Operation {
+            #(#constants)*
+
+            /// All operations, by path and method.
+            pub const ALL: &'static [Self] = &[#(Self::#names),*];
+        }
+    })
+    .map_err(|error| Mistake::at("paths", format!("the table of operations is not Rust: {error}")))
+}
+
+/// Whether a successful answer holds a secret, and is not to be shown.
+fn answers_secret(document: &Value, operation: &Value) -> bool {
+    let needed = reachable_from_answer(document, operation);
+    schemas(document).any(|(name, schema)| needed.contains(name) && text(schema, "format") == Some("password"))
+}

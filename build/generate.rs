@@ -1,0 +1,66 @@
+//! Hands the prepared document to progenitor.
+
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::{Mutex, PoisonError};
+
+use progenitor::{GenerationSettings, Generator, HooksMode, InterfaceStyle};
+use serde_json::Value;
+
+use super::contract::typed;
+use super::mapping::Mappings;
+use super::mistake::Mistake;
+
+/// The code that progenitor writes for a prepared document.
+pub fn generate(prepared: &Value, mappings: &Mappings) -> Result<syn::File, Mistake> {
+    let api = typed(prepared)?;
+    let mut settings = GenerationSettings::new();
+    settings
+        .with_interface(InterfaceStyle::Positional)
+        .with_hooks(HooksMode::Expected)
+        .with_inner_type("crate::transport::Call".parse().map_err(not_rust)?)
+        .with_map_type("::std::collections::BTreeMap")
+        .with_derive("PartialEq");
+    for (name, mapping) in mappings {
+        if let Some(replacement) = mapping.replacement(name) {
+            settings.with_replacement(name, replacement, [].into_iter());
+        }
+    }
+    let tokens = without_panic(|| Generator::new(&settings).generate_tokens(&api))?
+        .map_err(|error| Mistake::at("", format!("progenitor cannot map the contract: {error}")))?;
+    syn::parse2(tokens).map_err(not_rust)
+}
+
+fn not_rust(error: impl std::fmt::Display) -> Mistake {
+    Mistake::at("", format!("progenitor wrote something that is not Rust: {error}"))
+}
+
+/// Progenitor panics on what it does not support. The checks come first, so this is the net below them.
+fn without_panic<T>(run: impl FnOnce() -> T) -> Result<T, Mistake> {
+    // The panic hook belongs to the process, and tests share one.
+    static HOOK: Mutex<()> = Mutex::new(());
+    let guard = HOOK.lock().unwrap_or_else(PoisonError::into_inner);
+    let hook = panic::take_hook();
+    panic::set_hook(Box::new(|_| {}));
+    let outcome = panic::catch_unwind(AssertUnwindSafe(run));
+    panic::set_hook(hook);
+    drop(guard);
+    outcome.map_err(|panic| {
+        let why = panic
+            .downcast_ref::<String>()
+            .map(String::as_str)
+            .or_else(|| panic.downcast_ref::<&str>().copied())
+            .unwrap_or("no reason given");
+        Mistake::at("", format!("progenitor cannot map the contract: {why}"))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_panic;
+
+    #[test]
+    fn a_panic_becomes_one_line() {
+        let mistake = without_panic(|| panic!("not\nsupported")).unwrap_err();
+        assert_eq!(mistake.to_string(), "openapi.yaml: progenitor cannot map the contract: not supported");
+    }
+}

@@ -1,0 +1,254 @@
+//! What each named schema becomes in Rust.
+//!
+//! Objects become structs, which progenitor writes. Everything else that has a name becomes a type of ours, because
+//! the service may say a word tomorrow that the contract does not know today, and a closed enum would fail the
+//! whole answer over it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use heck::ToUpperCamelCase;
+use serde_json::Value;
+
+use super::contract::{component, entries, items, lookup, reference, schemas, text};
+use super::mistake::Mistake;
+
+/// The catch-all of open enums and open unions.
+pub const CATCH_ALL: &str = "Unknown";
+
+/// The mappings of all named schemas.
+pub type Mappings = BTreeMap<String, Mapping>;
+
+/// What a named schema becomes.
+#[derive(Debug)]
+pub enum Mapping {
+    /// An object with properties: a struct.
+    Struct,
+    /// A string without an enum: a newtype.
+    Id,
+    /// A string with `format: password`: a redacted secret.
+    Secret,
+    /// A string with an enum: an enum with a catch-all.
+    OpenEnum { words: Vec<Word> },
+    /// `oneOf` with a discriminator: a tagged enum with a catch-all.
+    OpenUnion { tag: String, variants: Vec<Variant> },
+    /// `x-list-of`: a list whose wrapping is not documented.
+    List { item: String },
+}
+
+/// A word of an open enum.
+#[derive(Debug)]
+pub struct Word {
+    pub variant: String,
+    pub text: String,
+    pub description: String,
+    /// Other spellings that mean the same.
+    pub aliases: Vec<String>,
+}
+
+/// A variant of an open union.
+#[derive(Debug)]
+pub struct Variant {
+    pub name: String,
+    pub word: String,
+    pub schema: String,
+    pub description: String,
+}
+
+impl Mapping {
+    /// The Rust type that takes the place of the generated one; none for structs, which are generated.
+    pub fn replacement(&self, name: &str) -> Option<String> {
+        match self {
+            Self::Struct => None,
+            Self::Secret => Some("crate::secret::Secret".to_owned()),
+            Self::List { item } => Some(format!("crate::types::List<crate::types::{item}>")),
+            Self::Id | Self::OpenEnum { .. } | Self::OpenUnion { .. } => Some(format!("crate::types::{name}")),
+        }
+    }
+}
+
+/// The mapping of every named schema that operations use, and of every enum.
+pub fn of_document(document: &Value) -> Result<Mappings, Mistake> {
+    let reachable = super::prepare::reachable(document);
+    schemas(document)
+        .filter(|(name, schema)| reachable.contains(*name) || schema.get("enum").is_some())
+        .map(|(name, schema)| Ok((name.clone(), of_schema(document, name, schema)?)))
+        .collect()
+}
+
+fn of_schema(document: &Value, name: &str, schema: &Value) -> Result<Mapping, Mistake> {
+    let place = format!("components.schemas.{name}");
+    if schema.get("x-list-of").is_some() {
+        return list(document, schema, &place);
+    }
+    if let Some(keyword) = ["allOf", "anyOf", "not"].into_iter().find(|keyword| schema.get(keyword).is_some()) {
+        return Err(Mistake::at(
+            format!("{place}.{keyword}"),
+            format!("{keyword} maps to no Rust type; write the properties out, or use oneOf with a discriminator"),
+        ));
+    }
+    if schema.get("oneOf").is_some() {
+        return open_union(document, schema, &place);
+    }
+    match text(schema, "type") {
+        Some("object") if schema.get("properties").is_some() => Ok(Mapping::Struct),
+        Some("object") => {
+            Err(Mistake::at(place, "a named object needs properties; write a free-form object where it is used"))
+        }
+        Some("string") if schema.get("enum").is_some() => open_enum(schema, &place),
+        Some("string") => match text(schema, "format") {
+            None => Ok(Mapping::Id),
+            Some("password") => Ok(Mapping::Secret),
+            Some(format) => Err(Mistake::at(
+                format!("{place}.format"),
+                format!("a named string is an id (no format), an enum or a password, not `{format}`"),
+            )),
+        },
+        Some(other @ ("integer" | "number" | "boolean" | "array")) => {
+            Err(Mistake::at(place, format!("write `{other}` where it is used; only objects and strings have names")))
+        }
+        Some(other) => Err(Mistake::at(format!("{place}.type"), format!("`{other}` is not a type"))),
+        None => Err(Mistake::at(place, "type is missing")),
+    }
+}
+
+fn list(document: &Value, schema: &Value, place: &str) -> Result<Mapping, Mistake> {
+    let item = text(schema, "x-list-of").unwrap_or_default();
+    if lookup(document, &format!("#/components/schemas/{item}")).is_none() {
+        return Err(Mistake::at(format!("{place}.x-list-of"), format!("there is no schema `{item}`")));
+    }
+    Ok(Mapping::List { item: item.to_owned() })
+}
+
+fn open_enum(schema: &Value, place: &str) -> Result<Mapping, Mistake> {
+    let mut seen = BTreeSet::from([CATCH_ALL.to_owned()]);
+    let mut words = Vec::new();
+    for (index, word) in items(schema.get("enum")).enumerate() {
+        let place = format!("{place}.enum[{index}]");
+        let Some(word) = word.as_str() else {
+            return Err(Mistake::at(place, format!("{word} is not a string; put it in quotes")));
+        };
+        let variant = variant_name(word, &place)?;
+        if !seen.insert(variant.clone()) {
+            return Err(Mistake::at(place, format!("`{word}` would be the variant `{variant}`, which exists already")));
+        }
+        let description = schema.get("x-enumDescriptions").and_then(|texts| text(texts, word));
+        let Some(description) = description.filter(|text| !text.is_empty()) else {
+            return Err(Mistake::at(place, format!("`{word}` has no entry in x-enumDescriptions")));
+        };
+        let aliases = entries(schema.get("x-aliases"))
+            .filter(|(_, target)| target.as_str() == Some(word))
+            .map(|(alias, _)| alias.clone())
+            .collect();
+        words.push(Word { variant, text: word.to_owned(), description: description.to_owned(), aliases });
+    }
+    if words.is_empty() {
+        return Err(Mistake::at(format!("{place}.enum"), "there is no word"));
+    }
+    for (alias, target) in entries(schema.get("x-aliases")) {
+        if !words.iter().any(|word| target.as_str() == Some(&word.text)) {
+            return Err(Mistake::at(
+                format!("{place}.x-aliases.{alias}"),
+                format!("{target} is not a word of the enum"),
+            ));
+        }
+    }
+    Ok(Mapping::OpenEnum { words })
+}
+
+fn open_union(document: &Value, schema: &Value, place: &str) -> Result<Mapping, Mistake> {
+    let discriminator = schema.get("discriminator");
+    let tag = discriminator.and_then(|discriminator| text(discriminator, "propertyName"));
+    let Some(tag) = tag else {
+        return Err(Mistake::at(
+            place,
+            "oneOf needs a discriminator with propertyName, so that answers can be told apart",
+        ));
+    };
+    let mut variants = Vec::new();
+    for (word, target) in entries(discriminator.and_then(|discriminator| discriminator.get("mapping"))) {
+        let place = format!("{place}.discriminator.mapping.{word}");
+        let target = target.as_str().unwrap_or_default();
+        let in_one_of = items(schema.get("oneOf")).filter_map(reference).any(|variant| variant == target);
+        let Some(variant) = lookup(document, target).filter(|_| in_one_of) else {
+            return Err(Mistake::at(place, format!("`{target}` is not among the $refs of oneOf")));
+        };
+        if variant.pointer(&format!("/properties/{tag}")).is_none() {
+            return Err(Mistake::at(place, format!("`{target}` has no property `{tag}`")));
+        }
+        let name = variant_name(word, &place)?;
+        if name == CATCH_ALL {
+            return Err(Mistake::at(place, format!("`{word}` is taken: it is the catch-all")));
+        }
+        variants.push(Variant {
+            name,
+            word: word.clone(),
+            schema: component(target).to_owned(),
+            description: text(variant, "description").unwrap_or_default().to_owned(),
+        });
+    }
+    if variants.len() != items(schema.get("oneOf")).count() {
+        return Err(Mistake::at(format!("{place}.discriminator.mapping"), "each $ref of oneOf needs one entry"));
+    }
+    Ok(Mapping::OpenUnion { tag: tag.to_owned(), variants })
+}
+
+/// `run.completed` → `RunCompleted`, if that is an identifier.
+fn variant_name(word: &str, place: &str) -> Result<String, Mistake> {
+    let name = word.replace('.', "_").to_upper_camel_case();
+    if name.starts_with(|first: char| first.is_ascii_alphabetic()) && name.is_ascii() && name != "Self" {
+        Ok(name)
+    } else {
+        Err(Mistake::at(place, format!("`{word}` makes no Rust variant name")))
+    }
+}
+
+/// Holds a schema that is written where it is used against what maps well there.
+pub fn check_inline(schema: &Value, place: &str) -> Result<(), Mistake> {
+    if let Some(target) = reference(schema) {
+        return if target.starts_with("#/components/schemas/") {
+            Ok(())
+        } else {
+            Err(Mistake::at(place, format!("$ref `{target}` is not a schema")))
+        };
+    }
+    if schema.get("enum").is_some() {
+        return Err(Mistake::at(
+            format!("{place}.enum"),
+            "give the enum a name under components.schemas, so that it stays open to new words",
+        ));
+    }
+    if let Some(keyword) = ["oneOf", "allOf", "anyOf", "not"].into_iter().find(|key| schema.get(key).is_some()) {
+        return Err(Mistake::at(
+            format!("{place}.{keyword}"),
+            format!("{keyword} is supported in named schemas alone"),
+        ));
+    }
+    match text(schema, "type") {
+        Some("string") => match text(schema, "format") {
+            None | Some("date-time" | "uri") => Ok(()),
+            Some("password") => Err(Mistake::at(
+                format!("{place}.format"),
+                "give the secret a name under components.schemas, so that it is redacted",
+            )),
+            Some(format) => Err(Mistake::at(
+                format!("{place}.format"),
+                format!("`{format}` maps to no Rust type; `date-time` and `uri` do"),
+            )),
+        },
+        Some("integer" | "number" | "boolean") => Ok(()),
+        Some("array") => match schema.get("items") {
+            Some(items) => check_inline(items, &format!("{place}.items")),
+            None => Err(Mistake::at(place, "an array needs items")),
+        },
+        Some("object") if schema.get("properties").is_some() => {
+            Err(Mistake::at(place, "give the object a name under components.schemas, so that its Rust type has one"))
+        }
+        Some("object") => match schema.get("additionalProperties") {
+            Some(values @ Value::Object(_)) => check_inline(values, &format!("{place}.additionalProperties")),
+            _ => Ok(()),
+        },
+        Some(other) => Err(Mistake::at(format!("{place}.type"), format!("`{other}` is not a type"))),
+        None if schema.get("x-any-json") == Some(&Value::Bool(true)) => Ok(()),
+        None => Err(Mistake::at(place, "type is missing; for any JSON at all, say `x-any-json: true`")),
+    }
+}

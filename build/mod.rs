@@ -1,0 +1,50 @@
+//! From `openapi.yaml` to Rust, in one direction:
+//!
+//! ```text
+//! text ─contract─▶ document ─check─▶ document ─mapping─▶ what each schema becomes
+//!                                        │                       │
+//!                                        ▼                       ▼
+//!                                     prepare ───▶ generate ───▶ polish ──▶ types.rs
+//!                                  (for progenitor)    └───────────────────▶ endpoints.rs
+//!                                                      emit ─────────────▶ operations.rs
+//! ```
+//!
+//! A mistake in the contract becomes one [`Mistake`] that names its place; nothing here panics on a contract's account.
+
+#![allow(unreachable_pub, reason = "a build script exports nothing; `pub` says what the other modules may use")]
+
+mod check;
+mod contract;
+mod emit;
+mod generate;
+mod mapping;
+mod mistake;
+mod polish;
+mod prepare;
+
+pub use mistake::Mistake;
+
+/// The generated sources, each the text of a file in `OUT_DIR`.
+pub struct Generated {
+    /// The public types: structs, ids, open enums, open unions.
+    pub types: String,
+    /// One private function for each operation.
+    pub endpoints: String,
+    /// The table of operations: name, method, path, scope.
+    pub operations: String,
+}
+
+/// Everything that is generated from the text of a contract.
+pub fn generate(text: &str) -> Result<Generated, Mistake> {
+    let document = contract::parse(text)?;
+    check::check(&document)?;
+    let mappings = mapping::of_document(&document)?;
+    let prepared = prepare::prepare(&document, &mappings);
+    let code = generate::generate(&prepared, &mappings)?;
+    let (types, endpoints) = polish::split(code)?;
+    Ok(Generated {
+        types: polish::types(types, &mappings, &document)?,
+        endpoints: polish::render(&endpoints),
+        operations: polish::render(&emit::operations(&document)?),
+    })
+}

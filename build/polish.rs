@@ -1,0 +1,193 @@
+//! Turns progenitor's output into types that users meet in the documentation.
+
+use heck::ToSnakeCase;
+use proc_macro2::TokenStream;
+use quote::{ToTokens, quote};
+use serde_json::Value;
+use syn::{Attribute, Field, Fields, File, ImplItem, Item, ItemStruct, Meta, parse_quote};
+
+use super::contract::{items, lookup, text};
+use super::emit;
+use super::mapping::Mappings;
+use super::mistake::Mistake;
+
+/// Splits progenitor's file into the items of its `types` module and the rest.
+pub fn split(mut file: File) -> Result<(Vec<Item>, File), Mistake> {
+    let position = file.items.iter().position(|item| matches!(item, Item::Mod(module) if module.ident == "types"));
+    match position.map(|position| file.items.remove(position)) {
+        Some(Item::Mod(syn::ItemMod { content: Some((_, items)), .. })) => {
+            file.items.retain(|item| !matches!(item, Item::Mod(_)));
+            remove_constructor(&mut file);
+            Ok((items, file))
+        }
+        _ => Err(Mistake::at("", "progenitor wrote no module of types")),
+    }
+}
+
+/// `Client::new` makes an HTTP client of its own and panics if it cannot; the SDK hands over its own.
+fn remove_constructor(file: &mut File) {
+    for item in &mut file.items {
+        if let Item::Impl(block) = item {
+            block.items.retain(|item| !matches!(item, ImplItem::Fn(function) if function.sig.ident == "new"));
+        }
+    }
+}
+
+/// The text of the public types.
+pub fn types(items: Vec<Item>, mappings: &Mappings, document: &Value) -> Result<String, Mistake> {
+    let mut tokens = TokenStream::new();
+    for item in items {
+        match item {
+            Item::Struct(mut item) => {
+                polish_struct(&mut item, document);
+                let constructor = constructor(&item, document);
+                tokens.extend(quote! { #item #constructor });
+            }
+            Item::Enum(item) => {
+                let problem =
+                    format!("progenitor made the closed enum `{}`; give what it stands for a name", item.ident);
+                return Err(Mistake::at("components.schemas", problem));
+            }
+            // Conversions and error types, for shapes that the contract does not use.
+            _ => {}
+        }
+    }
+    tokens.extend(emit::types(document, mappings));
+    let file = syn::parse2(tokens)
+        .map_err(|error| Mistake::at("components.schemas", format!("the types are not Rust: {error}")))?;
+    Ok(render(&file))
+}
+
+/// The text of a file.
+pub fn render(file: &File) -> String {
+    prettyplease::unparse(file)
+}
+
+fn polish_struct(item: &mut ItemStruct, document: &Value) {
+    let has_secret = item.fields.iter().any(|field| type_name(field) == "Secret");
+    for attribute in &mut item.attrs {
+        shorten_doc(attribute);
+        if has_secret && attribute.path().is_ident("derive") {
+            // A secret is neither written out nor compared.
+            *attribute = parse_quote!(#[derive(Clone, Debug, ::serde::Deserialize)]);
+        }
+    }
+    for field in &mut item.fields {
+        field.attrs.iter_mut().for_each(shorten_doc);
+        if !field.attrs.iter().any(|attribute| attribute.path().is_ident("doc")) {
+            // A property that is a bare `$ref` is described by what it refers to.
+            let description = description(document, &type_name(field));
+            field.attrs.insert(0, parse_quote!(#[doc = #description]));
+        }
+        if let Some(attribute) = read_time(field) {
+            field.attrs.push(attribute);
+        }
+        if is_defaulted(field) && !is_option(field) {
+            field.attrs.push(parse_quote!(#[serde(deserialize_with = "crate::types::null_as_default")]));
+        }
+    }
+    item.attrs.push(parse_quote!(#[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]));
+    item.attrs.push(parse_quote!(#[non_exhaustive]));
+}
+
+/// Times are read leniently, and one that cannot be read is quoted.
+fn read_time(field: &Field) -> Option<Attribute> {
+    let kind = field.ty.to_token_stream().to_string();
+    if !kind.contains("DateTime") {
+        return None;
+    }
+    Some(if is_option(field) {
+        parse_quote!(#[serde(default, deserialize_with = "crate::types::optional_time")])
+    } else {
+        parse_quote!(#[serde(deserialize_with = "crate::types::time")])
+    })
+}
+
+/// `new` takes what is always there, so that the struct can grow without breaking anyone.
+fn constructor(item: &ItemStruct, document: &Value) -> TokenStream {
+    let name = &item.ident;
+    let Fields::Named(fields) = &item.fields else {
+        return TokenStream::new();
+    };
+    let (optional, mut required): (Vec<_>, Vec<_>) = fields.named.iter().partition(|field| is_defaulted(field));
+    let order: Vec<_> = items(document.pointer(&format!("/components/schemas/{name}/required")))
+        .filter_map(Value::as_str)
+        .map(str::to_snake_case)
+        .collect();
+    required.sort_by_key(|field| {
+        let name = field.ident.as_ref().map(ToString::to_string).unwrap_or_default();
+        order.iter().position(|required| required == name.trim_end_matches('_'))
+    });
+    let names: Vec<_> = required.iter().map(|field| &field.ident).collect();
+    let kinds: Vec<_> = required.iter().map(|field| &field.ty).collect();
+    let defaults: Vec<_> = optional.iter().map(|field| &field.ident).collect();
+    let doc = if required.is_empty() {
+        "An empty value, to be filled in."
+    } else {
+        "A value with what is always there, and nothing else."
+    };
+    quote! {
+        impl #name {
+            #[doc = #doc]
+            #[must_use]
+            pub fn new(#(#names: impl Into<#kinds>),*) -> Self {
+                Self {
+                    #(#names: #names.into(),)*
+                    #(#defaults: Default::default(),)*
+                }
+            }
+        }
+    }
+}
+
+/// Progenitor appends the JSON schema to each description; the documentation has `openapi.yaml` for that.
+fn shorten_doc(attribute: &mut Attribute) {
+    let Meta::NameValue(pair) = &mut attribute.meta else {
+        return;
+    };
+    if !pair.path.is_ident("doc") {
+        return;
+    }
+    if let syn::Expr::Lit(syn::ExprLit { lit: syn::Lit::Str(text), .. }) = &mut pair.value {
+        let value = text.value();
+        let short = value.split("<details>").next().unwrap_or_default().trim_end();
+        let short =
+            short.strip_prefix('`').filter(|rest| rest.ends_with('`') && !rest.contains(' ')).map_or(short, |_| "");
+        *text = syn::LitStr::new(short, text.span());
+    }
+}
+
+fn serde_attribute(attribute: &Attribute) -> Option<String> {
+    attribute.path().is_ident("serde").then(|| attribute.meta.to_token_stream().to_string())
+}
+
+/// Whether the field may be missing. Progenitor marks each such field as one that is not sent when it is empty.
+fn is_defaulted(field: &Field) -> bool {
+    field
+        .attrs
+        .iter()
+        .filter_map(serde_attribute)
+        .any(|text| text.contains("skip_serializing_if") || text.contains("flatten"))
+}
+
+/// The last name in a type: `Run` of `Option<crate::types::Run>`.
+fn type_name(field: &Field) -> String {
+    let kind = field.ty.to_token_stream().to_string();
+    kind.rsplit(|letter: char| !letter.is_alphanumeric()).find(|name| !name.is_empty()).unwrap_or_default().to_owned()
+}
+
+fn description(document: &Value, schema: &str) -> String {
+    let schema = match schema {
+        "Secret" => "WebhookSecret",
+        "Value" => return "Fields that the contract does not name.".to_owned(),
+        name => name,
+    };
+    lookup(document, &format!("#/components/schemas/{schema}"))
+        .and_then(|schema| text(schema, "description"))
+        .unwrap_or("See its type.")
+        .to_owned()
+}
+
+fn is_option(field: &Field) -> bool {
+    field.ty.to_token_stream().to_string().replace(' ', "").starts_with("::std::option::Option")
+}

@@ -1,0 +1,256 @@
+//! Reshapes the document, in memory, into one that progenitor maps well.
+//!
+//! - Answers other than 2xx go: progenitor fails over several error types, and loses status and headers of an error whose
+//!   body is not the documented JSON. Without them every failure arrives whole, and the SDK reads it itself.
+//! - The one success answer becomes `2XX`: which of the success codes the service uses is not documented.
+//! - Defaults, bounds and lengths go: progenitor would send every default, and refuse answers that exceed a bound. A
+//!   bound that says "not negative" leaves an unsigned integer behind.
+//! - Schemas that no success answer and no request needs go.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Map, Value, json};
+
+use super::contract::{component, entries, items, operations, reference, resolve, schemas, text};
+use super::mapping::{Mapping, Mappings};
+
+/// Keys of a schema that the Rust types do not need.
+const DROPPED: [&str; 13] = [
+    "default",
+    "example",
+    "exclusiveMaximum",
+    "exclusiveMinimum",
+    "maxItems",
+    "maxLength",
+    "maxProperties",
+    "maximum",
+    "minItems",
+    "minLength",
+    "minProperties",
+    "minimum",
+    "pattern",
+];
+
+/// The document that progenitor reads.
+pub fn prepare(document: &Value, mappings: &Mappings) -> Value {
+    let mut paths = Map::new();
+    for operation in operations(document) {
+        let item = paths.entry(operation.path).or_insert_with(|| json!({}));
+        item[operation.method] = prepare_operation(document, operation.value, operation.parameters());
+    }
+
+    let answered = reachable_from(document, false);
+    let mut types = Map::new();
+    for (name, schema) in schemas(document) {
+        match mappings.get(name) {
+            Some(Mapping::Struct) => {
+                let mut schema = simplified(schema);
+                remove_tags(name, &mut schema, mappings);
+                keep_further_fields(&mut schema);
+                if !answered.contains(name) {
+                    tell_empty_from_missing(&mut schema);
+                }
+                types.insert(name.clone(), schema);
+            }
+            // Replaced by a type of ours: what stands here is never read.
+            Some(_) => drop(types.insert(name.clone(), json!({"type": "string"}))),
+            None => {}
+        }
+    }
+
+    json!({
+        "openapi": document["openapi"],
+        "info": {"title": "AgentGate", "version": document["info"]["version"]},
+        "paths": paths,
+        "components": {"schemas": types},
+    })
+}
+
+fn prepare_operation<'a>(
+    document: &Value,
+    operation: &Value,
+    parameters: impl Iterator<Item = (&'a Value, String)>,
+) -> Value {
+    let parameters: Vec<Value> = parameters
+        .map(|(parameter, _)| {
+            let mut parameter = resolve(document, parameter).clone();
+            if let Some(schema) = parameter.get_mut("schema") {
+                *schema = simplified(schema);
+            }
+            without(&mut parameter, &["example", "examples"]);
+            parameter
+        })
+        .collect();
+    let success = entries(operation.get("responses"))
+        .find(|(status, _)| status.starts_with('2'))
+        .map(|(_, response)| resolve(document, response));
+    let mut prepared = json!({
+        "operationId": operation["operationId"],
+        "parameters": parameters,
+        "responses": {"2XX": body(success, "The answer.")},
+    });
+    if let Some(request) = operation.get("requestBody") {
+        prepared["requestBody"] = body(Some(resolve(document, request)), "The body.");
+        prepared["requestBody"]["required"] = json!(true);
+    }
+    prepared
+}
+
+/// A request or response body with nothing but its schema.
+fn body(holder: Option<&Value>, description: &str) -> Value {
+    let mut body = json!({ "description": description });
+    for (media_type, content) in entries(holder.and_then(|holder| holder.get("content"))) {
+        body["content"][media_type] = json!({ "schema": content["schema"] });
+    }
+    body
+}
+
+/// The discriminator is the union's business; in its variants it would stand twice.
+fn remove_tags(name: &str, schema: &mut Value, mappings: &Mappings) {
+    for mapping in mappings.values() {
+        let Mapping::OpenUnion { tag, variants } = mapping else {
+            continue;
+        };
+        if variants.iter().all(|variant| variant.schema != name) {
+            continue;
+        }
+        if let Some(properties) = schema["properties"].as_object_mut() {
+            properties.remove(tag);
+        }
+        if let Some(required) = schema.get_mut("required").and_then(Value::as_array_mut) {
+            required.retain(|required| required.as_str() != Some(tag));
+        }
+    }
+}
+
+/// An object that is open by the contract keeps the fields that have no name there.
+fn keep_further_fields(schema: &mut Value) {
+    if schema.get("additionalProperties") == Some(&json!(true)) {
+        schema["additionalProperties"] = json!({});
+    }
+}
+
+/// In a request, an empty list says "none", and a missing one says nothing: an update needs both.
+fn tell_empty_from_missing(schema: &mut Value) {
+    let required: BTreeSet<String> =
+        items(schema.get("required")).filter_map(Value::as_str).map(str::to_owned).collect();
+    let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) else {
+        return;
+    };
+    for (name, property) in properties {
+        let can_be_empty = matches!(text(property, "type"), Some("array" | "object"));
+        if can_be_empty && !required.contains(name) {
+            property["nullable"] = json!(true);
+        }
+    }
+}
+
+/// A schema without what binds the service, with plain integers.
+fn simplified(schema: &Value) -> Value {
+    let mut simple = schema.clone();
+    if text(&simple, "type") == Some("integer") {
+        let unsigned = simple.get("minimum").and_then(Value::as_i64).is_some_and(|minimum| minimum >= 0);
+        let narrow = text(&simple, "format") == Some("int32");
+        simple["format"] = json!(match (unsigned, narrow) {
+            (true, true) => "uint32",
+            (true, false) => "uint64",
+            (false, true) => "int32",
+            (false, false) => "int64",
+        });
+    }
+    without(&mut simple, &DROPPED);
+    for key in ["items", "additionalProperties"] {
+        if let Some(child) = simple.get_mut(key).filter(|child| child.is_object()) {
+            *child = simplified(child);
+        }
+    }
+    if let Some(properties) = simple.get_mut("properties").and_then(Value::as_object_mut) {
+        for property in properties.values_mut() {
+            *property = simplified(property);
+        }
+    }
+    simple
+}
+
+fn without(value: &mut Value, keys: &[&str]) {
+    if let Some(object) = value.as_object_mut() {
+        object.retain(|key, _| !keys.contains(&key.as_str()));
+    }
+}
+
+/// Names of the schemas that requests and successful answers need.
+pub fn reachable(document: &Value) -> BTreeSet<String> {
+    reachable_from(document, true)
+}
+
+fn reachable_from(document: &Value, requests: bool) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for operation in operations(document) {
+        if requests {
+            for (parameter, _) in operation.parameters() {
+                collect(document, resolve(document, parameter), &mut found);
+            }
+            if let Some(body) = operation.value.get("requestBody") {
+                collect(document, resolve(document, body), &mut found);
+            }
+        }
+        found.append(&mut reachable_from_answer(document, operation.value));
+    }
+    found
+}
+
+/// Names of the schemas that the successful answer to an operation needs.
+pub fn reachable_from_answer(document: &Value, operation: &Value) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for (_, response) in entries(operation.get("responses")).filter(|(status, _)| status.starts_with('2')) {
+        let response = resolve(document, response);
+        collect(document, response.get("content").unwrap_or(&Value::Null), &mut found);
+    }
+    found
+}
+
+fn collect(document: &Value, value: &Value, found: &mut BTreeSet<String>) {
+    match value {
+        Value::Object(object) => {
+            if let Some(target) = reference(value) {
+                if target.starts_with("#/components/schemas/") && found.insert(component(target).to_owned()) {
+                    collect(document, resolve(document, value), found);
+                }
+                return;
+            }
+            for (key, child) in object {
+                if key == "x-list-of" {
+                    let item = json!({"$ref": format!("#/components/schemas/{}", child.as_str().unwrap_or_default())});
+                    collect(document, &item, found);
+                } else if key != "example" && key != "examples" {
+                    collect(document, child, found);
+                }
+            }
+        }
+        Value::Array(items) => items.iter().for_each(|item| collect(document, item, found)),
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::simplified;
+    use serde_json::json;
+
+    #[test]
+    fn a_bound_that_forbids_negatives_leaves_an_unsigned_integer() {
+        let schema = json!({"type": "integer", "format": "int32", "minimum": 1, "maximum": 100, "default": 20});
+        assert_eq!(simplified(&schema), json!({"type": "integer", "format": "uint32"}));
+    }
+
+    #[test]
+    fn an_unbounded_integer_is_signed_and_wide() {
+        assert_eq!(simplified(&json!({"type": "integer"})), json!({"type": "integer", "format": "int64"}));
+    }
+
+    #[test]
+    fn a_property_that_is_called_default_stays() {
+        let schema = json!({"type": "object", "properties": {"default": {"type": "string", "default": "x"}}});
+        assert_eq!(simplified(&schema), json!({"type": "object", "properties": {"default": {"type": "string"}}}));
+    }
+}

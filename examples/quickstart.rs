@@ -1,0 +1,110 @@
+//! Submits a work order, follows its run to the end, and shows what an error looks like:
+//!
+//! ```text
+//! cargo run --example quickstart --features simulator -- [repository]
+//! ```
+//!
+//! With `AGENTGATE_API_KEY` set it talks to the service, and the run costs credits. Without, it starts the simulator.
+
+use std::error::Error;
+use std::io::{IsTerminal, Write};
+use std::time::{Duration, Instant};
+
+use agentgate::simulator::{Clock, RunPlan, Simulator};
+use agentgate::types::{Run, RunId};
+use agentgate::{Client, WorkspaceSource};
+
+const PROMPT: &str = "Add error handling to the API routes";
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let repository = std::env::args().nth(1).unwrap_or_else(|| "https://github.com/your-org/your-repo".to_owned());
+    let (client, simulator) = connect().await?;
+    let source = WorkspaceSource::git(repository).branch("main");
+
+    println!("Submitting: {PROMPT}");
+    let order = client
+        .work_orders()
+        .create(PROMPT, source.clone())
+        .max_iterations(5)
+        .tenant("acme-corp", "user_123")
+        .metadata("ticket", "API-42")
+        .await?;
+    println!("Work order {} started run {}", order.work_order_id, order.run_id);
+
+    let poll = Duration::from_millis(if simulator.is_some() { 200 } else { 5_000 });
+    let run = follow(&client, &order.run_id, poll).await?;
+    report(&run);
+
+    println!();
+    println!("And this is what a mistake looks like, an empty prompt:");
+    match client.work_orders().create("", source).await {
+        Ok(order) => println!("The service took it, as {}", order.work_order_id),
+        Err(error) => {
+            println!("  {error}");
+            for fault in error.field_errors() {
+                println!("  error.field_errors(): {} — {}", fault.field, fault.message);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A client for the service, or for a simulator, which lives as long as it is held.
+async fn connect() -> Result<(Client, Option<Simulator>), Box<dyn Error>> {
+    if std::env::var_os("AGENTGATE_API_KEY").is_some() {
+        let client = Client::from_env()?;
+        println!("Talking to {}; the run costs credits.", client.base_url());
+        return Ok((client, None));
+    }
+    let simulator = Simulator::builder()
+        .clock(Clock::Scaled(1.0))
+        .default_run(RunPlan::succeeds().pending(Duration::from_secs(1)).running(Duration::from_secs(3)))
+        .start()
+        .await?;
+    println!("AGENTGATE_API_KEY is not set: AgentGate is simulated at {}.", simulator.url());
+    let client = Client::builder().base_url(simulator.url()).api_key(simulator.api_key()).build()?;
+    Ok((client, Some(simulator)))
+}
+
+/// Asks for the run until it has ended.
+async fn follow(client: &Client, id: &RunId, poll: Duration) -> Result<Run, Box<dyn Error>> {
+    let started = Instant::now();
+    // A terminal gets one line that changes; a file gets a line for each change.
+    let is_terminal = std::io::stdout().is_terminal();
+    let mut last = String::new();
+    loop {
+        let run = client.runs().get(id).await?;
+        let state = format!("{}, {} iterations", run.status, run.iterations.unwrap_or(0));
+        if is_terminal {
+            print!("\r\x1b[K  {state}, {:.0} s", started.elapsed().as_secs_f64());
+            std::io::stdout().flush()?;
+        } else if state != last {
+            println!("  {state}");
+        }
+        if run.is_terminal() {
+            if is_terminal {
+                println!();
+            }
+            return Ok(run);
+        }
+        last = state;
+        tokio::time::sleep(poll).await;
+    }
+}
+
+fn report(run: &Run) {
+    println!("Run {} {}", run.id, run.status);
+    if let Some(milliseconds) = run.timing.as_ref().and_then(|timing| timing.duration_ms) {
+        println!("  it took {milliseconds} ms");
+    }
+    if let Some(credits) = run.cost.as_ref().and_then(|cost| cost.credits) {
+        println!("  it cost {credits} credits");
+    }
+    if let Some(url) = &run.pr_url {
+        println!("  pull request: {url}");
+    }
+    if let Some(error) = &run.error {
+        println!("  it failed: {} {}", error.code.as_deref().unwrap_or("?"), error.message.as_deref().unwrap_or(""));
+    }
+}

@@ -1,0 +1,307 @@
+//! How a client is set up.
+
+use std::env::VarError;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::header::HeaderValue;
+use reqwest::redirect;
+
+use super::Client;
+use super::base_url::{self, BaseUrl};
+use crate::clock::{Clock, SystemClock};
+use crate::error::root_cause;
+use crate::transport::{RetryPolicy, Transport};
+use crate::{Error, Result, Secret};
+
+const API_KEY: &str = "AGENTGATE_API_KEY";
+const BASE_URL: &str = "AGENTGATE_BASE_URL";
+
+/// As the vendor's own SDK.
+const TIMEOUT: Duration = Duration::from_secs(30);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+const MAX_BODY_SIZE: usize = 8 * 1024 * 1024;
+
+/// Sets up a [`Client`].
+///
+/// ```no_run
+/// use std::time::Duration;
+///
+/// # fn main() -> agentgate::Result<()> {
+/// let client = agentgate::Client::builder()
+///     .api_key("org_live_xxxxxxxx")
+///     .timeout(Duration::from_secs(10))
+///     .max_retries(5)
+///     .user_agent("acme-ci/2.1")
+///     .build()?;
+/// # Ok(())
+/// # }
+/// ```
+#[must_use = "a builder does nothing until `build`"]
+pub struct ClientBuilder {
+    api_key: Option<Secret>,
+    base_url: String,
+    allow_http: bool,
+    timeout: Duration,
+    connect_timeout: Duration,
+    max_body_size: usize,
+    user_agent: Option<String>,
+    http: Option<reqwest::Client>,
+    retry: RetryPolicy,
+    clock: Arc<dyn Clock>,
+}
+
+impl Default for ClientBuilder {
+    fn default() -> Self {
+        Self {
+            api_key: None,
+            base_url: base_url::DEFAULT.to_owned(),
+            allow_http: false,
+            timeout: TIMEOUT,
+            connect_timeout: CONNECT_TIMEOUT,
+            max_body_size: MAX_BODY_SIZE,
+            user_agent: None,
+            http: None,
+            retry: RetryPolicy::default(),
+            clock: Arc::new(SystemClock),
+        }
+    }
+}
+
+impl ClientBuilder {
+    /// Takes the key from `AGENTGATE_API_KEY`, and the address from `AGENTGATE_BASE_URL` if that is set and not empty.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) if the key is not set or either is not Unicode.
+    pub fn from_env(self) -> Result<Self> {
+        self.with_variables(|name| std::env::var(name))
+    }
+
+    fn with_variables(mut self, read: impl Fn(&str) -> Result<String, VarError>) -> Result<Self> {
+        let Some(key) = variable(API_KEY, &read)? else {
+            return Err(Error::configuration(
+                format!("the environment variable {API_KEY} is not set"),
+                "Set it to a key of your organization (it looks like `org_live_…`), or use `Client::new(key)`.",
+            ));
+        };
+        if let Some(url) = variable(BASE_URL, &read)? {
+            self.base_url = url;
+        }
+        Ok(self.api_key(key))
+    }
+
+    /// The API key. White space around it (a line end from a file) is removed.
+    pub fn api_key(mut self, api_key: impl Into<String>) -> Self {
+        self.api_key = Some(Secret::from(api_key.into().trim()));
+        self
+    }
+
+    /// The address of the service. The default is `https://agentgate.mynewapi.com`. A path in it is kept and a trailing slash
+    /// removed; `http://` is refused but for loopback.
+    pub fn base_url(mut self, base_url: impl Into<String>) -> Self {
+        self.base_url = base_url.into();
+        self
+    }
+
+    /// Allows `http://` for an address that is not loopback. The API key and everything else is then readable on the way.
+    pub fn allow_http(mut self, allow: bool) -> Self {
+        self.allow_http = allow;
+        self
+    }
+
+    /// How long one attempt may take, from connecting to the last byte of the answer. The default is 30 s, as in the vendor's
+    /// own SDK.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// How long connecting may take. The default is 10 s. It has no effect on a ready [`http_client`](Self::http_client).
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.connect_timeout = timeout;
+        self
+    }
+
+    /// How many attempts may follow the first. The default is 3, as in the vendor's own SDK.
+    pub fn max_retries(mut self, retries: u32) -> Self {
+        self.retry.max_retries = retries;
+        self
+    }
+
+    /// The largest body of an answer that is accepted, in bytes. The default is 8 MiB.
+    pub fn max_body_size(mut self, bytes: usize) -> Self {
+        self.max_body_size = bytes;
+        self
+    }
+
+    /// Adds the name of your program to the `User-Agent`, which is `agentgate-rust/<version>`.
+    pub fn user_agent(mut self, suffix: impl Into<String>) -> Self {
+        self.user_agent = Some(suffix.into());
+        self
+    }
+
+    /// Uses a ready HTTP client, for example for a proxy, for certificates of your own or to share its connections. Turn its
+    /// redirects off: a redirect is answered with a new request that the SDK does not see.
+    pub fn http_client(mut self, http: reqwest::Client) -> Self {
+        self.http = Some(http);
+        self
+    }
+
+    /// What tells the time and waits between attempts. The default is the system's clock and tokio's timer.
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
+    /// The client.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Configuration`](crate::ErrorKind::Configuration), with what to do about it, if a setting cannot work.
+    pub fn build(self) -> Result<Client> {
+        let base_url = base_url::parse(&self.base_url, self.allow_http)?;
+        let authorization = authorization(self.api_key.as_ref())?;
+        let user_agent = user_agent(self.user_agent.as_deref())?;
+        let http = match self.http {
+            Some(http) => http,
+            None => http_client(&base_url, self.connect_timeout)?,
+        };
+        Ok(Client {
+            transport: Arc::new(Transport {
+                http,
+                base_url: base_url.text,
+                authorization,
+                user_agent,
+                timeout: self.timeout,
+                max_body_size: self.max_body_size,
+                retry: self.retry,
+                clock: self.clock,
+            }),
+        })
+    }
+}
+
+/// Shows the settings, and never the key.
+impl fmt::Debug for ClientBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientBuilder")
+            .field("api_key", &self.api_key)
+            .field("timeout", &self.timeout)
+            .field("retry", &self.retry)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A variable; one that is empty counts as not set.
+fn variable(name: &str, read: impl Fn(&str) -> Result<String, VarError>) -> Result<Option<String>> {
+    match read(name) {
+        Ok(value) => Ok(Some(value).filter(|value| !value.trim().is_empty())),
+        Err(VarError::NotPresent) => Ok(None),
+        Err(VarError::NotUnicode(_)) => {
+            Err(Error::configuration(format!("the environment variable {name} is not Unicode"), "Set it again."))
+        }
+    }
+}
+
+fn authorization(api_key: Option<&Secret>) -> Result<HeaderValue> {
+    let key = api_key.map(Secret::expose_secret).unwrap_or_default();
+    if key.is_empty() {
+        return Err(Error::configuration(
+            "there is no API key",
+            "Give one with `api_key`, or set AGENTGATE_API_KEY and use `Client::from_env`.",
+        ));
+    }
+    let is_printable = key.bytes().all(|byte| byte.is_ascii_graphic());
+    match HeaderValue::from_str(&format!("Bearer {key}")) {
+        Ok(mut value) if is_printable => {
+            value.set_sensitive(true);
+            Ok(value)
+        }
+        _ => Err(Error::configuration(
+            "the API key holds a character that no key has",
+            "Check that it was copied whole, without quotes, spaces or line ends inside; a key looks like `org_live_…`.",
+        )),
+    }
+}
+
+fn user_agent(suffix: Option<&str>) -> Result<HeaderValue> {
+    let name = concat!("agentgate-rust/", env!("CARGO_PKG_VERSION"));
+    let text = suffix.map_or_else(|| name.to_owned(), |suffix| format!("{name} {suffix}"));
+    HeaderValue::from_str(text.trim()).map_err(|_| {
+        Error::configuration(
+            "the user agent holds a character that no header can have",
+            "Use printable ASCII, such as `acme-ci/2.1`.",
+        )
+    })
+}
+
+fn http_client(base_url: &BaseUrl, connect_timeout: Duration) -> Result<reqwest::Client> {
+    if base_url.is_https && !cfg!(any(feature = "rustls", feature = "native-tls")) {
+        return Err(Error::configuration(
+            "this build has no TLS, which https:// needs",
+            "Turn on the crate's feature `rustls` or `native-tls`, or give an `http_client` that has TLS.",
+        ));
+    }
+    let mut builder = reqwest::Client::builder().connect_timeout(connect_timeout).redirect(redirect::Policy::none());
+    if base_url.is_loopback {
+        // A proxy would look for the service on its own machine.
+        builder = builder.no_proxy();
+    }
+    builder.build().map_err(|error| {
+        Error::configuration(root_cause(&error), "Check the machine's TLS certificates and proxy settings.")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::env::VarError;
+    use std::ffi::OsString;
+
+    use super::ClientBuilder;
+    use crate::{Client, Result};
+
+    fn from_variables(pairs: &[(&str, &str)]) -> Result<Client> {
+        let variables: BTreeMap<_, _> = pairs.iter().copied().collect();
+        let read = |name: &str| variables.get(name).map(ToString::to_string).ok_or(VarError::NotPresent);
+        ClientBuilder::default().with_variables(read)?.build()
+    }
+
+    #[test]
+    fn the_environment_gives_key_and_address() {
+        let client = from_variables(&[("AGENTGATE_API_KEY", "k\n"), ("AGENTGATE_BASE_URL", "http://localhost:7/x/")]);
+        let client = client.unwrap();
+        assert_eq!(client.base_url(), "http://localhost:7/x");
+        assert_eq!(client.transport.authorization, "Bearer k");
+    }
+
+    #[test]
+    fn the_address_may_be_missing_or_empty() {
+        for variables in [&[("AGENTGATE_API_KEY", "k")][..], &[("AGENTGATE_API_KEY", "k"), ("AGENTGATE_BASE_URL", "")]]
+        {
+            let client = from_variables(variables).map(|client| client.base_url().to_owned());
+            if cfg!(any(feature = "rustls", feature = "native-tls")) {
+                assert_eq!(client.unwrap(), "https://agentgate.mynewapi.com");
+            } else {
+                assert!(client.unwrap_err().to_string().contains("no TLS"));
+            }
+        }
+    }
+
+    #[test]
+    fn a_missing_key_is_named() {
+        for variables in [&[][..], &[("AGENTGATE_API_KEY", " ")]] {
+            let error = from_variables(variables).unwrap_err().to_string();
+            assert!(error.contains("AGENTGATE_API_KEY is not set"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_variable_that_is_not_unicode_is_named() {
+        let read = |_: &str| Err(VarError::NotUnicode(OsString::new()));
+        let error = ClientBuilder::default().with_variables(read).unwrap_err().to_string();
+        assert!(error.contains("AGENTGATE_API_KEY is not Unicode"), "{error}");
+    }
+}

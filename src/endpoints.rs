@@ -1,0 +1,15 @@
+//! One private function for each operation, generated from the contract.
+
+#![allow(
+    clippy::all,
+    clippy::pedantic,
+    dead_code,
+    missing_debug_implementations,
+    missing_docs,
+    unreachable_pub,
+    reason = "generated code"
+)]
+
+use crate::types;
+
+include!(concat!(env!("OUT_DIR"), "/endpoints.rs"));

@@ -1,0 +1,71 @@
+//! Reads what the service says of a failure, in whatever shape it arrives.
+
+use serde_json::{Map, Value};
+
+/// What the body of a failed answer says. Everything may be missing: the body may be a proxy's HTML, empty or cut off.
+#[derive(Debug, Default)]
+pub(super) struct ErrorBody {
+    pub(super) code: Option<String>,
+    pub(super) message: Option<String>,
+    pub(super) details: Option<Value>,
+    pub(super) request_id: Option<String>,
+}
+
+impl ErrorBody {
+    /// Reads `{"error": {"code", "message", "details"}}`, and the near forms `{"code", "message"}` and `{"error": "text"}`.
+    pub(super) fn read(body: &[u8]) -> Self {
+        let Ok(Value::Object(mut top)) = serde_json::from_slice(body) else {
+            return Self::default();
+        };
+        let outer_id = take_text(&mut top, "requestId");
+        let mut error = match top.remove("error") {
+            Some(Value::Object(error)) => error,
+            Some(Value::String(message)) => {
+                top.insert("message".to_owned(), Value::String(message));
+                top
+            }
+            _ => top,
+        };
+        Self {
+            code: take_text(&mut error, "code"),
+            message: take_text(&mut error, "message"),
+            details: error.remove("details").filter(|details| !details.is_null()),
+            request_id: take_text(&mut error, "requestId").or(outer_id),
+        }
+    }
+}
+
+fn take_text(object: &mut Map<String, Value>, key: &str) -> Option<String> {
+    match object.remove(key) {
+        Some(Value::String(text)) if !text.trim().is_empty() => Some(text),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ErrorBody;
+
+    #[test]
+    fn the_documented_form_is_read() {
+        let body = ErrorBody::read(br#"{"error":{"code":"X","message":"m","details":{"a":1}},"requestId":"r"}"#);
+        assert_eq!(body.code.as_deref(), Some("X"));
+        assert_eq!(body.message.as_deref(), Some("m"));
+        assert_eq!(body.details.unwrap()["a"], 1);
+        assert_eq!(body.request_id.as_deref(), Some("r"));
+    }
+
+    #[test]
+    fn near_forms_are_read() {
+        assert_eq!(ErrorBody::read(br#"{"code":"X"}"#).code.as_deref(), Some("X"));
+        assert_eq!(ErrorBody::read(br#"{"error":"gone"}"#).message.as_deref(), Some("gone"));
+    }
+
+    #[test]
+    fn what_is_not_json_says_nothing() {
+        for body in [&b""[..], b"<html>", b"{\"error\": {\"code\": \"X", b"[1]", b"\xff\xfe", b"null"] {
+            let body = ErrorBody::read(body);
+            assert!(body.code.is_none() && body.message.is_none(), "{body:?}");
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! The `details` of errors, typed where the contract types them, and read leniently.
+
+use serde_json::Value;
+
+use crate::rate_limit::RateLimit;
+
+/// A field that the service found fault with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct FieldError {
+    /// Path of the field, such as `workspaceSource.repository`.
+    pub field: String,
+    /// What is wrong with it.
+    pub message: String,
+}
+
+/// How many credits are needed, and how many there are. The service does not document the unit.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct CreditShortage {
+    /// What the request needs.
+    pub required: f64,
+    /// What the organization has.
+    pub available: f64,
+}
+
+pub(super) fn field_errors(details: &Value) -> Vec<FieldError> {
+    let text = |error: &Value, key| error.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+    items(details, "errors")
+        .filter(|error| error.is_object())
+        .map(|error| FieldError { field: text(error, "field"), message: text(error, "message") })
+        .collect()
+}
+
+pub(super) fn available_scopes(details: &Value) -> Vec<&str> {
+    items(details, "availableScopes").filter_map(Value::as_str).collect()
+}
+
+pub(super) fn credit_shortage(details: &Value) -> Option<CreditShortage> {
+    Some(CreditShortage {
+        required: details.get("required")?.as_f64()?,
+        available: details.get("available")?.as_f64()?,
+    })
+}
+
+pub(super) fn rate_limit(details: &Value) -> Option<RateLimit> {
+    let number = |key| details.get(key)?.as_u64()?.try_into().ok();
+    let reset_at = details.get("resetAt").and_then(|reset| match reset {
+        Value::String(text) => text.parse().ok(),
+        Value::Number(seconds) => chrono::DateTime::from_timestamp(seconds.as_i64()?, 0),
+        _ => None,
+    });
+    RateLimit::from_parts(number("limit"), number("remaining"), reset_at)
+}
+
+fn items<'a>(details: &'a Value, key: &str) -> impl Iterator<Item = &'a Value> {
+    details.get(key).and_then(Value::as_array).into_iter().flatten()
+}

@@ -1,0 +1,142 @@
+//! One line for a person: what was tried, what came back, what to do.
+
+use std::fmt;
+
+use super::{Answer, Error};
+
+/// As much of a body as a line can hold.
+const EXCERPT: usize = 120;
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.operation() {
+            Some(operation) => write!(f, "could not {}: ", lower_first(operation.summary()))?,
+            None => f.write_str("could not set up the client: ")?,
+        }
+        match (&self.0.problem, self.answer()) {
+            (Some(problem), Some(answer)) => {
+                write!(f, "{}", one_line(problem))?;
+                if answer.status.is_success() && self.operation().is_some_and(|operation| operation.answers_secret()) {
+                    write!(f, "; status {}, the body is not shown, as it may hold the secret", answer.status.as_u16())?;
+                } else if !answer.body.trim_ascii().is_empty() {
+                    write!(f, "; status {}, the body starts with `{}`", answer.status.as_u16(), excerpt(&answer.body))?;
+                }
+            }
+            (Some(problem), None) => write!(f, "{}", one_line(problem))?,
+            (None, Some(answer)) => write_answer(f, answer)?,
+            (None, None) => write!(f, "{}", self.kind())?,
+        }
+        write_details(f, self)?;
+        write!(f, ". {}", self.0.advice)?;
+        if let Some(wait) = self.retry_after() {
+            write!(f, " The service asks to wait {} s.", wait.as_secs_f64().ceil())?;
+        }
+        if self.may_have_reached_server() && self.operation().is_some_and(|operation| !operation.is_idempotent()) {
+            f.write_str(" The service may have done it nevertheless: look before you repeat it.")?;
+        }
+        write_footer(f, self)
+    }
+}
+
+/// `{:?}` is what a program prints whose `main` returns the error, so it is for people too; `{:#?}` has every field.
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if f.alternate() { self.0.fmt(f) } else { write!(f, "{self}") }
+    }
+}
+
+fn write_answer(f: &mut fmt::Formatter<'_>, answer: &Answer) -> fmt::Result {
+    let status = answer.status;
+    match (&answer.read.code, &answer.read.message) {
+        (Some(code), Some(message)) => write!(f, "{} {code}: {}", status.as_u16(), sentence(message)),
+        (Some(code), None) => write!(f, "{} {code}", status.as_u16()),
+        (None, Some(message)) => write!(f, "{status}: {}", sentence(message)),
+        (None, None) if answer.body.is_empty() => write!(f, "{status} with an empty body"),
+        (None, None) => {
+            write!(f, "{status}, and the body is no error of the service; it starts with `{}`", excerpt(&answer.body))
+        }
+    }
+}
+
+fn write_details(f: &mut fmt::Formatter<'_>, error: &Error) -> fmt::Result {
+    // Some messages repeat their field errors; once is enough.
+    let message = error.message().unwrap_or_default();
+    let faults: Vec<_> = error
+        .field_errors()
+        .iter()
+        .filter(|fault| !message.contains(&fault.message) || !message.contains(&fault.field))
+        .map(|fault| format!("{}: {}", one_line(&fault.field), sentence(&fault.message)))
+        .collect();
+    if !faults.is_empty() {
+        write!(f, " [{}]", faults.join("; "))?;
+    }
+    if let Some(scope) = error.required_scope() {
+        write!(f, " [needs scope {}; the key has {}]", one_line(scope), one_line(&list(&error.available_scopes())))?;
+    }
+    if let Some(credits) = error.credits() {
+        write!(f, " [required {}, available {}]", credits.required, credits.available)?;
+    }
+    Ok(())
+}
+
+fn write_footer(f: &mut fmt::Formatter<'_>, error: &Error) -> fmt::Result {
+    let mut parts = Vec::new();
+    if error.attempts() > 1 {
+        parts.push(format!("{} attempts", error.attempts()));
+    }
+    if let Some(id) = error.request_id() {
+        parts.push(format!("request id {}", one_line(id)));
+    }
+    if parts.is_empty() { Ok(()) } else { write!(f, " ({})", parts.join(", ")) }
+}
+
+fn list(words: &[&str]) -> String {
+    if words.is_empty() { "none".to_owned() } else { words.join(", ") }
+}
+
+/// `Submit a work order` → `submit a work order`.
+fn lower_first(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_lowercase().chain(letters).collect())
+}
+
+/// A message without the full stop that the line adds itself.
+fn sentence(text: &str) -> String {
+    one_line(text).trim_end_matches('.').to_owned()
+}
+
+/// Whatever the service sends, it cannot break out of the line or steer a terminal.
+fn one_line(text: &str) -> String {
+    let printable: String = text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect();
+    printable.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn excerpt(body: &[u8]) -> String {
+    let start = String::from_utf8_lossy(&body[..body.len().min(4 * EXCERPT)]);
+    let line = one_line(&start);
+    let short: String = line.chars().take(EXCERPT).collect();
+    if short.len() < line.len() || body.len() > 4 * EXCERPT { format!("{short}…") } else { short }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{excerpt, one_line};
+
+    #[test]
+    fn control_characters_do_not_reach_the_terminal() {
+        assert_eq!(one_line("a\u{1b}[31mb\r\nc"), "a [31mb c");
+    }
+
+    #[test]
+    fn a_long_body_is_cut_between_characters() {
+        let body = "ä".repeat(1000);
+        let excerpt = excerpt(body.as_bytes());
+        assert_eq!(excerpt.chars().count(), 121);
+        assert!(excerpt.ends_with('…'));
+    }
+
+    #[test]
+    fn a_body_that_is_not_text_is_shown_all_the_same() {
+        assert_eq!(excerpt(b"\xff\xfeab"), "\u{fffd}\u{fffd}ab");
+    }
+}

@@ -1,0 +1,199 @@
+//! What kinds of failure there are, and the table that finds the kind, and the advice, for what the service said.
+
+use std::fmt;
+
+/// What kind of failure an [`Error`](super::Error) is.
+///
+/// The set grows with the service, so a `match` on it needs a `_` arm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The client was set up with something that cannot work: no key, a base URL that is none.
+    Configuration,
+    /// The service, or the SDK on its behalf, refused the request's content (400, 413, 422).
+    InvalidRequest,
+    /// The API key is missing, malformed, unknown, expired or revoked (401).
+    Authentication,
+    /// The organization has too few credits (402).
+    InsufficientCredits,
+    /// The organization's billing has a problem (402).
+    Billing,
+    /// The API key may not do this (403).
+    PermissionDenied,
+    /// The organization is suspended (403).
+    OrganizationSuspended,
+    /// There is nothing with this id, or not for this organization (404, 410).
+    NotFound,
+    /// The state of the thing does not allow it: a finished run cannot be cancelled (409).
+    Conflict,
+    /// A rate limit is spent (429).
+    RateLimited,
+    /// The service failed (5xx but 503).
+    Server,
+    /// The service is not available for the moment (503).
+    Unavailable,
+    /// No connection came about. Nothing was sent.
+    Connect,
+    /// An attempt took longer than its time-out (or the service said so: 408).
+    Timeout,
+    /// The connection broke before the whole answer had arrived.
+    Interrupted,
+    /// The answer arrived, and is not what the contract says.
+    Decode,
+    /// The answer's body is larger than the client accepts.
+    BodyTooLarge,
+    /// The service answered with a status that means nothing here, such as a redirect.
+    UnexpectedStatus,
+}
+
+impl fmt::Display for ErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Configuration => "configuration",
+            Self::InvalidRequest => "invalid request",
+            Self::Authentication => "authentication",
+            Self::InsufficientCredits => "insufficient credits",
+            Self::Billing => "billing",
+            Self::PermissionDenied => "permission denied",
+            Self::OrganizationSuspended => "organization suspended",
+            Self::NotFound => "not found",
+            Self::Conflict => "conflict",
+            Self::RateLimited => "rate limited",
+            Self::Server => "server error",
+            Self::Unavailable => "unavailable",
+            Self::Connect => "no connection",
+            Self::Timeout => "time-out",
+            Self::Interrupted => "interrupted",
+            Self::Decode => "unreadable answer",
+            Self::BodyTooLarge => "body too large",
+            Self::UnexpectedStatus => "unexpected status",
+        })
+    }
+}
+
+/// A documented code.
+struct Code {
+    word: &'static str,
+    kind: ErrorKind,
+    advice: &'static str,
+}
+
+const fn code(word: &'static str, kind: ErrorKind, advice: &'static str) -> Code {
+    Code { word, kind, advice }
+}
+
+/// Every documented code. A test holds this against the contract's `ErrorCode`.
+const CODES: &[Code] = &[
+    code("INVALID_REQUEST", ErrorKind::InvalidRequest, CORRECT),
+    code("MISSING_FIELD", ErrorKind::InvalidRequest, "Add the missing field and send it again."),
+    code("INVALID_FORMAT", ErrorKind::InvalidRequest, CORRECT),
+    code("INVALID_VALUE", ErrorKind::InvalidRequest, CORRECT),
+    code(
+        "MISSING_API_KEY",
+        ErrorKind::Authentication,
+        "Something on the way removed the Authorization header; look for a proxy.",
+    ),
+    code(
+        "INVALID_API_KEY",
+        ErrorKind::Authentication,
+        "Check AGENTGATE_API_KEY against the keys of your organization.",
+    ),
+    code("EXPIRED_API_KEY", ErrorKind::Authentication, "Create a new key; this one does not come back."),
+    code(
+        "INVALID_API_KEY_FORMAT",
+        ErrorKind::Authentication,
+        "A key looks like `org_live_…`; check that it was copied whole.",
+    ),
+    code(
+        "INSUFFICIENT_CREDITS",
+        ErrorKind::InsufficientCredits,
+        "Buy credits, then send it again; a retry alone does not help.",
+    ),
+    code(
+        "BILLING_ERROR",
+        ErrorKind::Billing,
+        "Look at the organization's billing settings; a retry alone does not help.",
+    ),
+    code("INSUFFICIENT_PERMISSIONS", ErrorKind::PermissionDenied, "Use an API key with the permission."),
+    code("SCOPE_REQUIRED", ErrorKind::PermissionDenied, "Use an API key with the scope."),
+    code("ORGANIZATION_SUSPENDED", ErrorKind::OrganizationSuspended, "Ask AgentGate's support to lift the suspension."),
+    code("RESOURCE_NOT_FOUND", ErrorKind::NotFound, NOT_FOUND),
+    code("RATE_LIMITED", ErrorKind::RateLimited, SLOW_DOWN),
+    code("INTERNAL_ERROR", ErrorKind::Server, TRY_LATER),
+    code("SERVICE_UNAVAILABLE", ErrorKind::Unavailable, TRY_LATER),
+];
+
+const CORRECT: &str = "Correct the request and send it again.";
+const NOT_FOUND: &str = "Check the id, and that the API key belongs to the organization that owns it.";
+const SLOW_DOWN: &str = "Wait before the next request; the limit is shared by the whole organization.";
+const TRY_LATER: &str = "The fault is on the service's side; try again later.";
+
+/// The kind of a failed answer, and what its receiver can do. The code decides; an unknown code leaves it to the status.
+pub(super) fn classify(code: Option<&str>, status: u16) -> (ErrorKind, &'static str) {
+    if let Some(known) = CODES.iter().find(|known| Some(known.word) == code) {
+        return (known.kind, known.advice);
+    }
+    match status {
+        300..=399 => (
+            ErrorKind::UnexpectedStatus,
+            "Redirects are not followed, as they would carry the API key elsewhere; check the base URL.",
+        ),
+        400 | 413 | 422 => (ErrorKind::InvalidRequest, CORRECT),
+        401 => (ErrorKind::Authentication, "Check AGENTGATE_API_KEY."),
+        402 => (ErrorKind::Billing, "Look at the organization's credits and billing; a retry alone does not help."),
+        403 => (ErrorKind::PermissionDenied, "Check what the API key may do."),
+        404 | 410 => (ErrorKind::NotFound, NOT_FOUND),
+        408 => (ErrorKind::Timeout, TRY_LATER),
+        409 => (
+            ErrorKind::Conflict,
+            "Its present state does not allow this: a finished run cannot be cancelled, a built-in template not changed.",
+        ),
+        429 => (ErrorKind::RateLimited, SLOW_DOWN),
+        503 => (ErrorKind::Unavailable, TRY_LATER),
+        500..=599 => (ErrorKind::Server, TRY_LATER),
+        _ => (
+            ErrorKind::UnexpectedStatus,
+            "This does not look like AgentGate; check the base URL, and look for a proxy.",
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{CODES, ErrorKind, classify};
+    use crate::types::ErrorCode;
+
+    #[test]
+    fn every_documented_code_is_in_the_table_and_no_other() {
+        let words: Vec<_> = CODES.iter().map(|code| code.word).collect();
+        assert_eq!(words, ErrorCode::KNOWN);
+    }
+
+    #[test]
+    fn a_known_code_counts_more_than_the_status() {
+        assert_eq!(classify(Some("RATE_LIMITED"), 400).0, ErrorKind::RateLimited);
+    }
+
+    #[test]
+    fn an_unknown_code_leaves_it_to_the_status() {
+        for (status, kind) in [
+            (302, ErrorKind::UnexpectedStatus),
+            (400, ErrorKind::InvalidRequest),
+            (401, ErrorKind::Authentication),
+            (402, ErrorKind::Billing),
+            (403, ErrorKind::PermissionDenied),
+            (404, ErrorKind::NotFound),
+            (405, ErrorKind::UnexpectedStatus),
+            (408, ErrorKind::Timeout),
+            (409, ErrorKind::Conflict),
+            (429, ErrorKind::RateLimited),
+            (500, ErrorKind::Server),
+            (502, ErrorKind::Server),
+            (503, ErrorKind::Unavailable),
+            (504, ErrorKind::Server),
+        ] {
+            assert_eq!(classify(Some("NEW_CODE"), status).0, kind, "{status}");
+            assert_eq!(classify(None, status).0, kind, "{status}");
+        }
+    }
+}

@@ -1,0 +1,390 @@
+//! One error for every call: what was tried, what came back, what to do.
+//!
+//! An [`Error`] is one word wide, so that `Result<Run, Error>` stays cheap. Its `Display` is a single line for a person
+//! (or a log); its accessors are for programs:
+//!
+//! ```
+//! use agentgate::{Error, ErrorKind};
+//!
+//! fn explain(error: &Error) -> &'static str {
+//!     match error.kind() {
+//!         ErrorKind::InsufficientCredits => "please top up",
+//!         ErrorKind::RateLimited => "please wait",
+//!         _ if error.may_have_reached_server() => "please check before you try again",
+//!         _ => "please try again",
+//!     }
+//! }
+//! ```
+
+mod body;
+mod details;
+mod display;
+mod kind;
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode};
+use serde_json::Value;
+
+pub use details::{CreditShortage, FieldError};
+pub use kind::ErrorKind;
+
+use self::body::ErrorBody;
+use crate::Operation;
+use crate::rate_limit::RateLimit;
+
+/// What `Result` means in this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// As much of a body as an error keeps.
+const KEPT_BODY: usize = 64 * 1024;
+
+/// Why a call failed. See the [module](self) for how to use it.
+pub struct Error(Box<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    kind: ErrorKind,
+    operation: Option<Operation>,
+    /// What happened, if the service did not say it in an error body.
+    problem: Option<String>,
+    advice: &'static str,
+    answer: Option<Answer>,
+    attempts: u32,
+    retry_after: Option<Duration>,
+    may_have_reached_server: bool,
+    source: Option<Box<dyn StdError + Send + Sync>>,
+}
+
+/// What came back.
+struct Answer {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Bytes,
+    read: ErrorBody,
+}
+
+/// Shows how long the body is, and none of it: the answer to a new webhook holds its secret.
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Answer")
+            .field("status", &self.status)
+            .field("headers", &self.headers)
+            .field("body", &format_args!("[{} bytes]", self.body.len()))
+            .field("read", &self.read)
+            .finish()
+    }
+}
+
+impl Error {
+    fn new(kind: ErrorKind, problem: Option<String>, advice: &'static str) -> Self {
+        Self(Box::new(Inner {
+            kind,
+            operation: None,
+            problem,
+            advice,
+            answer: None,
+            attempts: 0,
+            retry_after: None,
+            may_have_reached_server: false,
+            source: None,
+        }))
+    }
+
+    /// The client cannot work as it was set up.
+    pub(crate) fn configuration(problem: impl Into<String>, advice: &'static str) -> Self {
+        Self::new(ErrorKind::Configuration, Some(problem.into()), advice)
+    }
+
+    /// The request cannot be sent as it is.
+    pub(crate) fn invalid_request(problem: impl Into<String>, advice: &'static str) -> Self {
+        Self::new(ErrorKind::InvalidRequest, Some(problem.into()), advice)
+    }
+
+    /// The service answered, and the answer is a failure.
+    pub(crate) fn from_answer(status: StatusCode, headers: HeaderMap, body: &Bytes) -> Self {
+        let read = ErrorBody::read(body);
+        let (kind, advice) = kind::classify(read.code.as_deref(), status.as_u16());
+        let mut error = Self::new(kind, None, advice);
+        // 503 and 429 refuse the request; other failures of the service leave open how far it came.
+        error.0.may_have_reached_server = status == StatusCode::REQUEST_TIMEOUT
+            || (status.is_server_error() && status != StatusCode::SERVICE_UNAVAILABLE);
+        error.with_answer(status, headers, body, read)
+    }
+
+    /// The request or the answer was lost on the way.
+    pub(crate) fn from_network(error: reqwest::Error) -> Self {
+        let address = error.url().map_or_else(String::new, |url| format!(" to {}", url.origin().ascii_serialization()));
+        // The whole URL may hold ids; the operation says enough.
+        let error = error.without_url();
+        let cause = root_cause(&error);
+        let (kind, problem, advice) = if error.is_connect() {
+            let problem = format!("no connection{address}: {cause}");
+            (ErrorKind::Connect, problem, "Check the base URL, the network and any proxy.")
+        } else if error.is_timeout() {
+            let problem = "the attempt took longer than its time-out".to_owned();
+            (ErrorKind::Timeout, problem, "Allow it more time with `timeout`, or try again later.")
+        } else if error.is_builder() {
+            (ErrorKind::InvalidRequest, cause, "Correct the request and send it again.")
+        } else {
+            let problem = format!("the connection{address} broke off: {cause}");
+            (
+                ErrorKind::Interrupted,
+                problem,
+                "Try again; if it stays, check port and scheme, and look for a proxy or a firewall.",
+            )
+        };
+        let mut new = Self::new(kind, Some(problem), advice);
+        new.0.may_have_reached_server = matches!(kind, ErrorKind::Timeout | ErrorKind::Interrupted);
+        new.0.source = Some(Box::new(error));
+        new
+    }
+
+    /// The answer's body is larger than `limit` bytes.
+    pub(crate) fn body_too_large(limit: usize, status: StatusCode, headers: HeaderMap) -> Self {
+        let problem = format!("the answer's body is larger than {limit} bytes");
+        let advice = "Ask for less at a time, or raise `max_body_size` on the client.";
+        let mut error = Self::new(ErrorKind::BodyTooLarge, Some(problem), advice);
+        error.0.may_have_reached_server = true;
+        error.with_answer(status, headers, &Bytes::new(), ErrorBody::default())
+    }
+
+    /// The answer is a success, and its body is not what the contract says.
+    pub(crate) fn decode(
+        path: &str,
+        source: serde_json::Error,
+        status: StatusCode,
+        headers: HeaderMap,
+        body: &Bytes,
+    ) -> Self {
+        let problem = match (body.trim_ascii().is_empty(), path) {
+            (true, _) => format!("the answer {} has no body", status.as_u16()),
+            (false, "" | ".") => format!("the answer cannot be read: {source}"),
+            (false, path) => format!("the answer cannot be read at `{path}`: {source}"),
+        };
+        let advice = "Look for a newer version of this crate, and for a proxy that changes answers.";
+        let mut error = Self::new(ErrorKind::Decode, Some(problem), advice);
+        error.0.may_have_reached_server = true;
+        error.0.source = Some(Box::new(source));
+        error.with_answer(status, headers, body, ErrorBody::read(body))
+    }
+
+    fn with_answer(mut self, status: StatusCode, headers: HeaderMap, body: &Bytes, read: ErrorBody) -> Self {
+        // A copy, so that a short excerpt does not hold on to a large body.
+        let body = Bytes::copy_from_slice(&body[..body.len().min(KEPT_BODY)]);
+        self.0.answer = Some(Answer { status, headers, body, read });
+        self
+    }
+
+    pub(crate) fn with_operation(mut self, operation: Operation) -> Self {
+        self.0.operation = Some(operation);
+        self
+    }
+
+    pub(crate) fn with_attempts(mut self, attempts: u32) -> Self {
+        self.0.attempts = attempts;
+        self
+    }
+
+    pub(crate) fn with_retry_after(mut self, wait: Option<Duration>) -> Self {
+        self.0.retry_after = wait;
+        self
+    }
+
+    /// What kind of failure it is.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+
+    /// The operation that failed; none for errors in setting up a client.
+    #[must_use]
+    pub fn operation(&self) -> Option<Operation> {
+        self.0.operation
+    }
+
+    /// The HTTP status, if an answer came.
+    #[must_use]
+    pub fn status(&self) -> Option<StatusCode> {
+        self.answer().map(|answer| answer.status)
+    }
+
+    /// The headers of the answer, if one came.
+    #[must_use]
+    pub fn headers(&self) -> Option<&HeaderMap> {
+        self.answer().map(|answer| &answer.headers)
+    }
+
+    /// The body of the answer, if one came: its first 64 KiB. It may be anything, HTML of a proxy included.
+    #[must_use]
+    pub fn body(&self) -> Option<&[u8]> {
+        self.answer().map(|answer| answer.body.as_ref())
+    }
+
+    /// The service's code, such as `INSUFFICIENT_CREDITS`. The set is open; [`kind`](Self::kind) sorts those that are known.
+    #[must_use]
+    pub fn code(&self) -> Option<&str> {
+        self.answer()?.read.code.as_deref()
+    }
+
+    /// What the service said, for people.
+    #[must_use]
+    pub fn message(&self) -> Option<&str> {
+        self.answer()?.read.message.as_deref()
+    }
+
+    /// The details that the service gave with the code, as JSON. Those that are documented have accessors:
+    /// [`field_errors`](Self::field_errors), [`required_scope`](Self::required_scope), [`credits`](Self::credits),
+    /// [`rate_limit`](Self::rate_limit).
+    #[must_use]
+    pub fn details(&self) -> Option<&Value> {
+        self.answer()?.read.details.as_ref()
+    }
+
+    /// The request's id, which support asks for: from the header `x-request-id`, else from the body.
+    #[must_use]
+    pub fn request_id(&self) -> Option<&str> {
+        let answer = self.answer()?;
+        crate::response::request_id(&answer.headers).or(answer.read.request_id.as_deref())
+    }
+
+    /// How long to wait before the next attempt, if the service said so. It is set when the SDK did not wait itself: because
+    /// its attempts were used up, or the wait was longer than it may be.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.0.retry_after
+    }
+
+    /// How many attempts were made; 0 if nothing was sent.
+    #[must_use]
+    pub fn attempts(&self) -> u32 {
+        self.0.attempts
+    }
+
+    /// Whether the service may have done what was asked although the call failed: the connection broke after the
+    /// request was sent, the time ran out, the service failed half-way, or its answer could not be read.
+    ///
+    /// Before you submit a work order again after such an error, look whether its run exists: a run costs credits.
+    #[must_use]
+    pub fn may_have_reached_server(&self) -> bool {
+        self.0.may_have_reached_server
+    }
+
+    /// What the service's rate-limit headers (or the error's details) said.
+    #[must_use]
+    pub fn rate_limit(&self) -> Option<RateLimit> {
+        let answer = self.answer()?;
+        RateLimit::from_headers(&answer.headers).or_else(|| details::rate_limit(self.details()?))
+    }
+
+    /// The fields that the service found fault with (400).
+    #[must_use]
+    pub fn field_errors(&self) -> Vec<FieldError> {
+        self.details().map(details::field_errors).unwrap_or_default()
+    }
+
+    /// The scope that the API key lacks (403).
+    #[must_use]
+    pub fn required_scope(&self) -> Option<&str> {
+        self.details()?.get("requiredScope")?.as_str()
+    }
+
+    /// The scopes that the API key has (403).
+    #[must_use]
+    pub fn available_scopes(&self) -> Vec<&str> {
+        self.details().map(details::available_scopes).unwrap_or_default()
+    }
+
+    /// How many credits are needed and how many there are (402).
+    #[must_use]
+    pub fn credits(&self) -> Option<CreditShortage> {
+        details::credit_shortage(self.details()?)
+    }
+
+    fn answer(&self) -> Option<&Answer> {
+        self.0.answer.as_ref()
+    }
+}
+
+/// Questions that programs ask most.
+impl Error {
+    /// The request itself is wrong. **Troubleshooting:** [`field_errors`](Self::field_errors) names the fields.
+    #[must_use]
+    pub fn is_invalid_request(&self) -> bool {
+        self.kind() == ErrorKind::InvalidRequest
+    }
+
+    /// The API key was not accepted. **Troubleshooting:** [`code`](Self::code) tells a malformed key from an expired one.
+    #[must_use]
+    pub fn is_authentication(&self) -> bool {
+        self.kind() == ErrorKind::Authentication
+    }
+
+    /// There are too few credits. **Troubleshooting:** [`credits`](Self::credits) says how many are missing. It is never retried.
+    #[must_use]
+    pub fn is_insufficient_credits(&self) -> bool {
+        self.kind() == ErrorKind::InsufficientCredits
+    }
+
+    /// The API key may not do this. **Troubleshooting:** [`required_scope`](Self::required_scope) names what it lacks.
+    #[must_use]
+    pub fn is_permission_denied(&self) -> bool {
+        self.kind() == ErrorKind::PermissionDenied
+    }
+
+    /// There is nothing with this id. **Troubleshooting:** keys see their own organization alone.
+    #[must_use]
+    pub fn is_not_found(&self) -> bool {
+        self.kind() == ErrorKind::NotFound
+    }
+
+    /// The thing's state does not allow it. **Troubleshooting:** fetch it and look at its status.
+    #[must_use]
+    pub fn is_conflict(&self) -> bool {
+        self.kind() == ErrorKind::Conflict
+    }
+
+    /// A rate limit is spent. **Troubleshooting:** [`retry_after`](Self::retry_after) and [`rate_limit`](Self::rate_limit) say
+    /// until when. The limit belongs to the organization, so other programs spend it too.
+    #[must_use]
+    pub fn is_rate_limited(&self) -> bool {
+        self.kind() == ErrorKind::RateLimited
+    }
+
+    /// An attempt took too long. **Troubleshooting:** raise `timeout` on the client or the call.
+    #[must_use]
+    pub fn is_timeout(&self) -> bool {
+        self.kind() == ErrorKind::Timeout
+    }
+
+    /// No connection came about. **Troubleshooting:** the text names the cause: name resolution, a refused connection, TLS.
+    #[must_use]
+    pub fn is_connect(&self) -> bool {
+        self.kind() == ErrorKind::Connect
+    }
+
+    /// The answer is not what the contract says. **Troubleshooting:** the text names the place; [`body`](Self::body) has the
+    /// answer.
+    #[must_use]
+    pub fn is_decode(&self) -> bool {
+        self.kind() == ErrorKind::Decode
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.0.source.as_deref().map(|source| source as &(dyn StdError + 'static))
+    }
+}
+
+/// The innermost cause says what happened; the outer ones say "error sending request".
+pub(crate) fn root_cause(error: &dyn StdError) -> String {
+    let mut cause = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    cause.to_string()
+}

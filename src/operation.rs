@@ -1,0 +1,89 @@
+//! The operations of the API, by name.
+
+use std::fmt;
+
+/// An operation of the API, as the contract describes it.
+///
+/// Errors say which operation failed ([`Error::operation`](crate::Error::operation)), so that logs and metrics can
+/// be grouped by it.
+///
+/// ```
+/// use agentgate::Operation;
+///
+/// let submit = Operation::CREATE_WORK_ORDER;
+/// assert_eq!((submit.method(), submit.path()), ("POST", "/v1/work-orders"));
+/// assert_eq!(submit.scope(), "work-orders:write");
+/// assert!(!submit.is_idempotent());
+/// assert_eq!(Operation::ALL.len(), 18);
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(not(feature = "client"), expect(dead_code, reason = "the client alone asks for all of it"))]
+pub struct Operation {
+    id: &'static str,
+    summary: &'static str,
+    method: &'static str,
+    path: &'static str,
+    scope: &'static str,
+    idempotent: bool,
+    answers_secret: bool,
+}
+
+impl Operation {
+    /// Its name in the contract, for example `createWorkOrder`.
+    #[must_use]
+    pub const fn id(&self) -> &'static str {
+        self.id
+    }
+
+    /// What it does, for example `Submit a work order`.
+    #[must_use]
+    pub const fn summary(&self) -> &'static str {
+        self.summary
+    }
+
+    /// Its HTTP method, in upper case.
+    #[must_use]
+    pub const fn method(&self) -> &'static str {
+        self.method
+    }
+
+    /// Its path with placeholders, for example `/v1/runs/{id}`.
+    #[must_use]
+    pub const fn path(&self) -> &'static str {
+        self.path
+    }
+
+    /// The scope that an API key needs for it. A key with scope `*` may do everything.
+    #[must_use]
+    pub const fn scope(&self) -> &'static str {
+        self.scope
+    }
+
+    /// Whether doing it twice has the same effect as doing it once. Only then is it retried when it is not known
+    /// whether the service has acted.
+    #[must_use]
+    pub const fn is_idempotent(&self) -> bool {
+        self.idempotent
+    }
+
+    /// Whether a successful answer holds a secret, and is not to be shown.
+    #[cfg(feature = "client")]
+    pub(crate) const fn answers_secret(&self) -> bool {
+        self.answers_secret
+    }
+}
+
+/// The name in the contract.
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.id)
+    }
+}
+
+impl fmt::Debug for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Operation({} {} {})", self.id, self.method, self.path)
+    }
+}
+
+include!(concat!(env!("OUT_DIR"), "/operations.rs"));

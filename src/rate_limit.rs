@@ -1,0 +1,71 @@
+//! What the service says of its rate limits.
+
+use chrono::{DateTime, Utc};
+use http::HeaderMap;
+
+/// The organization's rate limit, as an answer reported it (`X-RateLimit-Limit`, `-Remaining`, `-Reset`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RateLimit {
+    /// Requests in a window of a minute.
+    pub limit: Option<u32>,
+    /// Requests left in this window.
+    pub remaining: Option<u32>,
+    /// When the next window starts.
+    pub reset_at: Option<DateTime<Utc>>,
+}
+
+impl RateLimit {
+    pub(crate) fn from_headers(headers: &HeaderMap) -> Option<Self> {
+        let number = |name| number(headers, name);
+        Self::from_parts(
+            number("x-ratelimit-limit").and_then(|limit| limit.try_into().ok()),
+            number("x-ratelimit-remaining").and_then(|remaining| remaining.try_into().ok()),
+            number("x-ratelimit-reset").and_then(|seconds| DateTime::from_timestamp(seconds, 0)),
+        )
+    }
+
+    /// None if nothing is known.
+    pub(crate) fn from_parts(
+        limit: Option<u32>,
+        remaining: Option<u32>,
+        reset_at: Option<DateTime<Utc>>,
+    ) -> Option<Self> {
+        let rate_limit = Self { limit, remaining, reset_at };
+        (limit.is_some() || remaining.is_some() || reset_at.is_some()).then_some(rate_limit)
+    }
+}
+
+fn number(headers: &HeaderMap, name: &str) -> Option<i64> {
+    headers.get(name)?.to_str().ok()?.trim().parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::RateLimit;
+    use http::{HeaderMap, HeaderValue};
+
+    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        pairs.iter().map(|(name, value)| (name.parse().unwrap(), HeaderValue::from_static(value))).collect()
+    }
+
+    #[test]
+    fn the_three_headers_are_read() {
+        let headers = headers(&[
+            ("x-ratelimit-limit", "100"),
+            ("x-ratelimit-remaining", "7"),
+            ("x-ratelimit-reset", "1767225660"),
+        ]);
+        let limit = RateLimit::from_headers(&headers).unwrap();
+        assert_eq!((limit.limit, limit.remaining), (Some(100), Some(7)));
+        assert_eq!(limit.reset_at.unwrap().to_rfc3339(), "2026-01-01T00:01:00+00:00");
+    }
+
+    #[test]
+    fn absurd_values_are_as_good_as_none() {
+        for value in ["", "-1", "NaN", "99999999999999999999", "1e3"] {
+            assert_eq!(RateLimit::from_headers(&headers(&[("x-ratelimit-limit", value)])), None, "{value}");
+        }
+        assert_eq!(RateLimit::from_headers(&headers(&[("x-ratelimit-reset", "9223372036854775807")])), None);
+    }
+}

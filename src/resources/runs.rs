@@ -1,0 +1,88 @@
+//! Runs: an agent at work on a work order.
+
+use crate::types::{CancelledRun, Run, RunId, RunPage, RunStatus};
+
+resource! {
+    /// Runs: from [`Client::runs`](crate::Client::runs).
+    Runs
+}
+
+impl Runs {
+    /// Gets a run by its id.
+    ///
+    /// ```no_run
+    /// # async fn example(client: agentgate::Client) -> agentgate::Result<()> {
+    /// let run = client.runs().get("run_3n9x2p").await?;
+    /// println!("{} after {} iterations", run.status, run.iterations.unwrap_or(0));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn get(&self, id: impl Into<RunId>) -> GetRun {
+        GetRun::new(self.client.clone(), id.into())
+    }
+
+    /// Lists runs, a page at a time.
+    ///
+    /// ```no_run
+    /// use agentgate::types::RunStatus;
+    ///
+    /// # async fn example(client: agentgate::Client) -> agentgate::Result<()> {
+    /// let failed = client.runs().list().status(RunStatus::Failed).tenant("acme-corp").limit(100).await?;
+    /// println!("{} of {:?}", failed.data.len(), failed.total);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn list(&self) -> ListRuns {
+        ListRuns::new(self.client.clone())
+    }
+
+    /// Cancels a run that is pending or running. A finished run answers with a
+    /// [conflict](crate::Error::is_conflict).
+    pub fn cancel(&self, id: impl Into<RunId>) -> CancelRun {
+        CancelRun::new(self.client.clone(), id.into())
+    }
+}
+
+call! {
+    /// Gets a run: from [`Runs::get`].
+    GetRun(GET_RUN) -> Run { id: RunId }
+    path [id]
+    |this, api| api.get_run(&this.id)
+}
+
+call! {
+    /// Lists runs: from [`Runs::list`].
+    ListRuns(LIST_RUNS) -> RunPage {}
+    filters {
+        status: RunStatus,
+        tenant_id: String,
+        tenant_user_id: String,
+        limit: u32,
+        offset: u32,
+    }
+    path []
+    |this, api| api.list_runs(
+        this.limit,
+        this.offset,
+        this.status.as_ref(),
+        this.tenant_id.as_deref(),
+        this.tenant_user_id.as_deref(),
+    )
+}
+
+call! {
+    /// Cancels a run: from [`Runs::cancel`].
+    CancelRun(CANCEL_RUN) -> CancelledRun { id: RunId }
+    path [id]
+    |this, api| api.cancel_run(&this.id)
+}
+
+impl ListRuns {
+    /// Only runs with this status.
+    pub fn status(mut self, status: impl Into<RunStatus>) -> Self {
+        self.status = Some(status.into());
+        self
+    }
+}
+
+tenant_and_page_filters!(ListRuns, "runs", default 20);

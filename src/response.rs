@@ -1,0 +1,113 @@
+//! An answer's value together with what came with it.
+
+use std::fmt;
+use std::ops::Deref;
+
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode};
+
+use crate::rate_limit::RateLimit;
+
+/// The value of a call and the answer it came in: what `with_response` gives.
+///
+/// ```no_run
+/// # async fn example(client: agentgate::Client) -> agentgate::Result<()> {
+/// let response = client.runs().get("run_3n9x2p").with_response().await?;
+/// println!("{} after {} attempts", response.status(), response.attempts());
+/// if let Some(left) = response.rate_limit().and_then(|limit| limit.remaining) {
+///     println!("{left} requests left in this minute");
+/// }
+/// let run = response.into_inner();
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Response<T> {
+    value: T,
+    answer: Answer,
+}
+
+/// A successful answer.
+#[derive(Clone)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+    pub(crate) attempts: u32,
+}
+
+/// Shows how long the body is, and none of it: the answer to a new webhook holds its secret.
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Answer")
+            .field("status", &self.status)
+            .field("headers", &self.headers)
+            .field("body", &format_args!("[{} bytes]", self.body.len()))
+            .field("attempts", &self.attempts)
+            .finish()
+    }
+}
+
+impl<T> Response<T> {
+    pub(crate) fn new(value: T, answer: Answer) -> Self {
+        Self { value, answer }
+    }
+
+    pub(crate) fn map<U>(self, change: impl FnOnce(T) -> U) -> Response<U> {
+        Response { value: change(self.value), answer: self.answer }
+    }
+
+    /// The value alone.
+    #[must_use]
+    pub fn into_inner(self) -> T {
+        self.value
+    }
+
+    /// The HTTP status; always a success.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        self.answer.status
+    }
+
+    /// The headers.
+    #[must_use]
+    pub fn headers(&self) -> &HeaderMap {
+        &self.answer.headers
+    }
+
+    /// The body as it arrived, for fields that this version of the crate does not know.
+    #[must_use]
+    pub fn body(&self) -> &Bytes {
+        &self.answer.body
+    }
+
+    /// The id of the request, if the service gave one (`x-request-id`).
+    #[must_use]
+    pub fn request_id(&self) -> Option<&str> {
+        request_id(self.headers())
+    }
+
+    /// How many attempts it took, the successful one included.
+    #[must_use]
+    pub fn attempts(&self) -> u32 {
+        self.answer.attempts
+    }
+
+    /// What the answer said of the rate limit.
+    #[must_use]
+    pub fn rate_limit(&self) -> Option<RateLimit> {
+        RateLimit::from_headers(self.headers())
+    }
+}
+
+impl<T> Deref for Response<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.value
+    }
+}
+
+pub(crate) fn request_id(headers: &HeaderMap) -> Option<&str> {
+    headers.get("x-request-id")?.to_str().ok().filter(|id| !id.is_empty())
+}

@@ -1,0 +1,234 @@
+//! Reading JSON bodies, and telling everything that is wrong with them at once, by field.
+
+use std::net::IpAddr;
+
+use axum::http::Uri;
+use serde_json::{Map, Value};
+
+use super::error::{ApiError, FieldError};
+
+/// A JSON object within a body, and the path it is found at.
+#[derive(Clone, Debug)]
+pub(super) struct Object<'a> {
+    fields: &'a Map<String, Value>,
+    path: String,
+}
+
+impl<'a> Object<'a> {
+    /// The path of one of its fields.
+    pub(super) fn path(&self, name: &str) -> String {
+        if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) }
+    }
+
+    /// One of its fields. Null counts as left out.
+    pub(super) fn get(&self, name: &str) -> Option<&'a Value> {
+        self.fields.get(name).filter(|value| !value.is_null())
+    }
+
+    /// A copy of one of its fields.
+    pub(super) fn copy(&self, name: &str) -> Option<Value> {
+        self.get(name).cloned()
+    }
+}
+
+/// Reads a body.
+pub(super) fn parse(body: &[u8]) -> Result<Value, ApiError> {
+    serde_json::from_slice(body).map_err(|error| not_a_body(format!("is not JSON: {error}")))
+}
+
+/// The object that a body is.
+pub(super) fn root(body: &Value) -> Result<Object<'_>, ApiError> {
+    let fields = body.as_object().ok_or_else(|| not_a_body("must be a JSON object".to_owned()))?;
+    Ok(Object { fields, path: String::new() })
+}
+
+fn not_a_body(message: String) -> ApiError {
+    ApiError::fields("INVALID_FORMAT", &[FieldError::new("body", message)])
+}
+
+/// Checks the fields of a body and remembers what is wrong with them.
+///
+/// The readers answer `None` both for a field that is left out and for one that is wrong; [`finish`](Self::finish)
+/// tells the two apart.
+#[derive(Debug, Default)]
+pub(super) struct Check {
+    errors: Vec<FieldError>,
+    missing: bool,
+}
+
+impl Check {
+    /// Says that a field is wrong.
+    pub(super) fn refuse(&mut self, field: String, message: impl Into<String>) {
+        self.errors.push(FieldError::new(field, message));
+    }
+
+    /// Says so if a field is left out.
+    pub(super) fn require(&mut self, object: &Object<'_>, name: &str) {
+        if object.get(name).is_none() {
+            self.missing = true;
+            self.refuse(object.path(name), "is required");
+        }
+    }
+
+    /// A string, if there.
+    pub(super) fn text<'a>(&mut self, object: &Object<'a>, name: &str) -> Option<&'a str> {
+        self.read(object, name, "must be a string", Value::as_str)
+    }
+
+    /// A string with something in it, if there.
+    pub(super) fn some_text<'a>(&mut self, object: &Object<'a>, name: &str) -> Option<&'a str> {
+        let text = self.text(object, name)?;
+        if text.trim().is_empty() {
+            self.refuse(object.path(name), "must not be empty");
+            return None;
+        }
+        Some(text)
+    }
+
+    /// `true` or `false`, if there.
+    pub(super) fn boolean(&mut self, object: &Object<'_>, name: &str) -> Option<bool> {
+        self.read(object, name, "must be true or false", Value::as_bool)
+    }
+
+    /// A number to count with, if there.
+    pub(super) fn count(&mut self, object: &Object<'_>, name: &str) -> Option<u32> {
+        self.read(object, name, "must be a whole number of at least 1", |value| {
+            value
+                .as_i64()
+                .and_then(|number| i32::try_from(number).ok())
+                .filter(|number| *number >= 1)
+                .map(i32::unsigned_abs)
+        })
+    }
+
+    /// An object, if there.
+    pub(super) fn object<'a>(&mut self, object: &Object<'a>, name: &str) -> Option<Object<'a>> {
+        let fields = self.read(object, name, "must be an object", Value::as_object)?;
+        Some(Object { fields, path: object.path(name) })
+    }
+
+    /// An object of which all values are strings, if there.
+    pub(super) fn texts(&mut self, object: &Object<'_>, name: &str) {
+        if let Some(texts) = self.object(object, name) {
+            for name in texts.fields.keys() {
+                self.text(&texts, name);
+            }
+        }
+    }
+
+    /// A list of strings, if there.
+    pub(super) fn list(&mut self, object: &Object<'_>, name: &str) -> Option<Vec<String>> {
+        self.read(object, name, "must be a list of strings", |value| {
+            value.as_array()?.iter().map(|item| item.as_str().map(str::to_owned)).collect()
+        })
+    }
+
+    /// A list of objects, if there.
+    pub(super) fn objects<'a>(&mut self, object: &Object<'a>, name: &str) -> Vec<Object<'a>> {
+        let objects = self.read(object, name, "must be a list of objects", |value| {
+            let items = value.as_array()?.iter().enumerate();
+            items
+                .map(|(index, item)| {
+                    Some(Object { fields: item.as_object()?, path: format!("{}[{index}]", object.path(name)) })
+                })
+                .collect()
+        });
+        objects.unwrap_or_default()
+    }
+
+    /// A URL that deliveries may be sent to, if there: HTTPS, or HTTP on this machine.
+    pub(super) fn callback<'a>(&mut self, object: &Object<'a>, name: &str) -> Option<&'a str> {
+        let url = self.some_text(object, name)?;
+        if !is_callback(url) {
+            self.refuse(object.path(name), "must be an HTTPS URL");
+            return None;
+        }
+        Some(url)
+    }
+
+    fn read<'a, T>(
+        &mut self,
+        object: &Object<'a>,
+        name: &str,
+        otherwise: &str,
+        read: impl Fn(&'a Value) -> Option<T>,
+    ) -> Option<T> {
+        let value = read(object.get(name)?);
+        if value.is_none() {
+            self.refuse(object.path(name), otherwise);
+        }
+        value
+    }
+
+    /// Fails if anything was wrong: as `MISSING_FIELD` if a field was left out, else as `INVALID_VALUE`.
+    pub(super) fn finish(self) -> Result<(), ApiError> {
+        if self.errors.is_empty() {
+            return Ok(());
+        }
+        Err(ApiError::fields(if self.missing { "MISSING_FIELD" } else { "INVALID_VALUE" }, &self.errors))
+    }
+}
+
+fn is_callback(url: &str) -> bool {
+    let Ok(url) = url.parse::<Uri>() else { return false };
+    match (url.scheme_str(), url.host()) {
+        (Some("https"), Some(host)) => !host.is_empty(),
+        (Some("http"), Some(host)) => is_loopback(host),
+        _ => false,
+    }
+}
+
+fn is_loopback(host: &str) -> bool {
+    let address = host.trim_start_matches('[').trim_end_matches(']');
+    address.eq_ignore_ascii_case("localhost") || address.parse().is_ok_and(|address: IpAddr| address.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn everything_that_is_wrong_is_told_at_once() {
+        let body =
+            json!({ "name": " ", "enabled": "yes", "count": 0, "list": [1], "map": { "a": 1 }, "nothing": null });
+        let (object, mut check) = (root(&body).unwrap(), Check::default());
+        check.some_text(&object, "name");
+        check.boolean(&object, "enabled");
+        check.count(&object, "count");
+        check.list(&object, "list");
+        check.texts(&object, "map");
+        check.text(&object, "nothing");
+        let fields: Vec<_> = check.errors.iter().map(|error| error.field.as_str()).collect();
+        assert_eq!(fields, ["name", "enabled", "count", "list", "map.a"]);
+        assert!(check.finish().is_err());
+    }
+
+    #[test]
+    fn null_counts_as_left_out() {
+        let body = json!({ "name": null });
+        let mut check = Check::default();
+        check.require(&root(&body).unwrap(), "name");
+        assert!(check.missing);
+    }
+
+    #[test]
+    fn deliveries_go_by_https_or_stay_on_this_machine() {
+        for url in
+            ["https://app.example.com/hooks", "http://localhost:8080/", "http://127.0.0.1:1/x", "http://[::1]:8080/"]
+        {
+            assert!(is_callback(url), "{url}");
+        }
+        for url in [
+            "http://app.example.com/hooks",
+            "http://localhost.example.com",
+            "ftp://localhost/",
+            "/hooks",
+            "app.example.com",
+            "https://",
+        ] {
+            assert!(!is_callback(url), "{url}");
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! The simulator's time, which is the test's to set.
+//!
+//! Everything that depends on time (how far a run has come, when a rate limit opens again, whether a key has expired)
+//! is worked out from one clock at the moment somebody asks. No task runs in the background, so a test that moves the
+//! clock never waits for anything.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+
+/// How the simulator's time passes.
+///
+/// [`Simulator::advance`](super::Simulator::advance) adds to either.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub enum Clock {
+    /// Time stands still but for [`Simulator::advance`](super::Simulator::advance), and starts at 2026-01-01T00:00:00Z.
+    /// The default: nothing a test sees depends on how fast the machine is.
+    #[default]
+    Manual,
+    /// Time starts at the real time and passes at this multiple of it: `1.0` is real time, at `60.0` a minute takes a
+    /// second. Negative and infinite factors are refused when the simulator starts.
+    Scaled(f64),
+}
+
+/// The first moment of [`Clock::Manual`]: 2026-01-01T00:00:00Z.
+const MANUAL_START: DateTime<Utc> = at_second(1_767_225_600);
+
+/// Time stops here, 9999-12-31T23:59:59Z: the last moment that an ISO 8601 timestamp of four-digit years can name.
+const END_OF_TIME: DateTime<Utc> = at_second(253_402_300_799);
+
+const fn at_second(seconds: i64) -> DateTime<Utc> {
+    match DateTime::from_timestamp(seconds, 0) {
+        Some(moment) => moment,
+        None => DateTime::UNIX_EPOCH,
+    }
+}
+
+/// A [`Clock`] that has been started.
+#[derive(Debug)]
+pub(super) struct Time {
+    origin: DateTime<Utc>,
+    /// When the clock was started, and how much faster than real time it goes. `None` stands still.
+    pace: Option<(Instant, f64)>,
+    advanced: Duration,
+}
+
+impl Time {
+    /// Starts `clock`. Fails if its factor is not a number that time can be multiplied by.
+    pub(super) fn start(clock: Clock) -> io::Result<Self> {
+        let (origin, pace) = match clock {
+            Clock::Manual => (MANUAL_START, None),
+            Clock::Scaled(factor) if factor.is_finite() && factor >= 0.0 => {
+                (Utc::now(), Some((Instant::now(), factor)))
+            }
+            Clock::Scaled(factor) => {
+                let message = format!("the simulator's clock cannot go at {factor} times real time");
+                return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+            }
+        };
+        Ok(Self { origin, pace, advanced: Duration::ZERO })
+    }
+
+    pub(super) fn now(&self) -> DateTime<Utc> {
+        let passed = self.pace.map_or(Duration::ZERO, |(started, factor)| {
+            Duration::try_from_secs_f64(started.elapsed().as_secs_f64() * factor).unwrap_or(Duration::MAX)
+        });
+        later(self.origin, self.advanced.saturating_add(passed))
+    }
+
+    pub(super) fn advance(&mut self, by: Duration) {
+        self.advanced = self.advanced.saturating_add(by);
+    }
+}
+
+/// The moment `by` after `from`, or the end of time if that comes first.
+pub(super) fn later(from: DateTime<Utc>, by: Duration) -> DateTime<Utc> {
+    TimeDelta::from_std(by)
+        .ok()
+        .and_then(|by| from.checked_add_signed(by))
+        .map_or(END_OF_TIME, |moment| moment.min(END_OF_TIME))
+}
+
+/// How long `moment` comes after `earlier`; zero if it does not.
+pub(super) fn since(earlier: DateTime<Utc>, moment: DateTime<Utc>) -> Duration {
+    (moment - earlier).to_std().unwrap_or_default()
+}
+
+/// A moment as the API writes it: ISO 8601, UTC, milliseconds.
+pub(super) fn timestamp(moment: DateTime<Utc>) -> String {
+    moment.to_rfc3339_opts(SecondsFormat::Millis, true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_manual_clock_moves_only_when_told() {
+        let mut time = Time::start(Clock::Manual).unwrap();
+        assert_eq!(timestamp(time.now()), "2026-01-01T00:00:00.000Z");
+        time.advance(Duration::from_millis(61_500));
+        assert_eq!(timestamp(time.now()), "2026-01-01T00:01:01.500Z");
+    }
+
+    #[test]
+    fn a_scaled_clock_starts_at_the_real_time() {
+        let before = Utc::now();
+        let mut time = Time::start(Clock::Scaled(1.0)).unwrap();
+        assert!(time.now() >= before);
+        time.advance(Duration::from_secs(3600));
+        assert!(time.now() >= later(before, Duration::from_secs(3600)));
+    }
+
+    #[test]
+    fn a_factor_that_is_no_pace_is_refused() {
+        for factor in [-1.0, f64::NAN, f64::INFINITY] {
+            assert_eq!(Time::start(Clock::Scaled(factor)).unwrap_err().kind(), io::ErrorKind::InvalidInput);
+        }
+    }
+
+    #[test]
+    fn time_ends_rather_than_overflows() {
+        let mut time = Time::start(Clock::Scaled(1.0)).unwrap();
+        time.advance(Duration::MAX);
+        time.advance(Duration::MAX);
+        assert_eq!(timestamp(time.now()), "9999-12-31T23:59:59.000Z");
+    }
+}

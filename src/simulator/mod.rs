@@ -1,0 +1,202 @@
+//! An AgentGate on 127.0.0.1, for demonstrations and tests.
+//!
+//! A test of a program that uses AgentGate wants a server that remembers what it was told, that costs nothing, and that
+//! fails on demand. The [`Simulator`] is one: it knows API keys and their scopes, work orders and the runs they start,
+//! credits, rate limits, webhooks, templates, and every documented error. It speaks plain HTTP, so anything can be
+//! pointed at it: this crate's client, `curl`, or a program in another language.
+//!
+//! Two things make tests exact. **Time is the test's to set**: runs, rate limits and timestamps follow a [`Clock`] that
+//! stands still until [`Simulator::advance`] moves it, so no test has to sleep. **Failures are the test's to order**:
+//! [`Simulator::inject`] makes requests fail by any documented error, or by what a proxy in between might answer.
+//! Whatever was sent is kept in [`Simulator::requests`].
+//!
+//! Ids count from one (`run_000001`, `wh_000001`), so that they are the same whenever a test is run.
+//!
+//! ```
+//! use std::time::Duration;
+//! use agentgate::simulator::{Fault, RunPlan, Simulator};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> std::io::Result<()> {
+//! let simulator = Simulator::start().await?;
+//! // Point your program at `simulator.url()`, with `simulator.api_key()` for its key.
+//!
+//! // The next work order's run fails after a minute:
+//! simulator.next_run(RunPlan::fails("TESTS_FAILED", "2 of 14 tests failed").running(Duration::from_secs(60)));
+//! // And the next two requests are told to come back later:
+//! simulator.inject(Fault::error("SERVICE_UNAVAILABLE").times(2));
+//!
+//! // ... submit a work order here ...
+//!
+//! simulator.advance(Duration::from_secs(90));
+//! // ... and see the run fail.
+//! # assert_eq!(simulator.request_count(), 0);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Where the documentation of AgentGate leaves something open, the simulator does one of the plausible things. Its
+//! answers are examples of what the service may say, not a promise that it says nothing else.
+
+mod answer;
+mod auth;
+mod body;
+mod builder;
+mod clock;
+mod connection;
+mod credits;
+mod error;
+mod fault;
+mod organization;
+mod plan;
+mod query;
+mod rate_limit;
+mod record;
+mod routes;
+mod run;
+mod service;
+mod source;
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use tokio::task::JoinHandle;
+
+pub use self::builder::Builder;
+pub use self::clock::Clock;
+pub use self::fault::Fault;
+pub use self::plan::{Outcome, RunPlan};
+pub use self::record::RecordedRequest;
+
+use self::connection::Connections;
+use self::service::Shared;
+
+/// A running simulator. It stops when it is dropped, and cuts the connections that are still open.
+pub struct Simulator {
+    url: String,
+    api_key: String,
+    shared: Arc<Shared>,
+    connections: Connections,
+    server: JoinHandle<()>,
+}
+
+impl Simulator {
+    /// Starts a simulator with the defaults of [`Builder`], on a free port and on the current tokio runtime.
+    ///
+    /// It answers only while that runtime runs: a client that blocks the only thread of the runtime waits forever.
+    ///
+    /// # Errors
+    ///
+    /// If no port can be listened on.
+    pub async fn start() -> io::Result<Self> {
+        Self::builder().start().await
+    }
+
+    /// Sets up a simulator.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    /// The base URL, such as `http://127.0.0.1:49152`, without a slash at its end.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// A key that is allowed everything.
+    #[must_use]
+    pub fn api_key(&self) -> &str {
+        &self.api_key
+    }
+
+    /// Makes another key, with these scopes (such as `runs:read`, or `*` for all).
+    #[must_use = "the key is not shown again"]
+    pub fn add_key(&self, scopes: &[&str]) -> String {
+        self.shared.lock().organization.keys.add(scopes)
+    }
+
+    /// Lets a key expire: from now on it is refused with `EXPIRED_API_KEY`. Does nothing if there is no such key.
+    pub fn expire_key(&self, key: &str) {
+        self.shared.lock().organization.keys.expire(key);
+    }
+
+    /// Suspends the organization, or lifts that: while suspended, every request is refused with
+    /// `ORGANIZATION_SUSPENDED`.
+    pub fn suspend_organization(&self, suspended: bool) {
+        self.shared.lock().organization.suspended = suspended;
+    }
+
+    /// The time on the simulator's clock.
+    #[must_use]
+    pub fn now(&self) -> DateTime<Utc> {
+        self.shared.lock().time.now()
+    }
+
+    /// Moves the clock forward. Time ends with the year 9999.
+    pub fn advance(&self, by: Duration) {
+        self.shared.lock().time.advance(by);
+    }
+
+    /// Says what becomes of the next run. Plans wait in line: the first is for the next work order that is accepted,
+    /// the second for the one after it. Without a plan in line, [`Builder::default_run`] holds.
+    pub fn next_run(&self, plan: RunPlan) {
+        self.shared.lock().organization.next_runs.push_back(plan);
+    }
+
+    /// The organization's credits, in cents. A new simulator has 10 000.
+    #[must_use]
+    pub fn credits(&self) -> i64 {
+        self.shared.lock().organization.credits.total()
+    }
+
+    /// Replaces the organization's credits, all of them included ones, without a transaction.
+    pub fn set_credits(&self, cents: i64) {
+        self.shared.lock().organization.credits.set(cents);
+    }
+
+    /// Buys credits: adds this many cents to the purchased ones, and a transaction of type `purchase`.
+    pub fn purchase_credits(&self, cents: u32) {
+        let mut state = self.shared.lock();
+        let now = state.time.now();
+        state.organization.credits.purchase(i64::from(cents), now);
+    }
+
+    /// Lets something go wrong with the requests to come.
+    pub fn inject(&self, fault: Fault) {
+        self.shared.lock().faults.inject(fault);
+    }
+
+    /// The requests since the start or the last [`clear_requests`](Self::clear_requests), oldest first, refused ones
+    /// included. They are kept in memory with their bodies.
+    #[must_use]
+    pub fn requests(&self) -> Vec<RecordedRequest> {
+        self.shared.lock().requests.clone()
+    }
+
+    /// How many requests [`requests`](Self::requests) would show.
+    #[must_use]
+    pub fn request_count(&self) -> usize {
+        self.shared.lock().requests.len()
+    }
+
+    /// Forgets the requests that were recorded. Nothing else changes: ids count on.
+    pub fn clear_requests(&self) {
+        self.shared.lock().requests.clear();
+    }
+}
+
+impl Drop for Simulator {
+    fn drop(&mut self) {
+        self.server.abort();
+        self.connections.close();
+    }
+}
+
+impl fmt::Debug for Simulator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Simulator").field("url", &self.url).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,89 @@
+//! The organization that the simulator serves: its keys, its limits, its credits and everything it has submitted or
+//! created.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+
+use super::auth::Keys;
+use super::clock::later;
+use super::credits::Ledger;
+use super::error::ApiError;
+use super::plan::RunPlan;
+use super::rate_limit::{Limit, Quota};
+use super::routes::templates::{self, Template};
+use super::routes::webhooks::Webhook;
+use super::routes::work_orders::WorkOrder;
+use super::run::Run;
+
+#[derive(Debug)]
+pub(super) struct Organization {
+    pub(super) keys: Keys,
+    pub(super) suspended: bool,
+    pub(super) credits: Ledger,
+    /// What a run costs, in cents.
+    pub(super) price: u32,
+    pub(super) requests: Limit,
+    pub(super) submissions: Limit,
+    pub(super) concurrent_runs: u32,
+    pub(super) default_run: RunPlan,
+    pub(super) next_runs: VecDeque<RunPlan>,
+    pub(super) work_orders: Vec<WorkOrder>,
+    pub(super) runs: Vec<Run>,
+    pub(super) webhooks: Vec<Webhook>,
+    /// How many webhooks were ever created.
+    pub(super) webhooks_created: usize,
+    pub(super) templates: Vec<Template>,
+}
+
+/// What the organization may do, and at what price.
+#[derive(Clone, Debug)]
+pub(super) struct Settings {
+    pub(super) price: u32,
+    pub(super) requests: u32,
+    pub(super) submissions: u32,
+    pub(super) concurrent_runs: u32,
+    pub(super) default_run: RunPlan,
+}
+
+/// The included credits to begin with, in cents.
+const CREDITS: i64 = 10_000;
+
+impl Organization {
+    pub(super) fn new(settings: Settings) -> Self {
+        Self {
+            keys: Keys::default(),
+            suspended: false,
+            credits: Ledger::new(CREDITS),
+            price: settings.price,
+            requests: Limit::a_minute(settings.requests),
+            submissions: Limit::a_minute(settings.submissions),
+            concurrent_runs: settings.concurrent_runs,
+            default_run: settings.default_run,
+            next_runs: VecDeque::new(),
+            work_orders: Vec::new(),
+            runs: Vec::new(),
+            webhooks: Vec::new(),
+            webhooks_created: 0,
+            templates: templates::built_in(),
+        }
+    }
+
+    /// Refuses one more run while too many go on. The limit opens again when the first of them ends.
+    pub(super) fn room_for_a_run(&self, now: DateTime<Utc>) -> Result<(), ApiError> {
+        let active: Vec<_> = self.runs.iter().filter(|run| !run.status(now).is_final()).collect();
+        if active.len() < self.concurrent_runs as usize {
+            return Ok(());
+        }
+        // None of them may ever end. Some time has to be told, so it is that of the other limits.
+        let reset_at =
+            active.iter().filter_map(|run| run.end()).min().unwrap_or_else(|| later(now, Duration::from_secs(60)));
+        let error = ApiError::rate_limited(Quota { limit: self.concurrent_runs, remaining: 0, reset_at }, now);
+        Err(error.with_message("Too many runs go on at the same time."))
+    }
+
+    pub(super) fn run(&self, id: &str) -> Result<&Run, ApiError> {
+        self.runs.iter().find(|run| run.id == id).ok_or_else(|| ApiError::not_found(&format!("run {id}")))
+    }
+}

@@ -1,0 +1,28 @@
+//! Credits: the balance, and what changed it.
+
+use super::Call;
+use crate::simulator::answer::Answer;
+use crate::simulator::credits::{TYPES, Transaction};
+use crate::simulator::error::ApiError;
+use crate::simulator::organization::Organization;
+
+// Infallible, but of the shape that all operations have.
+#[allow(clippy::unnecessary_wraps)]
+pub(super) fn get(organization: &mut Organization, call: &mut Call<'_>) -> Result<Answer, ApiError> {
+    Ok(Answer::ok(&organization.credits.balance(call.now)))
+}
+
+pub(super) fn usage(organization: &mut Organization, call: &mut Call<'_>) -> Result<Answer, ApiError> {
+    let page = call.query.page(50);
+    let (start, end) = (call.query.from("startDate"), call.query.up_to("endDate"));
+    let kind = call.query.word("type", &TYPES);
+    call.query.check()?;
+    let (tenant, user) = (call.query.text("tenantId"), call.query.text("tenantUserId"));
+    let matching = organization.credits.transactions().filter(|transaction| {
+        start.is_none_or(|start| transaction.created_at >= start)
+            && end.is_none_or(|end| transaction.created_at <= end)
+            && kind.is_none_or(|kind| transaction.kind == kind)
+            && transaction.tenant.matches(tenant, user)
+    });
+    Ok(Answer::ok(&page.of("transactions", matching, Transaction::to_json)))
+}

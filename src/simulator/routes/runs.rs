@@ -1,0 +1,40 @@
+//! Runs: following them, and cancelling them.
+
+use serde_json::json;
+
+use super::Call;
+use crate::simulator::answer::Answer;
+use crate::simulator::clock::timestamp;
+use crate::simulator::error::ApiError;
+use crate::simulator::organization::Organization;
+use crate::simulator::plan::Status;
+
+pub(super) fn list(organization: &mut Organization, call: &mut Call<'_>) -> Result<Answer, ApiError> {
+    let page = call.query.page(20);
+    let status = call.query.word("status", &Status::WORDS);
+    call.query.check()?;
+    let (tenant, user) = (call.query.text("tenantId"), call.query.text("tenantUserId"));
+    let newest_first = organization.runs.iter().rev();
+    let matching = newest_first.filter(|run| {
+        status.is_none_or(|status| run.status(call.now).word() == status) && run.tenant.matches(tenant, user)
+    });
+    Ok(Answer::ok(&page.of("data", matching, |run| run.to_summary(call.now))))
+}
+
+pub(super) fn get(organization: &mut Organization, call: &mut Call<'_>) -> Result<Answer, ApiError> {
+    Ok(Answer::ok(&organization.run(&call.id)?.to_json(call.now)))
+}
+
+pub(super) fn cancel(organization: &mut Organization, call: &mut Call<'_>) -> Result<Answer, ApiError> {
+    let status = organization.run(&call.id)?.status(call.now);
+    if status.is_final() {
+        return Err(ApiError::conflict(format!("The run has already ended: it is {}.", status.word())));
+    }
+    if status == Status::Pending {
+        organization.credits.refund(&call.id, call.now);
+    }
+    for run in organization.runs.iter_mut().filter(|run| run.id == call.id) {
+        run.cancelled_at = Some(call.now);
+    }
+    Ok(Answer::ok(&json!({ "id": call.id, "status": Status::Cancelled.word(), "cancelledAt": timestamp(call.now) })))
+}

@@ -1,0 +1,139 @@
+//! Webhooks: where events are to be delivered.
+
+use chrono::{DateTime, Utc};
+use serde_json::{Value, json};
+
+use super::Call;
+use crate::simulator::answer::{Answer, present};
+use crate::simulator::body::{self, Check, Object};
+use crate::simulator::clock::timestamp;
+use crate::simulator::error::ApiError;
+use crate::simulator::organization::Organization;
+use crate::simulator::rate_limit::Limit;
+
+/// How many test deliveries a webhook allows in a minute.
+const TESTS: u32 = 10;
+
+#[derive(Debug)]
+pub(in crate::simulator) struct Webhook {
+    id: String,
+    url: String,
+    events: Vec<String>,
+    enabled: bool,
+    description: Option<String>,
+    tests: Limit,
+    created_at: DateTime<Utc>,
+    updated_at: DateTime<Utc>,
+}
+
+/// The fields of a webhook that a body may set.
+struct Changes {
+    url: Option<String>,
+    events: Option<Vec<String>>,
+    enabled: Option<bool>,
+    description: Option<String>,
+}
+
+// Infallible, but of the shape that all operations have.
+#[allow(clippy::unnecessary_wraps)]
+pub(super) fn list(organization: &mut Organization, _: &mut Call<'_>) -> Result<Answer, ApiError> {
+    let webhooks: Vec<_> = organization.webhooks.iter().map(Webhook::to_json).collect();
+    Ok(Answer::ok(&json!({ "data": webhooks })))
+}
+
+pub(super) fn create(organization: &mut Organization, call: &mut Call<'_>) -> Result<Answer, ApiError> {
+    let body = body::parse(call.body)?;
+    let object = body::root(&body)?;
+    let mut check = Check::default();
+    check.require(&object, "url");
+    check.require(&object, "events");
+    check.texts(&object, "headers");
+    let changes = read(&mut check, &object);
+    check.finish()?;
+
+    organization.webhooks_created += 1;
+    let number = organization.webhooks_created;
+    let webhook = Webhook {
+        id: format!("wh_{number:06}"),
+        url: changes.url.unwrap_or_default(),
+        events: changes.events.unwrap_or_default(),
+        enabled: changes.enabled.unwrap_or(true),
+        description: changes.description,
+        tests: Limit::a_minute(TESTS),
+        created_at: call.now,
+        updated_at: call.now,
+    };
+    let created = json!({ "webhook": webhook.to_json(), "secret": format!("whsec_simulator{number:06}") });
+    organization.webhooks.push(webhook);
+    Ok(Answer::created(&created))
+}
+
+pub(super) fn get(organization: &mut Organization, call: &mut Call<'_>) -> Result<Answer, ApiError> {
+    let position = position(organization, &call.id)?;
+    Ok(Answer::ok(&organization.webhooks[position].to_json()))
+}
+
+pub(super) fn update(organization: &mut Organization, call: &mut Call<'_>) -> Result<Answer, ApiError> {
+    let position = position(organization, &call.id)?;
+    let body = body::parse(call.body)?;
+    let mut check = Check::default();
+    let changes = read(&mut check, &body::root(&body)?);
+    check.finish()?;
+
+    let webhook = &mut organization.webhooks[position];
+    webhook.url = changes.url.unwrap_or_else(|| webhook.url.clone());
+    webhook.events = changes.events.unwrap_or_else(|| webhook.events.clone());
+    webhook.enabled = changes.enabled.unwrap_or(webhook.enabled);
+    webhook.description = changes.description.or_else(|| webhook.description.clone());
+    webhook.updated_at = call.now;
+    Ok(Answer::ok(&webhook.to_json()))
+}
+
+pub(super) fn delete(organization: &mut Organization, call: &mut Call<'_>) -> Result<Answer, ApiError> {
+    let position = position(organization, &call.id)?;
+    organization.webhooks.remove(position);
+    Ok(Answer::no_content())
+}
+
+pub(super) fn test(organization: &mut Organization, call: &mut Call<'_>) -> Result<Answer, ApiError> {
+    let position = position(organization, &call.id)?;
+    let webhook = &mut organization.webhooks[position];
+    webhook.tests.take(call.now).map_err(|quota| ApiError::rate_limited(quota, call.now))?;
+    Ok(Answer::ok(&json!({ "delivered": false })))
+}
+
+fn position(organization: &Organization, id: &str) -> Result<usize, ApiError> {
+    organization
+        .webhooks
+        .iter()
+        .position(|webhook| webhook.id == id)
+        .ok_or_else(|| ApiError::not_found(&format!("webhook {id}")))
+}
+
+fn read(check: &mut Check, object: &Object<'_>) -> Changes {
+    let events = check.list(object, "events");
+    if events.as_ref().is_some_and(|events| events.is_empty() || events.iter().any(String::is_empty)) {
+        check.refuse(object.path("events"), "must name at least one event type, and no empty one");
+    }
+    Changes {
+        url: check.callback(object, "url").map(str::to_owned),
+        events,
+        enabled: check.boolean(object, "enabled"),
+        description: check.text(object, "description").map(str::to_owned),
+    }
+}
+
+impl Webhook {
+    /// The webhook without its secret, which is shown only once.
+    fn to_json(&self) -> Value {
+        present(json!({
+            "id": self.id,
+            "url": self.url,
+            "events": self.events,
+            "enabled": self.enabled,
+            "description": self.description,
+            "createdAt": timestamp(self.created_at),
+            "updatedAt": timestamp(self.updated_at),
+        }))
+    }
+}

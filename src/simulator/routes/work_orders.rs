@@ -1,0 +1,128 @@
+//! Work orders: submitting one takes its price and starts its run.
+
+use chrono::{DateTime, Utc};
+use serde_json::{Value, json};
+
+use super::Call;
+use crate::simulator::answer::{Answer, present};
+use crate::simulator::body::{self, Check};
+use crate::simulator::clock::timestamp;
+use crate::simulator::error::ApiError;
+use crate::simulator::organization::Organization;
+use crate::simulator::plan::Outcome;
+use crate::simulator::run::{Run, Tenant};
+use crate::simulator::source;
+
+/// The iterations of a work order that does not say how many.
+const MAX_ITERATIONS: u32 = 10;
+
+/// A work order that was accepted.
+#[derive(Debug)]
+pub(in crate::simulator) struct WorkOrder {
+    id: String,
+    run_id: String,
+    submission: Submission,
+    created_at: DateTime<Utc>,
+}
+
+/// What was submitted.
+#[derive(Debug)]
+struct Submission {
+    task_prompt: String,
+    workspace_source: Option<Value>,
+    max_iterations: u32,
+    tenant: Tenant,
+    metadata: Option<Value>,
+}
+
+pub(super) fn create(organization: &mut Organization, call: &mut Call<'_>) -> Result<Answer, ApiError> {
+    let submission = read(organization, call.body)?;
+    // Only what is accepted counts as submitted, so everything else is looked at first.
+    organization.room_for_a_run(call.now)?;
+    organization.credits.afford(organization.price)?;
+    organization.submissions.take(call.now).map_err(|quota| ApiError::rate_limited(quota, call.now))?;
+
+    let number = organization.work_orders.len() + 1;
+    let (id, run_id) = (format!("wo_{number:06}"), format!("run_{number:06}"));
+    organization.credits.deduct(organization.price, &run_id, submission.tenant.clone(), call.now);
+
+    let mut plan = organization.next_runs.pop_front().unwrap_or_else(|| organization.default_run.clone());
+    plan.iterations = plan.iterations.min(submission.max_iterations);
+    let pull_request = match &plan.outcome {
+        Outcome::Succeeded { pull_request: Some(url) } => url.clone(),
+        _ => format!("{}/pull/{number}", submission.repository()),
+    };
+    organization.runs.push(Run {
+        id: run_id.clone(),
+        work_order_id: id.clone(),
+        created_at: call.now,
+        tenant: submission.tenant.clone(),
+        plan,
+        pull_request,
+        price: organization.price,
+        cancelled_at: None,
+    });
+
+    let created = json!({ "workOrderId": id, "runId": run_id, "status": "pending", "createdAt": timestamp(call.now) });
+    organization.work_orders.push(WorkOrder { id, run_id, submission, created_at: call.now });
+    Ok(Answer::created(&created))
+}
+
+pub(super) fn get(organization: &mut Organization, call: &mut Call<'_>) -> Result<Answer, ApiError> {
+    let found = organization.work_orders.iter().find(|order| order.id == call.id);
+    let order = found.ok_or_else(|| ApiError::not_found(&format!("work order {}", call.id)))?;
+    let status = organization.run(&order.run_id)?.status(call.now).word();
+    Ok(Answer::ok(&present(json!({
+        "id": order.id,
+        "taskPrompt": order.submission.task_prompt,
+        "workspaceSource": order.submission.workspace_source,
+        "runId": order.run_id,
+        "status": status,
+        "maxIterations": order.submission.max_iterations,
+        "tenantContext": order.submission.tenant.json(),
+        "metadata": order.submission.metadata,
+        "createdAt": timestamp(order.created_at),
+    }))))
+}
+
+fn read(organization: &Organization, body: &[u8]) -> Result<Submission, ApiError> {
+    let body = body::parse(body)?;
+    let order = body::root(&body)?;
+    let mut check = Check::default();
+
+    check.require(&order, "taskPrompt");
+    let task_prompt = check.some_text(&order, "taskPrompt").unwrap_or_default().to_owned();
+    check.require(&order, "workspaceSource");
+    source::check(&mut check, &order, "workspaceSource", |id| {
+        organization.templates.iter().any(|template| template.id == id)
+    });
+    let max_iterations = check.count(&order, "maxIterations").unwrap_or(MAX_ITERATIONS);
+    check.object(&order, "gatePlan");
+    check.callback(&order, "webhookUrl");
+    if let Some(tenant) = check.object(&order, "tenantContext") {
+        check.text(&tenant, "tenantId");
+        check.text(&tenant, "tenantUserId");
+        check.object(&tenant, "metadata");
+    }
+    check.object(&order, "metadata");
+    check.finish()?;
+
+    Ok(Submission {
+        task_prompt,
+        workspace_source: order.copy("workspaceSource"),
+        max_iterations,
+        tenant: Tenant::new(order.copy("tenantContext")),
+        metadata: order.copy("metadata"),
+    })
+}
+
+impl Submission {
+    /// The web address of the repository to work on; a placeholder if the work order names none that has one.
+    fn repository(&self) -> &str {
+        let repository = self.workspace_source.as_ref().and_then(|source| source["repository"].as_str());
+        match repository {
+            Some(url) if url.starts_with("https://") => url.trim_end_matches('/').trim_end_matches(".git"),
+            _ => "https://github.com/your-org/your-repo",
+        }
+    }
+}

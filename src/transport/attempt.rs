@@ -1,0 +1,52 @@
+//! One attempt: send the request, read the whole answer.
+
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, StatusCode};
+use reqwest::Request;
+
+use super::Transport;
+use crate::Error;
+
+/// Memory that is set aside for a body before it arrives.
+const FIRST_BUFFER: u64 = 64 * 1024;
+
+/// An answer, whatever its status, read to its end.
+pub(super) struct Received {
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Bytes,
+}
+
+impl Transport {
+    /// Reading the body belongs to the attempt: a connection cut in the middle of a body is as lost as one cut before it.
+    pub(super) async fn attempt(&self, request: Request) -> Result<Received, Error> {
+        let mut response = self.http.execute(request).await.map_err(Error::from_network)?;
+        let status = response.status();
+        let headers = std::mem::take(response.headers_mut());
+        let expected = response.content_length().unwrap_or(0);
+        let too_large = |headers| Error::body_too_large(self.max_body_size, status, headers);
+        // Of a failure, the start says enough, and its status more than that its body is long or breaks off.
+        let must_be_whole = status.is_success();
+        if must_be_whole && expected > self.max_body_size as u64 {
+            return Err(too_large(headers));
+        }
+        let mut body = BytesMut::with_capacity(usize::try_from(expected.min(FIRST_BUFFER)).unwrap_or_default());
+        loop {
+            let chunk = match response.chunk().await {
+                Ok(Some(chunk)) => chunk,
+                Ok(None) => break,
+                Err(error) if must_be_whole => return Err(Error::from_network(error)),
+                Err(_) => break,
+            };
+            let room = self.max_body_size.saturating_sub(body.len());
+            body.extend_from_slice(&chunk[..chunk.len().min(room)]);
+            if chunk.len() > room {
+                if must_be_whole {
+                    return Err(too_large(headers));
+                }
+                break;
+            }
+        }
+        Ok(Received { status, headers, body: body.freeze() })
+    }
+}

@@ -1,0 +1,89 @@
+//! Lists whose wrapping the service does not document.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+/// Keys under which a list may be found in an object.
+const KEYS: [&str; 4] = ["data", "items", "templates", "webhooks"];
+
+/// A list that comes bare (`[..]`), or under one of the usual keys (`{"data": [..]}`), or under two of them.
+#[derive(Debug)]
+pub(crate) struct List<T>(pub(crate) Vec<T>);
+
+impl<T> From<List<T>> for Vec<T> {
+    fn from(list: List<T>) -> Self {
+        list.0
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for List<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct ListVisitor<T>(PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for ListVisitor<T> {
+            type Value = List<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "a list, or an object that holds one under any of {KEYS:?}")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+                let mut items = Vec::new();
+                while let Some(item) = seq.next_element()? {
+                    items.push(item);
+                }
+                Ok(List(items))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut found = None;
+                while let Some(key) = map.next_key::<String>()? {
+                    if found.is_none() && KEYS.contains(&key.as_str()) {
+                        found = Some(map.next_value()?);
+                    } else {
+                        map.next_value::<IgnoredAny>()?;
+                    }
+                }
+                found.ok_or_else(|| A::Error::custom(format_args!("there is no list under any of {KEYS:?}")))
+            }
+        }
+
+        deserializer.deserialize_any(ListVisitor(PhantomData))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::List;
+
+    fn read(json: &str) -> Result<Vec<u8>, String> {
+        serde_json::from_str::<List<u8>>(json).map(|list| list.0).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn every_plausible_wrapping_is_read() {
+        for json in [
+            "[1, 2]",
+            r#"{"data": [1, 2]}"#,
+            r#"{"webhooks": [1, 2], "total": 2}"#,
+            r#"{"total": 2, "templates": [1, 2]}"#,
+            r#"{"data": {"webhooks": [1, 2]}}"#,
+        ] {
+            assert_eq!(read(json), Ok(vec![1, 2]), "{json}");
+        }
+    }
+
+    #[test]
+    fn an_object_without_a_list_says_what_was_looked_for() {
+        let error = read(r#"{"total": 2}"#).unwrap_err();
+        assert!(error.contains(r#"["data", "items", "templates", "webhooks"]"#), "{error}");
+    }
+
+    #[test]
+    fn a_list_of_something_else_is_refused() {
+        assert!(read(r#"["x"]"#).is_err());
+        assert!(read("7").is_err());
+    }
+}

@@ -1,0 +1,54 @@
+//! The objects of the API, generated from the contract.
+//!
+//! Structs have public fields and are `#[non_exhaustive]`, so that a field the service adds breaks nobody: read fields, and make
+//! values with `new`, which takes what is always there. Words with a fixed set today, such as [`RunStatus`], are enums with
+//! an `Unknown` variant that keeps a word the service may add tomorrow. Ids are types of their own, so that a run's
+//! id cannot be handed over as a work order's.
+//!
+//! ```
+//! use agentgate::types::{Run, RunId, RunStatus};
+//!
+//! # fn main() -> Result<(), serde_json::Error> {
+//! let run: Run = serde_json::from_str(r#"{"id": "run_1", "workOrderId": "wo_1", "status": "paused", "new": 1}"#)?;
+//! assert_eq!(run.id, RunId::from("run_1"));
+//! assert_eq!(run.status, RunStatus::Unknown("paused".to_owned()));
+//! # Ok(())
+//! # }
+//! ```
+
+#[macro_use]
+mod id;
+#[macro_use]
+mod open_enum;
+#[macro_use]
+mod open_union;
+#[cfg(feature = "client")]
+mod list;
+mod status;
+mod timestamp;
+mod workspace;
+
+#[cfg(feature = "client")]
+pub(crate) use id::Id;
+#[cfg(feature = "client")]
+pub(crate) use list::List;
+use timestamp::{optional_time, time};
+
+use serde::{Deserialize, Deserializer};
+
+pub use self::generated::*;
+
+mod generated {
+    #![allow(clippy::all, clippy::pedantic, reason = "generated code")]
+
+    include!(concat!(env!("OUT_DIR"), "/types.rs"));
+}
+
+/// Reads `null` as an empty list or map: the service may leave a field out in either way.
+fn null_as_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de> + Default,
+{
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}

@@ -1,0 +1,46 @@
+//! Times as the service writes them.
+
+use chrono::{DateTime, NaiveDateTime, Utc};
+use serde::de::{Deserialize, Deserializer, Error};
+
+/// Reads an ISO 8601 time. One without a zone is in UTC, as all times of the service are.
+pub(super) fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<DateTime<Utc>, D::Error> {
+    read(&String::deserialize(deserializer)?)
+}
+
+/// Reads an ISO 8601 time that may be missing or `null`.
+pub(super) fn optional_time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<DateTime<Utc>>, D::Error> {
+    Option::<String>::deserialize(deserializer)?.as_deref().map(read).transpose()
+}
+
+fn read<E: Error>(text: &str) -> Result<DateTime<Utc>, E> {
+    let zoned = DateTime::parse_from_rfc3339(text).map(|time| time.to_utc());
+    let unzoned = || text.parse::<NaiveDateTime>().map(|time| time.and_utc());
+    zoned
+        .or_else(|_| unzoned())
+        .map_err(|_| E::custom(format_args!("{text:?} is not a time; expected one such as \"2026-01-01T00:00:00Z\"")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::read;
+    use serde_json::Error;
+
+    #[test]
+    fn every_form_of_a_time_is_read() {
+        for (text, expected) in [
+            ("2026-01-01T00:00:00Z", "2026-01-01T00:00:00+00:00"),
+            ("2026-01-01T00:00:00.250Z", "2026-01-01T00:00:00.250+00:00"),
+            ("2026-01-01T01:00:00+01:00", "2026-01-01T00:00:00+00:00"),
+            ("2026-01-01T00:00:00.123456", "2026-01-01T00:00:00.123456+00:00"),
+        ] {
+            assert_eq!(read::<Error>(text).unwrap().to_rfc3339(), expected);
+        }
+    }
+
+    #[test]
+    fn what_is_no_time_is_quoted() {
+        let error = read::<Error>("soon").unwrap_err().to_string();
+        assert!(error.starts_with("\"soon\" is not a time"), "{error}");
+    }
+}

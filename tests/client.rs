@@ -1,0 +1,99 @@
+//! How a client is set up, and what it refuses.
+
+use agentgate::simulator::Simulator;
+use agentgate::{Client, ClientBuilder, ErrorKind, Secret};
+
+fn local() -> ClientBuilder {
+    Client::builder().base_url("http://127.0.0.1:9").api_key("org_live_secret")
+}
+
+fn refusal(builder: ClientBuilder) -> String {
+    let error = builder.build().expect_err("it cannot work");
+    assert_eq!(error.kind(), ErrorKind::Configuration);
+    assert_eq!((error.attempts(), error.operation(), error.status()), (0, None, None));
+    error.to_string()
+}
+
+#[test]
+fn a_client_can_be_shared_between_threads_and_sent_to_tasks() {
+    fn check<T: Send + Sync + Clone + 'static>() {}
+    fn check_future<T: Send + 'static>(_: T) {}
+    check::<Client>();
+    let client = local().build().unwrap();
+    check_future(client.runs().get("run_1").into_future());
+    check_future(client.runs().list().with_response());
+}
+
+use std::future::IntoFuture as _;
+
+#[test]
+fn every_refusal_says_what_to_do() {
+    let texts = [
+        refusal(Client::builder().base_url("http://127.0.0.1:9")),
+        refusal(local().api_key("  \n")),
+        refusal(local().api_key("two words")),
+        refusal(local().api_key("schlüssel")),
+        refusal(local().api_key("line\nend")),
+        refusal(local().user_agent("a\nb")),
+        refusal(local().base_url("")),
+        refusal(local().base_url("agentgate.mynewapi.com")),
+        refusal(local().base_url("ftp://example.com")),
+        refusal(local().base_url("http://example.com")),
+        refusal(local().base_url("https://me:hunter2@example.com")),
+        refusal(local().base_url("https://example.com/?key=1")),
+    ];
+    insta::assert_snapshot!(texts.join("\n"));
+}
+
+#[test]
+fn secrets_show_in_no_debug_output() {
+    let builder = local();
+    let client = builder.build().unwrap();
+    let shown = [
+        format!("{:?}", local()),
+        format!("{client:?}"),
+        format!("{:?}", client.runs()),
+        format!(
+            "{:?}",
+            client.webhooks().create("https://example.com", ["run.failed"]).header("authorization", "hush")
+        ),
+        format!("{:?}", Secret::from("whsec_hush")),
+    ];
+    for text in shown {
+        assert!(!text.contains("org_live_secret") && !text.contains("hush"), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_ready_http_client_is_used() {
+    let simulator = Simulator::start().await.unwrap();
+    let http = reqwest::Client::builder().no_proxy().default_headers(
+        [(reqwest::header::HeaderName::from_static("x-from"), reqwest::header::HeaderValue::from_static("mine"))]
+            .into_iter()
+            .collect(),
+    );
+    let client = Client::builder()
+        .base_url(simulator.url())
+        .api_key(simulator.api_key())
+        .http_client(http.build().unwrap())
+        .build()
+        .unwrap();
+    client.credits().balance().await.unwrap();
+    assert_eq!(simulator.requests()[0].header("x-from"), Some("mine"));
+}
+
+#[tokio::test]
+async fn a_response_tells_how_it_came_about() {
+    let simulator = Simulator::start().await.unwrap();
+    let client = Client::builder().base_url(simulator.url()).api_key(simulator.api_key()).build().unwrap();
+    let response = client.credits().balance().with_response().await.unwrap();
+    assert_eq!(response.status(), 200);
+    assert_eq!(response.attempts(), 1);
+    assert_eq!(response.request_id(), Some("req_000001"));
+    let limit = response.rate_limit().unwrap();
+    assert_eq!((limit.limit, limit.remaining), (Some(100), Some(99)));
+    assert_eq!(limit.reset_at.unwrap().to_rfc3339(), "2026-01-01T00:01:00+00:00");
+    assert_eq!(response.headers()["content-type"], "application/json");
+    assert!(response.body().starts_with(b"{"));
+    assert_eq!(response.total_credits_cents, response.clone().into_inner().total_credits_cents);
+}

@@ -1,0 +1,259 @@
+//! Each operation against the simulator: once as it should go, once as it should not.
+
+use std::time::Duration;
+
+use agentgate::simulator::{RunPlan, Simulator};
+use agentgate::types::{CreditTransactionType, RunStatus, TemplateVariable, WebhookEventType};
+use agentgate::{Client, ErrorKind, WorkspaceSource};
+
+async fn start() -> (Simulator, Client) {
+    let simulator = Simulator::start().await.unwrap();
+    let client = client(&simulator, simulator.api_key());
+    (simulator, client)
+}
+
+fn client(simulator: &Simulator, key: &str) -> Client {
+    Client::builder().base_url(simulator.url()).api_key(key).max_retries(0).build().unwrap()
+}
+
+fn source() -> WorkspaceSource {
+    WorkspaceSource::git("https://github.com/your-org/your-repo").branch("main").into()
+}
+
+#[tokio::test]
+async fn a_work_order_is_submitted_and_found_again() {
+    let (_simulator, client) = start().await;
+    let created = client
+        .work_orders()
+        .create("Fix it", source())
+        .max_iterations(4)
+        .tenant("acme-corp", "user_123")
+        .metadata("ticket", "API-42")
+        .await
+        .unwrap();
+    assert_eq!(created.status, RunStatus::Pending);
+    let order = client.work_orders().get(&created.work_order_id).await.unwrap();
+    assert_eq!(order.task_prompt, "Fix it");
+    assert_eq!(order.workspace_source, source());
+    assert_eq!(order.max_iterations, Some(4));
+    assert_eq!(order.metadata["ticket"], "API-42");
+    assert_eq!(order.tenant_context.unwrap().tenant_id.as_deref(), Some("acme-corp"));
+    assert_eq!(order.run_id, Some(created.run_id));
+}
+
+#[tokio::test]
+async fn an_empty_prompt_is_refused_with_the_field() {
+    let (_simulator, client) = start().await;
+    let error = client.work_orders().create("", source()).await.unwrap_err();
+    assert!(error.is_invalid_request());
+    assert_eq!(error.field_errors()[0].field, "taskPrompt");
+}
+
+#[tokio::test]
+async fn a_work_order_without_credits_is_refused_with_the_figures() {
+    let (simulator, client) = start().await;
+    simulator.set_credits(20);
+    let error = client.work_orders().create("Fix it", source()).await.unwrap_err();
+    assert!(error.is_insufficient_credits());
+    let credits = error.credits().unwrap();
+    assert_eq!((credits.required, credits.available), (50.0, 20.0));
+    assert!(!error.may_have_reached_server());
+}
+
+#[tokio::test]
+async fn a_run_is_followed_to_its_success() {
+    let (simulator, client) = start().await;
+    let order = client.work_orders().create("Fix it", source()).await.unwrap();
+    let mut seen = Vec::new();
+    for _ in 0..20 {
+        let run = client.runs().get(&order.run_id).await.unwrap();
+        if seen.last() != Some(&run.status) {
+            seen.push(run.status.clone());
+        }
+        if run.is_terminal() {
+            assert!(run.pr_url.is_some());
+            assert_eq!(run.timing.unwrap().duration_ms, Some(10_000));
+            assert_eq!(run.cost.unwrap().credits, Some(50.0));
+            break;
+        }
+        simulator.advance(Duration::from_secs(1));
+    }
+    assert_eq!(seen, [RunStatus::Pending, RunStatus::Running, RunStatus::Succeeded]);
+}
+
+#[tokio::test]
+async fn a_failed_run_says_why() {
+    let (simulator, client) = start().await;
+    simulator.next_run(RunPlan::fails("TESTS_FAILED", "2 of 14 tests failed"));
+    let order = client.work_orders().create("Fix it", source()).await.unwrap();
+    simulator.advance(Duration::from_secs(60));
+    let run = client.runs().get(&order.run_id).await.unwrap();
+    assert_eq!(run.status, RunStatus::Failed);
+    let error = run.error.unwrap();
+    assert_eq!(error.code.as_deref(), Some("TESTS_FAILED"));
+    assert_eq!(error.message.as_deref(), Some("2 of 14 tests failed"));
+}
+
+#[tokio::test]
+async fn runs_are_listed_by_page_status_and_tenant() {
+    let (simulator, client) = start().await;
+    for tenant in ["a", "b", "a"] {
+        client.work_orders().create("Fix it", source()).tenant(tenant, "u").await.unwrap();
+        simulator.advance(Duration::from_secs(60));
+    }
+    let page = client.runs().list().tenant("a").limit(1).offset(1).await.unwrap();
+    assert_eq!((page.data.len(), page.total, page.limit, page.offset), (1, Some(2), Some(1), Some(1)));
+    assert_eq!(page.data[0].id, "run_000001");
+    assert_eq!(client.runs().list().status(RunStatus::Succeeded).await.unwrap().total, Some(3));
+    assert!(client.runs().list().status(RunStatus::Failed).await.unwrap().data.is_empty());
+}
+
+#[tokio::test]
+async fn a_page_that_is_too_large_is_refused() {
+    let (_simulator, client) = start().await;
+    let error = client.runs().list().limit(101).await.unwrap_err();
+    assert_eq!(error.code(), Some("INVALID_VALUE"));
+    assert_eq!(error.field_errors()[0].field, "limit");
+}
+
+#[tokio::test]
+async fn a_run_is_cancelled_once() {
+    let (_simulator, client) = start().await;
+    let order = client.work_orders().create("Fix it", source()).await.unwrap();
+    let cancelled = client.runs().cancel(&order.run_id).await.unwrap();
+    assert_eq!((cancelled.id, cancelled.status), (order.run_id.clone(), RunStatus::Cancelled));
+    let error = client.runs().cancel(&order.run_id).await.unwrap_err();
+    assert!(error.is_conflict());
+}
+
+#[tokio::test]
+async fn credits_are_counted() {
+    let (simulator, client) = start().await;
+    let before = client.credits().balance().await.unwrap().total_credits_cents;
+    let order = client.work_orders().create("Fix it", source()).tenant("acme-corp", "u").await.unwrap();
+    simulator.purchase_credits(1_000);
+    let after = client.credits().balance().await.unwrap();
+    assert_eq!(after.total_credits_cents, before - 50 + 1_000);
+    let page = client.credits().usage().kind(CreditTransactionType::Deduction).tenant("acme-corp").await.unwrap();
+    assert_eq!(page.transactions.len(), 1);
+    assert_eq!(page.transactions[0].run_id, Some(order.run_id));
+    let page = client.credits().usage().start_date(simulator.now() + Duration::from_secs(1)).await.unwrap();
+    assert!(page.transactions.is_empty());
+}
+
+#[tokio::test]
+async fn a_page_of_credit_transactions_that_is_too_large_is_refused() {
+    let (_simulator, client) = start().await;
+    let error = client.credits().usage().limit(0).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidRequest);
+}
+
+#[tokio::test]
+async fn a_webhook_lives_from_its_creation_to_its_deletion() {
+    let (_simulator, client) = start().await;
+    let webhooks = client.webhooks();
+    let created = webhooks
+        .create("https://example.com/hook", [WebhookEventType::RunCompleted])
+        .description("staging")
+        .await
+        .unwrap();
+    assert!(created.secret.expose_secret().starts_with("whsec_"));
+    assert!(!format!("{created:?}").contains("whsec_"));
+    let id = created.webhook.id;
+    assert_eq!(webhooks.get(&id).await.unwrap().description.as_deref(), Some("staging"));
+    let updated = webhooks.update(&id).enabled(false).events(["run.failed"]).await.unwrap();
+    assert_eq!((updated.enabled, updated.events), (false, vec![WebhookEventType::RunFailed]));
+    assert_eq!(webhooks.list().await.unwrap().len(), 1);
+    webhooks.test(&id).await.unwrap();
+    webhooks.delete(&id).await.unwrap();
+    assert!(webhooks.list().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_template_lives_from_its_creation_to_its_deletion() {
+    let (_simulator, client) = start().await;
+    let templates = client.templates();
+    let built_in = templates.list().await.unwrap();
+    assert_eq!(built_in.iter().filter(|template| template.built_in).count(), 6);
+    let created = templates
+        .create("our-api", "Our API", source())
+        .tags(["ours"])
+        .variables([TemplateVariable::new("name")])
+        .await
+        .unwrap();
+    assert!(!created.built_in);
+    assert_eq!(templates.get("our-api").await.unwrap().variables[0].name, "name");
+    let updated = templates.update("our-api").name("New").source(source()).tags(["new"]).await.unwrap();
+    assert_eq!((updated.name.as_str(), updated.tags), ("New", vec!["new".to_owned()]));
+    assert_eq!(templates.list().tag("new").await.unwrap().len(), 1);
+    templates.delete("our-api").await.unwrap();
+    assert!(templates.get("our-api").await.unwrap_err().is_not_found());
+}
+
+#[tokio::test]
+async fn what_does_not_exist_is_not_found_by_any_operation() {
+    let (_simulator, client) = start().await;
+    let errors = [
+        client.work_orders().get("x").await.err(),
+        client.runs().get("x").await.err(),
+        client.runs().cancel("x").await.err(),
+        client.webhooks().get("x").await.err(),
+        client.webhooks().update("x").enabled(true).await.err(),
+        client.webhooks().delete("x").await.err(),
+        client.webhooks().test("x").await.err(),
+        client.templates().get("x").await.err(),
+        client.templates().update("x").name("n").await.err(),
+        client.templates().delete("x").await.err(),
+    ];
+    for error in errors {
+        let error = error.expect("there is no such thing");
+        assert!(error.is_not_found(), "{error}");
+        assert_eq!(error.attempts(), 1);
+    }
+}
+
+#[tokio::test]
+async fn built_in_templates_are_not_changed() {
+    let (_simulator, client) = start().await;
+    assert!(client.templates().update("python-flask").name("n").await.unwrap_err().is_conflict());
+    assert!(client.templates().delete("python-flask").await.unwrap_err().is_conflict());
+}
+
+#[tokio::test]
+async fn a_key_without_the_scope_is_told_which_one_by_every_operation() {
+    let (simulator, _) = start().await;
+    let client = client(&simulator, &simulator.add_key(&["nothing:read"]));
+    let (orders, runs, credits) = (client.work_orders(), client.runs(), client.credits());
+    let (webhooks, templates) = (client.webhooks(), client.templates());
+    let errors = [
+        orders.create("x", source()).await.err(),
+        orders.get("x").await.err(),
+        runs.list().await.err(),
+        runs.get("x").await.err(),
+        runs.cancel("x").await.err(),
+        credits.balance().await.err(),
+        credits.usage().await.err(),
+        webhooks.list().await.err(),
+        webhooks.create("https://example.com", ["run.failed"]).await.err(),
+        webhooks.get("x").await.err(),
+        webhooks.update("x").await.err(),
+        webhooks.delete("x").await.err(),
+        webhooks.test("x").await.err(),
+        templates.list().await.err(),
+        templates.create("x", "x", source()).await.err(),
+        templates.get("x").await.err(),
+        templates.update("x").await.err(),
+        templates.delete("x").await.err(),
+    ];
+    for error in &errors {
+        let error = error.as_ref().expect("the key may do nothing");
+        let operation = error.operation().unwrap();
+        assert!(error.is_permission_denied(), "{error}");
+        assert_eq!(error.required_scope(), Some(operation.scope()));
+        assert_eq!(error.available_scopes(), ["nothing:read"]);
+    }
+    let mut operations: Vec<_> = errors.iter().flatten().filter_map(agentgate::Error::operation).collect();
+    operations.sort_by_key(agentgate::Operation::id);
+    operations.dedup();
+    assert_eq!(operations.len(), agentgate::Operation::ALL.len());
+}

@@ -1,0 +1,25 @@
+//! The JSON Schemas of all public types. A difference here is a difference that users of the types see.
+
+use agentgate::types;
+use schemars::{JsonSchema, SchemaGenerator};
+
+macro_rules! schemas {
+    ($generator:ident: $($name:ident),* $(,)?) => {
+        $(add::<types::$name>(&mut $generator);)*
+    };
+}
+
+fn add<T: JsonSchema>(generator: &mut SchemaGenerator) {
+    generator.subschema_for::<T>();
+}
+
+#[test]
+fn json_schemas_of_all_public_types() {
+    let mut generator = SchemaGenerator::default();
+    schemas!(
+        generator: CancelledRun, CreateTemplate, CreateWebhook, CreateWorkOrder, CreditBalance, CreditTransactionPage,
+        ErrorCode, Run, RunPage, Template, UpdateTemplate, UpdateWebhook, Webhook, WebhookCreated, WorkOrder,
+        WorkOrderCreated,
+    );
+    insta::assert_json_snapshot!(generator.take_definitions(true));
+}
