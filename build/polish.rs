@@ -10,6 +10,7 @@ use super::contract::{items, lookup, text};
 use super::emit;
 use super::mapping::Mappings;
 use super::mistake::Mistake;
+use super::prepare::reachable_from_requests;
 
 /// Splits progenitor's file into the items of its `types` module and the rest.
 pub fn split(mut file: File) -> Result<(Vec<Item>, File), Mistake> {
@@ -35,12 +36,14 @@ fn remove_constructor(file: &mut File) {
 
 /// The text of the public types.
 pub fn types(items: Vec<Item>, mappings: &Mappings, document: &Value) -> Result<String, Mistake> {
+    let inputs = reachable_from_requests(document);
     let mut tokens = TokenStream::new();
     for item in items {
         match item {
             Item::Struct(mut item) => {
                 polish_struct(&mut item, document);
-                let constructor = constructor(&item, document);
+                let is_input = inputs.contains(&item.ident.to_string());
+                let constructor = is_input.then(|| constructor(&item, document));
                 tokens.extend(quote! { #item #constructor });
             }
             Item::Enum(item) => {
@@ -103,7 +106,8 @@ fn read_time(field: &Field) -> Option<Attribute> {
     })
 }
 
-/// `new` takes what is always there, so that the struct can grow without breaking anyone.
+/// `new` takes what is required, so that the struct can grow without breaking anyone. Callers make inputs alone: a field that
+/// an answer comes to have is no change for them.
 fn constructor(item: &ItemStruct, document: &Value) -> TokenStream {
     let name = &item.ident;
     let Fields::Named(fields) = &item.fields else {
@@ -124,7 +128,7 @@ fn constructor(item: &ItemStruct, document: &Value) -> TokenStream {
     let doc = if required.is_empty() {
         "An empty value, to be filled in."
     } else {
-        "A value with what is always there, and nothing else."
+        "A value with what is required, and nothing else."
     };
     quote! {
         impl #name {

@@ -39,7 +39,7 @@ pub fn prepare(document: &Value, mappings: &Mappings) -> Value {
         item[operation.method] = prepare_operation(document, operation.value, operation.parameters());
     }
 
-    let answered = reachable_from(document, false);
+    let answered = reachable_from_answers(document);
     let mut types = Map::new();
     for (name, schema) in schemas(document) {
         match mappings.get(name) {
@@ -180,23 +180,27 @@ fn without(value: &mut Value, keys: &[&str]) {
 
 /// Names of the schemas that requests and successful answers need.
 pub fn reachable(document: &Value) -> BTreeSet<String> {
-    reachable_from(document, true)
+    let mut found = reachable_from_requests(document);
+    found.append(&mut reachable_from_answers(document));
+    found
 }
 
-fn reachable_from(document: &Value, requests: bool) -> BTreeSet<String> {
+/// Names of the schemas that callers make.
+pub fn reachable_from_requests(document: &Value) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     for operation in operations(document) {
-        if requests {
-            for (parameter, _) in operation.parameters() {
-                collect(document, resolve(document, parameter), &mut found);
-            }
-            if let Some(body) = operation.value.get("requestBody") {
-                collect(document, resolve(document, body), &mut found);
-            }
+        for (parameter, _) in operation.parameters() {
+            collect(document, resolve(document, parameter), &mut found);
         }
-        found.append(&mut reachable_from_answer(document, operation.value));
+        if let Some(body) = operation.value.get("requestBody") {
+            collect(document, resolve(document, body), &mut found);
+        }
     }
     found
+}
+
+fn reachable_from_answers(document: &Value) -> BTreeSet<String> {
+    operations(document).flat_map(|operation| reachable_from_answer(document, operation.value)).collect()
 }
 
 /// Names of the schemas that the successful answer to an operation needs.

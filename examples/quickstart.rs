@@ -52,7 +52,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
 /// A client for the service, or for a simulator, which lives as long as it is held.
 async fn connect() -> Result<(Client, Option<Simulator>), Box<dyn Error>> {
-    if std::env::var_os("AGENTGATE_API_KEY").is_some() {
+    if std::env::var_os("AGENTGATE_API_KEY").is_some_and(|key| !key.is_empty()) {
         let client = Client::from_env()?;
         println!("Talking to {}; the run costs credits.", client.base_url());
         return Ok((client, None));

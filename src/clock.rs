@@ -2,7 +2,8 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::time::Duration;
+use std::sync::LazyLock;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 
@@ -35,7 +36,14 @@ pub trait Clock: Send + Sync + std::fmt::Debug + 'static {
     /// The time now.
     fn now(&self) -> DateTime<Utc>;
 
-    /// Waits this long.
+    /// The time since some fixed moment, for measuring: it never goes backwards. By default it is derived from
+    /// [`now`](Self::now), which suits a test's clock.
+    fn monotonic(&self) -> Duration {
+        let since_epoch = self.now().signed_duration_since(DateTime::UNIX_EPOCH);
+        since_epoch.to_std().unwrap_or_default()
+    }
+
+    /// Waits this long. When it ends, [`now`](Self::now) has moved on by as much.
     fn sleep(&self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>>;
 }
 
@@ -46,6 +54,11 @@ pub(crate) struct SystemClock;
 impl Clock for SystemClock {
     fn now(&self) -> DateTime<Utc> {
         Utc::now()
+    }
+
+    fn monotonic(&self) -> Duration {
+        static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+        START.elapsed()
     }
 
     fn sleep(&self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>> {

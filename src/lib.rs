@@ -10,6 +10,8 @@ mod clock;
 mod endpoints;
 #[cfg(feature = "client")]
 pub mod error;
+#[cfg(feature = "client")]
+mod limit;
 mod operation;
 #[cfg(feature = "client")]
 mod rate_limit;
@@ -30,12 +32,19 @@ pub use client::{Client, ClientBuilder};
 pub use clock::Clock;
 #[cfg(feature = "client")]
 pub use error::{Error, ErrorKind, Result};
+#[cfg(feature = "client")]
+pub use limit::RateLimitMode;
 pub use operation::Operation;
 #[cfg(feature = "client")]
 pub use rate_limit::RateLimit;
 #[cfg(feature = "client")]
 pub use response::Response;
 pub use secret::Secret;
+#[cfg(feature = "client")]
+pub use transport::Retry;
 pub use types::WorkspaceSource;
 
-pub use chrono;
+/// Crates whose types stand in this crate's signatures, in the versions that fit.
+#[cfg(feature = "client")]
+pub use {bytes, http, reqwest};
+pub use {chrono, serde_json};

@@ -4,8 +4,7 @@ use std::fmt;
 
 /// An operation of the API, as the contract describes it.
 ///
-/// Errors say which operation failed ([`Error::operation`](crate::Error::operation)), so that logs and metrics can
-/// be grouped by it.
+/// Errors of the client say which operation failed, so that logs and metrics can be grouped by it.
 ///
 /// ```
 /// use agentgate::Operation;

@@ -1,7 +1,6 @@
 //! An answer's value together with what came with it.
 
 use std::fmt;
-use std::ops::Deref;
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
@@ -57,6 +56,11 @@ impl<T> Response<T> {
         Response { value: change(self.value), answer: self.answer }
     }
 
+    /// The value.
+    pub fn value(&self) -> &T {
+        &self.value
+    }
+
     /// The value alone.
     #[must_use]
     pub fn into_inner(self) -> T {
@@ -97,14 +101,6 @@ impl<T> Response<T> {
     #[must_use]
     pub fn rate_limit(&self) -> Option<RateLimit> {
         RateLimit::from_headers(self.headers())
-    }
-}
-
-impl<T> Deref for Response<T> {
-    type Target = T;
-
-    fn deref(&self) -> &T {
-        &self.value
     }
 }
 

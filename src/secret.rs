@@ -7,8 +7,8 @@ use serde::{Deserialize, Deserializer};
 
 /// A secret that the service hands out, such as the signing secret of a webhook.
 ///
-/// It is redacted in `Debug`, wiped from memory when dropped, cannot be compared with `==` (a comparison that stops at
-/// the first difference tells an attacker where it stopped) and is never serialized. [`expose_secret`](Self::expose_secret)
+/// It is redacted in `Debug`, its memory is wiped when it is dropped, it cannot be compared with `==` (a comparison that stops at
+/// the first difference tells an attacker where it stopped), and it is never serialized. [`expose_secret`](Self::expose_secret)
 /// is the one way to it:
 ///
 /// ```

@@ -914,7 +914,7 @@ async fn the_secret_of_a_new_webhook_shows_in_no_debug() {
     service.simulator.inject(Fault::response(201, "application/json", created(&webhook)));
     let call = service.client.webhooks().create("https://a.example", ["run.failed"]);
     let response = call.with_response().await.unwrap();
-    assert_eq!(response.secret.expose_secret(), "whsec_0123456789abcdef");
+    assert_eq!(response.value().secret.expose_secret(), "whsec_0123456789abcdef");
     let debug = format!("{response:?} {response:#?}");
     assert!(!debug.contains("0123456789abcdef"), "{debug}");
 }

@@ -208,13 +208,13 @@ fn broken_answers() -> Vec<(&'static str, Connection)> {
 
 // The client
 
-/// Notes down how long it is asked to wait, and lets no time pass.
+/// Notes down how long it is asked to wait, and lets time pass by that alone.
 #[derive(Clone, Debug, Default)]
 struct Waits(Arc<Mutex<Vec<Duration>>>);
 
 impl Clock for Waits {
     fn now(&self) -> DateTime<Utc> {
-        DateTime::UNIX_EPOCH
+        DateTime::UNIX_EPOCH + self.taken().iter().sum::<Duration>()
     }
 
     fn sleep(&self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>> {
@@ -342,7 +342,7 @@ async fn reading_survives_every_way_for_an_answer_to_break_off() {
         let (client, waits) = client(server.url());
         let response =
             client.runs().get("run_1").with_response().await.unwrap_or_else(|error| panic!("{what}: {error}"));
-        assert_eq!(response.id, "run_1", "{what}");
+        assert_eq!(response.value().id, "run_1", "{what}");
         assert_eq!(response.attempts(), 2, "{what}");
         assert_eq!((server.connections(), server.requests().len()), (2, 2), "{what}");
         assert_backs_off(&waits, 1);
@@ -489,7 +489,7 @@ async fn a_wait_that_is_too_long_is_left_to_the_caller() {
         assert_eq!((error.attempts(), server.connections()), (1, 1));
         assert!(!error.may_have_reached_server());
         assert_eq!(waits.taken(), []);
-        assert!(error.to_string().contains("asks to wait 3600 s"), "{error}");
+        assert!(error.to_string().contains("should wait 3600 s"), "{error}");
     }
 }
 
@@ -704,12 +704,9 @@ fn with_id() -> impl Iterator<Item = &'static Operation> {
 
 #[tokio::test]
 async fn an_id_cannot_leave_its_place_in_the_path() {
-    for (id, encoded) in [
-        ("run/../x?y#z ä", "run%2F..%2Fx%3Fy%23z%20%C3%A4"),
-        ("../credits", "..%2Fcredits"),
-        ("%2e%2e", "%252e%252e"),
-        ("a\r\nb\tc", "a%0D%0Ab%09c"),
-    ] {
+    for (id, encoded) in
+        [("run/../x?y#z ä", "run%2F..%2Fx%3Fy%23z%20%C3%A4"), ("../credits", "..%2Fcredits"), ("%2e%2e", "%252e%252e")]
+    {
         let mut wrong = Vec::new();
         for operation in with_id() {
             let server = Server::start([html("404 Not Found")]).await;
@@ -751,7 +748,7 @@ async fn an_id_that_is_none_is_refused_before_anything_is_sent() {
     let server = Server::start(vec![found(); 9]).await;
     let (client, waits) = client(server.url());
     for operation in with_id() {
-        for id in ["", ".", "..", " ", "\n", " .. "] {
+        for id in ["", ".", "..", " ", "\n", "run_1\n", "a\0b"] {
             let error = call(&client, operation.id(), id).await.map(|_| ()).expect_err(id);
             assert!(error.is_invalid_request(), "{error:?}");
             assert_eq!((error.operation(), error.attempts()), (Some(*operation), 0));

@@ -57,6 +57,10 @@ fn shown(request: &RecordedRequest) -> String {
         .filter(|(name, _)| !LEFT_OUT.contains(&name.as_str()))
         .map(|(name, value)| match name.as_str() {
             "authorization" => format!("{name}: Bearer [redacted]"),
+            "idempotency-key" => {
+                assert_eq!(value.len(), 36, "{value}");
+                format!("{name}: [random]")
+            }
             "user-agent" => format!("{name}: {}", value.replace(env!("CARGO_PKG_VERSION"), "VERSION")),
             _ => format!("{name}: {value}"),
         })

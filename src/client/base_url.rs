@@ -38,7 +38,10 @@ pub(super) fn parse(text: &str, allow_http: bool) -> Result<BaseUrl> {
         return refuse("the base URL holds a user name or password; the API key goes into `api_key`".to_owned());
     }
     if url.query().is_some() || url.fragment().is_some() {
-        return refuse(format!("the base URL `{url}` has a query or a fragment"));
+        return refuse("the base URL has a query or a fragment".to_owned());
+    }
+    if url.path().trim_end_matches('/').ends_with("/v1") {
+        return refuse("the base URL ends in `/v1`, which is put behind it".to_owned());
     }
     let is_https = match url.scheme() {
         "https" => true,
@@ -82,7 +85,16 @@ mod tests {
 
     #[test]
     fn what_is_no_address_is_refused() {
-        for given in ["", "example.com", "ftp://example.com", "https://", "https://a/?x=1", "https://a/#x", "data:x"] {
+        for given in [
+            "",
+            "https://example.com/v1/",
+            "example.com",
+            "ftp://example.com",
+            "https://",
+            "https://a/?x=1",
+            "https://a/#x",
+            "data:x",
+        ] {
             assert!(parse(given, true).is_err(), "{given}");
         }
     }

@@ -12,7 +12,8 @@ use super::Client;
 use super::base_url::{self, BaseUrl};
 use crate::clock::{Clock, SystemClock};
 use crate::error::root_cause;
-use crate::transport::{RetryPolicy, Transport};
+use crate::limit::{RateLimitMode, RateLimiter, SUBMISSIONS};
+use crate::transport::{OnRetry, Retry, RetryBudget, RetryPolicy, Transport};
 use crate::{Error, Result, Secret};
 
 const API_KEY: &str = "AGENTGATE_API_KEY";
@@ -41,14 +42,18 @@ const MAX_BODY_SIZE: usize = 8 * 1024 * 1024;
 #[must_use = "a builder does nothing until `build`"]
 pub struct ClientBuilder {
     api_key: Option<Secret>,
-    base_url: String,
+    base_url: Option<String>,
     allow_http: bool,
     timeout: Duration,
+    deadline: Option<Duration>,
     connect_timeout: Duration,
     max_body_size: usize,
     user_agent: Option<String>,
     http: Option<reqwest::Client>,
     retry: RetryPolicy,
+    rate_limit_mode: RateLimitMode,
+    submissions: u32,
+    on_retry: Option<OnRetry>,
     clock: Arc<dyn Clock>,
 }
 
@@ -56,21 +61,26 @@ impl Default for ClientBuilder {
     fn default() -> Self {
         Self {
             api_key: None,
-            base_url: base_url::DEFAULT.to_owned(),
+            base_url: None,
             allow_http: false,
             timeout: TIMEOUT,
+            deadline: None,
             connect_timeout: CONNECT_TIMEOUT,
             max_body_size: MAX_BODY_SIZE,
             user_agent: None,
             http: None,
             retry: RetryPolicy::default(),
+            rate_limit_mode: RateLimitMode::default(),
+            submissions: SUBMISSIONS,
+            on_retry: None,
             clock: Arc::new(SystemClock),
         }
     }
 }
 
 impl ClientBuilder {
-    /// Takes the key from `AGENTGATE_API_KEY`, and the address from `AGENTGATE_BASE_URL` if that is set and not empty.
+    /// Takes the key from `AGENTGATE_API_KEY`, and the address from `AGENTGATE_BASE_URL` if that is set and not empty. What was
+    /// given to the builder before stays.
     ///
     /// # Errors
     ///
@@ -80,16 +90,19 @@ impl ClientBuilder {
     }
 
     fn with_variables(mut self, read: impl Fn(&str) -> Result<String, VarError>) -> Result<Self> {
-        let Some(key) = variable(API_KEY, &read)? else {
-            return Err(Error::configuration(
-                format!("the environment variable {API_KEY} is not set"),
-                "Set it to a key of your organization (it looks like `org_live_…`), or use `Client::new(key)`.",
-            ));
-        };
-        if let Some(url) = variable(BASE_URL, &read)? {
-            self.base_url = url;
+        if self.api_key.is_none() {
+            let Some(key) = variable(API_KEY, &read)? else {
+                return Err(Error::configuration(
+                    format!("the environment variable {API_KEY} is not set, or empty"),
+                    "Set it to a key of your organization (it looks like `org_live_…`), or use `Client::new(key)`.",
+                ));
+            };
+            self = self.api_key(key);
         }
-        Ok(self.api_key(key))
+        if self.base_url.is_none() {
+            self.base_url = variable(BASE_URL, &read)?;
+        }
+        Ok(self)
     }
 
     /// The API key. White space around it (a line end from a file) is removed.
@@ -101,7 +114,7 @@ impl ClientBuilder {
     /// The address of the service. The default is `https://agentgate.mynewapi.com`. A path in it is kept and a trailing slash
     /// removed; `http://` is refused but for loopback.
     pub fn base_url(mut self, base_url: impl Into<String>) -> Self {
-        self.base_url = base_url.into();
+        self.base_url = Some(base_url.into());
         self
     }
 
@@ -124,9 +137,61 @@ impl ClientBuilder {
         self
     }
 
+    /// How long a call may take in all, its retries and waits among it. There is none by default. A wait that would not end
+    /// before the deadline is not begun: the call fails at once, with
+    /// [`retry_after`](crate::Error::retry_after).
+    pub fn deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = Some(deadline);
+        self
+    }
+
     /// How many attempts may follow the first. The default is 3, as in the vendor's own SDK.
+    ///
+    /// What is retried: failed connections, 429 and 503; and for idempotent operations also 408, 500, 502, 504, cut
+    /// connections and time-outs. Pauses grow from half a second, at random below a ceiling that doubles; where the service says
+    /// how long to wait, that counts instead. A budget that the clones of a client share ends the retries of all when
+    /// most calls fail.
     pub fn max_retries(mut self, retries: u32) -> Self {
         self.retry.max_retries = retries;
+        self
+    }
+
+    /// The longest pause between two attempts. The default is 30 s. If the service asks for more, the error is returned at
+    /// once, with [`retry_after`](crate::Error::retry_after); but see [`RateLimitMode::Wait`].
+    pub fn max_retry_delay(mut self, delay: Duration) -> Self {
+        self.retry.max_delay = delay;
+        self
+    }
+
+    /// What calls do when the organization's rate limit is spent. The default is to [wait](RateLimitMode::Wait).
+    ///
+    /// The clones of a client share what they learn of the limit from the answers. Programs that share an organization should
+    /// still expect an error of [`ErrorKind::RateLimited`](crate::ErrorKind::RateLimited) now and then.
+    pub fn rate_limit_mode(mut self, mode: RateLimitMode) -> Self {
+        self.rate_limit_mode = mode;
+        self
+    }
+
+    /// How many work orders may be submitted in a minute. The default is 20, the service's documented limit; its answers do
+    /// not report it.
+    pub fn submissions_per_minute(mut self, submissions: u32) -> Self {
+        self.submissions = submissions;
+        self
+    }
+
+    /// Calls this before each retry, for example to count them. It should return at once.
+    ///
+    /// ```no_run
+    /// # fn main() -> agentgate::Result<()> {
+    /// let client = agentgate::Client::builder()
+    ///     .api_key("org_live_xxxxxxxx")
+    ///     .on_retry(|retry| eprintln!("{} again in {:?}: {}", retry.operation, retry.pause, retry.error))
+    ///     .build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn on_retry(mut self, on_retry: impl Fn(&Retry<'_>) + Send + Sync + 'static) -> Self {
+        self.on_retry = Some(Arc::new(on_retry));
         self
     }
 
@@ -161,12 +226,13 @@ impl ClientBuilder {
     ///
     /// [`ErrorKind::Configuration`](crate::ErrorKind::Configuration), with what to do about it, if a setting cannot work.
     pub fn build(self) -> Result<Client> {
-        let base_url = base_url::parse(&self.base_url, self.allow_http)?;
+        let base_url = base_url::parse(self.base_url.as_deref().unwrap_or(base_url::DEFAULT), self.allow_http)?;
         let authorization = authorization(self.api_key.as_ref())?;
         let user_agent = user_agent(self.user_agent.as_deref())?;
         let http = match self.http {
             Some(http) => http,
-            None => http_client(&base_url, self.connect_timeout)?,
+            // An attempt that runs out of time while it connects has sent nothing, and is to be told from one that has.
+            None => http_client(&base_url, self.connect_timeout.min(self.timeout))?,
         };
         Ok(Client {
             transport: Arc::new(Transport {
@@ -175,8 +241,12 @@ impl ClientBuilder {
                 authorization,
                 user_agent,
                 timeout: self.timeout,
+                deadline: self.deadline,
                 max_body_size: self.max_body_size,
                 retry: self.retry,
+                budget: RetryBudget::default(),
+                limiter: RateLimiter::new(self.rate_limit_mode, self.submissions),
+                on_retry: self.on_retry,
                 clock: self.clock,
             }),
         })
@@ -288,6 +358,15 @@ mod tests {
                 assert!(client.unwrap_err().to_string().contains("no TLS"));
             }
         }
+    }
+
+    #[test]
+    fn what_the_builder_was_given_counts_more_than_the_environment() {
+        let read = |_: &str| Ok("http://localhost:1".to_owned());
+        let builder = ClientBuilder::default().base_url("http://localhost:2").api_key("mine");
+        let client = builder.with_variables(read).unwrap().build().unwrap();
+        assert_eq!(client.base_url(), "http://localhost:2");
+        assert_eq!(client.transport.authorization, "Bearer mine");
     }
 
     #[test]

@@ -8,9 +8,9 @@ use std::sync::Arc;
 
 pub use builder::ClientBuilder;
 
-use crate::Result;
 use crate::resources::{Credits, Runs, Templates, Webhooks, WorkOrders};
 use crate::transport::Transport;
+use crate::{RateLimit, Result};
 
 /// A client for AgentGate.
 ///
@@ -72,6 +72,12 @@ impl Client {
     #[must_use]
     pub fn base_url(&self) -> &str {
         &self.transport.base_url
+    }
+
+    /// What the service last said of the organization's rate limit; nothing before the first answer. Clones know the same.
+    #[must_use]
+    pub fn rate_limit(&self) -> Option<RateLimit> {
+        self.transport.limiter.known()
     }
 
     /// Work orders: what an agent is asked to do.

@@ -37,10 +37,11 @@ pub(super) fn available_scopes(details: &Value) -> Vec<&str> {
 }
 
 pub(super) fn credit_shortage(details: &Value) -> Option<CreditShortage> {
-    Some(CreditShortage {
-        required: details.get("required")?.as_f64()?,
-        available: details.get("available")?.as_f64()?,
-    })
+    let number = |key| match details.get(key)? {
+        Value::String(text) => text.trim().parse().ok().filter(|number: &f64| number.is_finite()),
+        number => number.as_f64(),
+    };
+    Some(CreditShortage { required: number("required")?, available: number("available")? })
 }
 
 pub(super) fn rate_limit(details: &Value) -> Option<RateLimit> {

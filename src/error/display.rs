@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Answer, Error};
+use super::{Answer, Error, ceil_seconds};
 
 /// As much of a body as a line can hold.
 const EXCERPT: usize = 120;
@@ -28,8 +28,8 @@ impl fmt::Display for Error {
         }
         write_details(f, self)?;
         write!(f, ". {}", self.0.advice)?;
-        if let Some(wait) = self.retry_after() {
-            write!(f, " The service asks to wait {} s.", wait.as_secs_f64().ceil())?;
+        if let Some(wait) = self.retry_after().filter(|_| self.answer().is_some()) {
+            write!(f, " The next attempt should wait {} s.", ceil_seconds(wait))?;
         }
         if self.may_have_reached_server() && self.operation().is_some_and(|operation| !operation.is_idempotent()) {
             f.write_str(" The service may have done it nevertheless: look before you repeat it.")?;
@@ -107,8 +107,14 @@ fn sentence(text: &str) -> String {
 
 /// Whatever the service sends, it cannot break out of the line or steer a terminal.
 fn one_line(text: &str) -> String {
-    let printable: String = text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect();
+    let printable: String = text.chars().map(|letter| if is_harmless(letter) { letter } else { ' ' }).collect();
     printable.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Neither a control character nor one that turns the direction of writing.
+fn is_harmless(letter: char) -> bool {
+    let turns = matches!(letter, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    !letter.is_control() && !turns
 }
 
 fn excerpt(body: &[u8]) -> String {
@@ -124,7 +130,7 @@ mod tests {
 
     #[test]
     fn control_characters_do_not_reach_the_terminal() {
-        assert_eq!(one_line("a\u{1b}[31mb\r\nc"), "a [31mb c");
+        assert_eq!(one_line("a\u{1b}[31mb\r\nc\u{202e}d"), "a [31mb c d");
     }
 
     #[test]

@@ -32,7 +32,7 @@ pub enum ErrorKind {
     Server,
     /// The service is not available for the moment (503).
     Unavailable,
-    /// No connection came about. Nothing was sent.
+    /// No connection came about; this attempt sent nothing.
     Connect,
     /// An attempt took longer than its time-out (or the service said so: 408).
     Timeout,
@@ -46,9 +46,11 @@ pub enum ErrorKind {
     UnexpectedStatus,
 }
 
-impl fmt::Display for ErrorKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl ErrorKind {
+    /// Its name in a few words, fit for a log or a metric's label.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
             Self::Configuration => "configuration",
             Self::InvalidRequest => "invalid request",
             Self::Authentication => "authentication",
@@ -67,7 +69,13 @@ impl fmt::Display for ErrorKind {
             Self::Decode => "unreadable answer",
             Self::BodyTooLarge => "body too large",
             Self::UnexpectedStatus => "unexpected status",
-        })
+        }
+    }
+}
+
+impl fmt::Display for ErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }
 
@@ -125,6 +133,8 @@ const CODES: &[Code] = &[
 
 const CORRECT: &str = "Correct the request and send it again.";
 const NOT_FOUND: &str = "Check the id, and that the API key belongs to the organization that owns it.";
+const NOT_FOUND_BY_WHOM: &str =
+    "Check the id; and check the base URL and any proxy, as the service itself gives a code.";
 const SLOW_DOWN: &str = "Wait before the next request; the limit is shared by the whole organization.";
 const TRY_LATER: &str = "The fault is on the service's side; try again later.";
 
@@ -134,6 +144,9 @@ pub(super) fn classify(code: Option<&str>, status: u16) -> (ErrorKind, &'static 
         return (known.kind, known.advice);
     }
     match status {
+        304 => {
+            (ErrorKind::UnexpectedStatus, "Nothing was asked that could be unchanged; look for a proxy that caches.")
+        }
         300..=399 => (
             ErrorKind::UnexpectedStatus,
             "Redirects are not followed, as they would carry the API key elsewhere; check the base URL.",
@@ -142,7 +155,7 @@ pub(super) fn classify(code: Option<&str>, status: u16) -> (ErrorKind, &'static 
         401 => (ErrorKind::Authentication, "Check AGENTGATE_API_KEY."),
         402 => (ErrorKind::Billing, "Look at the organization's credits and billing; a retry alone does not help."),
         403 => (ErrorKind::PermissionDenied, "Check what the API key may do."),
-        404 | 410 => (ErrorKind::NotFound, NOT_FOUND),
+        404 | 410 => (ErrorKind::NotFound, if code.is_some() { NOT_FOUND } else { NOT_FOUND_BY_WHOM }),
         408 => (ErrorKind::Timeout, TRY_LATER),
         409 => (
             ErrorKind::Conflict,

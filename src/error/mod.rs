@@ -40,7 +40,7 @@ use crate::rate_limit::RateLimit;
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// As much of a body as an error keeps.
-const KEPT_BODY: usize = 64 * 1024;
+pub(crate) const KEPT_BODY: usize = 64 * 1024;
 
 /// Why a call failed. See the [module](self) for how to use it.
 pub struct Error(Box<Inner>);
@@ -143,6 +143,33 @@ impl Error {
         new
     }
 
+    /// The answer had begun before it was lost.
+    pub(crate) fn with_partial_answer(self, status: StatusCode, headers: HeaderMap, body: &Bytes) -> Self {
+        self.with_answer(status, headers, body, ErrorBody::default())
+    }
+
+    /// The attempt was given this long.
+    pub(crate) fn with_timeout(mut self, timeout: Duration) -> Self {
+        if self.kind() == ErrorKind::Timeout && self.0.source.is_some() {
+            self.0.problem = Some(format!("the attempt took longer than its time-out of {timeout:?}"));
+        }
+        self
+    }
+
+    /// There is no leave to send, and none before the caller's time is up.
+    pub(crate) fn no_permit(wait: Duration) -> Self {
+        let problem = format!("the rate limit is spent, and opens again in {} s; nothing was sent", ceil_seconds(wait));
+        let advice =
+            "Wait, allow the call a longer `deadline`, or spread the calls; the whole organization shares the limit.";
+        Self::new(ErrorKind::RateLimited, Some(problem), advice)
+    }
+
+    /// The call's time was up before anything was sent.
+    pub(crate) fn deadline_passed() -> Self {
+        let problem = "the call's deadline had passed before it could be sent";
+        Self::new(ErrorKind::Timeout, Some(problem.to_owned()), "Allow the call a longer `deadline`.")
+    }
+
     /// The answer's body is larger than `limit` bytes.
     pub(crate) fn body_too_large(limit: usize, status: StatusCode, headers: HeaderMap) -> Self {
         let problem = format!("the answer's body is larger than {limit} bytes");
@@ -154,21 +181,25 @@ impl Error {
 
     /// The answer is a success, and its body is not what the contract says.
     pub(crate) fn decode(
+        operation: Operation,
         path: &str,
         source: serde_json::Error,
         status: StatusCode,
         headers: HeaderMap,
         body: &Bytes,
     ) -> Self {
+        // What a decoder complains of it quotes, but for names.
+        let is_secret = operation.answers_secret() && !source.to_string().starts_with("missing field");
+        let cause = if is_secret { "something else was expected".to_owned() } else { source.to_string() };
         let problem = match (body.trim_ascii().is_empty(), path) {
             (true, _) => format!("the answer {} has no body", status.as_u16()),
-            (false, "" | ".") => format!("the answer cannot be read: {source}"),
-            (false, path) => format!("the answer cannot be read at `{path}`: {source}"),
+            (false, "" | ".") => format!("the answer cannot be read: {cause}"),
+            (false, path) => format!("the answer cannot be read at `{path}`: {cause}"),
         };
         let advice = "Look for a newer version of this crate, and for a proxy that changes answers.";
         let mut error = Self::new(ErrorKind::Decode, Some(problem), advice);
         error.0.may_have_reached_server = true;
-        error.0.source = Some(Box::new(source));
+        error.0.source = if is_secret { None } else { Some(Box::new(source)) };
         error.with_answer(status, headers, body, ErrorBody::read(body))
     }
 
@@ -191,6 +222,19 @@ impl Error {
 
     pub(crate) fn with_retry_after(mut self, wait: Option<Duration>) -> Self {
         self.0.retry_after = wait;
+        self
+    }
+
+    /// An earlier attempt of the call may have reached the service.
+    pub(crate) fn or_may_have_reached_server(mut self, earlier: bool) -> Self {
+        self.0.may_have_reached_server |= earlier;
+        self
+    }
+
+    /// The client's retries are used up, so this failure is not retried.
+    pub(crate) fn with_empty_budget(mut self) -> Self {
+        self.0.advice =
+            "Most calls of this client fail, so it has stopped retrying until some succeed; try again later.";
         self
     }
 
@@ -224,7 +268,8 @@ impl Error {
         self.answer().map(|answer| answer.body.as_ref())
     }
 
-    /// The service's code, such as `INSUFFICIENT_CREDITS`. The set is open; [`kind`](Self::kind) sorts those that are known.
+    /// The service's code, such as `INSUFFICIENT_CREDITS`. The set is open: [`kind`](Self::kind) sorts those that are known,
+    /// and [`ErrorCode::from`](crate::types::ErrorCode) makes a word to match on.
     #[must_use]
     pub fn code(&self) -> Option<&str> {
         self.answer()?.read.code.as_deref()
@@ -378,6 +423,10 @@ impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         self.0.source.as_deref().map(|source| source as &(dyn StdError + 'static))
     }
+}
+
+fn ceil_seconds(duration: Duration) -> f64 {
+    duration.as_secs_f64().ceil()
 }
 
 /// The innermost cause says what happened; the outer ones say "error sending request".

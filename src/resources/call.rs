@@ -11,10 +11,11 @@ pub type CallFuture<T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'static
 
 /// Refuses an id that would change the path it is put in.
 pub(super) fn check_id<I: Id>(id: &I) -> Result<()> {
-    let problem = match id.as_str().trim() {
-        "" => "is empty",
+    let problem = match id.as_str() {
+        id if id.trim().is_empty() => "is empty",
         "." | ".." => "is a step in a path, not an id",
         // In a URL it is as good as a slash, and progenitor's `encode_path` leaves it as it is.
+        id if id.contains(char::is_control) => "holds a control character, such as a line end",
         id if id.contains('\\') => "holds a backslash, as no id does",
         _ => return Ok(()),
     };
@@ -77,6 +78,13 @@ macro_rules! call {
                 self
             }
 
+            /// How long this call may take in all, its retries and waits among it, in place of the client's
+            /// [`deadline`](crate::ClientBuilder::deadline).
+            pub fn deadline(mut self, deadline: ::std::time::Duration) -> Self {
+                self.options.deadline = Some(deadline);
+                self
+            }
+
             /// Gives the value together with status, headers, request id, attempts and rate limit.
             #[must_use = "a call does nothing until it is awaited"]
             pub fn with_response(self) -> $crate::resources::CallFuture<$crate::Response<$output>> {
@@ -85,7 +93,7 @@ macro_rules! call {
                     let call = $crate::transport::Call::new(
                         &$this.client.transport,
                         $crate::Operation::$operation,
-                        $this.options,
+                        $this.options.clone(),
                     );
                     $(
                         $crate::resources::call::check_id(&$this.$id)
@@ -112,6 +120,32 @@ macro_rules! call {
         impl ::std::fmt::Debug for $name {
             fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
                 f.debug_struct(stringify!($name)).field("options", &self.options).finish_non_exhaustive()
+            }
+        }
+    };
+}
+
+/// Defines what calls can do that are not idempotent.
+macro_rules! not_idempotent {
+    ($call:ident, $twice:literal) => {
+        impl $call {
+            /// Repeats this call also when the service may have done it already.
+            ///
+            #[doc = concat!("**What it risks:** ", $twice)]
+            /// Without it, such a failure is returned, and says
+            /// [`may_have_reached_server`](crate::Error::may_have_reached_server).
+            pub fn repeatable(mut self) -> Self {
+                self.options.repeatable = true;
+                self
+            }
+
+            /// Sends this `Idempotency-Key`, in place of a random one. All attempts of a call have the same.
+            ///
+            /// The service documents no such key, so nothing may rely on it; a service that learns it will recognize a
+            /// repeated request by it.
+            pub fn idempotency_key(mut self, key: impl Into<String>) -> Self {
+                self.options.idempotency_key = Some(key.into());
+                self
             }
         }
     };

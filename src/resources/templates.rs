@@ -150,3 +150,5 @@ impl UpdateTemplate {
         self
     }
 }
+
+not_idempotent!(CreateTemplate, "a conflict with the template that the first attempt has created.");

@@ -160,3 +160,6 @@ impl UpdateWebhook {
         self
     }
 }
+
+not_idempotent!(CreateWebhook, "two webhooks, of which one stays unknown and delivers all the same.");
+not_idempotent!(TestWebhook, "two test deliveries.");

@@ -34,7 +34,23 @@ impl WorkOrders {
     /// # }
     /// ```
     pub fn create(&self, task_prompt: impl Into<String>, source: impl Into<WorkspaceSource>) -> CreateWorkOrder {
-        CreateWorkOrder::new(self.client.clone(), types::CreateWorkOrder::new(task_prompt, source))
+        self.submit(types::CreateWorkOrder::new(task_prompt, source))
+    }
+
+    /// Submits a work order that is held as a value, for example in a queue.
+    ///
+    /// ```no_run
+    /// use agentgate::WorkspaceSource;
+    /// use agentgate::types::CreateWorkOrder;
+    ///
+    /// # async fn example(client: agentgate::Client) -> agentgate::Result<()> {
+    /// let waiting = CreateWorkOrder::new("Fix it", WorkspaceSource::template("python-flask"));
+    /// let order = client.work_orders().submit(waiting).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn submit(&self, order: types::CreateWorkOrder) -> CreateWorkOrder {
+        CreateWorkOrder::new(self.client.clone(), order)
     }
 
     /// Gets a work order by its id.
@@ -96,3 +112,5 @@ impl CreateWorkOrder {
         self
     }
 }
+
+not_idempotent!(CreateWorkOrder, "two runs for one work order, each of which costs credits.");

@@ -5,8 +5,8 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_path_to_error::Track;
 
-use crate::Error;
 use crate::response::Answer;
+use crate::{Error, Operation};
 
 /// One page of the vendor's documentation says that every object is wrapped in `data`; all the others show it bare.
 #[derive(Deserialize)]
@@ -15,7 +15,8 @@ struct Envelope<T> {
 }
 
 /// Reads a body that did not fit at first sight: in its envelope if it has one, or else for the place where it does not fit.
-pub(super) fn reread<T: DeserializeOwned>(body: &Bytes, answer: &Answer) -> Result<T, Error> {
+pub(super) fn reread<T: DeserializeOwned>(operation: Operation, answer: &Answer) -> Result<T, Error> {
+    let body = &answer.body;
     let bare = match read::<T>(body) {
         Ok(value) => return Ok(value),
         Err(error) => error,
@@ -27,7 +28,7 @@ pub(super) fn reread<T: DeserializeOwned>(body: &Bytes, answer: &Answer) -> Resu
         Err(_) => bare,
     };
     let path = error.path().to_string();
-    Err(Error::decode(&path, error.into_inner(), answer.status, answer.headers.clone(), body))
+    Err(Error::decode(operation, &path, error.into_inner(), answer.status, answer.headers.clone(), body))
 }
 
 fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, serde_path_to_error::Error<serde_json::Error>> {
@@ -49,6 +50,7 @@ fn is_inside(path: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::reread;
+    use crate::Operation;
     use crate::response::Answer;
     use crate::types::{CreditBalance, Run};
     use bytes::Bytes;
@@ -65,13 +67,13 @@ mod tests {
 
     fn place(body: &'static str) -> String {
         let answer = answer(body);
-        reread::<Run>(&answer.body, &answer).unwrap_err().to_string()
+        reread::<Run>(Operation::GET_RUN, &answer).unwrap_err().to_string()
     }
 
     #[test]
     fn an_object_in_an_envelope_is_taken_out() {
         let answer = answer(r#"{"data": {"id": "run_1", "workOrderId": "wo_1", "status": "pending"}}"#);
-        let run: Run = reread(&answer.body, &answer).unwrap();
+        let run: Run = reread(Operation::GET_RUN, &answer).unwrap();
         assert_eq!(run.id, "run_1");
     }
 
@@ -86,7 +88,7 @@ mod tests {
     #[test]
     fn a_number_that_does_not_fit_names_its_place() {
         let answer = answer(r#"{"includedCreditsCents": 1e40, "purchasedCreditsCents": 0, "totalCreditsCents": 0}"#);
-        let error = reread::<CreditBalance>(&answer.body, &answer).unwrap_err().to_string();
+        let error = reread::<CreditBalance>(Operation::GET_RUN, &answer).unwrap_err().to_string();
         assert!(error.contains("at `includedCreditsCents`"), "{error}");
     }
 

@@ -6,6 +6,7 @@ use reqwest::Request;
 
 use super::Transport;
 use crate::Error;
+use crate::error::KEPT_BODY;
 
 /// Memory that is set aside for a body before it arrives.
 const FIRST_BUFFER: u64 = 64 * 1024;
@@ -24,25 +25,26 @@ impl Transport {
         let status = response.status();
         let headers = std::mem::take(response.headers_mut());
         let expected = response.content_length().unwrap_or(0);
-        let too_large = |headers| Error::body_too_large(self.max_body_size, status, headers);
         // Of a failure, the start says enough, and its status more than that its body is long or breaks off.
         let must_be_whole = status.is_success();
-        if must_be_whole && expected > self.max_body_size as u64 {
-            return Err(too_large(headers));
+        let limit = if must_be_whole { self.max_body_size } else { self.max_body_size.min(KEPT_BODY) };
+        if must_be_whole && expected > limit as u64 {
+            return Err(Error::body_too_large(limit, status, headers));
         }
         let mut body = BytesMut::with_capacity(usize::try_from(expected.min(FIRST_BUFFER)).unwrap_or_default());
         loop {
             let chunk = match response.chunk().await {
                 Ok(Some(chunk)) => chunk,
-                Ok(None) => break,
-                Err(error) if must_be_whole => return Err(Error::from_network(error)),
-                Err(_) => break,
+                Err(error) if must_be_whole => {
+                    return Err(Error::from_network(error).with_partial_answer(status, headers, &body.freeze()));
+                }
+                Ok(None) | Err(_) => break,
             };
-            let room = self.max_body_size.saturating_sub(body.len());
+            let room = limit.saturating_sub(body.len());
             body.extend_from_slice(&chunk[..chunk.len().min(room)]);
             if chunk.len() > room {
                 if must_be_whole {
-                    return Err(too_large(headers));
+                    return Err(Error::body_too_large(limit, status, headers));
                 }
                 break;
             }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use progenitor_client::{ClientHooks, ClientInfo, OperationInfo, ResponseValue};
 use reqwest::Request;
@@ -9,12 +10,18 @@ use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderName, HeaderValue, USER_AGENT
 use serde::de::DeserializeOwned;
 
 use super::attempt::Received;
-use super::{CallOptions, Transport, answer, retry};
+use super::observe::Observed;
+use super::retry::{Decision, Situation, decide};
+use super::{CallOptions, Transport, answer, server_wait};
+use crate::limit::{LONGEST_WINDOW, RateLimitMode};
 use crate::response::{Answer, Response};
-use crate::{Error, Operation, Result, endpoints};
+use crate::{Error, ErrorKind, Operation, Result, endpoints};
 
 /// Progenitor adds this to every request; the service knows nothing of it.
 const API_VERSION: HeaderName = HeaderName::from_static("api-version");
+
+/// The draft standard's name for a key that makes a repeated request recognizable.
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// One call. Clones are the same call.
 #[derive(Clone)]
@@ -56,7 +63,7 @@ impl Call {
             (Some(Outcome::Answered(answer)), Ok(value)) => Ok(Response::new(value.into_inner(), answer)),
             (Some(Outcome::Answered(answer)), Err(_)) => {
                 let value =
-                    answer::reread(&answer.body, &answer).map_err(|error| error.with_attempts(answer.attempts))?;
+                    answer::reread(self.0.operation, &answer).map_err(|error| error.with_attempts(answer.attempts))?;
                 Ok(Response::new(value, answer))
             }
             // Nothing was sent: the request could not be built.
@@ -70,8 +77,10 @@ impl Call {
 
     /// All the attempts of the call.
     async fn execute(&self, mut request: Request) -> reqwest::Response {
-        self.add_headers(&mut request);
-        let outcome = self.attempts(request).await;
+        let outcome = match self.add_headers(&mut request) {
+            Ok(()) => self.attempts(request).await,
+            Err(error) => Outcome::Failed(error),
+        };
         let response = match &outcome {
             Outcome::Answered(answer) => rebuilt(answer),
             Outcome::Failed(_) => placeholder(),
@@ -82,42 +91,135 @@ impl Call {
 
     async fn attempts(&self, request: Request) -> Outcome {
         let Inner { transport, operation, options, .. } = &*self.0;
-        let max_retries = options.max_retries.unwrap_or(transport.retry.max_retries);
+        let observed = Observed::new(transport, *operation, &request);
+        let deadline = self.deadline();
         let mut attempts = 0;
-        loop {
+        let mut last: Option<Failure> = None;
+        let outcome = loop {
+            let permit = match transport.limiter.acquire(*operation, &*transport.clock, deadline).await {
+                Ok(permit) => permit,
+                Err(wait) => {
+                    break Err(Failure::or_new(last, || Error::no_permit(wait)).error.with_retry_after(Some(wait)));
+                }
+            };
+            let timeout = options.timeout.unwrap_or(transport.timeout);
+            let timeout = match self.time_left(deadline) {
+                Some(Duration::ZERO) => {
+                    permit.unsent();
+                    break Err(Failure::or_new(last, Error::deadline_passed).error);
+                }
+                Some(left) => timeout.min(left),
+                None => timeout,
+            };
+            // Bodies are bytes, so every request can be sent again.
+            let Some(mut attempt) = request.try_clone() else {
+                permit.unsent();
+                break Err(Error::invalid_request("the body cannot be sent", "Send one that is held in memory."));
+            };
+            *attempt.timeout_mut() = Some(timeout);
             attempts += 1;
-            // Bodies are bytes, so every request can be sent again; one that could not would be sent once.
-            let Some(copy) = request.try_clone() else {
-                return Outcome::Failed(Error::invalid_request(
-                    "the body cannot be sent",
-                    "Send one that is held in memory.",
-                ));
+            observed.attempt(attempts);
+            let error = match observed.within(transport.attempt(attempt)).await {
+                Ok(received) => {
+                    let wait = server_wait::asked(received.status, &received.headers, transport.clock.now());
+                    permit.answered(received.status, &received.headers, wait);
+                    match judge(received, wait) {
+                        Ok(answer) => {
+                            transport.budget.deposit(last.and_then(|failure| failure.cost));
+                            break Ok(Answer { attempts, ..answer });
+                        }
+                        Err(error) => error,
+                    }
+                }
+                Err(error) => {
+                    if error.is_connect() {
+                        permit.unsent();
+                    } else {
+                        drop(permit);
+                    }
+                    error.with_timeout(timeout)
+                }
             };
-            let error = match transport.attempt(copy).await {
-                Ok(received) => match judge(received, attempts) {
-                    Ok(answer) => return Outcome::Answered(answer),
-                    Err(error) => error,
+            // An earlier attempt that may have done it is not undone by a later one that did not.
+            let ambiguous = last.as_ref().is_some_and(|failure| failure.error.may_have_reached_server());
+            let error = error.with_attempts(attempts).or_may_have_reached_server(ambiguous);
+            let (pause, cost) = match self.decide(&error, deadline) {
+                Decision::Retry(pause) => match transport.budget.withdraw(&error) {
+                    Some(cost) => (pause, cost),
+                    None => break Err(error.with_empty_budget()),
                 },
-                Err(error) => error,
+                Decision::Stop => break Err(error),
+                Decision::TooLong(pause) => break Err(error.with_retry_after(Some(pause))),
             };
-            let error = error.with_attempts(attempts);
-            let retries_left = attempts <= max_retries;
-            match transport.retry.pause(&error, operation.is_idempotent(), retries_left, fastrand::f64()) {
-                Some(pause) => transport.clock.sleep(pause).await,
-                None => return Outcome::Failed(error),
-            }
-        }
+            observed.retry(&error, pause);
+            last = Some(Failure { error, cost: Some(cost) });
+            transport.clock.sleep(pause).await;
+        };
+        observed.end(outcome.as_ref());
+        outcome.map_or_else(Outcome::Failed, Outcome::Answered)
     }
 
-    fn add_headers(&self, request: &mut Request) {
+    fn decide(&self, error: &Error, deadline: Option<Duration>) -> Decision {
+        let Inner { transport, operation, options, .. } = &*self.0;
+        let waits_for_window =
+            error.kind() == ErrorKind::RateLimited && transport.limiter.mode() == RateLimitMode::Wait;
+        let max_delay = transport.retry.max_delay;
+        decide(
+            &transport.retry,
+            &Situation {
+                error,
+                attempts: error.attempts(),
+                max_retries: options.max_retries.unwrap_or(transport.retry.max_retries),
+                repeatable: operation.is_idempotent() || options.repeatable,
+                time_left: self.time_left(deadline),
+                longest_wait: if waits_for_window { max_delay.max(LONGEST_WINDOW) } else { max_delay },
+                jitter: fastrand::f64(),
+            },
+        )
+    }
+
+    /// When the call has to end, by the clock's [`monotonic`](crate::Clock::monotonic).
+    fn deadline(&self) -> Option<Duration> {
         let Inner { transport, options, .. } = &*self.0;
-        *request.timeout_mut() = Some(options.timeout.unwrap_or(transport.timeout));
+        Some(transport.clock.monotonic().saturating_add(options.deadline.or(transport.deadline)?))
+    }
+
+    fn time_left(&self, deadline: Option<Duration>) -> Option<Duration> {
+        Some(deadline?.saturating_sub(self.0.transport.clock.monotonic()))
+    }
+
+    fn add_headers(&self, request: &mut Request) -> Result<()> {
+        let Inner { transport, operation, options, .. } = &*self.0;
         let headers = request.headers_mut();
         headers.remove(API_VERSION);
         // Errors are JSON, also where a success has no body.
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
         headers.insert(AUTHORIZATION, transport.authorization.clone());
         headers.insert(USER_AGENT, transport.user_agent.clone());
+        if let Some(key) = &options.idempotency_key {
+            let key = HeaderValue::from_str(key).map_err(|_| {
+                Error::invalid_request("the idempotency key cannot stand in a header", "Use printable ASCII.")
+            })?;
+            headers.insert(IDEMPOTENCY_KEY, key);
+        } else if !operation.is_idempotent() {
+            let key = HeaderValue::from_str(&uuid::Uuid::new_v4().to_string()).ok();
+            headers.extend(key.map(|key| (IDEMPOTENCY_KEY, key)));
+        }
+        Ok(())
+    }
+}
+
+/// A failed attempt that is followed by another.
+struct Failure {
+    error: Error,
+    /// What the retry took from the budget.
+    cost: Option<u32>,
+}
+
+impl Failure {
+    /// What went wrong before says more than that there is no time for another attempt.
+    fn or_new(last: Option<Self>, new: impl FnOnce() -> Error) -> Self {
+        last.unwrap_or_else(|| Self { error: new(), cost: None })
     }
 }
 
@@ -125,12 +227,11 @@ impl Call {
 type Generated<T> = std::result::Result<ResponseValue<T>, progenitor_client::Error<()>>;
 
 /// A success, or what kind of failure it is.
-fn judge(received: Received, attempts: u32) -> Result<Answer> {
+fn judge(received: Received, wait: Option<Duration>) -> Result<Answer> {
     let Received { status, headers, body } = received;
     if status.is_success() {
-        return Ok(Answer { status, headers, body, attempts });
+        return Ok(Answer { status, headers, body, attempts: 0 });
     }
-    let wait = retry::retry_after(&headers);
     Err(Error::from_answer(status, headers, &body).with_retry_after(wait))
 }
 

@@ -13,7 +13,10 @@
 mod answer;
 mod attempt;
 mod call;
+mod observe;
 mod retry;
+mod retry_budget;
+mod server_wait;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,8 +24,12 @@ use std::time::Duration;
 use reqwest::header::HeaderValue;
 
 pub(crate) use self::call::Call;
+pub use self::observe::Retry;
 pub(crate) use self::retry::RetryPolicy;
+pub(crate) use self::retry_budget::RetryBudget;
+pub(crate) use self::server_wait::until;
 use crate::clock::Clock;
+use crate::limit::RateLimiter;
 
 /// What the clones of a client share.
 pub(crate) struct Transport {
@@ -32,14 +39,25 @@ pub(crate) struct Transport {
     pub(crate) authorization: HeaderValue,
     pub(crate) user_agent: HeaderValue,
     pub(crate) timeout: Duration,
+    pub(crate) deadline: Option<Duration>,
     pub(crate) max_body_size: usize,
     pub(crate) retry: RetryPolicy,
+    pub(crate) budget: RetryBudget,
+    pub(crate) limiter: RateLimiter,
+    pub(crate) on_retry: Option<OnRetry>,
     pub(crate) clock: Arc<dyn Clock>,
 }
 
+/// What is told of each retry.
+pub(crate) type OnRetry = Arc<dyn Fn(&Retry<'_>) + Send + Sync>;
+
 /// What one call asks for in place of the client's settings.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct CallOptions {
     pub(crate) timeout: Option<Duration>,
+    pub(crate) deadline: Option<Duration>,
     pub(crate) max_retries: Option<u32>,
+    pub(crate) idempotency_key: Option<String>,
+    /// Doing it twice is as good as once, says the caller.
+    pub(crate) repeatable: bool,
 }

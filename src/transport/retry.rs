@@ -1,8 +1,6 @@
-//! Whether a failed attempt is followed by another, and when.
+//! Whether a failed attempt is followed by another, and when: one pure function, [`decide`].
 
 use std::time::Duration;
-
-use http::{HeaderMap, header};
 
 use crate::{Error, ErrorKind};
 
@@ -11,75 +9,130 @@ use crate::{Error, ErrorKind};
 pub(crate) struct RetryPolicy {
     pub(crate) max_retries: u32,
     pub(crate) first_delay: Duration,
+    /// Neither a pause of our own nor one that the service asks for is longer.
     pub(crate) max_delay: Duration,
 }
 
-/// The figures of the vendor's own SDK (3 retries), and of its advice to back off exponentially.
+/// 3 retries, as the vendor's own SDK. The service advises to back off and gives no figures; half a second is the first pause
+/// of most SDKs, and after 30 s a caller would rather know.
 impl Default for RetryPolicy {
     fn default() -> Self {
         Self { max_retries: 3, first_delay: Duration::from_millis(500), max_delay: Duration::from_secs(30) }
     }
 }
 
+/// All that a decision rests on.
+#[derive(Debug)]
+pub(super) struct Situation<'a> {
+    pub(super) error: &'a Error,
+    /// Attempts made so far.
+    pub(super) attempts: u32,
+    pub(super) max_retries: u32,
+    /// Whether doing it twice is as good as once.
+    pub(super) repeatable: bool,
+    /// The time to the call's deadline, if it has one.
+    pub(super) time_left: Option<Duration>,
+    /// The longest pause that the service may ask for.
+    pub(super) longest_wait: Duration,
+    /// A random number from 0 to 1: with it, clients that failed together do not come back together.
+    pub(super) jitter: f64,
+}
+
+/// What follows a failed attempt.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Decision {
+    /// Another attempt, after a pause.
+    Retry(Duration),
+    /// Nothing: it would not help, or could do it twice, or there were enough attempts.
+    Stop,
+    /// Nothing, as the pause would be longer than the call may wait.
+    TooLong(Duration),
+}
+
+/// The decision, from nothing but its arguments.
+pub(super) fn decide(policy: &RetryPolicy, situation: &Situation<'_>) -> Decision {
+    let Situation { error, attempts, max_retries, time_left, longest_wait, .. } = *situation;
+    if attempts > max_retries || !is_retryable(error, situation.repeatable) {
+        return Decision::Stop;
+    }
+    let pause = match error.retry_after() {
+        Some(asked) if asked > longest_wait => return Decision::TooLong(asked),
+        Some(asked) => asked,
+        None => policy.back_off(attempts, situation.jitter),
+    };
+    match time_left {
+        Some(left) if pause >= left => Decision::TooLong(pause),
+        _ => Decision::Retry(pause),
+    }
+}
+
 impl RetryPolicy {
-    /// The pause before the next attempt; none if there is to be none.
-    ///
-    /// `jitter` is a random number from 0 to 1: with it, clients that failed together do not come back together.
-    pub(super) fn pause(&self, error: &Error, idempotent: bool, retries_left: bool, jitter: f64) -> Option<Duration> {
-        if !retries_left || !is_retryable(error, idempotent) {
-            return None;
-        }
-        if let Some(asked) = error.retry_after() {
-            return (asked <= self.max_delay).then_some(asked);
-        }
-        let doublings = error.attempts().saturating_sub(1).min(16);
+    /// Exponential back-off with full jitter: anything between nothing and a ceiling that doubles.
+    fn back_off(&self, attempts: u32, jitter: f64) -> Duration {
+        let doublings = attempts.saturating_sub(1).min(31);
         let ceiling = self.first_delay.saturating_mul(1 << doublings).min(self.max_delay);
-        Some(ceiling.mul_f64(jitter.clamp(0.0, 1.0)))
+        ceiling.mul_f64(jitter.clamp(0.0, 1.0))
     }
 }
 
 /// Whether another attempt may help, and cannot do what was asked a second time.
 ///
-/// | | idempotent | not |
+/// | | repeatable | not |
 /// |---|---|---|
 /// | could not connect | yes | yes |
 /// | 429, 503 | yes | yes |
 /// | 408, 500, 502, 504, cut connection, time-out | yes | no: it may have been done |
 /// | everything else | no | no |
-fn is_retryable(error: &Error, idempotent: bool) -> bool {
-    match error.kind() {
-        ErrorKind::Connect => true,
-        // A code can say what the status does not; only the service's refusal itself is sure to have done nothing.
-        ErrorKind::RateLimited | ErrorKind::Unavailable => idempotent || !error.may_have_reached_server(),
-        ErrorKind::Timeout | ErrorKind::Interrupted => idempotent,
-        ErrorKind::Server => {
-            idempotent && error.status().is_some_and(|status| matches!(status.as_u16(), 500 | 502 | 504))
-        }
+fn is_retryable(error: &Error, repeatable: bool) -> bool {
+    // A code can say what the status does not, so what the service may have done counts beside the kind.
+    let is_safe = repeatable || !error.may_have_reached_server();
+    let may_help = match error.kind() {
+        ErrorKind::Connect
+        | ErrorKind::RateLimited
+        | ErrorKind::Unavailable
+        | ErrorKind::Timeout
+        | ErrorKind::Interrupted => true,
+        ErrorKind::Server => error.status().is_some_and(|status| matches!(status.as_u16(), 500 | 502 | 504)),
         _ => false,
-    }
-}
-
-/// The wait that the service asks for, in whole or fractional seconds.
-pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let seconds: f64 = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
-    Duration::try_from_secs_f64(seconds).ok()
+    };
+    may_help && is_safe
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{RetryPolicy, is_retryable, retry_after};
+    use super::{Decision, RetryPolicy, Situation, decide, is_retryable};
     use crate::Error;
     use bytes::Bytes;
-    use http::{HeaderMap, HeaderValue, StatusCode};
+    use http::{HeaderMap, StatusCode};
     use std::time::Duration;
 
+    const SECOND: Duration = Duration::from_secs(1);
+
     fn answered(status: u16) -> Error {
-        Error::from_answer(StatusCode::from_u16(status).unwrap(), HeaderMap::new(), &Bytes::new()).with_attempts(1)
+        Error::from_answer(StatusCode::from_u16(status).unwrap(), HeaderMap::new(), &Bytes::new())
+    }
+
+    fn with_code(status: u16, code: &str) -> Error {
+        let body = Bytes::from(format!(r#"{{"error": {{"code": "{code}", "message": "m"}}}}"#));
+        Error::from_answer(StatusCode::from_u16(status).unwrap(), HeaderMap::new(), &body)
+    }
+
+    fn situation(error: &Error) -> Situation<'_> {
+        Situation {
+            error,
+            attempts: 1,
+            max_retries: 3,
+            repeatable: true,
+            time_left: None,
+            longest_wait: 30 * SECOND,
+            jitter: 1.0,
+        }
     }
 
     #[test]
     fn the_table_of_what_is_retried_holds() {
-        for (status, idempotent, not) in [
+        for (status, repeatable, not) in [
+            (302, false, false),
             (400, false, false),
             (401, false, false),
             (402, false, false),
@@ -87,55 +140,85 @@ mod tests {
             (404, false, false),
             (408, true, false),
             (409, false, false),
+            (418, false, false),
+            (422, false, false),
             (429, true, true),
             (500, true, false),
             (501, false, false),
             (502, true, false),
             (503, true, true),
             (504, true, false),
-            (302, false, false),
+            (505, false, false),
         ] {
-            assert_eq!(is_retryable(&answered(status), true), idempotent, "{status}");
+            assert_eq!(is_retryable(&answered(status), true), repeatable, "{status}");
             assert_eq!(is_retryable(&answered(status), false), not, "{status}");
         }
     }
 
     #[test]
+    fn a_code_that_promises_a_refusal_does_not_make_an_ambiguous_status_safe() {
+        assert!(!is_retryable(&with_code(500, "RATE_LIMITED"), false));
+        assert!(is_retryable(&with_code(500, "RATE_LIMITED"), true));
+    }
+
+    #[test]
+    fn a_lack_of_credits_is_never_retried_whatever_the_status() {
+        for status in [402, 429, 500, 503] {
+            assert!(!is_retryable(&with_code(status, "INSUFFICIENT_CREDITS"), true), "{status}");
+        }
+    }
+
+    #[test]
     fn pauses_double_up_to_the_cap_and_jitter_shortens_them() {
-        let policy = RetryPolicy::default();
-        let pause = |attempts, jitter| policy.pause(&answered(503).with_attempts(attempts), true, true, jitter);
-        assert_eq!(pause(1, 1.0), Some(Duration::from_millis(500)));
-        assert_eq!(pause(3, 1.0), Some(Duration::from_secs(2)));
-        assert_eq!(pause(3, 0.5), Some(Duration::from_secs(1)));
-        assert_eq!(pause(u32::MAX, 1.0), Some(Duration::from_secs(30)));
+        let error = answered(503);
+        let pause = |attempts, jitter| {
+            let situation = Situation { attempts, max_retries: u32::MAX, jitter, ..situation(&error) };
+            match decide(&RetryPolicy::default(), &situation) {
+                Decision::Retry(pause) => pause.as_millis(),
+                other => panic!("{other:?}"),
+            }
+        };
+        let ceilings: Vec<_> = (1..=8).map(|attempts| pause(attempts, 1.0)).collect();
+        assert_eq!(ceilings, [500, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000]);
+        assert_eq!(pause(3, 0.5), 1_000);
+        assert_eq!(pause(3, 0.0), 0);
+        assert_eq!(pause(u32::MAX - 1, 1.0), 30_000);
+        assert_eq!(pause(3, f64::INFINITY), 2_000);
+    }
+
+    #[test]
+    fn attempts_end_with_the_last_retry() {
+        let error = answered(503);
+        for (attempts, max_retries, goes_on) in
+            [(1, 0, false), (1, 1, true), (2, 1, false), (3, 3, true), (4, 3, false)]
+        {
+            let situation = Situation { attempts, max_retries, ..situation(&error) };
+            let decision = decide(&RetryPolicy::default(), &situation);
+            assert_eq!(matches!(decision, Decision::Retry(_)), goes_on, "{attempts} of {max_retries}: {decision:?}");
+        }
     }
 
     #[test]
     fn the_services_word_comes_first_unless_it_is_too_long() {
-        let policy = RetryPolicy::default();
         let asked = |seconds| {
-            let error = answered(429).with_retry_after(Some(Duration::from_secs(seconds)));
-            policy.pause(&error, true, true, 0.0)
+            let error = answered(429).with_retry_after(Some(seconds * SECOND));
+            decide(&RetryPolicy::default(), &Situation { jitter: 0.0, ..situation(&error) })
         };
-        assert_eq!(asked(7), Some(Duration::from_secs(7)));
-        assert_eq!(asked(31), None);
+        assert_eq!(asked(7), Decision::Retry(7 * SECOND));
+        assert_eq!(asked(30), Decision::Retry(30 * SECOND));
+        assert_eq!(asked(31), Decision::TooLong(31 * SECOND));
     }
 
     #[test]
-    fn absurd_waits_are_no_waits() {
-        for (value, expected) in [
-            ("2", Some(Duration::from_secs(2))),
-            ("0.25", Some(Duration::from_millis(250))),
-            ("-1", None),
-            ("NaN", None),
-            ("inf", None),
-            ("1e300", None),
-            ("soon", None),
-            ("", None),
+    fn a_pause_that_does_not_fit_before_the_deadline_is_not_made() {
+        let error = answered(503).with_retry_after(Some(5 * SECOND));
+        for (time_left, expected) in [
+            (Some(6 * SECOND), Decision::Retry(5 * SECOND)),
+            (Some(5 * SECOND), Decision::TooLong(5 * SECOND)),
+            (Some(Duration::ZERO), Decision::TooLong(5 * SECOND)),
+            (None, Decision::Retry(5 * SECOND)),
         ] {
-            let mut headers = HeaderMap::new();
-            headers.insert("retry-after", HeaderValue::from_static(value));
-            assert_eq!(retry_after(&headers), expected, "{value}");
+            assert_eq!(decide(&RetryPolicy::default(), &Situation { time_left, ..situation(&error) }), expected);
         }
     }
 }

@@ -37,6 +37,10 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for List<T> {
                 Ok(List(items))
             }
 
+            fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
+                Ok(List(Vec::new()))
+            }
+
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
                 let mut found = None;
                 while let Some(key) = map.next_key::<String>()? {
@@ -73,6 +77,12 @@ mod tests {
         ] {
             assert_eq!(read(json), Ok(vec![1, 2]), "{json}");
         }
+    }
+
+    #[test]
+    fn null_is_an_empty_list() {
+        assert_eq!(read("null"), Ok(vec![]));
+        assert_eq!(read(r#"{"data": null}"#), Ok(vec![]));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The objects of the API, generated from the contract.
 //!
 //! Structs have public fields and are `#[non_exhaustive]`, so that a field the service adds breaks nobody: read fields, and make
-//! values with `new`, which takes what is always there. Words with a fixed set today, such as [`RunStatus`], are enums with
+//! the inputs of calls with `new`, which takes what is required. Words with a fixed set today, such as [`RunStatus`], are enums with
 //! an `Unknown` variant that keeps a word the service may add tomorrow. Ids are types of their own, so that a run's
 //! id cannot be handed over as a work order's.
 //!

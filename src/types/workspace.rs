@@ -4,6 +4,8 @@ use super::{
     ArchiveFormat, GitWorkspaceSource, TemplateId, TemplateWorkspaceSource, UrlWorkspaceSource, WorkspaceSource,
 };
 
+/// Each kind of source has a type of its own, with its own methods. Where one type is needed for several kinds, `.into()`
+/// makes it a `WorkspaceSource`.
 impl WorkspaceSource {
     /// A git repository, on its default branch unless [`branch`](GitWorkspaceSource::branch) or
     /// [`commit`](GitWorkspaceSource::commit) says otherwise.

@@ -41,7 +41,8 @@ pub(crate) async fn call(client: &Client, operation: &str, id: &str) -> Result<A
             let call = client.webhooks().create("https://app.example.com/hooks", ["run.completed"]);
             // The secret is never written by itself.
             call.with_response().await.map(|response| {
-                let value = json!({ "webhook": response.webhook, "secret": response.secret.expose_secret() });
+                let value =
+                    json!({ "webhook": response.value().webhook, "secret": response.value().secret.expose_secret() });
                 taken(&response, value)
             })
         }
@@ -60,7 +61,7 @@ pub(crate) async fn call(client: &Client, operation: &str, id: &str) -> Result<A
 
 fn answered<T: Serialize>(response: Result<Response<T>>) -> Result<Answered> {
     response.map(|response| {
-        let value = serde_json::to_value(&*response).unwrap_or_else(|error| panic!("{error}"));
+        let value = serde_json::to_value(response.value()).unwrap_or_else(|error| panic!("{error}"));
         taken(&response, value)
     })
 }

@@ -1,0 +1,122 @@
+//! How long the service asks to wait.
+
+use std::time::{Duration, SystemTime};
+
+use chrono::{DateTime, Utc};
+use http::{HeaderMap, StatusCode, header};
+
+/// Longer waits than a year are a mistake, and as good as none.
+const ABSURD: Duration = Duration::from_secs(366 * 24 * 60 * 60);
+
+/// The wait that an answer asks for: `retry-after-ms`, else `Retry-After` (seconds, whole or not, or any of the three HTTP
+/// dates), else, on a 429, the time until `X-RateLimit-Reset`. What makes no sense asks for nothing.
+pub(super) fn asked(status: StatusCode, headers: &HeaderMap, now: DateTime<Utc>) -> Option<Duration> {
+    let text = |name: &str| headers.get(name)?.to_str().ok().map(str::trim);
+    let milliseconds = text("retry-after-ms").and_then(|text| seconds(text, 1_000.0));
+    let after = || {
+        let text = text(header::RETRY_AFTER.as_str())?;
+        seconds(text, 1.0).or_else(|| until(httpdate::parse_http_date(text).ok()?, headers, now))
+    };
+    let reset = || {
+        let reset = text("x-ratelimit-reset").filter(|_| status == StatusCode::TOO_MANY_REQUESTS)?;
+        until(DateTime::from_timestamp(reset.parse().ok()?, 0)?.into(), headers, now)
+    };
+    milliseconds.or_else(after).or_else(reset).filter(|wait| *wait <= ABSURD)
+}
+
+fn seconds(text: &str, divisor: f64) -> Option<Duration> {
+    Duration::try_from_secs_f64(text.parse::<f64>().ok()? / divisor).ok()
+}
+
+/// The time until a date of the service. Its own `Date` counts as now, so that a wrong clock on either side does no harm.
+pub(crate) fn until(date: SystemTime, headers: &HeaderMap, now: DateTime<Utc>) -> Option<Duration> {
+    let service_now = headers
+        .get(header::DATE)
+        .and_then(|date| httpdate::parse_http_date(date.to_str().ok()?).ok())
+        .unwrap_or_else(|| now.into());
+    date.duration_since(service_now).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::asked;
+    use chrono::{DateTime, Utc};
+    use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+    use std::time::Duration;
+
+    fn now() -> DateTime<Utc> {
+        "2026-01-01T00:00:00Z".parse().unwrap()
+    }
+
+    fn wait(status: u16, pairs: &[(&'static str, &str)]) -> Option<Duration> {
+        let headers: HeaderMap = pairs
+            .iter()
+            .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_str(value).unwrap()))
+            .collect();
+        asked(StatusCode::from_u16(status).unwrap(), &headers, now())
+    }
+
+    #[test]
+    fn seconds_whole_and_fractional_are_read() {
+        for (value, milliseconds) in [("2", 2_000), ("0.25", 250), (" 7 ", 7_000), ("0", 0)] {
+            assert_eq!(wait(503, &[("retry-after", value)]), Some(Duration::from_millis(milliseconds)), "{value}");
+        }
+    }
+
+    #[test]
+    fn all_three_forms_of_an_http_date_are_read() {
+        for date in ["Thu, 01 Jan 2026 00:00:05 GMT", "Thursday, 01-Jan-26 00:00:05 GMT", "Thu Jan  1 00:00:05 2026"] {
+            assert_eq!(wait(503, &[("retry-after", date)]), Some(Duration::from_secs(5)), "{date}");
+        }
+    }
+
+    #[test]
+    fn a_date_is_measured_by_the_services_clock() {
+        let pairs = [("retry-after", "Thu, 01 Jan 2026 12:00:05 GMT"), ("date", "Thu, 01 Jan 2026 12:00:00 GMT")];
+        assert_eq!(wait(503, &pairs), Some(Duration::from_secs(5)));
+    }
+
+    #[test]
+    fn milliseconds_come_before_seconds_and_seconds_before_the_reset() {
+        let all = [("retry-after-ms", "1500"), ("retry-after", "9"), ("x-ratelimit-reset", "1767225660")];
+        assert_eq!(wait(429, &all), Some(Duration::from_millis(1_500)));
+        assert_eq!(wait(429, &all[1..]), Some(Duration::from_secs(9)));
+        assert_eq!(wait(429, &all[2..]), Some(Duration::from_secs(60)));
+    }
+
+    #[test]
+    fn a_reset_is_a_wait_on_a_429_alone() {
+        assert_eq!(wait(503, &[("x-ratelimit-reset", "1767225660")]), None);
+    }
+
+    #[test]
+    fn what_makes_no_sense_asks_for_nothing() {
+        for value in [
+            "",
+            "-1",
+            "-0.1",
+            "NaN",
+            "inf",
+            "-inf",
+            "1e300",
+            "99999999999999999999",
+            "soon",
+            "0x10",
+            "Thu, 01 Jan 1970 00:00:00 GMT",
+            "Fri, 31 Dec 9999 23:59:59 GMT",
+            "Thu, 32 Jan 2026 00:00:00 GMT",
+        ] {
+            assert_eq!(wait(429, &[("retry-after", value)]), None, "{value}");
+            assert_eq!(wait(429, &[("retry-after-ms", value)]), None, "{value}");
+        }
+        for value in ["", "-5", "9223372036854775807", "1", "x"] {
+            assert_eq!(wait(429, &[("x-ratelimit-reset", value)]), None, "{value}");
+        }
+    }
+
+    #[test]
+    fn nonsense_gives_way_to_the_next_source() {
+        let pairs = [("retry-after-ms", "NaN"), ("retry-after", "never"), ("x-ratelimit-reset", "1767225660")];
+        assert_eq!(wait(429, &pairs), Some(Duration::from_secs(60)));
+    }
+}
