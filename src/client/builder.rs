@@ -249,6 +249,7 @@ impl ClientBuilder {
                 on_retry: self.on_retry,
                 clock: self.clock,
             }),
+            submitted: Arc::default(),
         })
     }
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 pub use builder::ClientBuilder;
 
-use crate::resources::{Credits, Runs, Templates, Webhooks, WorkOrders};
+use crate::resources::{Credits, Runs, Submitted, Templates, Webhooks, WorkOrders};
 use crate::transport::Transport;
 use crate::{RateLimit, Result};
 
@@ -27,6 +27,7 @@ use crate::{RateLimit, Result};
 #[derive(Clone)]
 pub struct Client {
     pub(crate) transport: Arc<Transport>,
+    pub(crate) submitted: Arc<Submitted>,
 }
 
 impl Client {

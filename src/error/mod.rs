@@ -238,6 +238,12 @@ impl Error {
         self
     }
 
+    /// The service has said that it did not do it after all.
+    pub(crate) fn with_proof_of_absence(mut self) -> Self {
+        self.0.may_have_reached_server = false;
+        self
+    }
+
     /// What kind of failure it is.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {

@@ -48,14 +48,14 @@ macro_rules! call {
         $(#[$doc])*
         #[must_use = "a call does nothing until it is awaited"]
         pub struct $name {
-            client: $crate::Client,
-            options: $crate::transport::CallOptions,
-            $($field: $kind,)*
-            $($($filter: Option<$filter_kind>,)*)?
+            pub(super) client: $crate::Client,
+            pub(super) options: $crate::transport::CallOptions,
+            $(pub(super) $field: $kind,)*
+            $($(pub(super) $filter: Option<$filter_kind>,)*)?
         }
 
         impl $name {
-            fn new(client: $crate::Client, $($field: $kind),*) -> Self {
+            pub(super) fn new(client: $crate::Client, $($field: $kind),*) -> Self {
                 Self {
                     client,
                     options: ::std::default::Default::default(),

@@ -22,6 +22,7 @@
 #[macro_use]
 mod call;
 mod credits;
+mod reconcile;
 mod runs;
 mod templates;
 mod webhooks;
@@ -29,6 +30,8 @@ mod work_orders;
 
 pub use call::CallFuture;
 pub use credits::{Credits, GetCredits, ListCreditUsage};
+pub use reconcile::ReconcileWorkOrder;
+pub(crate) use reconcile::Submitted;
 pub use runs::{CancelRun, GetRun, ListRuns, Runs};
 pub use templates::{CreateTemplate, DeleteTemplate, GetTemplate, ListTemplates, Templates, UpdateTemplate};
 pub use webhooks::{CreateWebhook, DeleteWebhook, GetWebhook, ListWebhooks, TestWebhook, UpdateWebhook, Webhooks};

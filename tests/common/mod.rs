@@ -4,6 +4,9 @@
 #![allow(dead_code, reason = "each test file uses a part")]
 #![allow(clippy::panic)]
 
+pub(crate) mod clock;
+pub(crate) mod proxy;
+
 use agentgate::{Client, Response, Result, WorkspaceSource};
 use serde::Serialize;
 use serde_json::{Value, json};
