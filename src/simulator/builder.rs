@@ -5,14 +5,14 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use axum::Router;
-use tokio::net::TcpListener;
 
 use super::Simulator;
 use super::clock::{Clock, Time};
-use super::connection::{Connections, Listener};
+use super::listener::Listener;
 use super::organization::{Organization, Settings};
 use super::plan::RunPlan;
 use super::service::{self, Shared, State};
+use super::wire::Wire;
 
 /// The settings of a [`Simulator`], from [`Simulator::builder`].
 ///
@@ -24,6 +24,7 @@ use super::service::{self, Shared, State};
 pub struct Builder {
     port: u16,
     clock: Clock,
+    record: bool,
     settings: Settings,
 }
 
@@ -33,6 +34,7 @@ impl Default for Builder {
         Self {
             port: 0,
             clock: Clock::default(),
+            record: true,
             settings: Settings { price: 50, requests: 100, submissions: 20, concurrent_runs: 10, default_run },
         }
     }
@@ -81,6 +83,13 @@ impl Builder {
         self
     }
 
+    /// Whether requests are kept for [`Simulator::requests`] to show. They are by default; a test that sends a great many
+    /// may do without. They are counted either way.
+    pub fn record_requests(mut self, record: bool) -> Self {
+        self.record = record;
+        self
+    }
+
     /// Starts the simulator on the current tokio runtime.
     ///
     /// # Errors
@@ -88,20 +97,19 @@ impl Builder {
     /// If the port cannot be listened on, or the clock has a factor that is negative or not finite.
     pub async fn start(self) -> io::Result<Simulator> {
         let time = Time::start(self.clock)?;
-        let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, self.port)).await?;
-        let url = format!("http://{}", socket.local_addr()?);
+        let listener = Listener::bind((Ipv4Addr::LOCALHOST, self.port).into()).await?;
+        let url = format!("http://{}", listener.address());
 
         let mut organization = Organization::new(self.settings);
         let api_key = organization.keys.add(&["*"]);
-        let shared = Arc::new(Shared::new(State::new(time, organization)));
+        let shared = Arc::new(Shared::new(State::new(time, organization, self.record)));
 
-        let connections = Connections::default();
-        let listener = Listener { socket, connections: connections.clone() };
         let router = Router::new().fallback(service::serve).with_state(Arc::clone(&shared));
+        let server = axum::serve(listener.clone(), router.into_make_service_with_connect_info::<Wire>());
         let server = tokio::spawn(async move {
             // It ends only by being aborted.
-            let _ = axum::serve(listener, router).await;
+            let _ = server.await;
         });
-        Ok(Simulator { url, api_key, shared, connections, server })
+        Ok(Simulator { url, api_key, shared, listener, server })
     }
 }

@@ -1,17 +1,19 @@
-//! The connections to the simulator: TCP connections that can all be cut at once.
+//! The connections to the simulator: TCP connections that can be cut, all at once or one by one.
 //!
 //! The server handles each connection in a task of its own and keeps no hold on it. A dropped simulator must not go on
 //! answering on connections that a client keeps open, so each connection looks here whether it still may.
 
 use std::collections::HashMap;
 use std::io;
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
+use tokio::net::tcp::OwnedReadHalf;
+
+use super::wire::Wire;
 
 /// All connections of a simulator.
 #[derive(Clone, Debug, Default)]
@@ -19,26 +21,32 @@ pub(super) struct Connections(Arc<Mutex<Open>>);
 
 #[derive(Debug, Default)]
 struct Open {
-    closed: bool,
     next_id: u64,
+    /// Connections below this id were cut.
+    first_alive: u64,
     /// The tasks to wake when the connections are cut.
     wakers: HashMap<u64, Waker>,
 }
 
 impl Connections {
-    /// Cuts every connection, those still to come included.
-    pub(super) fn close(&self) {
+    /// Cuts every connection that was accepted so far.
+    pub(super) fn cut(&self) {
         let mut open = self.open();
-        open.closed = true;
+        open.first_alive = open.next_id;
         let wakers = std::mem::take(&mut open.wakers);
         drop(open);
         wakers.into_values().for_each(Waker::wake);
     }
 
-    fn accept(&self, stream: TcpStream) -> Connection {
+    pub(super) fn accept(&self, stream: TcpStream) -> Connection {
+        // Without it, answers may wait 40 ms for the client's acknowledgement. A failure costs only that.
+        let _ = stream.set_nodelay(true);
         let mut open = self.open();
+        let hold = Hold { id: open.next_id, all: self.clone() };
         open.next_id += 1;
-        Connection { id: open.next_id, stream, all: self.clone() }
+        drop(open);
+        let (reader, writer) = stream.into_split();
+        Connection { reader, wire: Wire::new(writer, hold) }
     }
 
     fn open(&self) -> MutexGuard<'_, Open> {
@@ -46,43 +54,18 @@ impl Connections {
     }
 }
 
-/// Accepts the connections.
+/// A connection's place among all of them.
 #[derive(Debug)]
-pub(super) struct Listener {
-    pub(super) socket: TcpListener,
-    pub(super) connections: Connections,
-}
-
-impl axum::serve::Listener for Listener {
-    type Io = Connection;
-    type Addr = SocketAddr;
-
-    async fn accept(&mut self) -> (Connection, SocketAddr) {
-        // Not the listener's own `accept`: this one deals with failures.
-        let (stream, address) = axum::serve::Listener::accept(&mut self.socket).await;
-        // Without it, answers may wait 40 ms for the client's acknowledgement. A failure costs only that.
-        let _ = stream.set_nodelay(true);
-        (self.connections.accept(stream), address)
-    }
-
-    fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.socket.local_addr()
-    }
-}
-
-/// One connection.
-#[derive(Debug)]
-pub(super) struct Connection {
+pub(super) struct Hold {
     id: u64,
-    stream: TcpStream,
     all: Connections,
 }
 
-impl Connection {
-    /// Fails if the connections were cut; otherwise this task will be woken when they are.
-    fn check(&self, context: &Context<'_>) -> io::Result<()> {
+impl Hold {
+    /// Fails if the connection was cut; otherwise this task will be woken when it is.
+    pub(super) fn check(&self, context: &Context<'_>) -> io::Result<()> {
         let mut open = self.all.open();
-        if open.closed {
+        if self.id < open.first_alive {
             return Err(io::ErrorKind::ConnectionAborted.into());
         }
         open.wakers.insert(self.id, context.waker().clone());
@@ -90,9 +73,23 @@ impl Connection {
     }
 }
 
-impl Drop for Connection {
+impl Drop for Hold {
     fn drop(&mut self) {
         self.all.open().wakers.remove(&self.id);
+    }
+}
+
+/// One connection, as the server uses it.
+#[derive(Debug)]
+pub(super) struct Connection {
+    reader: OwnedReadHalf,
+    wire: Wire,
+}
+
+impl Connection {
+    /// What a fault needs to answer past the server.
+    pub(super) fn wire(&self) -> Wire {
+        self.wire.clone()
     }
 }
 
@@ -102,35 +99,33 @@ impl AsyncRead for Connection {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        self.check(context)?;
-        Pin::new(&mut self.stream).poll_read(context, buffer)
+        self.wire.check(context)?;
+        Pin::new(&mut self.reader).poll_read(context, buffer)
     }
 }
 
 impl AsyncWrite for Connection {
-    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.check(context)?;
-        Pin::new(&mut self.stream).poll_write(context, bytes)
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.wire.poll(context, |writer, context| writer.poll_write(context, bytes))
     }
 
     fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.check(context)?;
-        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
+        self.wire.poll(context, |writer, context| writer.poll_write_vectored(context, slices))
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
+        true
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.wire.poll(context, AsyncWrite::poll_flush)
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.wire.poll(context, AsyncWrite::poll_shutdown)
     }
 }

@@ -7,8 +7,9 @@
 //!
 //! Two things make tests exact. **Time is the test's to set**: runs, rate limits and timestamps follow a [`Clock`] that
 //! stands still until [`Simulator::advance`] moves it, so no test has to sleep. **Failures are the test's to order**:
-//! [`Simulator::inject`] makes requests fail by any documented error, or by what a proxy in between might answer.
-//! Whatever was sent is kept in [`Simulator::requests`].
+//! [`Simulator::inject`] makes requests fail by any documented error, by what a proxy in between might answer, or by what
+//! a bad network does to an answer; [`Fault::catalogue`] lists them all. Whatever was sent is kept in
+//! [`Simulator::requests`].
 //!
 //! Ids count from one (`run_000001`, `wh_000001`), so that they are the same whenever a test is run.
 //!
@@ -47,6 +48,7 @@ mod connection;
 mod credits;
 mod error;
 mod fault;
+mod listener;
 mod organization;
 mod plan;
 mod query;
@@ -56,6 +58,8 @@ mod routes;
 mod run;
 mod service;
 mod source;
+mod tally;
+mod wire;
 
 use std::fmt;
 use std::io;
@@ -71,15 +75,16 @@ pub use self::fault::Fault;
 pub use self::plan::{Outcome, RunPlan};
 pub use self::record::RecordedRequest;
 
-use self::connection::Connections;
+use self::listener::Listener;
 use self::service::Shared;
+use self::tally::Tally;
 
 /// A running simulator. It stops when it is dropped, and cuts the connections that are still open.
 pub struct Simulator {
     url: String,
     api_key: String,
     shared: Arc<Shared>,
-    connections: Connections,
+    listener: Listener,
     server: JoinHandle<()>,
 }
 
@@ -169,29 +174,69 @@ impl Simulator {
         self.shared.lock().faults.inject(fault);
     }
 
+    /// Refuses connections, or accepts them again, as a service does that is down and comes back.
+    ///
+    /// While it refuses, nobody listens on the port: new connections are refused by the operating system, and those that
+    /// were open are cut, with the requests on them. The port stays the simulator's own, and the state stays as it is.
+    ///
+    /// # Errors
+    ///
+    /// If the port could not be taken again, because another program was quicker. Connections are refused then, too.
+    pub fn refuse_connections(&self, refuse: bool) -> io::Result<()> {
+        if refuse { self.listener.refuse() } else { self.listener.admit() }
+    }
+
+    /// How many work orders were accepted, whether or not the client heard of it.
+    #[must_use]
+    pub fn work_order_count(&self) -> usize {
+        self.shared.lock().organization.work_orders.len()
+    }
+
     /// The requests since the start or the last [`clear_requests`](Self::clear_requests), oldest first, refused ones
-    /// included. They are kept in memory with their bodies.
+    /// included. They are kept in memory with their bodies, unless [`Builder::record_requests`] says no.
     #[must_use]
     pub fn requests(&self) -> Vec<RecordedRequest> {
-        self.shared.lock().requests.clone()
+        self.shared.lock().requests.clone().unwrap_or_default()
     }
 
-    /// How many requests [`requests`](Self::requests) would show.
+    /// How many requests came since the start or the last [`clear_requests`](Self::clear_requests), recorded or not.
     #[must_use]
     pub fn request_count(&self) -> usize {
-        self.shared.lock().requests.len()
+        self.shared.lock().tally.requests
     }
 
-    /// Forgets the requests that were recorded. Nothing else changes: ids count on.
+    /// How many requests were answered with this status since the start or the last
+    /// [`clear_requests`](Self::clear_requests), by the simulator or a fault.
+    ///
+    /// An answer that a fault damages on its way counts with the status it had, even if the client never saw it. A
+    /// request that a fault leaves without an answer counts in [`request_count`](Self::request_count) alone.
+    ///
+    /// ```
+    /// # fn share_of_refusals(simulator: &agentgate::simulator::Simulator) {
+    /// let refused = simulator.answers(429) * 100 / simulator.request_count();
+    /// assert!(refused < 5, "{refused} % of the requests were too many");
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn answers(&self, status: u16) -> usize {
+        self.shared.lock().tally.answers(status)
+    }
+
+    /// Forgets the requests that were recorded, and starts counting requests and answers anew. Nothing else changes: ids
+    /// count on.
     pub fn clear_requests(&self) {
-        self.shared.lock().requests.clear();
+        let mut state = self.shared.lock();
+        state.tally = Tally::default();
+        if let Some(requests) = &mut state.requests {
+            requests.clear();
+        }
     }
 }
 
 impl Drop for Simulator {
     fn drop(&mut self) {
         self.server.abort();
-        self.connections.close();
+        self.listener.close();
     }
 }
 

@@ -1,9 +1,9 @@
-//! What becomes of a request: it is recorded, then a fault happens to it or it is carried out, then it is answered.
+//! What becomes of a request: it is recorded, then a fault happens to it or it is carried out, then it is answered, or not.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::body::to_bytes;
-use axum::extract;
+use axum::extract::{self, ConnectInfo};
 use axum::http::request::Parts;
 use axum::response::Response;
 use chrono::{DateTime, Utc};
@@ -11,12 +11,14 @@ use chrono::{DateTime, Utc};
 use super::answer::Answer;
 use super::clock::Time;
 use super::error::ApiError;
-use super::fault::{Faults, Scene};
+use super::fault::{Fault, Faults, Outcome, Scene};
 use super::organization::Organization;
 use super::query::Query;
 use super::rate_limit;
 use super::record::RecordedRequest;
 use super::routes::{self, Call, Route};
+use super::tally::Tally;
+use super::wire::{Script, Wire};
 
 /// The largest body that is read: 10 MiB.
 const LARGEST_BODY: usize = 10 * 1024 * 1024;
@@ -36,12 +38,31 @@ impl Shared {
     }
 }
 
-/// Answers every request.
-pub(super) async fn serve(extract::State(shared): extract::State<Arc<Shared>>, request: extract::Request) -> Response {
+/// Answers every request, or lets happen what happens to it instead.
+pub(super) async fn serve(
+    extract::State(shared): extract::State<Arc<Shared>>,
+    ConnectInfo(wire): ConnectInfo<Wire>,
+    request: extract::Request,
+) -> Response {
     let (head, body) = request.into_parts();
     let body = to_bytes(body, LARGEST_BODY).await.ok().map(Vec::from);
-    let answer = shared.lock().answer(&head, body.as_deref());
-    answer.into_response()
+    let reply = shared.lock().reply(&head, body.as_deref());
+    match reply {
+        Reply::Answer(answer) => answer.into_response(),
+        Reply::Script(script) => {
+            wire.play(script).await;
+            // It goes nowhere: the server finds the connection closed.
+            Response::default()
+        }
+    }
+}
+
+/// What a client gets for its request.
+#[derive(Debug)]
+enum Reply {
+    Answer(Answer),
+    /// Something other than an answer in good order.
+    Script(Script),
 }
 
 #[derive(Debug)]
@@ -49,43 +70,51 @@ pub(super) struct State {
     pub(super) time: Time,
     pub(super) organization: Organization,
     pub(super) faults: Faults,
-    pub(super) requests: Vec<RecordedRequest>,
+    /// `None` if requests are not recorded.
+    pub(super) requests: Option<Vec<RecordedRequest>>,
+    pub(super) tally: Tally,
     /// How many requests were ever seen.
     seen: u64,
 }
 
 impl State {
-    pub(super) fn new(time: Time, organization: Organization) -> Self {
-        Self { time, organization, faults: Faults::default(), requests: Vec::new(), seen: 0 }
+    pub(super) fn new(time: Time, organization: Organization, record: bool) -> Self {
+        let requests = record.then(Vec::new);
+        Self { time, organization, faults: Faults::default(), requests, tally: Tally::default(), seen: 0 }
     }
 
-    /// Answers one request. Its body is `None` if it was too large, or cut off, when nobody waits for the answer.
-    fn answer(&mut self, head: &Parts, body: Option<&[u8]>) -> Answer {
+    /// Replies to one request. Its body is `None` if it was too large, or cut off, when nobody waits for the answer.
+    fn reply(&mut self, head: &Parts, body: Option<&[u8]>) -> Reply {
         let now = self.time.now();
         let route = routes::find(head.method.as_str(), head.uri.path());
         let operation = route.as_ref().ok().map(|route| route.operation);
         self.seen += 1;
-        self.requests.push(record(head, body.unwrap_or_default(), operation.map(|operation| operation.id)));
+        self.tally.requests += 1;
+        if let Some(requests) = &mut self.requests {
+            requests.push(record(head, body.unwrap_or_default(), operation.map(|operation| operation.id)));
+        }
 
-        let mut from_service = true;
-        let mut answer = match self.faults.take(operation.map(|operation| operation.id)) {
-            None => self.act(head, body, route, now).unwrap_or_else(ApiError::into_answer),
-            Some(fault) => {
-                if fault.is_after_acting() {
-                    // Its outcome is what the client never gets to know.
-                    let _ = self.act(head, body, route, now);
-                }
-                from_service = fault.is_from_service();
-                fault.answer(&Scene {
-                    now,
-                    quota: self.organization.requests.quota(now),
-                    scope: operation.map(|operation| operation.scope),
-                    price: self.organization.price,
-                    credits: self.organization.credits.total(),
-                })
-            }
+        let fault = self.faults.take(operation.map(|operation| operation.id));
+        let from_service = fault.as_ref().is_none_or(Fault::is_from_service);
+        let acts = fault.as_ref().is_none_or(Fault::is_after_acting);
+        let own = acts.then(|| self.act(head, body, route, now).unwrap_or_else(ApiError::into_answer));
+        let scene = Scene {
+            now,
+            quota: self.organization.requests.quota(now),
+            scope: operation.map(|operation| operation.scope),
+            price: self.organization.price,
+            credits: self.organization.credits.total(),
+        };
+        let outcome = match (fault, own) {
+            (Some(fault), own) => fault.happen(own, &scene),
+            (None, own) => Outcome::Answer(own.unwrap_or_else(Answer::no_content)),
         };
 
+        let (mut answer, damage) = match outcome {
+            Outcome::NoAnswer(script) => return Reply::Script(script),
+            Outcome::Answer(answer) => (answer, None),
+            Outcome::Damaged(answer, damage) => (answer, Some(damage)),
+        };
         if from_service {
             for (name, value) in rate_limit::headers(self.organization.requests.quota(now)) {
                 answer.headers.entry(name).or_insert(value);
@@ -94,7 +123,11 @@ impl State {
         }
         // Clients that compare times with the answer's date find them on the same clock.
         answer.header_if_absent("date", &now.format("%a, %d %b %Y %H:%M:%S GMT").to_string());
-        answer
+        self.tally.answered(answer.status);
+        match damage {
+            None => Reply::Answer(answer),
+            Some(damage) => Reply::Script(damage.script(&head.method, answer)),
+        }
     }
 
     /// Carries out one request, if nothing speaks against it.
@@ -147,7 +180,7 @@ mod tests {
             Settings { price: 1, requests: 9, submissions: 9, concurrent_runs: 9, default_run: RunPlan::succeeds() };
         let mut organization = Organization::new(settings);
         let key = organization.keys.add(&["*"]);
-        (State::new(Time::start(Clock::Manual).unwrap(), organization), key)
+        (State::new(Time::start(Clock::Manual).unwrap(), organization, true), key)
     }
 
     fn head(path: &str, key: &str) -> Parts {
@@ -155,12 +188,18 @@ mod tests {
         request.into_parts().0
     }
 
+    fn status(state: &mut State, head: &Parts, body: Option<&[u8]>) -> u16 {
+        match state.reply(head, body) {
+            Reply::Answer(answer) => answer.status.as_u16(),
+            Reply::Script(script) => panic!("{script:?}"),
+        }
+    }
+
     #[test]
     fn a_body_that_is_too_large_is_refused_and_recorded_without_it() {
         let (mut state, key) = state();
-        let answer = state.answer(&head("/v1/webhooks", &key), None);
-        assert_eq!(answer.status, 413);
-        assert_eq!(state.requests[0].body, b"");
+        assert_eq!(status(&mut state, &head("/v1/webhooks", &key), None), 413);
+        assert_eq!(state.requests.unwrap()[0].body, b"");
     }
 
     #[test]
@@ -173,6 +212,6 @@ mod tests {
             panic!("on purpose");
         });
         assert!(panicked.join().is_err());
-        assert_eq!(shared.lock().answer(&head("/v1/runs/x/cancel", &key), Some(b"")).status, 404);
+        assert_eq!(status(&mut shared.lock(), &head("/v1/runs/x/cancel", &key), Some(b"")), 404);
     }
 }

@@ -1,5 +1,9 @@
 //! Faults on demand: what goes wrong in the world, happening when the test says so.
 
+mod catalogue;
+mod damage;
+mod network;
+
 use std::borrow::Cow;
 use std::time::Duration;
 
@@ -7,16 +11,32 @@ use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use chrono::{DateTime, Utc};
 
+use self::damage::Damage;
 use super::answer::Answer;
 use super::clock::later;
 use super::error::{ApiError, FieldError};
 use super::rate_limit::Quota;
 use super::routes;
+use super::wire::Script;
 
 /// Something to go wrong with a request, to be given to [`Simulator::inject`](super::Simulator::inject).
 ///
 /// A fault happens once, to the next request, in place of what the simulator would have done. The methods change each
 /// of these. Of several faults that match a request, the one injected first happens.
+///
+/// There are three sorts:
+///
+/// - **Answers**: [`error`](Self::error) and [`response`](Self::response), with [`bad_gateway`](Self::bad_gateway),
+///   [`gateway_timeout`](Self::gateway_timeout) and [`redirect`](Self::redirect) made ready.
+/// - **No answer**: [`reset`](Self::reset), [`close`](Self::close), [`stall`](Self::stall), and
+///   [`bytes`](Self::bytes) that are no HTTP, such as [`garbage`](Self::garbage) and [`tls_alert`](Self::tls_alert).
+/// - **The answer itself, damaged on its way**: [`cut_status_line`](Self::cut_status_line),
+///   [`cut_headers`](Self::cut_headers), [`cut_body`](Self::cut_body), [`cut_chunks`](Self::cut_chunks),
+///   [`stall_body`](Self::stall_body), [`drip`](Self::drip), [`halve_body`](Self::halve_body),
+///   [`understate_length`](Self::understate_length) and [`overstate_length`](Self::overstate_length). These carry out
+///   the request, for there is no other way to come by its answer.
+///
+/// The last two end the connection that the request came on, and touch no other.
 ///
 /// ```
 /// use agentgate::simulator::Fault;
@@ -25,11 +45,15 @@ use super::routes;
 /// let busy = Fault::error("RATE_LIMITED").header("retry-after", "0").times(2);
 ///
 /// // The work order is accepted and paid for, but the answer gets lost in a proxy:
-/// let lost = Fault::response(502, "text/html", "<h1>Bad Gateway</h1>").on("createWorkOrder").after_acting();
+/// let lost = Fault::bad_gateway().on("createWorkOrder").after_acting();
+///
+/// // The same, but the connection breaks:
+/// let broken = Fault::reset().on("createWorkOrder").after_acting();
 /// ```
 #[derive(Clone, Debug)]
 pub struct Fault {
     effect: Effect,
+    status: Option<StatusCode>,
     headers: Vec<(HeaderName, HeaderValue)>,
     operation: Option<&'static str>,
     times: u32,
@@ -40,9 +64,24 @@ pub struct Fault {
 #[derive(Clone, Debug)]
 enum Effect {
     /// It is answered with an error of the API.
-    Error { code: Cow<'static, str>, status: Option<StatusCode>, message: Option<String> },
+    Error { code: Cow<'static, str>, message: Option<String> },
     /// It is answered with these bytes, by nobody who knows the API.
     Response { status: StatusCode, body: Vec<u8> },
+    /// It is not answered; this happens instead.
+    NoAnswer(Script),
+    /// It is answered as it deserves, but the answer suffers on its way.
+    Damage(Damage),
+}
+
+/// What a fault makes of the answer to a request.
+#[derive(Debug)]
+pub(super) enum Outcome {
+    /// It is this one, and arrives.
+    Answer(Answer),
+    /// It is this one, and suffers on its way.
+    Damaged(Answer, Damage),
+    /// There is none; this happens instead.
+    NoAnswer(Script),
 }
 
 /// What the simulator knows when a fault happens, for an error to be about.
@@ -63,7 +102,7 @@ impl Fault {
     /// `RATE_LIMITED` says to come back in a second.
     #[must_use]
     pub fn error(code: impl Into<Cow<'static, str>>) -> Self {
-        Self::new(Effect::Error { code: code.into(), status: None, message: None })
+        Self::new(Effect::Error { code: code.into(), message: None })
     }
 
     /// A raw answer, such as a proxy in front of the service would give: HTML, half a JSON, or nothing at all. It
@@ -80,24 +119,21 @@ impl Fault {
     }
 
     fn new(effect: Effect) -> Self {
-        Self { effect, headers: Vec::new(), operation: None, times: 1, after_acting: false }
+        Self { effect, status: None, headers: Vec::new(), operation: None, times: 1, after_acting: false }
     }
 
-    /// Answers with this status.
+    /// Answers with this status. Where there is no answer, this changes nothing.
     ///
     /// # Panics
     ///
     /// If `status` is not from 200 to 599.
     #[must_use]
     pub fn status(mut self, status: u16) -> Self {
-        match &mut self.effect {
-            Effect::Error { status: ours, .. } => *ours = Some(status_code(status)),
-            Effect::Response { status: ours, .. } => *ours = status_code(status),
-        }
+        self.status = Some(status_code(status));
         self
     }
 
-    /// Gives an [`error`](Self::error) another message. A [`response`](Self::response) has none and stays as it is.
+    /// Gives an [`error`](Self::error) another message. Other faults have none and stay as they are.
     #[must_use]
     pub fn message(mut self, message: impl Into<String>) -> Self {
         if let Effect::Error { message: ours, .. } = &mut self.effect {
@@ -106,7 +142,8 @@ impl Fault {
         self
     }
 
-    /// Adds a header to the answer, in place of any of this name that it would have by itself.
+    /// Adds a header to the answer, in place of any of this name that it would have by itself. Where there is no answer,
+    /// this changes nothing.
     ///
     /// # Panics
     ///
@@ -139,47 +176,57 @@ impl Fault {
         self
     }
 
-    /// Carries out the request first, and then answers with the fault instead of the outcome. By default, the request
-    /// has no effect.
+    /// Carries out the request first, and then lets the fault happen instead of the outcome: the work order is there, but
+    /// the client does not hear of it. By default, the request has no effect.
+    ///
+    /// It has been carried out by the time the client sees anything of the fault.
     #[must_use]
     pub fn after_acting(mut self) -> Self {
         self.after_acting = true;
         self
     }
 
-    /// Whether the request is carried out nevertheless.
-    pub(super) fn is_after_acting(&self) -> bool {
-        self.after_acting
+    /// Whether the request is carried out nevertheless: [`after_acting`](Self::after_acting), or by nature.
+    #[must_use]
+    pub fn is_after_acting(&self) -> bool {
+        self.after_acting || matches!(self.effect, Effect::Damage(_))
     }
 
     /// Whether the answer comes from the service, and so has its headers.
     pub(super) fn is_from_service(&self) -> bool {
-        matches!(self.effect, Effect::Error { .. })
+        matches!(self.effect, Effect::Error { .. } | Effect::Damage(_))
     }
 
     fn matches(&self, operation_id: Option<&str>) -> bool {
         self.operation.is_none_or(|operation| operation_id == Some(operation))
     }
 
-    pub(super) fn answer(self, scene: &Scene) -> Answer {
+    /// What becomes of a request whose own answer would be this; `None` if it was not carried out.
+    pub(super) fn happen(self, own: Option<Answer>, scene: &Scene) -> Outcome {
+        let mut damage = None;
         let mut answer = match self.effect {
+            Effect::NoAnswer(script) => return Outcome::NoAnswer(script),
             Effect::Response { status, body } => Answer::raw(status, body),
-            Effect::Error { code, status, message } => {
-                let mut error = api_error(code, scene);
-                error.status = status.unwrap_or(error.status);
-                if let Some(message) = message {
-                    error = error.with_message(message);
-                }
-                error.into_answer()
+            Effect::Error { code, message } => {
+                let error = api_error(code, scene);
+                if let Some(message) = message { error.with_message(message) } else { error }.into_answer()
+            }
+            Effect::Damage(kind) => {
+                damage = Some(kind);
+                own.unwrap_or_else(Answer::no_content)
             }
         };
+        answer.status = self.status.unwrap_or(answer.status);
         for (name, _) in &self.headers {
             answer.headers.remove(name);
         }
         for (name, value) in self.headers {
             answer.headers.append(name, value);
         }
-        answer
+        match damage {
+            None => Outcome::Answer(answer),
+            Some(damage) => Outcome::Damaged(answer, damage),
+        }
     }
 }
 
@@ -236,7 +283,7 @@ mod tests {
     fn codes(faults: &mut Faults, operations: &[&str]) -> Vec<Option<String>> {
         let code = |fault: Fault| match fault.effect {
             Effect::Error { code, .. } => code.into_owned(),
-            Effect::Response { status, .. } => status.to_string(),
+            other => format!("{other:?}"),
         };
         operations.iter().map(|operation| faults.take(Some(operation)).map(code)).collect()
     }
