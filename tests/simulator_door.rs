@@ -1,6 +1,5 @@
 //! A simulator that refuses connections, and what a simulator counts.
 
-#![cfg(feature = "simulator")]
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::io::ErrorKind;

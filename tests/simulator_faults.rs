@@ -1,6 +1,5 @@
 //! Faults below HTTP, as the two ends of a wire see them: a client that only knows TCP, and an ordinary HTTP client.
 
-#![cfg(feature = "simulator")]
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::cell::Cell;

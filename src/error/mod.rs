@@ -33,8 +33,8 @@ pub use details::{CreditShortage, FieldError};
 pub use kind::ErrorKind;
 
 use self::body::ErrorBody;
-use crate::Operation;
 use crate::rate_limit::RateLimit;
+use crate::{Operation, Response};
 
 /// What `Result` means in this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -242,6 +242,16 @@ impl Error {
     pub(crate) fn with_proof_of_absence(mut self) -> Self {
         self.0.may_have_reached_server = false;
         self
+    }
+
+    /// The answer of a failure that comes to a success without content.
+    pub(crate) fn into_done(self) -> Response<()> {
+        let attempts = self.attempts();
+        let headers = self.0.answer.map(|answer| answer.headers).unwrap_or_default();
+        Response::new(
+            (),
+            crate::response::Answer { status: StatusCode::NO_CONTENT, headers, body: Bytes::new(), attempts },
+        )
     }
 
     /// What kind of failure it is.

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 
 use crate::types::Id;
-use crate::{Error, Result};
+use crate::{Error, Response, Result};
 
 /// The future of a call. It owns all it needs, so it can be spawned.
 pub type CallFuture<T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'static>>;
@@ -36,7 +36,8 @@ fn spaced(name: &str) -> String {
 
 /// Defines a call: a builder that can be awaited.
 ///
-/// The fields in the first braces are required, `filters` are not; `path [id]` names the fields that stand in the path; `|this, api|` sends the request by a generated function.
+/// The fields in the first braces are required, `filters` are not; `path [id]` names the fields that stand in the path; `|this, api|` sends the request by a generated function, and `or` has
+/// a second look at a failure.
 macro_rules! call {
     (
         $(#[$doc:meta])*
@@ -44,6 +45,7 @@ macro_rules! call {
         $(filters { $($filter:ident: $filter_kind:ty),* $(,)? })?
         path [$($id:ident),*]
         |$this:ident, $api:ident| $send:expr
+        $(; or $recover:path)?
     ) => {
         $(#[$doc])*
         #[must_use = "a call does nothing until it is awaited"]
@@ -100,8 +102,14 @@ macro_rules! call {
                             .map_err(|error| error.with_operation($crate::Operation::$operation))?;
                     )*
                     let $api = call.endpoints();
-                    let response = call.finish($send.await)?;
-                    Ok(response.map(::std::convert::Into::into))
+                    let result = call.finish($send.await).map(|response| response.map(::std::convert::Into::into));
+                    $(
+                        let result = match result {
+                            Err(error) => $recover($this, error).await,
+                            done => done,
+                        };
+                    )?
+                    result
                 })
             }
         }
@@ -149,6 +157,12 @@ macro_rules! not_idempotent {
             }
         }
     };
+}
+
+/// A deletion that finds nothing is done, if an earlier attempt may have done it: its answer was lost.
+pub(super) fn deleted<C>(_: &C, error: Error) -> std::future::Ready<Result<Response<()>>> {
+    let is_done = error.is_not_found() && error.may_have_reached_server();
+    std::future::ready(if is_done { Ok(error.into_done()) } else { Err(error) })
 }
 
 /// Defines the filters that lists of runs and of credit transactions share.

@@ -1,6 +1,7 @@
 //! Runs: an agent at work on a work order.
 
 use crate::types::{CancelledRun, Run, RunId, RunPage, RunStatus};
+use crate::{Error, Response, Result};
 
 resource! {
     /// Runs: from [`Client::runs`](crate::Client::runs).
@@ -75,6 +76,24 @@ call! {
     CancelRun(CANCEL_RUN) -> CancelledRun { id: RunId }
     path [id]
     |this, api| api.cancel_run(&this.id)
+    ; or cancelled
+}
+
+/// A run that cannot be cancelled may have been cancelled by an earlier attempt, whose answer was lost.
+async fn cancelled(call: &CancelRun, error: Error) -> Result<Response<CancelledRun>> {
+    if !error.is_conflict() || !error.may_have_reached_server() {
+        return Err(error);
+    }
+    let mut look = call.client.runs().get(&call.id);
+    look.options.clone_from(&call.options);
+    match look.max_retries(0).with_response().await {
+        Ok(response) if response.value().status == RunStatus::Cancelled => Ok(response.map(|run| CancelledRun {
+            id: run.id,
+            status: run.status,
+            cancelled_at: run.timing.and_then(|timing| timing.completed_at),
+        })),
+        _ => Err(error),
+    }
 }
 
 impl ListRuns {

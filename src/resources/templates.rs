@@ -93,6 +93,7 @@ call! {
     DeleteTemplate(DELETE_TEMPLATE) -> () { id: TemplateId }
     path [id]
     |this, api| api.delete_template(&this.id)
+    ; or super::call::deleted
 }
 
 impl ListTemplates {

@@ -106,6 +106,7 @@ call! {
     DeleteWebhook(DELETE_WEBHOOK) -> () { id: WebhookId }
     path [id]
     |this, api| api.delete_webhook(&this.id)
+    ; or super::call::deleted
 }
 
 call! {
