@@ -315,7 +315,14 @@ fn http_client(base_url: &BaseUrl, connect_timeout: Duration) -> Result<reqwest:
             "Turn on the crate's feature `rustls` or `native-tls`, or give an `http_client` that has TLS.",
         ));
     }
-    let mut builder = reqwest::Client::builder().connect_timeout(connect_timeout).redirect(redirect::Policy::none());
+    let mut builder = reqwest::Client::builder()
+        .connect_timeout(connect_timeout)
+        .redirect(redirect::Policy::none())
+        // Another crate of the program may turn reqwest's decompression on; answers are small.
+        .no_gzip()
+        .no_brotli()
+        .no_zstd()
+        .no_deflate();
     if base_url.is_loopback {
         // A proxy would look for the service on its own machine.
         builder = builder.no_proxy();
