@@ -16,10 +16,10 @@ use http::{HeaderMap, StatusCode};
 
 use self::submissions::Submissions;
 use self::turnstile::{TooLong, Turnstile};
-use self::window::{Report, Window};
+use self::window::{COLD_START, Report, Window};
 use crate::clock::Clock;
 use crate::rate_limit::RateLimit;
-use crate::transport::until;
+use crate::transport::{service_now, until};
 use crate::{Operation, Result};
 
 /// Submitted work orders a minute, by the service's documentation.
@@ -57,7 +57,7 @@ impl RateLimiter {
     pub(crate) fn new(mode: RateLimitMode, submissions: u32) -> Self {
         Self {
             mode,
-            window: Turnstile::new(Window::default()),
+            window: Turnstile::new(Window::new(COLD_START)),
             submissions: Turnstile::new(Submissions::new(submissions)),
             last: Mutex::default(),
         }
@@ -167,8 +167,12 @@ impl Permit<'_> {
     }
 
     fn report(&self, reported: RateLimit, headers: &HeaderMap, now: Duration) -> Option<Report> {
-        let reset = until(reported.reset_at?.into(), headers, self.clock.now()).unwrap_or_default();
-        Some(Report { limit: reported.limit?, left: reported.remaining?, resets_at: now + reset })
+        let clock_now = self.clock.now();
+        let reset_at = reported.reset_at?.into();
+        // A reset beyond any window is a mistake, and must not make anybody wait for it.
+        let reset = until(reset_at, headers, clock_now).unwrap_or_default().min(LONGEST_WINDOW);
+        let ends = reset_at.min(service_now(headers, clock_now) + LONGEST_WINDOW);
+        Some(Report { limit: reported.limit?, left: reported.remaining?, resets_at: now + reset, ends })
     }
 }
 

@@ -1,12 +1,12 @@
 //! The organization's window: so many requests until it resets, as the service's answers report it.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use super::turnstile::Gate;
 
 /// Requests that may be on their way before the first answer has told anything. Without a bound, a program that starts with
 /// a thousand calls would spend the window many times over before it learns of it.
-const COLD_START: u32 = 10;
+pub(super) const COLD_START: u32 = 10;
 
 /// The documented length of a window.
 pub(super) const MINUTE: Duration = Duration::from_secs(60);
@@ -14,10 +14,12 @@ pub(super) const MINUTE: Duration = Duration::from_secs(60);
 /// Two answers of one window may put its end up to this far apart, as the headers count in seconds.
 const SAME_WINDOW: Duration = Duration::from_secs(2);
 
-/// What is known of the window. Times are monotonic.
-#[derive(Debug, Default)]
+/// What is known of the window. Times are monotonic, but for the service's own.
+#[derive(Debug)]
 pub(super) struct Window {
     known: Known,
+    /// Requests that may be on their way while nothing is known.
+    cold_start: u32,
     /// Requests that were let through and have not been answered. Whether the service has counted them is not known, so they
     /// count as not yet subtracted from what it said was left.
     in_flight: u32,
@@ -25,17 +27,17 @@ pub(super) struct Window {
     held_until: Duration,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 enum Known {
     /// No answer yet.
-    #[default]
     Nothing,
     /// Answers do not tell: there is nothing to go by.
     NoLimit,
     Limit {
-        limit: u32,
-        left: u32,
-        resets_at: Duration,
+        /// The last word on the window; of what is left, the least.
+        last: Report,
+        /// The window is over by our clock, and no answer has told of the next: `last` is what it should be like.
+        is_over: bool,
     },
 }
 
@@ -45,27 +47,42 @@ pub(super) struct Report {
     pub(super) limit: u32,
     pub(super) left: u32,
     pub(super) resets_at: Duration,
+    /// When the window ends by the service's clock. It tells one window from another, however long the answer took.
+    pub(super) ends: SystemTime,
+}
+
+impl Report {
+    /// What a window has room for. Somebody has to ask whether a limit of 0 still holds.
+    fn room(&self) -> u32 {
+        self.limit.max(1)
+    }
 }
 
 impl Window {
+    pub(super) fn new(cold_start: u32) -> Self {
+        Self { known: Known::Nothing, cold_start, in_flight: 0, held_until: Duration::ZERO }
+    }
+
     /// An attempt has ended, with or without a report.
     pub(super) fn answered(&mut self, report: Option<Report>, got_answer: bool) {
         self.in_flight = self.in_flight.saturating_sub(1);
         match (report, &mut self.known) {
-            (Some(new), Known::Limit { limit, left, resets_at }) => {
-                if new.resets_at > *resets_at + SAME_WINDOW {
-                    (*limit, *left, *resets_at) = (new.limit, new.left, new.resets_at);
-                } else if new.resets_at + SAME_WINDOW >= *resets_at {
+            (Some(new), Known::Limit { last, is_over }) => {
+                if new.ends > last.ends + SAME_WINDOW {
+                    (*last, *is_over) = (new, false);
+                } else if *is_over {
+                    // A late word from the window that is over. If it is not over for the service, the request counts.
+                    last.left = last.left.saturating_sub(1);
+                } else if new.ends + SAME_WINDOW >= last.ends {
                     // Answers overtake each other; the least that was left is the latest word.
-                    *limit = new.limit;
-                    *left = (*left).min(new.left);
-                } // else: a word from a window that is over.
+                    last.limit = new.limit;
+                    last.left = last.left.min(new.left);
+                    last.resets_at = last.resets_at.min(new.resets_at);
+                } // else: a word from a window before.
             }
-            (Some(new), known) => {
-                *known = Known::Limit { limit: new.limit, left: new.left, resets_at: new.resets_at };
-            }
+            (Some(new), known) => *known = Known::Limit { last: new, is_over: false },
             // It may have been counted all the same.
-            (None, Known::Limit { left, .. }) => *left = left.saturating_sub(1),
+            (None, Known::Limit { last, .. }) => last.left = last.left.saturating_sub(1),
             (None, known @ Known::Nothing) if got_answer => *known = Known::NoLimit,
             (None, _) => {}
         }
@@ -84,7 +101,7 @@ impl Window {
     /// The limit that the service last reported.
     pub(super) fn limit(&self) -> Option<u32> {
         match self.known {
-            Known::Limit { limit, .. } => Some(limit),
+            Known::Limit { last, .. } => Some(last.limit),
             _ => None,
         }
     }
@@ -102,12 +119,12 @@ impl Gate for Window {
         }
         let again = match &mut self.known {
             Known::NoLimit => None,
-            Known::Nothing => (self.in_flight >= COLD_START).then_some(now + MINUTE),
-            Known::Limit { limit, left, resets_at } => {
-                if now >= *resets_at {
-                    (*left, *resets_at) = (*limit, now + MINUTE);
+            Known::Nothing => (self.in_flight >= self.cold_start).then_some(now + MINUTE),
+            Known::Limit { last, is_over } => {
+                if now >= last.resets_at {
+                    (last.left, last.resets_at, *is_over) = (last.room(), now + MINUTE, true);
                 }
-                (self.in_flight >= *left).then_some(*resets_at)
+                (self.in_flight >= last.left).then_some(last.resets_at)
             }
         };
         if let Some(at) = again {
@@ -119,11 +136,11 @@ impl Gate for Window {
 
     fn estimate(&self, ahead: u32, now: Duration) -> Duration {
         let opens = match self.known {
-            Known::Limit { limit, left, resets_at } if limit > 0 => {
-                let left = if now >= resets_at { limit } else { left }.saturating_sub(self.in_flight);
+            Known::Limit { last, .. } => {
+                let left = if now >= last.resets_at { last.room() } else { last.left }.saturating_sub(self.in_flight);
                 match ahead.checked_sub(left) {
                     None => now,
-                    Some(beyond) => resets_at.max(now) + MINUTE * (beyond / limit),
+                    Some(beyond) => last.resets_at.max(now) + MINUTE * (beyond / last.room()),
                 }
             }
             _ => now,
@@ -136,12 +153,13 @@ impl Gate for Window {
 mod tests {
     use super::{COLD_START, MINUTE, Report, Window};
     use crate::limit::turnstile::Gate;
-    use std::time::Duration;
+    use std::time::{Duration, SystemTime};
 
     const START: Duration = Duration::from_secs(1_000);
 
     fn report(left: u32, resets_in: u64) -> Report {
-        Report { limit: 100, left, resets_at: START + Duration::from_secs(resets_in) }
+        let resets_at = START + Duration::from_secs(resets_in);
+        Report { limit: 100, left, resets_at, ends: SystemTime::UNIX_EPOCH + resets_at }
     }
 
     /// How many pass right now.
@@ -151,7 +169,7 @@ mod tests {
 
     #[test]
     fn a_cold_start_lets_a_few_through_until_the_first_answer() {
-        let mut window = Window::default();
+        let mut window = Window::new(COLD_START);
         assert_eq!(passing(&mut window, START), COLD_START);
         window.answered(Some(report(99, 60)), true);
         assert_eq!(passing(&mut window, START), 99 - (COLD_START - 1));
@@ -159,7 +177,7 @@ mod tests {
 
     #[test]
     fn a_service_that_tells_nothing_limits_nothing() {
-        let mut window = Window::default();
+        let mut window = Window::new(COLD_START);
         window.try_pass(START).unwrap();
         window.answered(None, true);
         assert_eq!(passing(&mut window, START), 1_000);
@@ -167,7 +185,7 @@ mod tests {
 
     #[test]
     fn a_lost_attempt_tells_nothing() {
-        let mut window = Window::default();
+        let mut window = Window::new(COLD_START);
         window.try_pass(START).unwrap();
         window.lost();
         assert_eq!(passing(&mut window, START), COLD_START);
@@ -175,7 +193,7 @@ mod tests {
 
     #[test]
     fn a_spent_window_opens_at_its_reset() {
-        let mut window = Window::default();
+        let mut window = Window::new(COLD_START);
         window.try_pass(START).unwrap();
         window.answered(Some(report(0, 30)), true);
         let reset = START + Duration::from_secs(30);
@@ -186,7 +204,7 @@ mod tests {
 
     #[test]
     fn requests_on_their_way_are_not_counted_as_left() {
-        let mut window = Window::default();
+        let mut window = Window::new(COLD_START);
         for _ in 0..5 {
             window.try_pass(START).unwrap();
         }
@@ -196,7 +214,7 @@ mod tests {
 
     #[test]
     fn answers_that_overtake_each_other_do_not_open_the_window() {
-        let mut window = Window::default();
+        let mut window = Window::new(COLD_START);
         window.try_pass(START).unwrap();
         window.try_pass(START).unwrap();
         window.answered(Some(report(3, 60)), true);
@@ -206,7 +224,7 @@ mod tests {
 
     #[test]
     fn an_answer_from_a_window_that_is_over_is_ignored() {
-        let mut window = Window::default();
+        let mut window = Window::new(COLD_START);
         for _ in 0..3 {
             window.try_pass(START).unwrap();
         }
@@ -216,8 +234,55 @@ mod tests {
     }
 
     #[test]
+    fn a_slow_answer_is_told_from_one_of_the_next_window() {
+        let mut window = Window::new(COLD_START);
+        window.try_pass(START).unwrap();
+        window.try_pass(START).unwrap();
+        window.answered(Some(report(3, 60)), true);
+        // It was on its way for nine seconds, in which the time to the reset has not become less.
+        window.answered(Some(Report { resets_at: START + Duration::from_secs(69), ..report(9, 60) }), true);
+        assert_eq!(passing(&mut window, START), 3);
+        assert_eq!(window.try_pass(START), Err(START + MINUTE));
+    }
+
+    #[test]
+    fn the_first_answer_after_idle_windows_counts_although_its_window_ends_earlier_than_expected() {
+        let mut window = Window::new(COLD_START);
+        window.try_pass(START).unwrap();
+        window.answered(Some(report(99, 60)), true);
+        let now = START + Duration::from_secs(350);
+        window.try_pass(now).unwrap();
+        window.answered(Some(report(7, 360)), true);
+        assert_eq!(passing(&mut window, now), 7);
+        assert_eq!(window.try_pass(now), Err(START + Duration::from_secs(360)));
+    }
+
+    #[test]
+    fn a_late_word_from_the_window_before_neither_closes_nor_opens_the_next() {
+        let mut window = Window::new(COLD_START);
+        window.try_pass(START).unwrap();
+        window.try_pass(START).unwrap();
+        window.answered(Some(report(1, 60)), true);
+        let next = START + MINUTE;
+        window.try_pass(next).unwrap();
+        window.answered(Some(report(0, 60)), true);
+        // One is on its way, and the late one may have been counted in this window.
+        assert_eq!(passing(&mut window, next), 98);
+    }
+
+    #[test]
+    fn a_limit_of_nothing_lets_one_ask_again_in_each_window() {
+        let mut window = Window::new(COLD_START);
+        window.try_pass(START).unwrap();
+        window.answered(Some(Report { limit: 0, ..report(0, 30) }), true);
+        assert_eq!(passing(&mut window, START), 0);
+        assert_eq!(passing(&mut window, START + MINUTE), 1);
+        assert!(window.estimate(7, START) > START);
+    }
+
+    #[test]
     fn an_attempt_that_was_lost_may_have_been_counted() {
-        let mut window = Window::default();
+        let mut window = Window::new(COLD_START);
         window.try_pass(START).unwrap();
         window.answered(Some(report(5, 60)), true);
         window.try_pass(START).unwrap();
@@ -227,7 +292,7 @@ mod tests {
 
     #[test]
     fn a_429_holds_everybody_and_a_shorter_one_does_not_release_them() {
-        let mut window = Window::default();
+        let mut window = Window::new(COLD_START);
         window.hold(START + Duration::from_secs(9));
         window.hold(START + Duration::from_secs(3));
         assert_eq!(window.try_pass(START), Err(START + Duration::from_secs(9)));
@@ -236,7 +301,7 @@ mod tests {
 
     #[test]
     fn the_estimate_counts_whole_windows() {
-        let mut window = Window::default();
+        let mut window = Window::new(COLD_START);
         window.try_pass(START).unwrap();
         window.answered(Some(report(10, 30)), true);
         let reset = START + Duration::from_secs(30);

@@ -27,7 +27,7 @@ pub(crate) use self::call::Call;
 pub use self::observe::Retry;
 pub(crate) use self::retry::RetryPolicy;
 pub(crate) use self::retry_budget::RetryBudget;
-pub(crate) use self::server_wait::until;
+pub(crate) use self::server_wait::{service_now, until};
 use crate::clock::Clock;
 use crate::limit::RateLimiter;
 

@@ -28,13 +28,17 @@ fn seconds(text: &str, divisor: f64) -> Option<Duration> {
     Duration::try_from_secs_f64(text.parse::<f64>().ok()? / divisor).ok()
 }
 
-/// The time until a date of the service. Its own `Date` counts as now, so that a wrong clock on either side does no harm.
+/// The time until a date of the service.
 pub(crate) fn until(date: SystemTime, headers: &HeaderMap, now: DateTime<Utc>) -> Option<Duration> {
-    let service_now = headers
+    date.duration_since(service_now(headers, now)).ok()
+}
+
+/// The time at the service when it answered. Its own `Date` counts, so that a wrong clock on either side does no harm.
+pub(crate) fn service_now(headers: &HeaderMap, now: DateTime<Utc>) -> SystemTime {
+    headers
         .get(header::DATE)
         .and_then(|date| httpdate::parse_http_date(date.to_str().ok()?).ok())
-        .unwrap_or_else(|| now.into());
-    date.duration_since(service_now).ok()
+        .unwrap_or_else(|| now.into())
 }
 
 #[cfg(test)]
