@@ -55,9 +55,11 @@ pub(crate) struct RateLimiter {
 
 impl RateLimiter {
     pub(crate) fn new(mode: RateLimitMode, submissions: u32) -> Self {
+        // Who does not wait cannot wait for the first answer either.
+        let cold_start = if mode == RateLimitMode::Wait { COLD_START } else { u32::MAX };
         Self {
             mode,
-            window: Turnstile::new(Window::new(COLD_START)),
+            window: Turnstile::new(Window::new(cold_start)),
             submissions: Turnstile::new(Submissions::new(submissions)),
             last: Mutex::default(),
         }
