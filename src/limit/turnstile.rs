@@ -96,10 +96,12 @@ impl<G: Gate> Turnstile<G> {
             let Err(at) = self.lock().try_pass(now) else {
                 return Ok(());
             };
-            let wait = at.saturating_sub(now);
-            if deadline.is_some_and(|deadline| at > deadline) {
-                return Err(TooLong(wait));
+            // That is when to ask again at the latest. With answers on their way, it may open long before.
+            let opens = self.lock().estimate(0, now);
+            if deadline.is_some_and(|deadline| opens > deadline) {
+                return Err(TooLong(opens.saturating_sub(now)));
             }
+            let wait = at.saturating_sub(now);
             if race(self.changed.notified(), async { clock.sleep(wait).await }).await.is_none() {
                 slept_until = at;
             }
