@@ -68,7 +68,8 @@ impl Gate for Submissions {
             Some(beyond) => {
                 let rounds = u32::try_from(beyond / (self.limit as usize).max(1)).unwrap_or(u32::MAX);
                 let next = self.free_at.iter().find(|free_at| **free_at > now).copied();
-                next.unwrap_or(now).saturating_add(MINUTE.saturating_mul(rounds))
+                // The slot of one on its way is free a minute after its answer.
+                next.unwrap_or(now + MINUTE).saturating_add(MINUTE.saturating_mul(rounds))
             }
         };
         opens.max(self.held_until)
