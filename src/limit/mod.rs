@@ -182,7 +182,9 @@ impl Drop for Permit<'_> {
     fn drop(&mut self) {
         if self.submission {
             let now = self.clock.monotonic();
-            self.limiter.submissions.with_gate(|gate| gate.answered(now));
+            // Without leave of the window, nothing was sent.
+            let was_sent = self.window;
+            self.limiter.submissions.with_gate(|gate| if was_sent { gate.answered(now) } else { gate.unsent() });
         }
         if self.window {
             self.limiter.window.with_gate(Window::lost);
