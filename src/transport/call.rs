@@ -197,7 +197,9 @@ impl Call {
         headers.insert(AUTHORIZATION, transport.authorization.clone());
         headers.insert(USER_AGENT, transport.user_agent.clone());
         if let Some(key) = &options.idempotency_key {
-            let key = HeaderValue::from_str(key).map_err(|_| {
+            // A header can hold more, and what comes between may change it: then no two attempts are recognized as one.
+            let is_plain = !key.trim().is_empty() && key.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ');
+            let key = HeaderValue::from_str(key).ok().filter(|_| is_plain).ok_or_else(|| {
                 Error::invalid_request("the idempotency key cannot stand in a header", "Use printable ASCII.")
             })?;
             headers.insert(IDEMPOTENCY_KEY, key);
