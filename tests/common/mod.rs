@@ -6,6 +6,8 @@
 
 pub(crate) mod clock;
 pub(crate) mod proxy;
+pub(crate) mod script;
+pub(crate) mod time;
 
 use agentgate::{Client, Response, Result, WorkspaceSource};
 use serde::Serialize;
