@@ -41,6 +41,8 @@ fn every_refusal_says_what_to_do() {
         refusal(local().base_url("http://example.com")),
         refusal(local().base_url("https://me:hunter2@example.com")),
         refusal(local().base_url("https://example.com/?key=1")),
+        refusal(local().base_url("https://example.com/v1/")),
+        refusal(local().submissions_per_minute(0)),
     ];
     insta::assert_snapshot!(texts.join("\n"));
 }

@@ -229,6 +229,12 @@ impl ClientBuilder {
         let base_url = base_url::parse(self.base_url.as_deref().unwrap_or(base_url::DEFAULT), self.allow_http)?;
         let authorization = authorization(self.api_key.as_ref())?;
         let user_agent = user_agent(self.user_agent.as_deref())?;
+        if self.submissions == 0 {
+            return Err(Error::configuration(
+                "no submission a minute is allowed, so a submission would wait for ever",
+                "Allow `submissions_per_minute` at least one, or do not submit.",
+            ));
+        }
         let http = match self.http {
             Some(http) => http,
             // An attempt that runs out of time while it connects has sent nothing, and is to be told from one that has.

@@ -47,35 +47,36 @@ pub enum ErrorKind {
 }
 
 impl ErrorKind {
-    /// Its name in a few words, fit for a log or a metric's label.
+    /// Its name as an identifier, such as `not_found`: fit for a metric's label.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Configuration => "configuration",
-            Self::InvalidRequest => "invalid request",
+            Self::InvalidRequest => "invalid_request",
             Self::Authentication => "authentication",
-            Self::InsufficientCredits => "insufficient credits",
+            Self::InsufficientCredits => "insufficient_credits",
             Self::Billing => "billing",
-            Self::PermissionDenied => "permission denied",
-            Self::OrganizationSuspended => "organization suspended",
-            Self::NotFound => "not found",
+            Self::PermissionDenied => "permission_denied",
+            Self::OrganizationSuspended => "organization_suspended",
+            Self::NotFound => "not_found",
             Self::Conflict => "conflict",
-            Self::RateLimited => "rate limited",
-            Self::Server => "server error",
+            Self::RateLimited => "rate_limited",
+            Self::Server => "server",
             Self::Unavailable => "unavailable",
-            Self::Connect => "no connection",
-            Self::Timeout => "time-out",
+            Self::Connect => "connect",
+            Self::Timeout => "timeout",
             Self::Interrupted => "interrupted",
-            Self::Decode => "unreadable answer",
-            Self::BodyTooLarge => "body too large",
-            Self::UnexpectedStatus => "unexpected status",
+            Self::Decode => "decode",
+            Self::BodyTooLarge => "body_too_large",
+            Self::UnexpectedStatus => "unexpected_status",
         }
     }
 }
 
+/// The same as [`as_str`](Self::as_str).
 impl fmt::Display for ErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+        f.pad(self.as_str())
     }
 }
 

@@ -133,7 +133,9 @@ impl Permit<'_> {
         let limit = reported.and_then(|reported| reported.limit);
         let known = self.limiter.window.with_gate(|window| window.limit());
         // A refusal speaks of the limit that was hit, and that need not be the one on all requests.
-        let is_own_limit = is_refusal && limit.is_some() && known.is_some() && limit != known;
+        // A submission's cannot be told while nothing is known.
+        let can_be_told = known.is_some() || self.submission;
+        let is_own_limit = is_refusal && can_be_told && limit.is_some() && limit != known;
         if !is_own_limit && reported.is_some() {
             *self.limiter.last.lock().unwrap_or_else(PoisonError::into_inner) = reported;
         }
