@@ -10,7 +10,7 @@ use std::error::Error;
 use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
-use agentgate::simulator::{Clock, RunPlan, Simulator};
+use agentgate::simulator::{RunPlan, SimulatedClock, Simulator};
 use agentgate::types::{Run, RunId};
 use agentgate::{Client, WorkspaceSource};
 
@@ -58,7 +58,7 @@ async fn connect() -> Result<(Client, Option<Simulator>), Box<dyn Error>> {
         return Ok((client, None));
     }
     let simulator = Simulator::builder()
-        .clock(Clock::Scaled(1.0))
+        .clock(SimulatedClock::Scaled(1.0))
         .default_run(RunPlan::succeeds().pending(Duration::from_secs(1)).running(Duration::from_secs(3)))
         .start()
         .await?;

@@ -8,7 +8,7 @@
 
 use std::time::Duration;
 
-use agentgate::simulator::{Clock, RunPlan, Simulator};
+use agentgate::simulator::{RunPlan, SimulatedClock, Simulator};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -18,7 +18,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     let simulator = Simulator::builder()
         .port(port)
-        .clock(Clock::Scaled(1.0))
+        .clock(SimulatedClock::Scaled(1.0))
         .default_run(RunPlan::succeeds().pending(Duration::from_secs(1)).running(Duration::from_secs(5)))
         .start()
         .await?;

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use agentgate::simulator::{Builder, Clock, Fault, RunPlan, Simulator};
+use agentgate::simulator::{Builder, Fault, RunPlan, SimulatedClock, Simulator};
 use reqwest::header::HeaderMap;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -963,7 +963,7 @@ async fn refused_and_failed_requests_are_recorded_too() {
 
 #[tokio::test]
 async fn time_can_pass_at_a_pace_of_its_own() {
-    let api = Api::with(Simulator::builder().clock(Clock::Scaled(1.0))).await;
+    let api = Api::with(Simulator::builder().clock(SimulatedClock::Scaled(1.0))).await;
     let before = api.simulator.now();
     api.submit().await;
     api.advance(3600);
@@ -973,7 +973,7 @@ async fn time_can_pass_at_a_pace_of_its_own() {
 
 #[tokio::test]
 async fn a_clock_without_a_pace_does_not_start() {
-    let error = Simulator::builder().clock(Clock::Scaled(f64::NAN)).start().await.unwrap_err();
+    let error = Simulator::builder().clock(SimulatedClock::Scaled(f64::NAN)).start().await.unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use axum::Router;
 
 use super::Simulator;
-use super::clock::{Clock, Time};
+use super::clock::{SimulatedClock, Time};
 use super::listener::Listener;
 use super::organization::{Organization, Settings};
 use super::plan::RunPlan;
@@ -23,7 +23,7 @@ use super::wire::Wire;
 #[must_use = "a builder does nothing until it is started"]
 pub struct Builder {
     port: u16,
-    clock: Clock,
+    clock: SimulatedClock,
     record: bool,
     settings: Settings,
 }
@@ -33,7 +33,7 @@ impl Default for Builder {
         let default_run = RunPlan::default();
         Self {
             port: 0,
-            clock: Clock::default(),
+            clock: SimulatedClock::default(),
             record: true,
             settings: Settings { price: 50, requests: 100, submissions: 20, concurrent_runs: 10, default_run },
         }
@@ -47,8 +47,8 @@ impl Builder {
         self
     }
 
-    /// How time passes. By default it stands still: [`Clock::Manual`].
-    pub fn clock(mut self, clock: Clock) -> Self {
+    /// How time passes. By default it stands still: [`SimulatedClock::Manual`].
+    pub fn clock(mut self, clock: SimulatedClock) -> Self {
         self.clock = clock;
         self
     }

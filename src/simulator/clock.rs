@@ -14,7 +14,7 @@ use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 /// [`Simulator::advance`](super::Simulator::advance) adds to either.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[non_exhaustive]
-pub enum Clock {
+pub enum SimulatedClock {
     /// Time stands still but for [`Simulator::advance`](super::Simulator::advance), and starts at 2026-01-01T00:00:00Z.
     /// The default: nothing a test sees depends on how fast the machine is.
     #[default]
@@ -24,7 +24,7 @@ pub enum Clock {
     Scaled(f64),
 }
 
-/// The first moment of [`Clock::Manual`]: 2026-01-01T00:00:00Z.
+/// The first moment of [`SimulatedClock::Manual`]: 2026-01-01T00:00:00Z.
 const MANUAL_START: DateTime<Utc> = at_second(1_767_225_600);
 
 /// Time stops here, 9999-12-31T23:59:59Z: the last moment that an ISO 8601 timestamp of four-digit years can name.
@@ -37,7 +37,7 @@ const fn at_second(seconds: i64) -> DateTime<Utc> {
     }
 }
 
-/// A [`Clock`] that has been started.
+/// A [`SimulatedClock`] that has been started.
 #[derive(Debug)]
 pub(super) struct Time {
     origin: DateTime<Utc>,
@@ -48,13 +48,13 @@ pub(super) struct Time {
 
 impl Time {
     /// Starts `clock`. Fails if its factor is not a number that time can be multiplied by.
-    pub(super) fn start(clock: Clock) -> io::Result<Self> {
+    pub(super) fn start(clock: SimulatedClock) -> io::Result<Self> {
         let (origin, pace) = match clock {
-            Clock::Manual => (MANUAL_START, None),
-            Clock::Scaled(factor) if factor.is_finite() && factor >= 0.0 => {
+            SimulatedClock::Manual => (MANUAL_START, None),
+            SimulatedClock::Scaled(factor) if factor.is_finite() && factor >= 0.0 => {
                 (Utc::now(), Some((Instant::now(), factor)))
             }
-            Clock::Scaled(factor) => {
+            SimulatedClock::Scaled(factor) => {
                 let message = format!("the simulator's clock cannot go at {factor} times real time");
                 return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
             }
@@ -98,7 +98,7 @@ mod tests {
 
     #[test]
     fn a_manual_clock_moves_only_when_told() {
-        let mut time = Time::start(Clock::Manual).unwrap();
+        let mut time = Time::start(SimulatedClock::Manual).unwrap();
         assert_eq!(timestamp(time.now()), "2026-01-01T00:00:00.000Z");
         time.advance(Duration::from_millis(61_500));
         assert_eq!(timestamp(time.now()), "2026-01-01T00:01:01.500Z");
@@ -107,7 +107,7 @@ mod tests {
     #[test]
     fn a_scaled_clock_starts_at_the_real_time() {
         let before = Utc::now();
-        let mut time = Time::start(Clock::Scaled(1.0)).unwrap();
+        let mut time = Time::start(SimulatedClock::Scaled(1.0)).unwrap();
         assert!(time.now() >= before);
         time.advance(Duration::from_secs(3600));
         assert!(time.now() >= later(before, Duration::from_secs(3600)));
@@ -116,13 +116,13 @@ mod tests {
     #[test]
     fn a_factor_that_is_no_pace_is_refused() {
         for factor in [-1.0, f64::NAN, f64::INFINITY] {
-            assert_eq!(Time::start(Clock::Scaled(factor)).unwrap_err().kind(), io::ErrorKind::InvalidInput);
+            assert_eq!(Time::start(SimulatedClock::Scaled(factor)).unwrap_err().kind(), io::ErrorKind::InvalidInput);
         }
     }
 
     #[test]
     fn time_ends_rather_than_overflows() {
-        let mut time = Time::start(Clock::Scaled(1.0)).unwrap();
+        let mut time = Time::start(SimulatedClock::Scaled(1.0)).unwrap();
         time.advance(Duration::MAX);
         time.advance(Duration::MAX);
         assert_eq!(timestamp(time.now()), "9999-12-31T23:59:59.000Z");

@@ -5,7 +5,7 @@
 //! credits, rate limits, webhooks, templates, and every documented error. It speaks plain HTTP, so anything can be
 //! pointed at it: this crate's client, `curl`, or a program in another language.
 //!
-//! Two things make tests exact. **Time is the test's to set**: runs, rate limits and timestamps follow a [`Clock`] that
+//! Two things make tests exact. **Time is the test's to set**: runs, rate limits and timestamps follow a [`SimulatedClock`] that
 //! stands still until [`Simulator::advance`] moves it, so no test has to sleep. **Failures are the test's to order**:
 //! [`Simulator::inject`] makes requests fail by any documented error, by what a proxy in between might answer, or by what
 //! a bad network does to an answer; [`Fault::catalogue`] lists them all. Whatever was sent is kept in
@@ -70,7 +70,7 @@ use chrono::{DateTime, Utc};
 use tokio::task::JoinHandle;
 
 pub use self::builder::Builder;
-pub use self::clock::Clock;
+pub use self::clock::SimulatedClock;
 pub use self::fault::Fault;
 pub use self::plan::{Outcome, RunPlan};
 pub use self::record::RecordedRequest;

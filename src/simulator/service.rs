@@ -171,7 +171,7 @@ mod tests {
     use axum::http::Request;
 
     use super::*;
-    use crate::simulator::clock::Clock;
+    use crate::simulator::clock::SimulatedClock;
     use crate::simulator::organization::Settings;
     use crate::simulator::plan::RunPlan;
 
@@ -180,7 +180,7 @@ mod tests {
             Settings { price: 1, requests: 9, submissions: 9, concurrent_runs: 9, default_run: RunPlan::succeeds() };
         let mut organization = Organization::new(settings);
         let key = organization.keys.add(&["*"]);
-        (State::new(Time::start(Clock::Manual).unwrap(), organization, true), key)
+        (State::new(Time::start(SimulatedClock::Manual).unwrap(), organization, true), key)
     }
 
     fn head(path: &str, key: &str) -> Parts {
