@@ -16,7 +16,6 @@ use std::fmt;
 /// assert_eq!(Operation::ALL.len(), 18);
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-#[cfg_attr(not(feature = "client"), expect(dead_code, reason = "the client alone asks for all of it"))]
 pub struct Operation {
     id: &'static str,
     summary: &'static str,

@@ -3,6 +3,8 @@
 //!
 //! Names are OpenTelemetry's for HTTP clients where it has one. No secret, header or body is among the values.
 
+#![cfg_attr(not(feature = "tracing"), allow(clippy::unused_self, reason = "without tracing there is nobody to tell"))]
+
 use std::future::Future;
 use std::time::Duration;
 
