@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use progenitor_client::{ClientHooks, ClientInfo, OperationInfo, ResponseValue};
-use reqwest::Request;
 use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderName, HeaderValue, USER_AGENT};
+use reqwest::{Request, ResponseBuilderExt as _, Url};
 use serde::de::DeserializeOwned;
 
 use super::attempt::Received;
@@ -77,12 +77,13 @@ impl Call {
 
     /// All the attempts of the call.
     async fn execute(&self, mut request: Request) -> reqwest::Response {
+        let url = request.url().clone();
         let outcome = match self.add_headers(&mut request) {
             Ok(()) => self.attempts(request).await,
             Err(error) => Outcome::Failed(error),
         };
         let response = match &outcome {
-            Outcome::Answered(answer) => rebuilt(answer),
+            Outcome::Answered(answer) => rebuilt(answer, url),
             Outcome::Failed(_) => placeholder(),
         };
         *self.0.outcome.lock().unwrap_or_else(PoisonError::into_inner) = Some(outcome);
@@ -238,10 +239,10 @@ fn judge(received: Received, wait: Option<Duration>) -> Result<Answer> {
 }
 
 /// The answer, for the generated code to read.
-fn rebuilt(answer: &Answer) -> reqwest::Response {
-    let mut response = http::Response::new(answer.body.clone());
-    *response.status_mut() = answer.status;
-    response.into()
+fn rebuilt(answer: &Answer, url: Url) -> reqwest::Response {
+    // To a response without a URL, reqwest gives one that it parses anew each time.
+    let response = http::Response::builder().status(answer.status).url(url).body(answer.body.clone());
+    response.map_or_else(|_| placeholder(), Into::into)
 }
 
 /// Makes the generated code return.
