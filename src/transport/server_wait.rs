@@ -9,8 +9,11 @@ use http::{HeaderMap, StatusCode, header};
 const ABSURD: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 
 /// The wait that an answer asks for: `retry-after-ms`, else `Retry-After` (seconds, whole or not, or any of the three HTTP
-/// dates), else, on a 429, the time until `X-RateLimit-Reset`. What makes no sense asks for nothing.
+/// dates), else, on a 429, the time until `X-RateLimit-Reset`. What makes no sense asks for nothing, and so does a success.
 pub(super) fn asked(status: StatusCode, headers: &HeaderMap, now: DateTime<Utc>) -> Option<Duration> {
+    if status.is_success() {
+        return None;
+    }
     let text = |name: &str| headers.get(name)?.to_str().ok().map(str::trim);
     let milliseconds = text("retry-after-ms").and_then(|text| seconds(text, 1_000.0));
     let after = || {
