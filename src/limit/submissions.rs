@@ -27,7 +27,9 @@ impl Submissions {
     /// A submission has ended, whatever came of it.
     pub(super) fn answered(&mut self, now: Duration) {
         self.in_flight = self.in_flight.saturating_sub(1);
-        self.free_at.push_back(now + MINUTE);
+        // Answers overtake each other between looking at the clock and coming here.
+        let last = self.free_at.back().copied().unwrap_or_default();
+        self.free_at.push_back(last.max(now + MINUTE));
     }
 
     /// A caller passed and sent nothing.
@@ -41,7 +43,8 @@ impl Submissions {
     }
 
     fn taken(&self, now: Duration) -> usize {
-        self.in_flight as usize + self.free_at.iter().filter(|free_at| **free_at > now).count()
+        let free = self.free_at.partition_point(|free_at| *free_at <= now);
+        self.in_flight as usize + self.free_at.len() - free
     }
 }
 
