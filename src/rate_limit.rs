@@ -21,7 +21,7 @@ impl RateLimit {
         Self::from_parts(
             number("x-ratelimit-limit").and_then(|limit| limit.try_into().ok()),
             number("x-ratelimit-remaining").and_then(|remaining| remaining.try_into().ok()),
-            number("x-ratelimit-reset").and_then(|seconds| DateTime::from_timestamp(seconds, 0)),
+            number("x-ratelimit-reset").and_then(date),
         )
     }
 
@@ -34,6 +34,12 @@ impl RateLimit {
         let rate_limit = Self { limit, remaining, reset_at };
         (limit.is_some() || remaining.is_some() || reset_at.is_some()).then_some(rate_limit)
     }
+}
+
+/// Unix seconds as a date, if it is one that every platform's clock can hold.
+pub(crate) fn date(seconds: i64) -> Option<DateTime<Utc>> {
+    const END_OF_9999: i64 = 253_402_300_799;
+    DateTime::from_timestamp(Some(seconds).filter(|seconds| (0..=END_OF_9999).contains(seconds))?, 0)
 }
 
 fn number(headers: &HeaderMap, name: &str) -> Option<i64> {
@@ -66,6 +72,8 @@ mod tests {
         for value in ["", "-1", "NaN", "99999999999999999999", "1e3"] {
             assert_eq!(RateLimit::from_headers(&headers(&[("x-ratelimit-limit", value)])), None, "{value}");
         }
-        assert_eq!(RateLimit::from_headers(&headers(&[("x-ratelimit-reset", "9223372036854775807")])), None);
+        for reset in ["9223372036854775807", "1767225660000", "-62135596801"] {
+            assert_eq!(RateLimit::from_headers(&headers(&[("x-ratelimit-reset", reset)])), None, "{reset}");
+        }
     }
 }

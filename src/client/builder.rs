@@ -208,7 +208,7 @@ impl ClientBuilder {
     }
 
     /// Uses a ready HTTP client, for example for a proxy, for certificates of your own or to share its connections. Turn its
-    /// redirects off: a redirect is answered with a new request that the SDK does not see.
+    /// redirects and retries off: they send requests that the SDK does not see, and may submit a work order twice.
     pub fn http_client(mut self, http: reqwest::Client) -> Self {
         self.http = Some(http);
         self

@@ -48,7 +48,7 @@ pub(super) fn rate_limit(details: &Value) -> Option<RateLimit> {
     let number = |key| details.get(key)?.as_u64()?.try_into().ok();
     let reset_at = details.get("resetAt").and_then(|reset| match reset {
         Value::String(text) => text.parse().ok(),
-        Value::Number(seconds) => chrono::DateTime::from_timestamp(seconds.as_i64()?, 0),
+        Value::Number(seconds) => crate::rate_limit::date(seconds.as_i64()?),
         _ => None,
     });
     RateLimit::from_parts(number("limit"), number("remaining"), reset_at)

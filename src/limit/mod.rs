@@ -152,7 +152,8 @@ impl Permit<'_> {
         if std::mem::take(&mut self.window) {
             let report = reported.filter(|_| !is_own_limit).and_then(|reported| self.report(reported, headers, now));
             self.limiter.window.with_gate(|window| {
-                window.answered(report, true);
+                // A word on another limit says nothing of this one.
+                window.answered(report, !is_own_limit);
                 if let Some(until) = hold.filter(|_| !is_own_limit) {
                     window.hold(until);
                 }

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::time::Duration;
 
 use crate::types::Id;
 use crate::{Error, Response, Result};
@@ -105,7 +106,7 @@ macro_rules! call {
                     let result = call.finish($send.await).map(|response| response.map(::std::convert::Into::into));
                     $(
                         let result = match result {
-                            Err(error) => $recover($this, error).await,
+                            Err(error) => $recover($this, error, call.time_left()).await,
                             done => done,
                         };
                     )?
@@ -160,7 +161,7 @@ macro_rules! not_idempotent {
 }
 
 /// A deletion that finds nothing is done, if an earlier attempt may have done it: its answer was lost.
-pub(super) fn deleted<C>(_: &C, error: Error) -> std::future::Ready<Result<Response<()>>> {
+pub(super) fn deleted<C>(_: &C, error: Error, _: Option<Duration>) -> std::future::Ready<Result<Response<()>>> {
     let is_done = error.is_not_found() && error.may_have_reached_server();
     std::future::ready(if is_done { Ok(error.into_done()) } else { Err(error) })
 }

@@ -6,12 +6,12 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use http::{StatusCode, header};
+use http::header;
 use serde_json::Value;
 
 use super::{CallFuture, CreateWorkOrder};
 use crate::types::{self, RunSummary, WorkOrder, WorkOrderCreated, WorkOrderId};
-use crate::{Client, Error, ErrorKind, Result};
+use crate::{Client, Error, Result};
 
 /// The metadata entry by which a work order is recognized.
 const TOKEN: &str = "agentgate-submission";
@@ -22,12 +22,9 @@ const PAGE: u32 = 100;
 /// A search that has not ended after so many pages proves nothing.
 const MAX_PAGES: u32 = 20;
 
-/// Pauses before each look. A request that was cut off may still be on its way into the service, so that nothing was found
-/// counts only when it is so again after a while.
-const LOOKS: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(5)];
-
-/// After a time-out the service may be at work on the request all the while, so there is one look more.
-const LAST_LOOK_AFTER_TIMEOUT: Duration = Duration::from_secs(24);
+/// Pauses before each look. A request that was cut off may still be on its way into the service, or at work in it, so that
+/// nothing was found counts only when it is so again, and again after half a minute.
+const LOOKS: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(5), Duration::from_secs(24)];
 
 /// How much the service's times may differ from its own `Date`, and how much from this machine's clock.
 const TOLERANCE: TimeDelta = TimeDelta::seconds(60);
@@ -41,18 +38,19 @@ impl CreateWorkOrder {
     ///
     /// When a submission ends without an answer, it may or may not have been accepted. This adds a random token to the work
     /// order's `metadata` (as `agentgate-submission`), and after such a failure looks for it among the recent runs' work
-    /// orders. If it is there, it is returned as though the answer had arrived. Only when it is not there, on two looks some
-    /// seconds apart (three within half a minute after a time-out), is it submitted again, as often as
-    /// [`max_retries`](Self::max_retries) allows.
+    /// orders. If it is there, it is returned as though the answer had arrived. Only when it is not there, on three looks within
+    /// half a minute, is it submitted again, as often as [`max_retries`](Self::max_retries) allows.
     ///
-    /// **What it promises.** A work order is submitted again only after the service has answered that it has no run of it. An
+    /// **What it promises.** After a failure that leaves its fate open, a work order is submitted again only when the service has
+    /// answered three times that it has no run of it. (A 429, a 503 and a failed connection leave nothing open; they are
+    /// retried as for every call.) An
     /// error that [may have reached the service](crate::Error::may_have_reached_server) is returned when the looking itself
     /// fails or takes too long; then nothing is submitted again.
     ///
     /// **What it cannot promise.** A request that reaches the service only after the last look (held up for half a minute in some
     /// proxy) is not seen, and then there are two. If the service does not return `metadata`, the work order is recognized by
     /// prompt, source, tenant and time instead; then an equal work order of the same minute may be taken for it, unless it is
-    /// known to be the answer to another submission of this client and its clones.
+    /// known to be the answer to another `reconcile` of this client and its clones.
     ///
     /// A look takes a request for each hundred recent runs, and one for each run that may be the one. The API key
     /// needs the scopes `runs:read` and `work-orders:read`.
@@ -96,6 +94,8 @@ struct Submission {
     token: String,
     /// When the first submission was made, by the clock of this machine.
     since: DateTime<Utc>,
+    /// The same by the clock's `monotonic`.
+    since_monotonic: Duration,
     /// By the clock's `monotonic`.
     deadline: Option<Duration>,
 }
@@ -105,12 +105,13 @@ impl Submission {
         let token = uuid::Uuid::new_v4().to_string();
         let clock = &call.client.transport.clock;
         let since = clock.now();
+        let since_monotonic = clock.monotonic();
         let deadline = call.options.deadline.or(call.client.transport.deadline);
         let deadline = deadline.map(|deadline| clock.monotonic().saturating_add(deadline));
         call.options.repeatable = false;
         call.options.idempotency_key.get_or_insert_with(|| token.clone());
         call.body.metadata.get_or_insert_default().insert(TOKEN.to_owned(), token.clone().into());
-        Self { call, token, since, deadline }
+        Self { call, token, since, since_monotonic, deadline }
     }
 
     async fn run(&self) -> Result<WorkOrderCreated> {
@@ -126,7 +127,7 @@ impl Submission {
                 Err(error) if !error.may_have_reached_server() => return Err(error),
                 Err(error) => error,
             };
-            match self.look(&error).await {
+            match self.look().await {
                 Ok(Some(found)) => return Ok(found),
                 // A success that could not be read is a success all the same, wherever the work order is.
                 Ok(None) if error.status().is_some_and(|status| status.is_success()) => return Err(error),
@@ -154,9 +155,8 @@ impl Submission {
     }
 
     /// The work order, if it is there, or that it is not.
-    async fn look(&self, error: &Error) -> Result<Option<WorkOrderCreated>> {
-        let last = (error.kind() == ErrorKind::Timeout).then_some(LAST_LOOK_AFTER_TIMEOUT);
-        for pause in LOOKS.into_iter().chain(last) {
+    async fn look(&self) -> Result<Option<WorkOrderCreated>> {
+        for pause in LOOKS {
             if self.time_left().is_some_and(|left| left <= pause) {
                 return Err(Error::deadline_passed());
             }
@@ -211,10 +211,17 @@ impl Submission {
     /// Runs from before this are not ours, by the service's own clock if its answer tells it.
     fn since_by(&self, headers: &http::HeaderMap) -> DateTime<Utc> {
         let date = headers.get(header::DATE).and_then(|date| httpdate::parse_http_date(date.to_str().ok()?).ok());
-        match date.map(DateTime::<Utc>::from) {
-            Some(service_now) => self.since + (service_now - self.client().transport.clock.now()) - TOLERANCE,
-            None => self.since - TOLERANCE_OF_CLOCKS,
-        }
+        let clock = &self.client().transport.clock;
+        // Either clock may lie: the wall's when it is set, the monotonic one when the machine sleeps.
+        let by_wall = clock.now().signed_duration_since(self.since);
+        let by_monotonic = clock.monotonic().saturating_sub(self.since_monotonic);
+        let elapsed = by_wall.max(TimeDelta::from_std(by_monotonic).unwrap_or(TimeDelta::MAX));
+        let (now, tolerance) = match date.map(DateTime::<Utc>::from) {
+            Some(service_now) => (service_now, TOLERANCE),
+            None => (clock.now(), TOLERANCE_OF_CLOCKS),
+        };
+        let since = now.checked_sub_signed(elapsed).and_then(|since| since.checked_sub_signed(tolerance));
+        since.unwrap_or(DateTime::<Utc>::MIN_UTC)
     }
 
     /// The run's work order, if it is the one that was submitted, and nobody else's yet.
@@ -226,19 +233,20 @@ impl Submission {
         let mut call = self.client().work_orders().get(&run.work_order_id);
         call.options.timeout = self.call.options.timeout;
         call.options.deadline = self.time_left();
-        let order = match call.await {
-            Ok(order) => order,
-            Err(error) if error.status() == Some(StatusCode::NOT_FOUND) => return Ok(None),
-            Err(error) => return Err(error),
-        };
-        if order.metadata.is_empty() {
-            let is_ours = is_equal(&order, &self.call.body) && submitted.claim(&order.id, &self.token);
-            return Ok(is_ours.then_some(order));
+        let order = call.await?;
+        if let Some(token) = order.metadata.get(TOKEN).and_then(Value::as_str) {
+            // Whose it is need not be asked again: each submission has its own token.
+            submitted.claim(&order.id, token);
+            return Ok((token == self.token).then_some(order));
         }
-        // Whose it is need not be asked again: each submission has its own token, and other programs have none.
-        let token = order.metadata.get(TOKEN).and_then(Value::as_str).unwrap_or_default();
-        submitted.claim(&order.id, token);
-        Ok((token == self.token).then_some(order))
+        if is_equal(&order, &self.call.body) && order.metadata.is_empty() {
+            return Ok(submitted.claim(&order.id, &self.token).then_some(order));
+        }
+        // The service may have dropped the token, or written the source in another way. That proves nothing.
+        if order.task_prompt.trim() == self.call.body.task_prompt.trim() {
+            return Err(Error::invalid_request("a recent work order may be this one", "Look for it by hand."));
+        }
+        Ok(None)
     }
 }
 

@@ -1,5 +1,7 @@
 //! Runs: an agent at work on a work order.
 
+use std::time::Duration;
+
 use crate::types::{CancelledRun, Run, RunId, RunPage, RunStatus};
 use crate::{Error, Response, Result};
 
@@ -80,12 +82,13 @@ call! {
 }
 
 /// A run that cannot be cancelled may have been cancelled by an earlier attempt, whose answer was lost.
-async fn cancelled(call: &CancelRun, error: Error) -> Result<Response<CancelledRun>> {
+async fn cancelled(call: &CancelRun, error: Error, time_left: Option<Duration>) -> Result<Response<CancelledRun>> {
     if !error.is_conflict() || !error.may_have_reached_server() {
         return Err(error);
     }
     let mut look = call.client.runs().get(&call.id);
     look.options.clone_from(&call.options);
+    look.options.deadline = time_left;
     match look.max_retries(0).with_response().await {
         Ok(response) if response.value().status == RunStatus::Cancelled => Ok(response.map(|run| CancelledRun {
             id: run.id,

@@ -31,6 +31,8 @@ struct Inner {
     transport: Arc<Transport>,
     operation: Operation,
     options: CallOptions,
+    /// By the clock's [`monotonic`](crate::Clock::monotonic).
+    deadline: Option<Duration>,
     outcome: Mutex<Option<Outcome>>,
 }
 
@@ -42,7 +44,10 @@ enum Outcome {
 
 impl Call {
     pub(crate) fn new(transport: &Arc<Transport>, operation: Operation, options: CallOptions) -> Self {
-        Self(Arc::new(Inner { transport: Arc::clone(transport), operation, options, outcome: Mutex::new(None) }))
+        let deadline = options.deadline.or(transport.deadline);
+        let deadline = deadline.map(|deadline| transport.clock.monotonic().saturating_add(deadline));
+        let transport = Arc::clone(transport);
+        Self(Arc::new(Inner { transport, operation, options, deadline, outcome: Mutex::new(None) }))
     }
 
     /// The generated functions, sending through this call.
@@ -91,20 +96,21 @@ impl Call {
     }
 
     async fn attempts(&self, request: Request) -> Outcome {
-        let Inner { transport, operation, options, .. } = &*self.0;
+        let Inner { transport, operation, options, deadline, .. } = &*self.0;
         let observed = Observed::new(transport, *operation, &request);
-        let deadline = self.deadline();
         let mut attempts = 0;
         let mut last: Option<Failure> = None;
         let outcome = loop {
-            let permit = match transport.limiter.acquire(*operation, &*transport.clock, deadline).await {
+            let permit = match transport.limiter.acquire(*operation, &*transport.clock, *deadline).await {
                 Ok(permit) => permit,
+                // The time was up while answers were on their way, which might have let the call through.
+                Err(Duration::ZERO) => break Err(Failure::or_new(last, Error::deadline_passed).error),
                 Err(wait) => {
                     break Err(Failure::or_new(last, || Error::no_permit(wait)).error.with_retry_after(Some(wait)));
                 }
             };
             let timeout = options.timeout.unwrap_or(transport.timeout);
-            let timeout = match self.time_left(deadline) {
+            let timeout = match self.time_left() {
                 Some(Duration::ZERO) => {
                     permit.unsent();
                     break Err(Failure::or_new(last, Error::deadline_passed).error);
@@ -144,7 +150,7 @@ impl Call {
             // An earlier attempt that may have done it is not undone by a later one that did not.
             let ambiguous = last.as_ref().is_some_and(|failure| failure.error.may_have_reached_server());
             let error = error.with_attempts(attempts).or_may_have_reached_server(ambiguous);
-            let (pause, cost) = match self.decide(&error, deadline) {
+            let (pause, cost) = match self.decide(&error) {
                 Decision::Retry(pause) => match transport.budget.withdraw(&error) {
                     Some(cost) => (pause, cost),
                     None => break Err(error.with_empty_budget()),
@@ -160,11 +166,14 @@ impl Call {
         outcome.map_or_else(Outcome::Failed, Outcome::Answered)
     }
 
-    fn decide(&self, error: &Error, deadline: Option<Duration>) -> Decision {
+    fn decide(&self, error: &Error) -> Decision {
         let Inner { transport, operation, options, .. } = &*self.0;
-        let waits_for_window =
-            error.kind() == ErrorKind::RateLimited && transport.limiter.mode() == RateLimitMode::Wait;
         let max_delay = transport.retry.max_delay;
+        let longest_wait = match (error.kind(), transport.limiter.mode()) {
+            (ErrorKind::RateLimited, RateLimitMode::Wait) => max_delay.max(LONGEST_WINDOW),
+            (ErrorKind::RateLimited, RateLimitMode::FailFast) => Duration::ZERO,
+            _ => max_delay,
+        };
         decide(
             &transport.retry,
             &Situation {
@@ -172,21 +181,16 @@ impl Call {
                 attempts: error.attempts(),
                 max_retries: options.max_retries.unwrap_or(transport.retry.max_retries),
                 repeatable: operation.is_idempotent() || options.repeatable,
-                time_left: self.time_left(deadline),
-                longest_wait: if waits_for_window { max_delay.max(LONGEST_WINDOW) } else { max_delay },
+                time_left: self.time_left(),
+                longest_wait,
                 jitter: fastrand::f64(),
             },
         )
     }
 
-    /// When the call has to end, by the clock's [`monotonic`](crate::Clock::monotonic).
-    fn deadline(&self) -> Option<Duration> {
-        let Inner { transport, options, .. } = &*self.0;
-        Some(transport.clock.monotonic().saturating_add(options.deadline.or(transport.deadline)?))
-    }
-
-    fn time_left(&self, deadline: Option<Duration>) -> Option<Duration> {
-        Some(deadline?.saturating_sub(self.0.transport.clock.monotonic()))
+    /// The time to the call's deadline, if it has one.
+    pub(crate) fn time_left(&self) -> Option<Duration> {
+        Some(self.0.deadline?.saturating_sub(self.0.transport.clock.monotonic()))
     }
 
     fn add_headers(&self, request: &mut Request) -> Result<()> {

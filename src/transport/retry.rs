@@ -57,8 +57,9 @@ pub(super) fn decide(policy: &RetryPolicy, situation: &Situation<'_>) -> Decisio
     }
     let pause = match error.retry_after() {
         Some(asked) if asked > longest_wait => return Decision::TooLong(asked),
-        Some(asked) => asked,
-        None => policy.back_off(attempts, situation.jitter),
+        // "At once" would be a loop without a pause.
+        Some(asked) if !asked.is_zero() => asked,
+        _ => policy.back_off(attempts, situation.jitter),
     };
     match time_left {
         Some(left) if pause >= left => Decision::TooLong(pause),
@@ -92,7 +93,7 @@ fn is_retryable(error: &Error, repeatable: bool) -> bool {
         | ErrorKind::Unavailable
         | ErrorKind::Timeout
         | ErrorKind::Interrupted => true,
-        ErrorKind::Server => error.status().is_some_and(|status| matches!(status.as_u16(), 500 | 502 | 504)),
+        ErrorKind::Server => error.status().is_some_and(|status| matches!(status.as_u16(), 500 | 502..=504)),
         _ => false,
     };
     may_help && is_safe
@@ -207,6 +208,12 @@ mod tests {
         assert_eq!(asked(7), Decision::Retry(7 * SECOND));
         assert_eq!(asked(30), Decision::Retry(30 * SECOND));
         assert_eq!(asked(31), Decision::TooLong(31 * SECOND));
+    }
+
+    #[test]
+    fn being_asked_to_come_back_at_once_is_no_leave_for_a_loop_without_pauses() {
+        let error = answered(429).with_retry_after(Some(Duration::ZERO));
+        assert_eq!(decide(&RetryPolicy::default(), &situation(&error)), Decision::Retry(SECOND / 2));
     }
 
     #[test]

@@ -22,9 +22,10 @@ pub(super) fn asked(status: StatusCode, headers: &HeaderMap, now: DateTime<Utc>)
     };
     let reset = || {
         let reset = text("x-ratelimit-reset").filter(|_| status == StatusCode::TOO_MANY_REQUESTS)?;
-        until(DateTime::from_timestamp(reset.parse().ok()?, 0)?.into(), headers, now)
+        until(crate::rate_limit::date(reset.parse().ok()?)?.into(), headers, now)
     };
-    milliseconds.or_else(after).or_else(reset).filter(|wait| *wait <= ABSURD)
+    let sane = |wait: &Duration| *wait <= ABSURD;
+    milliseconds.filter(sane).or_else(|| after().filter(sane)).or_else(|| reset().filter(sane))
 }
 
 fn seconds(text: &str, divisor: f64) -> Option<Duration> {
@@ -125,5 +126,6 @@ mod tests {
     fn nonsense_gives_way_to_the_next_source() {
         let pairs = [("retry-after-ms", "NaN"), ("retry-after", "never"), ("x-ratelimit-reset", "1767225660")];
         assert_eq!(wait(429, &pairs), Some(Duration::from_secs(60)));
+        assert_eq!(wait(503, &[("retry-after-ms", "1e14"), ("retry-after", "5")]), Some(Duration::from_secs(5)));
     }
 }
