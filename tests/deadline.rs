@@ -299,3 +299,14 @@ async fn a_key_that_cannot_stand_in_a_header_is_refused_before_anything_is_sent(
     }
     assert_eq!(sent(&time), 0);
 }
+
+#[tokio::test]
+async fn failing_fast_does_not_wait_for_a_429_either() {
+    let simulator = Simulator::start().await.unwrap();
+    let builder = Client::builder().base_url(simulator.url()).api_key(simulator.api_key());
+    let client = builder.rate_limit_mode(RateLimitMode::FailFast).build().unwrap();
+    simulator.inject(Fault::error("RATE_LIMITED"));
+    let error = client.runs().list().await.unwrap_err();
+    assert!(error.is_rate_limited());
+    assert_eq!((error.attempts(), error.retry_after()), (1, Some(Duration::from_secs(1))));
+}

@@ -165,6 +165,35 @@ async fn a_service_that_keeps_metadata_to_itself_is_searched_by_content() {
 }
 
 #[tokio::test]
+async fn a_work_order_that_may_be_the_one_is_left_to_the_caller() {
+    for metadata in [json!({}), json!({ "ticket": "API-42" })] {
+        let simulator = simulator().await;
+        let client = client(&simulator, simulator.url());
+        simulator.inject(lost_answer());
+        // The service has dropped the token, and filled in the branch.
+        let changed = json!({
+            "id": "wo_000001",
+            "taskPrompt": "Fix it",
+            "workspaceSource": { "type": "git", "repository": "https://github.com/your-org/your-repo", "branch": "main" },
+            "metadata": metadata,
+        });
+        simulator.inject(Fault::response(200, "application/json", changed.to_string()).on("getWorkOrder").times(100));
+        assert!(submit(&client).await.unwrap_err().may_have_reached_server());
+        assert_eq!(orders(&client).await, 1);
+    }
+}
+
+#[tokio::test]
+async fn a_run_whose_work_order_cannot_be_found_proves_nothing() {
+    let simulator = simulator().await;
+    let client = client(&simulator, simulator.url());
+    simulator.inject(lost_answer());
+    simulator.inject(Fault::error("RESOURCE_NOT_FOUND").on("getWorkOrder").times(100));
+    assert!(submit(&client).await.unwrap_err().may_have_reached_server());
+    assert_eq!(orders(&client).await, 1);
+}
+
+#[tokio::test]
 async fn nothing_is_submitted_again_when_the_looking_fails() {
     let simulator = simulator().await;
     let client = client(&simulator, simulator.url());
