@@ -131,7 +131,7 @@ impl Permit<'_> {
         let is_refusal = status == StatusCode::TOO_MANY_REQUESTS;
         let reported = RateLimit::from_headers(headers);
         let limit = reported.and_then(|reported| reported.limit);
-        let known = self.limiter.window.with_gate(|window| window.limit());
+        let known = self.limiter.window.look(Window::limit);
         // A refusal speaks of the limit that was hit, and that need not be the one on all requests.
         // A submission's cannot be told while nothing is known.
         let can_be_told = known.is_some() || self.submission;

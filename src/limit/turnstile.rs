@@ -24,7 +24,7 @@ pub(super) trait Gate {
 }
 
 /// A gate that callers pass in turn.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Turnstile<G> {
     gate: Mutex<G>,
     turn: tokio::sync::Mutex<()>,
@@ -47,11 +47,15 @@ impl<G: Gate> Turnstile<G> {
         }
     }
 
-    /// Looks at the gate, or changes it.
-    pub(super) fn with_gate<T>(&self, look: impl FnOnce(&mut G) -> T) -> T {
-        let value = look(&mut self.lock());
+    /// Looks at the gate.
+    pub(super) fn look<T>(&self, look: impl FnOnce(&G) -> T) -> T {
+        look(&self.lock())
+    }
+
+    /// Changes the gate, and has the first in line ask again.
+    pub(super) fn with_gate(&self, change: impl FnOnce(&mut G)) {
+        change(&mut self.lock());
         self.changed.notify_one();
-        value
     }
 
     /// Passes now, or not at all.

@@ -37,8 +37,8 @@ fn spaced(name: &str) -> String {
 
 /// Defines a call: a builder that can be awaited.
 ///
-/// The fields in the first braces are required, `filters` are not; `path [id]` names the fields that stand in the path; `|this, api|` sends the request by a generated function, and `or` has
-/// a second look at a failure.
+/// The fields in the first braces are required, `filters` are not; `path [id]` names the fields that stand in the path;
+/// `|this, api|` sends the request by a generated function, and `or` has a second look at a failure.
 macro_rules! call {
     (
         $(#[$doc:meta])*

@@ -6,10 +6,10 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use http::header;
 use serde_json::Value;
 
 use super::{CallFuture, CreateWorkOrder};
+use crate::transport::{CallOptions, service_date};
 use crate::types::{self, RunSummary, WorkOrder, WorkOrderCreated, WorkOrderId};
 use crate::{Client, Error, Result};
 
@@ -43,9 +43,8 @@ impl CreateWorkOrder {
     ///
     /// **What it promises.** After a failure that leaves its fate open, a work order is submitted again only when the service has
     /// answered three times that it has no run of it. (A 429, a 503 and a failed connection leave nothing open; they are
-    /// retried as for every call.) An
-    /// error that [may have reached the service](crate::Error::may_have_reached_server) is returned when the looking itself
-    /// fails or takes too long; then nothing is submitted again.
+    /// retried as for every call.) An error that [may have reached the service](crate::Error::may_have_reached_server) is
+    /// returned when the looking itself fails or takes too long; then nothing is submitted again.
     ///
     /// **What it cannot promise.** A request that reaches the service only after the last look (held up for half a minute in some
     /// proxy) is not seen, and then there are two. If the service does not return `metadata`, the work order is recognized by
@@ -106,8 +105,7 @@ impl Submission {
         let clock = &call.client.transport.clock;
         let since = clock.now();
         let since_monotonic = clock.monotonic();
-        let deadline = call.options.deadline.or(call.client.transport.deadline);
-        let deadline = deadline.map(|deadline| clock.monotonic().saturating_add(deadline));
+        let deadline = call.client.transport.deadline_of(&call.options);
         call.options.repeatable = false;
         call.options.idempotency_key.get_or_insert_with(|| token.clone());
         call.body.metadata.get_or_insert_default().insert(TOKEN.to_owned(), token.clone().into());
@@ -115,7 +113,7 @@ impl Submission {
     }
 
     async fn run(&self) -> Result<WorkOrderCreated> {
-        let retries = self.call.options.max_retries.unwrap_or(self.client().transport.retry.max_retries);
+        let retries = self.client().transport.max_retries_of(&self.call.options);
         let mut submissions = 0;
         loop {
             submissions += 1;
@@ -151,7 +149,12 @@ impl Submission {
     }
 
     fn time_left(&self) -> Option<Duration> {
-        Some(self.deadline?.saturating_sub(self.client().transport.clock.monotonic()))
+        self.client().transport.time_left(self.deadline)
+    }
+
+    /// What a call asks for that looks for the work order.
+    fn options(&self) -> CallOptions {
+        CallOptions { timeout: self.call.options.timeout, deadline: self.time_left(), ..CallOptions::default() }
     }
 
     /// The work order, if it is there, or that it is not.
@@ -172,16 +175,14 @@ impl Submission {
     async fn search(&self) -> Result<Option<WorkOrderCreated>> {
         let mut offset = 0;
         let mut newest_first = true;
-        let mut earlier_page: Option<DateTime<Utc>> = None;
+        let mut previous: Option<DateTime<Utc>> = None;
         for _ in 0..MAX_PAGES {
             let response = self.page(offset).with_response().await?;
             let since = self.since_by(response.headers());
             let page = response.into_inner();
             for run in &page.data {
-                let is_ordered = matches!((earlier_page, run.created_at), (None, Some(_)))
-                    || matches!((earlier_page, run.created_at), (Some(before), Some(this)) if this <= before);
-                newest_first &= is_ordered;
-                earlier_page = run.created_at;
+                newest_first &= run.created_at.is_some_and(|this| previous.is_none_or(|before| this <= before));
+                previous = run.created_at;
                 let is_recent = run.created_at.is_none_or(|created_at| created_at >= since);
                 if is_recent && let Some(order) = self.recognize(run).await? {
                     return Ok(Some(created(run, order, self.since)));
@@ -189,7 +190,7 @@ impl Submission {
             }
             offset += u32::try_from(page.data.len()).unwrap_or(PAGE);
             let is_end = page.data.is_empty() || page.total.is_some_and(|total| u64::from(offset) >= total);
-            let only_older_follow = newest_first && earlier_page.is_some_and(|created_at| created_at < since);
+            let only_older_follow = newest_first && previous.is_some_and(|created_at| created_at < since);
             if is_end || only_older_follow {
                 return Ok(None);
             }
@@ -203,20 +204,18 @@ impl Submission {
             call.tenant_id.clone_from(&tenant.tenant_id);
             call.tenant_user_id.clone_from(&tenant.tenant_user_id);
         }
-        call.options.timeout = self.call.options.timeout;
-        call.options.deadline = self.time_left();
+        call.options = self.options();
         call
     }
 
     /// Runs from before this are not ours, by the service's own clock if its answer tells it.
     fn since_by(&self, headers: &http::HeaderMap) -> DateTime<Utc> {
-        let date = headers.get(header::DATE).and_then(|date| httpdate::parse_http_date(date.to_str().ok()?).ok());
         let clock = &self.client().transport.clock;
         // Either clock may lie: the wall's when it is set, the monotonic one when the machine sleeps.
         let by_wall = clock.now().signed_duration_since(self.since);
         let by_monotonic = clock.monotonic().saturating_sub(self.since_monotonic);
         let elapsed = by_wall.max(TimeDelta::from_std(by_monotonic).unwrap_or(TimeDelta::MAX));
-        let (now, tolerance) = match date.map(DateTime::<Utc>::from) {
+        let (now, tolerance) = match service_date(headers).map(DateTime::<Utc>::from) {
             Some(service_now) => (service_now, TOLERANCE),
             None => (clock.now(), TOLERANCE_OF_CLOCKS),
         };
@@ -231,8 +230,7 @@ impl Submission {
             return Ok(None);
         }
         let mut call = self.client().work_orders().get(&run.work_order_id);
-        call.options.timeout = self.call.options.timeout;
-        call.options.deadline = self.time_left();
+        call.options = self.options();
         let order = call.await?;
         if let Some(token) = order.metadata.get(TOKEN).and_then(Value::as_str) {
             // Whose it is need not be asked again: each submission has its own token.

@@ -44,8 +44,7 @@ enum Outcome {
 
 impl Call {
     pub(crate) fn new(transport: &Arc<Transport>, operation: Operation, options: CallOptions) -> Self {
-        let deadline = options.deadline.or(transport.deadline);
-        let deadline = deadline.map(|deadline| transport.clock.monotonic().saturating_add(deadline));
+        let deadline = transport.deadline_of(&options);
         let transport = Arc::clone(transport);
         Self(Arc::new(Inner { transport, operation, options, deadline, outcome: Mutex::new(None) }))
     }
@@ -82,38 +81,37 @@ impl Call {
 
     /// All the attempts of the call.
     async fn execute(&self, mut request: Request) -> reqwest::Response {
-        let url = request.url().clone();
         let outcome = match self.add_headers(&mut request) {
-            Ok(()) => self.attempts(request).await,
+            Ok(()) => self.attempts(&request).await,
             Err(error) => Outcome::Failed(error),
         };
         let response = match &outcome {
-            Outcome::Answered(answer) => rebuilt(answer, url),
+            Outcome::Answered(answer) => rebuilt(answer, request.url().clone()),
             Outcome::Failed(_) => placeholder(),
         };
         *self.0.outcome.lock().unwrap_or_else(PoisonError::into_inner) = Some(outcome);
         response
     }
 
-    async fn attempts(&self, request: Request) -> Outcome {
+    async fn attempts(&self, request: &Request) -> Outcome {
         let Inner { transport, operation, options, deadline, .. } = &*self.0;
-        let observed = Observed::new(transport, *operation, &request);
+        let observed = Observed::new(transport, *operation, request);
         let mut attempts = 0;
         let mut last: Option<Failure> = None;
         let outcome = loop {
             let permit = match transport.limiter.acquire(*operation, &*transport.clock, *deadline).await {
                 Ok(permit) => permit,
                 // The time was up while answers were on their way, which might have let the call through.
-                Err(Duration::ZERO) => break Err(Failure::or_new(last, Error::deadline_passed).error),
+                Err(Duration::ZERO) => break Err(Failure::error_or(last, Error::deadline_passed)),
                 Err(wait) => {
-                    break Err(Failure::or_new(last, || Error::no_permit(wait)).error.with_retry_after(Some(wait)));
+                    break Err(Failure::error_or(last, || Error::no_permit(wait)).with_retry_after(Some(wait)));
                 }
             };
             let timeout = options.timeout.unwrap_or(transport.timeout);
             let timeout = match self.time_left() {
                 Some(Duration::ZERO) => {
                     permit.unsent();
-                    break Err(Failure::or_new(last, Error::deadline_passed).error);
+                    break Err(Failure::error_or(last, Error::deadline_passed));
                 }
                 Some(left) => timeout.min(left),
                 None => timeout,
@@ -132,7 +130,7 @@ impl Call {
                     permit.answered(received.status, &received.headers, wait);
                     match judge(received, wait) {
                         Ok(answer) => {
-                            transport.budget.deposit(last.and_then(|failure| failure.cost));
+                            transport.budget.deposit(last.map(|failure| failure.cost));
                             break Ok(Answer { attempts, ..answer });
                         }
                         Err(error) => error,
@@ -159,7 +157,7 @@ impl Call {
                 Decision::TooLong(pause) => break Err(error.with_retry_after(Some(pause))),
             };
             observed.retry(&error, pause);
-            last = Some(Failure { error, cost: Some(cost) });
+            last = Some(Failure { error, cost });
             transport.clock.sleep(pause).await;
         };
         observed.end(outcome.as_ref());
@@ -179,7 +177,7 @@ impl Call {
             &Situation {
                 error,
                 attempts: error.attempts(),
-                max_retries: options.max_retries.unwrap_or(transport.retry.max_retries),
+                max_retries: transport.max_retries_of(options),
                 repeatable: operation.is_idempotent() || options.repeatable,
                 time_left: self.time_left(),
                 longest_wait,
@@ -190,7 +188,7 @@ impl Call {
 
     /// The time to the call's deadline, if it has one.
     pub(crate) fn time_left(&self) -> Option<Duration> {
-        Some(self.0.deadline?.saturating_sub(self.0.transport.clock.monotonic()))
+        self.0.transport.time_left(self.0.deadline)
     }
 
     fn add_headers(&self, request: &mut Request) -> Result<()> {
@@ -220,13 +218,13 @@ impl Call {
 struct Failure {
     error: Error,
     /// What the retry took from the budget.
-    cost: Option<u32>,
+    cost: u32,
 }
 
 impl Failure {
     /// What went wrong before says more than that there is no time for another attempt.
-    fn or_new(last: Option<Self>, new: impl FnOnce() -> Error) -> Self {
-        last.unwrap_or_else(|| Self { error: new(), cost: None })
+    fn error_or(last: Option<Self>, new: impl FnOnce() -> Error) -> Error {
+        last.map_or_else(new, |failure| failure.error)
     }
 }
 

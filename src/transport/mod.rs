@@ -27,7 +27,7 @@ pub(crate) use self::call::Call;
 pub use self::observe::Retry;
 pub(crate) use self::retry::RetryPolicy;
 pub(crate) use self::retry_budget::RetryBudget;
-pub(crate) use self::server_wait::{service_now, until};
+pub(crate) use self::server_wait::{service_date, service_now, until};
 use crate::clock::Clock;
 use crate::limit::RateLimiter;
 
@@ -46,6 +46,24 @@ pub(crate) struct Transport {
     pub(crate) limiter: RateLimiter,
     pub(crate) on_retry: Option<OnRetry>,
     pub(crate) clock: Arc<dyn Clock>,
+}
+
+impl Transport {
+    /// When a call that begins now has to end, by the clock's [`monotonic`](Clock::monotonic).
+    pub(crate) fn deadline_of(&self, options: &CallOptions) -> Option<Duration> {
+        let deadline = options.deadline.or(self.deadline)?;
+        Some(self.clock.monotonic().saturating_add(deadline))
+    }
+
+    /// The time to a deadline, if there is one.
+    pub(crate) fn time_left(&self, deadline: Option<Duration>) -> Option<Duration> {
+        Some(deadline?.saturating_sub(self.clock.monotonic()))
+    }
+
+    /// How many attempts may follow the first.
+    pub(crate) fn max_retries_of(&self, options: &CallOptions) -> u32 {
+        options.max_retries.unwrap_or(self.retry.max_retries)
+    }
 }
 
 /// What is told of each retry.

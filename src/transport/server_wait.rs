@@ -39,10 +39,12 @@ pub(crate) fn until(date: SystemTime, headers: &HeaderMap, now: DateTime<Utc>) -
 
 /// The time at the service when it answered. Its own `Date` counts, so that a wrong clock on either side does no harm.
 pub(crate) fn service_now(headers: &HeaderMap, now: DateTime<Utc>) -> SystemTime {
-    headers
-        .get(header::DATE)
-        .and_then(|date| httpdate::parse_http_date(date.to_str().ok()?).ok())
-        .unwrap_or_else(|| now.into())
+    service_date(headers).unwrap_or_else(|| now.into())
+}
+
+/// The `Date` of an answer.
+pub(crate) fn service_date(headers: &HeaderMap) -> Option<SystemTime> {
+    httpdate::parse_http_date(headers.get(header::DATE)?.to_str().ok()?).ok()
 }
 
 #[cfg(test)]
