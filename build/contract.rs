@@ -129,6 +129,21 @@ pub fn operations(document: &Value) -> impl Iterator<Item = Operation<'_>> {
     })
 }
 
+/// Every request that the service makes by itself, each with its place: the operations of callbacks.
+pub fn deliveries(document: &Value) -> impl Iterator<Item = (&Value, String)> {
+    operations(document).flat_map(|operation| {
+        entries(operation.value.get("callbacks")).flat_map(move |(name, callback)| {
+            let place = format!("{}.callbacks.{name}", operation.place);
+            entries(Some(callback)).flat_map(move |(address, item)| {
+                let place = format!("{place}.{address}");
+                entries(Some(item))
+                    .filter(|(method, _)| METHODS.contains(&method.as_str()))
+                    .map(move |(method, delivery)| (delivery, format!("{place}.{method}")))
+            })
+        })
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::parse;

@@ -8,7 +8,7 @@ use syn::{Attribute, Field, Fields, File, ImplItem, Item, ItemStruct, Meta, pars
 
 use super::contract::{items, lookup, text};
 use super::emit;
-use super::mapping::Mappings;
+use super::mapping::{Mapping, Mappings};
 use super::mistake::Mistake;
 use super::prepare::reachable_from_requests;
 
@@ -41,7 +41,7 @@ pub fn types(items: Vec<Item>, mappings: &Mappings, document: &Value) -> Result<
     for item in items {
         match item {
             Item::Struct(mut item) => {
-                polish_struct(&mut item, document);
+                polish_struct(&mut item, mappings, document);
                 let is_input = inputs.contains(&item.ident.to_string());
                 let constructor = is_input.then(|| constructor(&item, document));
                 tokens.extend(quote! { #item #constructor });
@@ -66,7 +66,8 @@ pub fn render(file: &File) -> String {
     prettyplease::unparse(file)
 }
 
-fn polish_struct(item: &mut ItemStruct, document: &Value) {
+fn polish_struct(item: &mut ItemStruct, mappings: &Mappings, document: &Value) {
+    let is_lenient = lookup(document, &format!("#/components/schemas/{}/x-lenient", item.ident)).is_some();
     let has_secret = item.fields.iter().any(|field| type_name(field) == "Secret");
     for attribute in &mut item.attrs {
         shorten_doc(attribute);
@@ -82,6 +83,10 @@ fn polish_struct(item: &mut ItemStruct, document: &Value) {
             let description = description(document, &type_name(field));
             field.attrs.insert(0, parse_quote!(#[doc = #description]));
         }
+        if is_lenient && !is_flattened(field) {
+            field.attrs.push(read_leniently(field, mappings));
+            continue;
+        }
         if let Some(attribute) = read_time(field) {
             field.attrs.push(attribute);
         }
@@ -91,6 +96,23 @@ fn polish_struct(item: &mut ItemStruct, document: &Value) {
     }
     item.attrs.push(parse_quote!(#[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]));
     item.attrs.push(parse_quote!(#[non_exhaustive]));
+}
+
+/// A value that does not fit is left out. See `src/types/lenient.rs`.
+fn read_leniently(field: &Field, mappings: &Mappings) -> Attribute {
+    if !is_option(field) {
+        // Progenitor has said `default` already.
+        return parse_quote!(#[serde(deserialize_with = "crate::types::lenient::value")]);
+    }
+    let kind = field.ty.to_token_stream().to_string().replace(' ', "");
+    let name = type_name(field);
+    if kind.contains("Option<::chrono::DateTime<") {
+        parse_quote!(#[serde(default, deserialize_with = "crate::types::lenient::time")])
+    } else if kind.contains(&format!("Option<{name}>")) && matches!(mappings.get(&name), Some(Mapping::Struct)) {
+        parse_quote!(#[serde(default, deserialize_with = "crate::types::lenient::object")])
+    } else {
+        parse_quote!(#[serde(default, deserialize_with = "crate::types::lenient::value")])
+    }
 }
 
 /// Times are read leniently, and one that cannot be read is quoted.
@@ -172,6 +194,11 @@ fn is_defaulted(field: &Field) -> bool {
         .iter()
         .filter_map(serde_attribute)
         .any(|text| text.contains("skip_serializing_if") || text.contains("flatten"))
+}
+
+/// Whether the field holds what has no field of its own.
+fn is_flattened(field: &Field) -> bool {
+    field.attrs.iter().filter_map(serde_attribute).any(|text| text.contains("flatten"))
 }
 
 /// The last name in a type: `Run` of `Option<crate::types::Run>`.

@@ -5,13 +5,13 @@
 //! - The one success answer becomes `2XX`: which of the success codes the service uses is not documented.
 //! - Defaults, bounds and lengths go: progenitor would send every default, and refuse answers that exceed a bound. A
 //!   bound that says "not negative" leaves an unsigned integer behind.
-//! - Schemas that no success answer and no request needs go.
+//! - Schemas that no success answer, no request and no delivery needs go.
 
 use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
-use super::contract::{component, entries, items, operations, reference, resolve, schemas, text};
+use super::contract::{component, deliveries, entries, items, operations, reference, resolve, schemas, text};
 use super::mapping::{Mapping, Mappings};
 
 /// Keys of a schema that the Rust types do not need.
@@ -39,7 +39,8 @@ pub fn prepare(document: &Value, mappings: &Mappings) -> Value {
         item[operation.method] = prepare_operation(document, operation.value, operation.parameters());
     }
 
-    let answered = reachable_from_answers(document);
+    let mut received = reachable_from_answers(document);
+    received.append(&mut reachable_from_deliveries(document));
     let mut types = Map::new();
     for (name, schema) in schemas(document) {
         match mappings.get(name) {
@@ -47,7 +48,7 @@ pub fn prepare(document: &Value, mappings: &Mappings) -> Value {
                 let mut schema = simplified(schema);
                 remove_tags(name, &mut schema, mappings);
                 keep_further_fields(&mut schema);
-                if !answered.contains(name) {
+                if !received.contains(name) {
                     tell_empty_from_missing(&mut schema);
                 }
                 types.insert(name.clone(), schema);
@@ -178,10 +179,11 @@ fn without(value: &mut Value, keys: &[&str]) {
     }
 }
 
-/// Names of the schemas that requests and successful answers need.
+/// Names of the schemas that requests, successful answers and deliveries need.
 pub fn reachable(document: &Value) -> BTreeSet<String> {
     let mut found = reachable_from_requests(document);
     found.append(&mut reachable_from_answers(document));
+    found.append(&mut reachable_from_deliveries(document));
     found
 }
 
@@ -209,6 +211,22 @@ pub fn reachable_from_answer(document: &Value, operation: &Value) -> BTreeSet<St
     for (_, response) in entries(operation.get("responses")).filter(|(status, _)| status.starts_with('2')) {
         let response = resolve(document, response);
         collect(document, response.get("content").unwrap_or(&Value::Null), &mut found);
+    }
+    found
+}
+
+/// Names of the schemas that the events of deliveries are made of. The event itself is not among them: how it is read depends on
+/// its type, which no struct can say, so that `webhook` has its own.
+pub fn reachable_from_deliveries(document: &Value) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for (delivery, _) in deliveries(document) {
+        let Some(body) = delivery.get("requestBody") else {
+            continue;
+        };
+        for (_, content) in entries(resolve(document, body).get("content")) {
+            let event = resolve(document, content.get("schema").unwrap_or(&Value::Null));
+            collect(document, event.get("properties").unwrap_or(&Value::Null), &mut found);
+        }
     }
     found
 }

@@ -59,6 +59,18 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     ("a union without a discriminator", "        propertyName: type\n", "        property: type\n"),
     ("a list of nothing", "x-list-of: Webhook\n", "x-list-of: Hook\n"),
     (
+        "a lenient object that requires a property",
+        "      x-lenient: true\n",
+        "      x-lenient: true\n      required: [runId]\n",
+    ),
+    ("a lenient string", "      example: evt_6j3w9r\n\n", "      example: evt_6j3w9r\n      x-lenient: true\n\n"),
+    ("leniency that is neither there nor not", "      x-lenient: true\n", "      x-lenient: some\n"),
+    (
+        "a delivery that may have no body",
+        "examples are illustrative.\n      required: true\n",
+        "examples are illustrative.\n",
+    ),
+    (
         "a schema name that is no type name",
         "    RunTiming:\n",
         "    run-timing: {type: object, description: It., properties: {}}\n    RunTiming:\n",

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use heck::ToSnakeCase;
 use serde_json::Value;
 
-use crate::build::contract::{Operation, entries, operations, reference, resolve, text};
+use crate::build::contract::{Operation, deliveries, entries, operations, reference, resolve, text};
 use crate::build::mapping::check_inline;
 use crate::build::mistake::Mistake;
 
@@ -24,8 +24,11 @@ pub fn check(document: &Value) -> Result<(), Mistake> {
         check_name(&operation, &mut names)?;
         check_documentation(&operation)?;
         check_parameters(document, &operation)?;
-        check_request_body(document, &operation)?;
+        check_request_body(document, operation.value, &operation.place)?;
         check_responses(document, &operation)?;
+    }
+    for (delivery, place) in deliveries(document) {
+        check_request_body(document, delivery, &place)?;
     }
     if names.is_empty() {
         return Err(Mistake::at("paths", "there is no operation"));
@@ -118,11 +121,11 @@ fn check_parameters(document: &Value, operation: &Operation<'_>) -> Result<(), M
     Ok(())
 }
 
-fn check_request_body(document: &Value, operation: &Operation<'_>) -> Result<(), Mistake> {
-    let Some(body) = operation.value.get("requestBody") else {
+fn check_request_body(document: &Value, operation: &Value, place: &str) -> Result<(), Mistake> {
+    let Some(body) = operation.get("requestBody") else {
         return Ok(());
     };
-    let place = format!("{}.requestBody", operation.place);
+    let place = format!("{place}.requestBody");
     let body = resolve(document, body);
     if body.get("required") != Some(&Value::Bool(true)) {
         return Err(Mistake::at(place, "an optional body is not supported; add `required: true`"));

@@ -21,6 +21,7 @@ pub fn check(document: &Value) -> Result<(), Mistake> {
             return Err(Mistake::at(place, "description is missing"));
         }
         check_required(schema, &place)?;
+        check_lenient(schema, &place)?;
         if reachable.contains(name) {
             check_properties(schema, &tags_of(document, name), &place)?;
         }
@@ -35,6 +36,26 @@ fn check_required(schema: &Value, place: &str) -> Result<(), Mistake> {
         }
     }
     Ok(())
+}
+
+/// A value that does not fit is left out, so each has to be one that may be missing.
+fn check_lenient(schema: &Value, place: &str) -> Result<(), Mistake> {
+    let Some(lenient) = schema.get("x-lenient") else {
+        return Ok(());
+    };
+    let place = format!("{place}.x-lenient");
+    if lenient != &Value::Bool(true) {
+        return Err(Mistake::at(place, "write `true`, or leave it out"));
+    }
+    if schema.get("properties").is_none() {
+        return Err(Mistake::at(place, "only an object with properties can be lenient"));
+    }
+    match items(schema.get("required")).find_map(Value::as_str) {
+        Some(required) => {
+            Err(Mistake::at(place, format!("`{required}` is required; a lenient object has optional properties alone")))
+        }
+        None => Ok(()),
+    }
 }
 
 /// Names of the properties that tell this schema from the other variants of a union.

@@ -22,6 +22,7 @@ mod id;
 mod open_enum;
 #[macro_use]
 mod open_union;
+mod lenient;
 #[cfg(feature = "client")]
 mod list;
 mod status;
