@@ -1,15 +1,15 @@
-//! Writes what progenitor does not: ids, open enums, open unions, and the table of operations.
+//! Writes what progenitor does not: ids, open enums, open unions, the data of events, and the table of operations.
 //!
 //! What is written are calls of macros in `src/types/`, so that the logic is ordinary code that can be read and tested,
 //! and the words come from the contract alone.
 
 use heck::ToShoutySnakeCase;
-use proc_macro2::TokenStream;
+use proc_macro2::{Ident, TokenStream};
 use quote::{format_ident, quote};
 use serde_json::Value;
 
 use super::contract::{operations as operations_of, schemas, text};
-use super::mapping::{Mapping, Mappings};
+use super::mapping::{Data, Mapping, Mappings};
 use super::mistake::Mistake;
 use super::prepare::reachable_from_answer;
 
@@ -23,13 +23,14 @@ pub fn types(document: &Value, mappings: &Mappings) -> TokenStream {
             match mapping {
                 Mapping::Struct | Mapping::Secret | Mapping::List { .. } => None,
                 Mapping::Id => Some(quote! { id! { #[doc = #description] #name } }),
-                Mapping::OpenEnum { words } => {
+                Mapping::OpenEnum { words, data } => {
                     let variants = words.iter().map(|word| {
                         let variant = format_ident!("{}", word.variant);
                         let (description, word, aliases) = (&word.description, &word.text, &word.aliases);
                         quote! { #[doc = #description] #variant = #word #(| #aliases)* }
                     });
-                    Some(quote! { open_enum! { #[doc = #description] #name { #(#variants,)* } } })
+                    let event_data = (!data.is_empty()).then(|| event_data(&name, data));
+                    Some(quote! { open_enum! { #[doc = #description] #name { #(#variants,)* } } #event_data })
                 }
                 Mapping::OpenUnion { tag, variants } => {
                     let variants = variants.iter().map(|variant| {
@@ -42,6 +43,17 @@ pub fn types(document: &Value, mappings: &Mappings) -> TokenStream {
             }
         })
         .collect()
+}
+
+/// What events carry, by their type.
+fn event_data(event_type: &Ident, data: &[Data]) -> TokenStream {
+    let variants = data.iter().map(|data| {
+        let (name, schema) = (format_ident!("{}", data.variant), format_ident!("{}", data.schema));
+        let words = data.words.iter().map(|word| format_ident!("{word}"));
+        let description = &data.description;
+        quote! { #[doc = #description] #name(#schema) = #(#words)|* }
+    });
+    quote! { event_data! { by #event_type { #(#variants,)* } } }
 }
 
 /// The table of operations.

@@ -15,6 +15,9 @@ use super::mistake::Mistake;
 /// The catch-all of open enums and open unions.
 pub const CATCH_ALL: &str = "Unknown";
 
+/// The catch-all of event data.
+pub const OTHER_DATA: &str = "Other";
+
 /// The mappings of all named schemas.
 pub type Mappings = BTreeMap<String, Mapping>;
 
@@ -28,7 +31,7 @@ pub enum Mapping {
     /// A string with `format: password`: a redacted secret.
     Secret,
     /// A string with an enum: an enum with a catch-all.
-    OpenEnum { words: Vec<Word> },
+    OpenEnum { words: Vec<Word>, data: Vec<Data> },
     /// `oneOf` with a discriminator: a tagged enum with a catch-all.
     OpenUnion { tag: String, variants: Vec<Variant> },
     /// `x-list-of`: a list whose wrapping is not documented.
@@ -43,6 +46,16 @@ pub struct Word {
     pub description: String,
     /// Other spellings that mean the same.
     pub aliases: Vec<String>,
+}
+
+/// What events of some types carry.
+#[derive(Debug)]
+pub struct Data {
+    pub variant: String,
+    pub schema: String,
+    pub description: String,
+    /// The types, as variants of the open enum.
+    pub words: Vec<String>,
 }
 
 /// A variant of an open union.
@@ -94,7 +107,7 @@ fn of_schema(document: &Value, name: &str, schema: &Value) -> Result<Mapping, Mi
         Some("object") => {
             Err(Mistake::at(place, "a named object needs properties; write a free-form object where it is used"))
         }
-        Some("string") if schema.get("enum").is_some() => open_enum(schema, &place),
+        Some("string") if schema.get("enum").is_some() => open_enum(document, schema, &place),
         Some("string") => match text(schema, "format") {
             None => Ok(Mapping::Id),
             Some("password") => Ok(Mapping::Secret),
@@ -119,7 +132,7 @@ fn list(document: &Value, schema: &Value, place: &str) -> Result<Mapping, Mistak
     Ok(Mapping::List { item: item.to_owned() })
 }
 
-fn open_enum(schema: &Value, place: &str) -> Result<Mapping, Mistake> {
+fn open_enum(document: &Value, schema: &Value, place: &str) -> Result<Mapping, Mistake> {
     let mut seen = BTreeSet::from([CATCH_ALL.to_owned()]);
     let mut words = Vec::new();
     for (index, word) in items(schema.get("enum")).enumerate() {
@@ -152,7 +165,36 @@ fn open_enum(schema: &Value, place: &str) -> Result<Mapping, Mistake> {
             ));
         }
     }
-    Ok(Mapping::OpenEnum { words })
+    let data = event_data(document, schema, &words);
+    Ok(Mapping::OpenEnum { words, data })
+}
+
+/// `x-eventData` the other way round: for each schema, the words that it comes with.
+fn event_data(document: &Value, schema: &Value, words: &[Word]) -> Vec<Data> {
+    let mut by_schema = BTreeMap::<&str, Vec<String>>::new();
+    let table = schema.get("x-eventData");
+    for word in words {
+        if let Some(target) = table.and_then(|table| text(table, &word.text)) {
+            by_schema.entry(target).or_default().push(word.variant.clone());
+        }
+    }
+    by_schema
+        .into_iter()
+        .filter_map(|(schema, words)| {
+            let described = lookup(document, &format!("#/components/schemas/{schema}"))?;
+            Some(Data {
+                variant: data_variant(schema)?.to_owned(),
+                schema: schema.to_owned(),
+                description: text(described, "description")?.to_owned(),
+                words,
+            })
+        })
+        .collect()
+}
+
+/// `RunEventData` → `Run`, if that leaves a name that is free.
+pub fn data_variant(schema: &str) -> Option<&str> {
+    schema.strip_suffix("EventData").filter(|variant| !["", "Self", OTHER_DATA].contains(variant))
 }
 
 fn open_union(document: &Value, schema: &Value, place: &str) -> Result<Mapping, Mistake> {

@@ -26,7 +26,7 @@ pub use mistake::Mistake;
 
 /// The generated sources, each the text of a file in `OUT_DIR`.
 pub struct Generated {
-    /// The public types: structs, ids, open enums, open unions.
+    /// The public types: structs, ids, open enums, open unions, the data of events.
     pub types: String,
     /// One private function for each operation.
     pub endpoints: String,

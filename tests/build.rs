@@ -70,6 +70,18 @@ const MISTAKES: &[(&str, &str, &str)] = &[
         "examples are illustrative.\n      required: true\n",
         "examples are illustrative.\n",
     ),
+    ("data of no type of event", "        run.created: RunEventData\n", "        run.begun: RunEventData\n"),
+    ("data of no schema", "        run.created: RunEventData\n", "        run.created: RunsEventData\n"),
+    ("data that is no object", "        run.created: RunEventData\n", "        run.created: EventId\n"),
+    ("data that makes no variant", "        run.created: RunEventData\n", "        run.created: RunCost\n"),
+    ("data that no delivery brings", "            - $ref: '#/components/schemas/RunEventData'\n", ""),
+    ("a table of data that is empty", "      x-eventData:\n", "      x-eventData: {}\n      x-formerEventData:\n"),
+    (
+        "a table of data at something else than an enum",
+        "      x-lenient: true\n",
+        "      x-lenient: true\n      x-eventData: {run.created: RunEventData}\n",
+    ),
+    ("two tables of data", "      x-aliases:\n", "      x-eventData: {failed: RunEventData}\n      x-aliases:\n"),
     (
         "a schema name that is no type name",
         "    RunTiming:\n",
@@ -131,6 +143,30 @@ fn a_new_word_in_an_enum_becomes_a_variant() {
         );
     assert_ne!(text, CONTRACT);
     assert!(build::generate(&text).is_ok_and(|generated| generated.types.contains("TimedOut = \"timed-out\"")));
+}
+
+#[test]
+fn every_field_of_a_lenient_object_is_read_leniently() {
+    let found = "      x-lenient: true\n      additionalProperties: true\n      properties:\n";
+    let added = [
+        "        at: {type: string, format: date-time, description: When.}\n",
+        "        words: {type: array, items: {type: string}, description: What.}\n",
+    ];
+    let text = CONTRACT.replacen(found, &format!("{found}{}", added.concat()), 1);
+    assert_ne!(text, CONTRACT);
+    let types = build::generate(&text).map(|generated| generated.types).unwrap_or_default();
+    let file = syn::parse_file(&types).unwrap();
+    let data = file.items.iter().find_map(|item| match item {
+        syn::Item::Struct(item) if item.ident == "RunEventData" => Some(item),
+        _ => None,
+    });
+    let mut readings = String::new();
+    for field in &data.unwrap().fields {
+        let attributes = field.attrs.iter().map(|attribute| quote::ToTokens::to_token_stream(attribute).to_string());
+        let reading = attributes.filter(|text| text.contains("deserialize_with")).collect::<Vec<_>>().join(" ");
+        writeln!(readings, "{}: {reading}", field.ident.as_ref().unwrap()).unwrap();
+    }
+    insta::assert_snapshot!(readings);
 }
 
 /// A type as a user meets it: its name and its public fields.

@@ -18,8 +18,8 @@ fn json_schemas_of_all_public_types() {
     let mut generator = SchemaGenerator::default();
     schemas!(
         generator: CancelledRun, CreateTemplate, CreateWebhook, CreateWorkOrder, CreditBalance, CreditTransactionPage,
-        ErrorCode, Run, RunPage, Template, UpdateTemplate, UpdateWebhook, Webhook, WebhookCreated, WorkOrder,
-        WorkOrderCreated,
+        ErrorCode, EventData, EventId, Run, RunEventData, RunPage, Template, UpdateTemplate, UpdateWebhook,
+        VerificationEventData, Webhook, WebhookCreated, WorkOrder, WorkOrderCreated,
     );
     insta::assert_json_snapshot!(generator.take_definitions(true));
 }

@@ -3,6 +3,7 @@
 //! Each rule ends in a sentence that says what to write instead, because whoever meets it is editing YAML,
 //! not this code.
 
+mod events;
 mod operations;
 mod references;
 mod schemas;
@@ -15,5 +16,6 @@ use super::mistake::Mistake;
 pub fn check(document: &Value) -> Result<(), Mistake> {
     references::check(document)?;
     operations::check(document)?;
-    schemas::check(document)
+    schemas::check(document)?;
+    events::check(document)
 }

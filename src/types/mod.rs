@@ -15,7 +15,12 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! What events carry, [`EventData`], is not documented by the service. All fields of its structs are optional, and a value of
+//! another type than expected is left out, so that no event fails over it.
 
+#[macro_use]
+mod event_data;
 #[macro_use]
 mod id;
 #[macro_use]

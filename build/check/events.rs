@@ -1,0 +1,63 @@
+//! What events carry: `x-eventData`, the table from types of events to schemas.
+
+use serde_json::Value;
+
+use crate::build::contract::{entries, items, lookup, schemas, text};
+use crate::build::mapping::{OTHER_DATA, data_variant};
+use crate::build::mistake::Mistake;
+use crate::build::prepare::reachable_from_deliveries;
+
+pub fn check(document: &Value) -> Result<(), Mistake> {
+    let mut holders = Vec::new();
+    for (name, schema) in schemas(document) {
+        let Some(table) = schema.get("x-eventData") else {
+            continue;
+        };
+        let place = format!("components.schemas.{name}.x-eventData");
+        if schema.get("enum").is_none() {
+            return Err(Mistake::at(place, "only an enum, that of the event types, has this table"));
+        }
+        if let Some(other) = holders.first() {
+            return Err(Mistake::at(place, format!("`{other}` has this table already; events have one set of types")));
+        }
+        holders.push(name);
+        check_table(document, schema, table, &place)?;
+    }
+    Ok(())
+}
+
+fn check_table(document: &Value, holder: &Value, table: &Value, place: &str) -> Result<(), Mistake> {
+    if entries(Some(table)).next().is_none() {
+        return Err(Mistake::at(place, "write one entry for each type of event: `run.created: RunEventData`"));
+    }
+    let delivered = reachable_from_deliveries(document);
+    // A type without an entry is allowed: its data is handed over as JSON.
+    for (word, schema) in entries(Some(table)) {
+        let place = format!("{place}.{word}");
+        if items(holder.get("enum")).all(|known| known.as_str() != Some(word)) {
+            return Err(Mistake::at(place, format!("`{word}` is not a word of the enum")));
+        }
+        let name = schema.as_str().unwrap_or_default();
+        let Some(schema) = lookup(document, &format!("#/components/schemas/{name}")) else {
+            return Err(Mistake::at(place, format!("there is no schema `{name}`")));
+        };
+        if text(schema, "type") != Some("object") {
+            return Err(Mistake::at(place, format!("`{name}` is no object")));
+        }
+        if data_variant(name).is_none() {
+            return Err(Mistake::at(
+                place,
+                format!(
+                    "`{name}` makes no variant; write a name such as `RunEventData`, and not `{OTHER_DATA}EventData`"
+                ),
+            ));
+        }
+        if !delivered.contains(name) {
+            return Err(Mistake::at(
+                place,
+                format!("no delivery brings `{name}`; add it to the shapes of the event's data"),
+            ));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,274 @@
+//! What events carry, by their type.
+//!
+//! The contract says which data belongs to which type of event. That is a hint and no promise, so nothing here can fail:
+//! where the hint does not hold, the data is handed over as JSON.
+
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::{RunEventData, RunId, VerificationEventData};
+
+/// Defines an enum over what events carry, with a catch-all.
+macro_rules! event_data {
+    (
+        by $event_type:ident {
+            $($(#[$variant_doc:meta])* $variant:ident($schema:ident) = $($word:ident)|+,)*
+        }
+    ) => {
+        /// What an event carries. The type of the event decides what that is.
+        ///
+        /// It is written as JSON in the way in which an event carries it, without the name of the variant.
+        #[derive(Clone, Debug, PartialEq, ::serde::Serialize)]
+        #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
+        #[serde(untagged)]
+        #[non_exhaustive]
+        pub enum EventData {
+            $($(#[$variant_doc])* $variant(Box<$schema>),)*
+            /// Everything else, as the service wrote it: the data of an event whose type this version of the crate does not know,
+            /// and data that is no object.
+            Other(::serde_json::Value),
+        }
+
+        impl EventData {
+            /// Reads what an event of this type carries.
+            #[cfg_attr(not(test), expect(dead_code, reason = "what reads events is yet to come"))]
+            pub(crate) fn read(event_type: &$event_type, data: &::serde_json::Value) -> Self {
+                let known = match event_type {
+                    $($($event_type::$word)|+ => $crate::types::event_data::object(data).map(Self::$variant),)*
+                    _ => None,
+                };
+                known.unwrap_or_else(|| Self::Other(data.clone()))
+            }
+        }
+    };
+}
+
+/// Reads an object, if it is one and fits.
+pub(super) fn object<T: DeserializeOwned>(data: &Value) -> Option<Box<T>> {
+    data.is_object().then(|| T::deserialize(data).ok())?.map(Box::new)
+}
+
+impl RunEventData {
+    /// The id of the run: `runId`, or else `id`, since the service may write it under either name.
+    ///
+    /// ```
+    /// use agentgate::types::{RunEventData, RunId};
+    ///
+    /// # fn main() -> Result<(), serde_json::Error> {
+    /// for json in [r#"{"runId": "run_3n9x2p"}"#, r#"{"id": "run_3n9x2p"}"#] {
+    ///     let data: RunEventData = serde_json::from_str(json)?;
+    ///     assert_eq!(data.run_id(), Some(&RunId::from("run_3n9x2p")));
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn run_id(&self) -> Option<&RunId> {
+        self.run_id.as_ref().or(self.id.as_ref())
+    }
+}
+
+impl VerificationEventData {
+    /// The id of the run whose result is verified: `runId`, or else `id`, since the service may write it under either name.
+    ///
+    /// ```
+    /// use agentgate::types::{RunId, VerificationEventData};
+    ///
+    /// # fn main() -> Result<(), serde_json::Error> {
+    /// let data: VerificationEventData = serde_json::from_str(r#"{"runId": "run_3n9x2p", "gate": "tests"}"#)?;
+    /// assert_eq!(data.run_id(), Some(&RunId::from("run_3n9x2p")));
+    /// assert_eq!(data.extra["gate"], "tests");
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn run_id(&self) -> Option<&RunId> {
+        self.run_id.as_ref().or(self.id.as_ref())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Map, Value, json};
+
+    use crate::types::{EventData, RunEventData, RunId, RunStatus, VerificationEventData, WebhookEventType};
+
+    fn read(event_type: &str, data: &Value) -> EventData {
+        EventData::read(&WebhookEventType::from(event_type), data)
+    }
+
+    fn run(data: &Value) -> RunEventData {
+        match read("run.completed", data) {
+            EventData::Run(run) => *run,
+            other => panic!("not about a run: {other:?}"),
+        }
+    }
+
+    fn verification(data: &Value) -> VerificationEventData {
+        match read("verification.failed", data) {
+            EventData::Verification(verification) => *verification,
+            other => panic!("not about a verification: {other:?}"),
+        }
+    }
+
+    /// Every field of a run's event, each with a value that fits.
+    fn complete() -> Map<String, Value> {
+        let data = json!({
+            "runId": "run_1",
+            "id": "run_1",
+            "workOrderId": "wo_1",
+            "status": "succeeded",
+            "iterations": 3,
+            "prUrl": "https://github.com/your-org/your-repo/pull/42",
+            "timing": {"startedAt": "2026-01-15T10:30:02Z", "completedAt": "2026-01-15T10:34:47Z", "durationMs": 285_000},
+            "cost": {"credits": 12.5, "currency": "credits"},
+            "tenantContext": {"tenantId": "acme-corp", "tenantUserId": "user_123", "metadata": {"plan": "team"}},
+            "error": {"code": "TESTS_FAILED", "message": "2 of 40 tests have failed.", "gate": "tests"},
+            "unheardOf": {"deep": [1]},
+        });
+        data.as_object().unwrap().clone()
+    }
+
+    #[test]
+    fn every_type_of_event_that_the_contract_names_has_its_data() {
+        for word in WebhookEventType::KNOWN {
+            let data = read(word, &json!({"runId": "run_1"}));
+            let as_expected = match word.split_once('.').unwrap().0 {
+                "run" => matches!(data, EventData::Run(_)),
+                "verification" => matches!(data, EventData::Verification(_)),
+                _ => false,
+            };
+            assert!(as_expected, "{word}: {data:?}");
+        }
+    }
+
+    #[test]
+    fn every_example_of_the_contract_is_read_and_written_without_loss() {
+        let contract: Value = serde_saphyr::from_str(include_str!("../../openapi.yaml")).unwrap();
+        let examples = &contract["components"]["requestBodies"]["Delivery"]["content"]["application/json"]["examples"];
+        let mut read_some = false;
+        for example in examples.as_object().unwrap().values() {
+            let event = &example["value"];
+            let Some(data) = event.get("data") else {
+                continue;
+            };
+            let read = read(event["type"].as_str().unwrap(), data);
+            assert!(!matches!(read, EventData::Other(_)), "{event}");
+            assert_eq!(serde_json::to_value(read).unwrap(), *data);
+            read_some = true;
+        }
+        assert!(read_some);
+    }
+
+    #[test]
+    fn all_that_an_event_carries_is_written_as_it_was_read() {
+        let data = Value::Object(complete());
+        assert_eq!(serde_json::to_value(run(&data)).unwrap(), data);
+        assert_eq!(serde_json::to_value(verification(&data)).unwrap(), data);
+    }
+
+    #[test]
+    fn a_field_of_the_wrong_type_costs_nothing_but_itself() {
+        let values = [
+            json!(-1),
+            json!(1.5),
+            json!(true),
+            json!(null),
+            json!([]),
+            json!([{"id": 1}]),
+            json!({"a": {}}),
+            json!("text"),
+        ];
+        for (field, right) in complete() {
+            let mut without = complete();
+            without.remove(&field);
+            let without = Value::Object(without);
+            let is_wrong = |value: &&Value| match right {
+                Value::String(_) => !value.is_string(),
+                Value::Object(_) => !value.is_object(),
+                _ => true,
+            };
+            for value in values.iter().filter(is_wrong) {
+                let mut with = complete();
+                with.insert(field.clone(), value.clone());
+                let with = Value::Object(with);
+                match field.as_str() {
+                    "unheardOf" => assert_eq!(run(&with).extra["unheardOf"], *value),
+                    // A verification keeps these as they are.
+                    "prUrl" | "timing" | "cost" => assert_eq!(run(&with), run(&without), "{field}: {value}"),
+                    _ => {
+                        assert_eq!(run(&with), run(&without), "{field}: {value}");
+                        assert_eq!(verification(&with), verification(&without), "{field}: {value}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_field_in_an_object_costs_nothing_but_itself() {
+        for (object, field) in [
+            ("timing", "startedAt"),
+            ("timing", "completedAt"),
+            ("timing", "durationMs"),
+            ("cost", "credits"),
+            ("tenantContext", "tenantId"),
+            ("tenantContext", "tenantUserId"),
+            ("tenantContext", "metadata"),
+            ("error", "code"),
+            ("error", "message"),
+        ] {
+            let (mut with, mut without) = (complete(), complete());
+            with[object][field] = json!([true]);
+            without[object].as_object_mut().unwrap().remove(field);
+            assert_eq!(run(&with.into()), run(&without.into()), "{object}.{field}");
+        }
+    }
+
+    #[test]
+    fn no_field_has_to_be_there() {
+        let empty = run(&json!({}));
+        assert_eq!(serde_json::to_value(&empty).unwrap(), json!({}));
+        assert_eq!(empty.run_id(), None);
+        assert_eq!(verification(&json!({})).run_id(), None);
+    }
+
+    #[test]
+    fn an_unknown_status_is_kept() {
+        let data = run(&json!({"status": "building"}));
+        assert_eq!(data.status, Some(RunStatus::Unknown("building".to_owned())));
+        let data = verification(&json!({"status": "passed"}));
+        assert_eq!(data.status, Some(RunStatus::Unknown("passed".to_owned())));
+    }
+
+    #[test]
+    fn a_run_is_found_by_either_id_and_by_its_own_name_first() {
+        for (data, expected) in [
+            (json!({"runId": "run_1"}), Some("run_1")),
+            (json!({"id": "run_1"}), Some("run_1")),
+            (json!({"id": "run_2", "runId": "run_1"}), Some("run_1")),
+            (json!({"id": "run_2", "runId": null}), Some("run_2")),
+            (json!({"id": "run_2", "runId": 1}), Some("run_2")),
+            (json!({"id": 2}), None),
+        ] {
+            assert_eq!(run(&data).run_id().map(RunId::as_str), expected, "{data}");
+            assert_eq!(verification(&data).run_id().map(RunId::as_str), expected, "{data}");
+        }
+    }
+
+    #[test]
+    fn data_that_is_no_object_is_kept_as_json() {
+        for data in [json!(null), json!([]), json!(["run_1"]), json!("run_1"), json!(1), json!(true)] {
+            for word in ["run.completed", "verification.passed"] {
+                assert_eq!(read(word, &data), EventData::Other(data.clone()), "{word}");
+                assert_eq!(serde_json::to_value(read(word, &data)).unwrap(), data);
+            }
+        }
+    }
+
+    #[test]
+    fn data_of_an_unknown_type_of_event_is_kept_as_json() {
+        let data = json!({"runId": "run_1", "iterations": 3});
+        assert_eq!(read("run.paused", &data), EventData::Other(data));
+    }
+}
