@@ -25,6 +25,8 @@ pub mod simulator;
 #[cfg(feature = "client")]
 mod transport;
 pub mod types;
+#[cfg(feature = "webhooks")]
+pub mod webhook;
 
 #[cfg(feature = "client")]
 pub use client::{Client, ClientBuilder};
@@ -45,6 +47,12 @@ pub use transport::Retry;
 pub use types::WorkspaceSource;
 
 /// Crates whose types stand in this crate's signatures, in the versions that fit.
+#[cfg(any(feature = "client", feature = "axum", feature = "actix-web"))]
+pub use bytes;
+#[cfg(any(feature = "client", feature = "webhooks"))]
+pub use http;
+#[cfg(feature = "redis")]
+pub use redis;
 #[cfg(feature = "client")]
-pub use {bytes, http, reqwest};
+pub use reqwest;
 pub use {chrono, serde_json};

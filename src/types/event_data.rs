@@ -3,9 +3,6 @@
 //! The contract says which data belongs to which type of event. That is a hint and no promise, so nothing here can fail:
 //! where the hint does not hold, the data is handed over as JSON.
 
-use serde::de::DeserializeOwned;
-use serde_json::Value;
-
 use super::{RunEventData, RunId, VerificationEventData};
 
 /// Defines an enum over what events carry, with a catch-all.
@@ -31,7 +28,7 @@ macro_rules! event_data {
 
         impl EventData {
             /// Reads what an event of this type carries.
-            #[cfg_attr(not(test), expect(dead_code, reason = "what reads events is yet to come"))]
+            #[cfg(any(feature = "webhooks", test))]
             pub(crate) fn read(event_type: &$event_type, data: &::serde_json::Value) -> Self {
                 let known = match event_type {
                     $($($event_type::$word)|+ => $crate::types::event_data::object(data).map(Self::$variant),)*
@@ -44,7 +41,8 @@ macro_rules! event_data {
 }
 
 /// Reads an object, if it is one and fits.
-pub(super) fn object<T: DeserializeOwned>(data: &Value) -> Option<Box<T>> {
+#[cfg(any(feature = "webhooks", test))]
+pub(super) fn object<T: serde::de::DeserializeOwned>(data: &serde_json::Value) -> Option<Box<T>> {
     data.is_object().then(|| T::deserialize(data).ok())?.map(Box::new)
 }
 

@@ -38,6 +38,8 @@ mod workspace;
 pub(crate) use id::Id;
 #[cfg(feature = "client")]
 pub(crate) use list::List;
+#[cfg(feature = "webhooks")]
+pub(crate) use timestamp::parse_time;
 use timestamp::{optional_time, time};
 
 use serde::{Deserialize, Deserializer};

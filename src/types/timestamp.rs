@@ -13,12 +13,15 @@ pub(super) fn optional_time<'de, D: Deserializer<'de>>(deserializer: D) -> Resul
     Option::<String>::deserialize(deserializer)?.as_deref().map(read).transpose()
 }
 
-fn read<E: Error>(text: &str) -> Result<DateTime<Utc>, E> {
+/// The time that this text says, if it says one.
+pub(crate) fn parse_time(text: &str) -> Option<DateTime<Utc>> {
     let zoned = DateTime::parse_from_rfc3339(text).map(|time| time.to_utc());
-    let unzoned = || text.parse::<NaiveDateTime>().map(|time| time.and_utc());
-    zoned
-        .or_else(|_| unzoned())
-        .map_err(|_| E::custom(format_args!("{text:?} is not a time; expected one such as \"2026-01-01T00:00:00Z\"")))
+    zoned.or_else(|_| text.parse::<NaiveDateTime>().map(|time| time.and_utc())).ok()
+}
+
+fn read<E: Error>(text: &str) -> Result<DateTime<Utc>, E> {
+    parse_time(text)
+        .ok_or_else(|| E::custom(format_args!("{text:?} is not a time; expected one such as \"2026-01-01T00:00:00Z\"")))
 }
 
 #[cfg(test)]

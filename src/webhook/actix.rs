@@ -1,0 +1,97 @@
+//! Extractors and responses for actix-web.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+
+use actix_web::body::BoxBody;
+use actix_web::dev::Payload;
+use actix_web::http::StatusCode;
+use actix_web::http::header::HeaderValue;
+use actix_web::{FromRequest, HttpRequest, HttpResponse, Responder, ResponseError, web};
+
+use super::delivery::{Delivery, Unwrap, VerifiedBody};
+use super::error::Error;
+use super::replay::{Once, OnceError};
+use super::signature::SIGNATURE_HEADER;
+use super::verifier::Verifier;
+
+type Extracted<T> = Pin<Box<dyn Future<Output = Result<T, Error>>>>;
+
+impl FromRequest for Delivery {
+    type Error = Error;
+    type Future = Extracted<Self>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        extract(request, payload)
+    }
+}
+
+impl FromRequest for VerifiedBody {
+    type Error = Error;
+    type Future = Extracted<Self>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        extract(request, payload)
+    }
+}
+
+fn extract<T: Unwrap + 'static>(request: &HttpRequest, payload: &mut Payload) -> Extracted<T> {
+    let verifier = verifier(request);
+    // They are of another version of the `http` crate, and outlive the request here.
+    let signatures: Vec<_> = request.headers().get_all(SIGNATURE_HEADER).cloned().collect();
+    let payload = web::Payload::from_request(request, payload);
+    Box::pin(async move {
+        let verifier = verifier?;
+        let limit = verifier.body_limit();
+        let payload = payload.await.map_err(incomplete)?;
+        let body = payload.to_bytes_limited(limit).await.map_err(|_| Error::BodyTooLarge { limit })?;
+        T::unwrap(&verifier, body.map_err(incomplete)?, || signatures.iter().map(HeaderValue::as_bytes))
+    })
+}
+
+fn verifier(request: &HttpRequest) -> Result<Verifier, Error> {
+    let own = request.app_data::<Verifier>();
+    let shared = || request.app_data::<web::Data<Verifier>>().map(|data| &***data);
+    own.or_else(shared).cloned().ok_or(Error::NoVerifier)
+}
+
+/// An error of actix-web is bound to its thread; its text is not.
+fn incomplete(error: impl std::fmt::Display) -> Error {
+    Error::IncompleteBody(error.to_string().into())
+}
+
+impl ResponseError for Error {
+    fn status_code(&self) -> StatusCode {
+        status_code(self.status())
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        self.log();
+        HttpResponse::build(self.status_code()).body(self.public_message())
+    }
+}
+
+impl<T> Responder for Once<T> {
+    type Body = BoxBody;
+
+    fn respond_to(self, _: &HttpRequest) -> HttpResponse {
+        HttpResponse::new(status_code(self.status()))
+    }
+}
+
+impl<E: fmt::Debug + fmt::Display> ResponseError for OnceError<E> {
+    fn status_code(&self) -> StatusCode {
+        status_code(self.status())
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        self.log();
+        HttpResponse::new(self.status_code())
+    }
+}
+
+/// A status, in the version of the `http` crate that actix-web has.
+fn status_code(status: http::StatusCode) -> StatusCode {
+    StatusCode::from_u16(status.as_u16()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+}

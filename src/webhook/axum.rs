@@ -1,0 +1,66 @@
+//! Extractors and responses for axum.
+
+use std::fmt;
+
+use axum_core::extract::{FromRef, FromRequest, Request};
+use axum_core::response::{IntoResponse, Response};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+
+use super::delivery::{Delivery, Unwrap, VerifiedBody};
+use super::error::Error;
+use super::replay::{Once, OnceError};
+use super::signature::signatures;
+use super::verifier::Verifier;
+
+impl<S> FromRequest<S> for Delivery
+where
+    Verifier: FromRef<S>,
+    S: Send + Sync,
+{
+    type Rejection = Error;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Error> {
+        extract(request, &Verifier::from_ref(state)).await
+    }
+}
+
+impl<S> FromRequest<S> for VerifiedBody
+where
+    Verifier: FromRef<S>,
+    S: Send + Sync,
+{
+    type Rejection = Error;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Error> {
+        extract(request, &Verifier::from_ref(state)).await
+    }
+}
+
+async fn extract<T: Unwrap>(request: Request, verifier: &Verifier) -> Result<T, Error> {
+    let limit = verifier.body_limit();
+    let (head, body) = request.into_parts();
+    let body = Limited::new(body, limit).collect().await.map_err(|error| {
+        if error.is::<LengthLimitError>() { Error::BodyTooLarge { limit } } else { Error::IncompleteBody(error) }
+    })?;
+    T::unwrap(verifier, body.to_bytes(), || signatures(&head.headers))
+}
+
+impl IntoResponse for Error {
+    fn into_response(self) -> Response {
+        self.log();
+        (self.status(), self.public_message()).into_response()
+    }
+}
+
+impl<T> IntoResponse for Once<T> {
+    fn into_response(self) -> Response {
+        self.status().into_response()
+    }
+}
+
+impl<E: fmt::Display> IntoResponse for OnceError<E> {
+    fn into_response(self) -> Response {
+        self.log();
+        self.status().into_response()
+    }
+}

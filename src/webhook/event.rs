@@ -1,0 +1,291 @@
+//! An event, as a delivery brings it.
+
+use chrono::{DateTime, Utc};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde_json::Value;
+
+use super::error::{Error, EventFault};
+use crate::types::{
+    EventData, EventId, RunEventData, RunId, TenantContext, VerificationEventData, WebhookEventType, WorkOrderId,
+};
+
+/// The names under which an event may tell its time. The documentation names none.
+const TIMES: [&str; 5] = ["createdAt", "timestamp", "occurredAt", "time", "created"];
+
+/// What happened, as a delivery tells it: from [`Verifier::unwrap`](super::Verifier::unwrap).
+///
+/// It is read leniently: what is not there, or is not what the documentation says, is `None`. The whole of it is in
+/// [`json`](Self::json). As JSON (`serde`), an event is what was delivered, so that it can be put into a queue and taken out again.
+///
+/// ```
+/// use agentgate::types::WebhookEventType;
+/// use agentgate::webhook::Event;
+///
+/// fn handle(event: &Event) {
+///     match event.event_type {
+///         WebhookEventType::RunCompleted => {
+///             let pull_request = event.run().and_then(|run| run.pr_url.as_deref());
+///             println!("done: {}", pull_request.unwrap_or("without a pull request"));
+///         }
+///         WebhookEventType::RunFailed => {
+///             let error = event.run().and_then(|run| run.error.as_ref());
+///             println!("failed: {error:?}");
+///         }
+///         // More types may come.
+///         _ => println!("{}: {}", event.event_type, event.json()["data"]),
+///     }
+/// }
+/// # let json = serde_json::json!({"id": "evt_1", "type": "run.completed", "data": {"runId": "run_1"}});
+/// # handle(&Event::from_json(json).unwrap());
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Event {
+    /// The event's id. All deliveries of the event have the same, retries and duplicates included: see
+    /// [`ReplayGuard`](super::ReplayGuard).
+    pub id: EventId,
+    /// What happened.
+    pub event_type: WebhookEventType,
+    /// When it happened.
+    pub created_at: Option<DateTime<Utc>>,
+    /// What it happened to.
+    pub data: EventData,
+    json: Value,
+}
+
+impl Event {
+    /// Reads an event, whoever it is from. To read a delivery, use [`Verifier::unwrap`](super::Verifier::unwrap), which verifies
+    /// it first; this is for events that were stored, and for tests.
+    ///
+    /// # Errors
+    ///
+    /// If the bytes are not JSON, or the JSON has no `id` and `type`.
+    pub fn parse_unverified(body: &[u8]) -> Result<Self, Error> {
+        let json = serde_json::from_slice(body).map_err(Error::NotJson)?;
+        Self::from_json(json).map_err(Error::NotAnEvent)
+    }
+
+    /// The event that this JSON is.
+    ///
+    /// # Errors
+    ///
+    /// If it has no `id` and `type`.
+    pub fn from_json(json: Value) -> Result<Self, EventFault> {
+        let object = json.as_object().ok_or(EventFault::NotAnObject)?;
+        let text = |name: &str| object.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
+        let id = EventId::from(text("id").ok_or(EventFault::NoId)?);
+        let event_type = WebhookEventType::from(text("type").ok_or(EventFault::NoType)?);
+        let created_at = TIMES.iter().find_map(|name| time(object.get(*name)?));
+        let data = EventData::read(&event_type, object.get("data").unwrap_or(&Value::Null));
+        Ok(Self { id, event_type, created_at, data, json })
+    }
+
+    /// The event as it was delivered.
+    #[must_use]
+    pub fn json(&self) -> &Value {
+        &self.json
+    }
+
+    /// The event's `data`, as a type of yours. For events that this version does not know.
+    ///
+    /// # Errors
+    ///
+    /// If it does not fit.
+    ///
+    /// ```
+    /// use agentgate::webhook::Event;
+    ///
+    /// #[derive(serde::Deserialize)]
+    /// struct Archived {
+    ///     size: u64,
+    /// }
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let event = Event::parse_unverified(br#"{"id": "evt_1", "type": "run.archived", "data": {"size": 7}}"#)?;
+    /// assert_eq!(event.data_as::<Archived>()?.size, 7);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn data_as<T: DeserializeOwned>(&self) -> serde_json::Result<T> {
+        T::deserialize(self.json.get("data").unwrap_or(&Value::Null))
+    }
+
+    /// The run that a `run.*` event is about, as far as the event tells.
+    #[must_use]
+    pub fn run(&self) -> Option<&RunEventData> {
+        match &self.data {
+            EventData::Run(run) => Some(run),
+            _ => None,
+        }
+    }
+
+    /// The verification that a `verification.*` event is about, as far as the event tells.
+    #[must_use]
+    pub fn verification(&self) -> Option<&VerificationEventData> {
+        match &self.data {
+            EventData::Verification(verification) => Some(verification),
+            _ => None,
+        }
+    }
+
+    /// The id of the run concerned, for run and verification events.
+    #[must_use]
+    pub fn run_id(&self) -> Option<&RunId> {
+        match &self.data {
+            EventData::Run(run) => run.run_id(),
+            EventData::Verification(verification) => verification.run_id(),
+            EventData::Other(_) => None,
+        }
+    }
+
+    /// The id of the work order concerned, for run and verification events.
+    #[must_use]
+    pub fn work_order_id(&self) -> Option<&WorkOrderId> {
+        match &self.data {
+            EventData::Run(run) => run.work_order_id.as_ref(),
+            EventData::Verification(verification) => verification.work_order_id.as_ref(),
+            EventData::Other(_) => None,
+        }
+    }
+
+    /// The tenant for whom the work order was submitted, for run and verification events.
+    #[must_use]
+    pub fn tenant(&self) -> Option<&TenantContext> {
+        match &self.data {
+            EventData::Run(run) => run.tenant_context.as_ref(),
+            EventData::Verification(verification) => verification.tenant_context.as_ref(),
+            EventData::Other(_) => None,
+        }
+    }
+}
+
+impl Serialize for Event {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.json.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Event {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::from_json(Value::deserialize(deserializer)?).map_err(de::Error::custom)
+    }
+}
+
+/// A time in ISO 8601, or in seconds or milliseconds since 1970.
+fn time(value: &Value) -> Option<DateTime<Utc>> {
+    /// Seconds beyond this would lie after the year 5000, so it is milliseconds.
+    const SECONDS: i64 = 100_000_000_000;
+    match value {
+        Value::String(text) => crate::types::parse_time(text),
+        _ => match value.as_i64()? {
+            seconds if seconds < SECONDS => DateTime::from_timestamp(seconds, 0),
+            milliseconds => DateTime::from_timestamp_millis(milliseconds),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn event(json: Value) -> Event {
+        Event::from_json(json).unwrap()
+    }
+
+    #[test]
+    fn a_run_event_tells_of_its_run() {
+        let event = event(json!({
+            "id": "evt_1", "type": "run.failed", "createdAt": "2026-01-01T00:00:00Z",
+            "data": {
+                "id": "run_1", "workOrderId": "wo_1", "status": "failed", "iterations": 3,
+                "tenantContext": { "tenantId": "acme-corp" }, "error": { "code": "TESTS_FAILED" },
+            },
+        }));
+        assert_eq!(event.event_type, WebhookEventType::RunFailed);
+        assert_eq!(event.run_id().unwrap(), "run_1");
+        assert_eq!(event.work_order_id().unwrap(), "wo_1");
+        assert_eq!(event.tenant().unwrap().tenant_id.as_deref(), Some("acme-corp"));
+        assert_eq!(event.run().unwrap().error.as_ref().unwrap().code.as_deref(), Some("TESTS_FAILED"));
+        assert!(event.verification().is_none());
+    }
+
+    #[test]
+    fn a_verification_event_tells_of_its_run() {
+        let event = event(json!({ "id": "evt_1", "type": "verification.passed", "data": { "runId": "run_1" } }));
+        assert_eq!(event.run_id().unwrap(), "run_1");
+        assert!(event.verification().is_some() && event.run().is_none());
+    }
+
+    #[test]
+    fn what_is_not_known_is_handed_over_as_it_came() {
+        let json = json!({ "id": "evt_1", "type": "run.archived", "data": ["anything"], "more": 1 });
+        let event = event(json.clone());
+        assert_eq!(event.event_type, WebhookEventType::Unknown("run.archived".to_owned()));
+        assert_eq!(event.data, EventData::Other(json!(["anything"])));
+        assert_eq!(event.json(), &json);
+        assert_eq!(event.run_id(), None);
+    }
+
+    #[test]
+    fn every_example_of_the_contract_is_an_event_that_loses_nothing() {
+        let contract: Value = serde_saphyr::from_str(include_str!("../../openapi.yaml")).unwrap();
+        let examples = &contract["components"]["requestBodies"]["Delivery"]["content"]["application/json"]["examples"];
+        for example in examples.as_object().unwrap().values() {
+            let event = event(example["value"].clone());
+            assert_eq!(event.json(), &example["value"]);
+            assert_eq!(event.created_at.is_some(), event.json().get("createdAt").is_some());
+        }
+    }
+
+    #[test]
+    fn data_that_does_not_fit_or_is_missing_spoils_no_event() {
+        for data in [json!(null), json!("x"), json!([1]), json!(7)] {
+            let event = event(json!({ "id": "evt_1", "type": "run.completed", "data": data }));
+            assert_eq!((event.run_id(), event.run()), (None, None), "{data}");
+        }
+        assert_eq!(event(json!({ "id": "evt_1", "type": "run.completed" })).run(), None);
+    }
+
+    #[test]
+    fn every_plausible_time_is_read() {
+        let expected = "2026-01-01T00:00:00Z".parse().unwrap();
+        for (name, value) in [
+            ("createdAt", json!("2026-01-01T00:00:00Z")),
+            ("timestamp", json!("2026-01-01T01:00:00+01:00")),
+            ("time", json!("2026-01-01T00:00:00")),
+            ("created", json!(1_767_225_600)),
+            ("occurredAt", json!(1_767_225_600_000_i64)),
+        ] {
+            let event = event(json!({ "id": "evt_1", "type": "run.completed", name: value }));
+            assert_eq!(event.created_at, Some(expected), "{name}");
+        }
+        for value in [json!("soon"), json!(null), json!(i64::MAX), json!(1.5)] {
+            let event = event(json!({ "id": "evt_1", "type": "run.completed", "createdAt": value }));
+            assert_eq!(event.created_at, None, "{value}");
+        }
+    }
+
+    #[test]
+    fn what_has_no_id_or_type_is_no_event() {
+        for (json, fault) in [
+            (json!([]), EventFault::NotAnObject),
+            (json!({ "type": "run.completed" }), EventFault::NoId),
+            (json!({ "id": "", "type": "run.completed" }), EventFault::NoId),
+            (json!({ "id": 7, "type": "run.completed" }), EventFault::NoId),
+            (json!({ "id": "evt_1" }), EventFault::NoType),
+            (json!({ "id": "evt_1", "type": "" }), EventFault::NoType),
+        ] {
+            assert_eq!(Event::from_json(json.clone()), Err(fault), "{json}");
+        }
+    }
+
+    #[test]
+    fn an_event_survives_a_queue() {
+        let event = event(json!({ "id": "evt_1", "type": "run.completed", "data": { "runId": "run_1" }, "more": [1] }));
+        let queued = serde_json::to_string(&event).unwrap();
+        assert_eq!(serde_json::from_str::<Event>(&queued).unwrap(), event);
+    }
+}

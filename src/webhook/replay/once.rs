@@ -1,0 +1,154 @@
+//! Claim, handle, complete.
+
+use std::fmt;
+
+use http::StatusCode;
+
+use super::{Claim, GuardError, ReplayGuard};
+use crate::types::EventId;
+
+/// Handles an event unless it was handled before, or is being handled.
+///
+/// The handler is a future, and runs for the first delivery alone. If it succeeds, the event is complete, and later
+/// deliveries are duplicates. If it fails, the event is released, and the service's retry is handled. If it ends in neither
+/// way (it panicked, the service hung up and the framework dropped it, the machine died), the claim runs out with its
+/// lease, and the retry after that is handled. So each event is handled to its end once, as long as no handler takes longer than
+/// the lease, and none is lost as long as the service retries.
+///
+/// ```
+/// use agentgate::webhook::{Event, MemoryReplayGuard, Once, once};
+///
+/// async fn handle(event: &Event) -> Result<(), std::io::Error> {
+///     // ... note the outcome, tell the tenant ...
+///     # Ok(())
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let event = Event::parse_unverified(br#"{"id": "evt_1", "type": "run.completed", "data": {}}"#)?;
+/// let guard = MemoryReplayGuard::new();
+/// assert_eq!(once(&guard, &event.id, handle(&event)).await?, Once::Handled(()));
+/// assert_eq!(once(&guard, &event.id, handle(&event)).await?, Once::Duplicate);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+///
+/// If the handler fails, or the guard cannot tell whether the event is new; then the handler did not run. Answer either with
+/// [`OnceError::status`], so that the service delivers the event again.
+pub async fn once<G, T, E>(
+    guard: &G,
+    event_id: &EventId,
+    handler: impl Future<Output = Result<T, E>>,
+) -> Result<Once<T>, OnceError<E>>
+where
+    G: ReplayGuard + ?Sized,
+{
+    match guard.claim(event_id).await.map_err(OnceError::Guard)? {
+        Claim::First => {}
+        Claim::InProgress => return Ok(Once::InProgress),
+        Claim::Handled => return Ok(Once::Duplicate),
+    }
+    match handler.await {
+        Ok(value) => {
+            // What is done is done: to answer with an error now would ask for the event again.
+            warn_of(&guard.complete(event_id).await, event_id, "an event was handled, and could not be noted as such");
+            Ok(Once::Handled(value))
+        }
+        Err(error) => {
+            warn_of(
+                &guard.release(event_id).await,
+                event_id,
+                "an event could not be released; its claim has to run out",
+            );
+            Err(OnceError::Handler(error))
+        }
+    }
+}
+
+/// Leaves a failure for the log that changes nothing for the caller.
+#[cfg_attr(not(feature = "tracing"), expect(unused_variables, reason = "there is no log"))]
+fn warn_of(outcome: &Result<(), GuardError>, event_id: &EventId, what: &str) {
+    #[cfg(feature = "tracing")]
+    if let Err(error) = outcome {
+        tracing::warn!(event.id = %event_id, %error, "{what}");
+    }
+}
+
+/// What became of an event in [`once`].
+///
+/// With the features `axum` and `actix-web` it is a response with its [`status`](Self::status) and no body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Once<T> {
+    /// It was handled now, with this value.
+    Handled(T),
+    /// It was handled before.
+    Duplicate,
+    /// Another delivery of it is being handled, and may yet fail.
+    InProgress,
+}
+
+impl<T> Once<T> {
+    /// The status to answer with: 204 if the event was handled, now or before; 409 while another delivery is being handled, so that
+    /// the service comes again in case that one fails.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        match self {
+            Self::Handled(_) | Self::Duplicate => StatusCode::NO_CONTENT,
+            Self::InProgress => StatusCode::CONFLICT,
+        }
+    }
+}
+
+/// Why [`once`] failed.
+///
+/// With the features `axum` and `actix-web` it is a response with its [`status`](Self::status) and no body; the reason is an error
+/// by `tracing` if that feature is on.
+#[derive(Debug)]
+pub enum OnceError<E> {
+    /// The guard cannot tell whether the event is new. The handler did not run.
+    Guard(GuardError),
+    /// The handler failed.
+    Handler(E),
+}
+
+impl<E> OnceError<E> {
+    /// The status to answer with: 503 if the guard does not work, 500 if the handler failed. The service delivers again after
+    /// either.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        match self {
+            Self::Guard(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Handler(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    /// Leaves the reason for the receiver's log; the sender gets none.
+    #[cfg(any(feature = "axum", feature = "actix-web"))]
+    pub(in crate::webhook) fn log(&self)
+    where
+        E: fmt::Display,
+    {
+        #[cfg(feature = "tracing")]
+        tracing::error!(error = %self, status = self.status().as_u16(), "a webhook event was not handled");
+    }
+}
+
+impl<E: fmt::Display> fmt::Display for OnceError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Guard(error) => error.fmt(f),
+            Self::Handler(error) => write!(f, "the event was not handled: {error}"),
+        }
+    }
+}
+
+impl<E: std::error::Error + 'static> std::error::Error for OnceError<E> {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Guard(error) => Some(error),
+            Self::Handler(error) => Some(error),
+        }
+    }
+}

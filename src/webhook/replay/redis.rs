@@ -1,0 +1,172 @@
+//! A replay guard for receivers on more than one machine.
+
+use std::fmt;
+use std::time::Duration;
+
+use redis::aio::{ConnectionLike, ConnectionManager};
+use redis::{Client, Cmd, FromRedisValue};
+
+use super::{Claim, GuardError, GuardFuture, LEASE, RETENTION, ReplayGuard};
+use crate::types::EventId;
+
+/// What stands in Redis for an event that is being handled.
+const CLAIMED: &str = "claimed";
+/// What stands in Redis for an event that was handled.
+const HANDLED: &str = "handled";
+/// Deletes a claim, and nothing but a claim, in one step.
+const RELEASE: &str = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0";
+
+/// Remembers events in Redis (or Valkey, or whatever speaks its protocol), by `SET key value NX PX milliseconds`.
+///
+/// Every event is one key that Redis forgets by itself. Clones share a connection.
+///
+/// ```no_run
+/// use std::time::Duration;
+/// use agentgate::webhook::RedisReplayGuard;
+///
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// let guard = RedisReplayGuard::connect("redis://127.0.0.1/").await?.retention(Duration::from_secs(24 * 60 * 60));
+/// # Ok(())
+/// # }
+/// ```
+///
+/// An address with `rediss://` needs TLS, which is a feature of the `redis` crate: add that crate with, for example,
+/// `tokio-rustls-comp` to your program.
+#[derive(Clone)]
+pub struct RedisReplayGuard<C = ConnectionManager> {
+    connection: C,
+    prefix: String,
+    lease: Duration,
+    retention: Duration,
+}
+
+impl RedisReplayGuard {
+    /// Connects to a Redis server, such as `redis://127.0.0.1/`. A connection that is lost later is made anew; what is asked of the guard
+    /// meanwhile fails.
+    ///
+    /// # Errors
+    ///
+    /// If the address is none, or nobody answers there.
+    pub async fn connect(url: &str) -> Result<Self, GuardError> {
+        let client = Client::open(url).map_err(GuardError::new)?;
+        Ok(Self::new(client.get_connection_manager().await.map_err(GuardError::new)?))
+    }
+}
+
+impl<C: ConnectionLike + Clone + Send + Sync> RedisReplayGuard<C> {
+    /// Uses a connection that there is: a `ConnectionManager`, a multiplexed connection, or one to a cluster.
+    pub fn new(connection: C) -> Self {
+        Self { connection, prefix: "agentgate:event:".to_owned(), lease: LEASE, retention: RETENTION }
+    }
+
+    /// What each key begins with, before the event's id. `agentgate:event:` by default. Receivers that each have to handle every
+    /// event need prefixes of their own.
+    #[must_use]
+    pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.prefix = prefix.into();
+        self
+    }
+
+    /// How long a claim lasts. Two minutes by default; it should be longer than the handler takes.
+    #[must_use]
+    pub fn lease(mut self, lease: Duration) -> Self {
+        self.lease = lease;
+        self
+    }
+
+    /// How long a handled event is remembered. Three days by default; it should be no less than
+    /// [`Verifier::max_age`](crate::webhook::Verifier::max_age).
+    #[must_use]
+    pub fn retention(mut self, retention: Duration) -> Self {
+        self.retention = retention;
+        self
+    }
+
+    /// `SET` of an event's key, for a time.
+    fn set(&self, event_id: &EventId, value: &str, time: Duration) -> Cmd {
+        let mut command = redis::cmd("SET");
+        command.arg(self.key(event_id)).arg(value).arg("PX").arg(milliseconds(time));
+        command
+    }
+
+    /// `SET` of an event's key, for a time, if there is none.
+    fn set_new(&self, event_id: &EventId, value: &str, time: Duration) -> Cmd {
+        let mut command = self.set(event_id, value, time);
+        command.arg("NX");
+        command
+    }
+
+    fn key(&self, event_id: &EventId) -> String {
+        format!("{}{event_id}", self.prefix)
+    }
+
+    async fn query<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, GuardError> {
+        command.query_async(&mut self.connection.clone()).await.map_err(GuardError::new)
+    }
+}
+
+/// Redis takes whole milliseconds, at least one, and no more than fit beside its clock.
+fn milliseconds(time: Duration) -> u64 {
+    /// A thousand years.
+    const LONGEST: u64 = 1000 * 365 * 24 * 60 * 60 * 1000;
+    u64::try_from(time.as_millis()).unwrap_or(LONGEST).clamp(1, LONGEST)
+}
+
+impl<C: ConnectionLike + Clone + Send + Sync> ReplayGuard for RedisReplayGuard<C> {
+    fn claim<'a>(&'a self, event_id: &'a EventId) -> GuardFuture<'a, Claim> {
+        Box::pin(async move {
+            // A claim may run out between the two commands. If that happens twice, somebody else is busy with the event.
+            for _ in 0..2 {
+                if self.query::<bool>(&self.set_new(event_id, CLAIMED, self.lease)).await? {
+                    return Ok(Claim::First);
+                }
+                let mut get = redis::cmd("GET");
+                match self.query::<Option<String>>(get.arg(self.key(event_id))).await?.as_deref() {
+                    Some(HANDLED) => return Ok(Claim::Handled),
+                    Some(_) => return Ok(Claim::InProgress),
+                    None => {}
+                }
+            }
+            Ok(Claim::InProgress)
+        })
+    }
+
+    fn complete<'a>(&'a self, event_id: &'a EventId) -> GuardFuture<'a, ()> {
+        Box::pin(async move { self.query(&self.set(event_id, HANDLED, self.retention)).await })
+    }
+
+    fn release<'a>(&'a self, event_id: &'a EventId) -> GuardFuture<'a, ()> {
+        Box::pin(async move {
+            let mut eval = redis::cmd("EVAL");
+            self.query(eval.arg(RELEASE).arg(1).arg(self.key(event_id)).arg(CLAIMED)).await
+        })
+    }
+
+    // In one step, where claim and completion would be two.
+    fn first_time<'a>(&'a self, event_id: &'a EventId) -> GuardFuture<'a, bool> {
+        Box::pin(async move { self.query(&self.set_new(event_id, HANDLED, self.retention)).await })
+    }
+}
+
+impl<C> fmt::Debug for RedisReplayGuard<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedisReplayGuard")
+            .field("prefix", &self.prefix)
+            .field("lease", &self.lease)
+            .field("retention", &self.retention)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_such_as_redis_takes() {
+        assert_eq!(milliseconds(Duration::ZERO), 1);
+        assert_eq!(milliseconds(Duration::from_nanos(1)), 1);
+        assert_eq!(milliseconds(Duration::from_millis(1500)), 1500);
+        assert_eq!(milliseconds(Duration::MAX), 31_536_000_000_000);
+    }
+}

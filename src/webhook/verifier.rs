@@ -1,0 +1,289 @@
+//! Whether a delivery is from AgentGate.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use hmac::{Hmac, KeyInit, Mac};
+use http::{HeaderMap, Request};
+use sha2::Sha256;
+
+use super::age::AgeLimit;
+use super::error::{Error, SecretError};
+use super::event::Event;
+use super::signature::{candidates, signatures, write};
+use crate::secret::Secret;
+
+type HmacSha256 = Hmac<Sha256>;
+
+/// The environment variable with the secrets: `AGENTGATE_WEBHOOK_SECRET`.
+const VARIABLE: &str = "AGENTGATE_WEBHOOK_SECRET";
+
+/// The largest body by default: 2 MiB. An event has a few KiB, most of them metadata of the tenant.
+const MAX_BODY_SIZE: usize = 2 * 1024 * 1024;
+
+/// Verifies deliveries, and unwraps the events in them.
+///
+/// Make one when the program starts, and keep it: what can be computed from a secret alone is computed once. Clones are cheap
+/// and share it. The keys are wiped from memory with the last clone, and show in no `Debug`.
+///
+/// ```
+/// use agentgate::webhook::Verifier;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let verifier = Verifier::new(["whsec_0123456789"])?;
+///
+/// let body = br#"{"id": "evt_1", "type": "run.completed", "data": {"runId": "run_1", "status": "succeeded"}}"#;
+/// let signature = verifier.sign(body); // what AgentGate does
+///
+/// verifier.verify(body, &signature)?;
+/// assert!(verifier.verify(b"something else", &signature).is_err());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Verifier {
+    /// Never empty. The state of HMAC after its key: all that is needed of a secret.
+    keys: Arc<[HmacSha256]>,
+    max_body_size: usize,
+    age_limit: AgeLimit,
+}
+
+impl Verifier {
+    /// Verifies by these secrets; a delivery is accepted if it was signed with any of them. Give the whole string that
+    /// [`create`](crate::resources::Webhooks::create) answered, `whsec_` included.
+    ///
+    /// Several are for the time in which one webhook takes the place of another, as a secret cannot be changed.
+    /// [`sign`](Self::sign) uses the first.
+    ///
+    /// # Errors
+    ///
+    /// If there is no secret, or one is empty or padded with white space.
+    pub fn new<S: Into<Secret>>(secrets: impl IntoIterator<Item = S>) -> Result<Self, SecretError> {
+        let keys: Arc<[_]> = secrets
+            .into_iter()
+            .enumerate()
+            .map(|(index, secret)| key(&secret.into(), index))
+            .collect::<Result<_, _>>()?;
+        if keys.is_empty() {
+            return Err(SecretError::None);
+        }
+        Ok(Self { keys, max_body_size: MAX_BODY_SIZE, age_limit: AgeLimit::default() })
+    }
+
+    /// Verifies by the secrets in the environment variable `AGENTGATE_WEBHOOK_SECRET`, separated by commas if there are
+    /// several. White space around them is ignored.
+    ///
+    /// # Errors
+    ///
+    /// If the variable is not set, or holds no secret, or an empty one.
+    pub fn from_env() -> Result<Self, SecretError> {
+        let secrets = Secret::from(std::env::var(VARIABLE).map_err(|_| SecretError::NotSet)?);
+        Self::new(secrets.expose_secret().split(',').map(str::trim))
+    }
+
+    /// Refuses larger bodies, in bytes. 2 MiB by default.
+    ///
+    /// The extractors read no further than this, so that a stranger cannot fill the memory.
+    #[must_use]
+    pub fn max_body_size(mut self, bytes: usize) -> Self {
+        self.max_body_size = bytes;
+        self
+    }
+
+    /// Refuses events that happened longer ago. Not checked by default.
+    ///
+    /// The signature covers no time of the delivery, so a delivery that somebody got hold of stays valid for ever. This bounds
+    /// for how long it is of use, and so for how long a [`ReplayGuard`](super::ReplayGuard) has to remember.
+    ///
+    /// It is the event's own time that is checked, and a retry delivers the event as it was: choose more than the service takes
+    /// for its last retry (which it does not document), or deliveries are lost after an outage of your receiver. A day is
+    /// a sensible start. An event without a time is refused, too.
+    #[must_use]
+    pub fn max_age(mut self, age: Duration) -> Self {
+        self.age_limit.past = Some(age);
+        self
+    }
+
+    /// How far in the future an event may lie, because clocks differ, if [`max_age`](Self::max_age) is checked. Five minutes by
+    /// default.
+    #[must_use]
+    pub fn max_clock_skew(mut self, skew: Duration) -> Self {
+        self.age_limit.future = skew;
+        self
+    }
+
+    /// What tells the time for [`max_age`](Self::max_age). The system's clock by default.
+    #[must_use]
+    pub fn clock(mut self, now: impl Fn() -> DateTime<Utc> + Send + Sync + 'static) -> Self {
+        self.age_limit.now = Arc::new(now);
+        self
+    }
+
+    /// Verifies a raw body by the value of its signature header. The age is not checked: that takes the event.
+    ///
+    /// Hand over the body as it was received, before anything parses it. It need not be text. The value may hold several
+    /// signatures, separated by commas. Comparisons take the same time wherever they fail. Nothing is allocated.
+    ///
+    /// # Errors
+    ///
+    /// If no signature fits, or the body is too large.
+    pub fn verify(&self, body: &[u8], signature: impl AsRef<[u8]>) -> Result<(), Error> {
+        self.verify_values(body, || std::iter::once(signature.as_ref()))
+    }
+
+    /// Like [`verify`](Self::verify), with the values of all signature headers; one that fits is enough. For
+    /// frameworks that have headers of their own.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`verify`](Self::verify), or if there is no value.
+    pub fn verify_any<V: AsRef<[u8]>>(&self, body: &[u8], signatures: &[V]) -> Result<(), Error> {
+        self.verify_values(body, || signatures.iter().map(AsRef::as_ref))
+    }
+
+    /// Verifies by the values of the signature headers, which may be gone through more than once.
+    pub(super) fn verify_values<'a, I>(&self, body: &[u8], values: impl Fn() -> I) -> Result<(), Error>
+    where
+        I: Iterator<Item = &'a [u8]>,
+    {
+        if body.len() > self.max_body_size {
+            return Err(Error::BodyTooLarge { limit: self.max_body_size });
+        }
+        // Whoever sends nonsense is not worth hashing the body for.
+        let (mut well_formed, mut fault) = (0, None);
+        for candidate in candidates(values()) {
+            match candidate {
+                Ok(_) => well_formed += 1,
+                Err(what) => fault = fault.or(Some(what)),
+            }
+        }
+        if well_formed == 0 {
+            return Err(fault.map_or(Error::MissingSignature, Error::MalformedSignature));
+        }
+        for key in self.keys.iter() {
+            // The body is hashed once for each secret, however many signatures there are.
+            let mac = key.clone().chain_update(body);
+            for tag in candidates(values()).flatten() {
+                if mac.clone().verify_slice(&tag).is_ok() {
+                    return Ok(());
+                }
+            }
+        }
+        Err(Error::NoMatch { signatures: well_formed, secrets: self.keys.len() })
+    }
+
+    /// Verifies a delivery, then parses the event in it. Of the headers, only `X-AgentGate-Signature` is looked at.
+    ///
+    /// An event of a type that this version does not know, or with data that does not fit, is an event all the same: its JSON
+    /// is at hand in [`Event::json`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`verify`](Self::verify); or if the body is not an event; or if the event is too old or lies in the
+    /// future, where that is checked.
+    ///
+    /// ```
+    /// use agentgate::{http::HeaderMap, webhook::Verifier};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let verifier = Verifier::new(["whsec_0123456789"])?;
+    /// # let body = br#"{"id": "evt_1", "type": "run.failed", "data": {"runId": "run_1"}}"#;
+    /// # let headers = HeaderMap::from_iter([("x-agentgate-signature".parse()?, verifier.sign(body).parse()?)]);
+    /// let event = verifier.unwrap(body, &headers)?;
+    /// assert_eq!(event.event_type, "run.failed");
+    /// assert_eq!(event.run_id().map(|id| id.as_str()), Some("run_1"));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn unwrap(&self, body: &[u8], headers: &HeaderMap) -> Result<Event, Error> {
+        self.unwrap_values(body, || signatures(headers))
+    }
+
+    /// Like [`unwrap`](Self::unwrap), for a request of the `http` crate whose body has been read: hyper, warp, lambda and others.
+    ///
+    /// ```
+    /// use agentgate::http::{Request, Response, StatusCode};
+    /// use agentgate::webhook::Verifier;
+    ///
+    /// fn receive(verifier: &Verifier, request: &Request<Vec<u8>>) -> Response<&'static str> {
+    ///     let (status, text) = match verifier.unwrap_request(request) {
+    ///         Ok(event) => {
+    ///             println!("{} {:?}", event.event_type, event.run_id());
+    ///             (StatusCode::NO_CONTENT, "")
+    ///         }
+    ///         Err(error) => {
+    ///             eprintln!("{error}");
+    ///             (error.status(), error.public_message())
+    ///         }
+    ///     };
+    ///     let mut response = Response::new(text);
+    ///     *response.status_mut() = status;
+    ///     response
+    /// }
+    /// # let verifier = Verifier::new(["whsec_0123456789"]).unwrap();
+    /// # assert_eq!(receive(&verifier, &Request::new(Vec::new())).status(), 401);
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Those of [`unwrap`](Self::unwrap).
+    pub fn unwrap_request<B: AsRef<[u8]>>(&self, request: &Request<B>) -> Result<Event, Error> {
+        self.unwrap(request.body().as_ref(), request.headers())
+    }
+
+    /// Like [`unwrap`](Self::unwrap), with the values of all signature headers. For frameworks that have headers of their own.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`unwrap`](Self::unwrap).
+    pub fn unwrap_any<V: AsRef<[u8]>>(&self, body: &[u8], signatures: &[V]) -> Result<Event, Error> {
+        self.unwrap_values(body, || signatures.iter().map(AsRef::as_ref))
+    }
+
+    pub(super) fn unwrap_values<'a, I>(&self, body: &[u8], values: impl Fn() -> I) -> Result<Event, Error>
+    where
+        I: Iterator<Item = &'a [u8]>,
+    {
+        self.verify_values(body, values)?;
+        let event = Event::parse_unverified(body)?;
+        self.age_limit.check(event.created_at)?;
+        Ok(event)
+    }
+
+    /// Signs a body with the first secret, as AgentGate does: the value of the signature header. For tests of a receiver.
+    #[must_use]
+    pub fn sign(&self, body: &[u8]) -> String {
+        // There is always a first: `new` sees to it.
+        self.keys.first().map_or_else(String::new, |key| write(&key.clone().chain_update(body).finalize().into_bytes()))
+    }
+
+    /// The largest body that is accepted, in bytes.
+    #[cfg(any(feature = "axum", feature = "actix-web"))]
+    pub(super) fn body_limit(&self) -> usize {
+        self.max_body_size
+    }
+}
+
+impl fmt::Debug for Verifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Verifier")
+            .field("secrets", &self.keys.len())
+            .field("max_body_size", &self.max_body_size)
+            .field("age_limit", &self.age_limit)
+            .finish()
+    }
+}
+
+fn key(secret: &Secret, index: usize) -> Result<HmacSha256, SecretError> {
+    let secret = secret.expose_secret();
+    if secret.is_empty() {
+        return Err(SecretError::Empty { index });
+    }
+    if secret.trim() != secret {
+        return Err(SecretError::Padded { index });
+    }
+    // HMAC takes keys of every length, so this error cannot come.
+    HmacSha256::new_from_slice(secret.as_bytes()).map_err(|_| SecretError::Empty { index })
+}
