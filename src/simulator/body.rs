@@ -107,13 +107,10 @@ impl Check {
         Some(Object { fields, path: object.path(name) })
     }
 
-    /// An object of which all values are strings, if there.
-    pub(super) fn texts(&mut self, object: &Object<'_>, name: &str) {
-        if let Some(texts) = self.object(object, name) {
-            for name in texts.fields.keys() {
-                self.text(&texts, name);
-            }
-        }
+    /// An object of which all values are strings: its names and values, if there.
+    pub(super) fn texts<'a>(&mut self, object: &Object<'a>, name: &str) -> Vec<(&'a str, &'a str)> {
+        let Some(texts) = self.object(object, name) else { return Vec::new() };
+        texts.fields.keys().filter_map(|name| Some((name.as_str(), self.text(&texts, name)?))).collect()
     }
 
     /// A list of strings, if there.

@@ -3,11 +3,13 @@
 use std::io;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 
 use super::Simulator;
 use super::clock::{SimulatedClock, Time};
+use super::delivery::{self, courier};
 use super::listener::Listener;
 use super::organization::{Organization, Settings};
 use super::plan::RunPlan;
@@ -26,6 +28,7 @@ pub struct Builder {
     clock: SimulatedClock,
     record: bool,
     settings: Settings,
+    deliveries: delivery::Settings,
 }
 
 impl Default for Builder {
@@ -36,6 +39,7 @@ impl Default for Builder {
             clock: SimulatedClock::default(),
             record: true,
             settings: Settings { price: 50, requests: 100, submissions: 20, concurrent_runs: 10, default_run },
+            deliveries: delivery::Settings::default(),
         }
     }
 }
@@ -83,8 +87,38 @@ impl Builder {
         self
     }
 
-    /// Whether requests are kept for [`Simulator::requests`] to show. They are by default; a test that sends a great many
-    /// may do without. They are counted either way.
+    /// How long the receiver of a delivery may take to answer, on the simulator's clock. 30 s by default, as documented.
+    ///
+    /// Every receiver is waited for at least one second of real time, whatever the simulator's clock says. So a test may
+    /// [`advance`](Simulator::advance) the clock by an hour while a delivery is under way, and a receiver that answers is
+    /// still heard; one that hangs times out that second later.
+    pub fn delivery_timeout(mut self, timeout: Duration) -> Self {
+        self.deliveries.timeout = timeout;
+        self
+    }
+
+    /// The pauses before a delivery that failed is tried again, on the simulator's clock: the first one after the first
+    /// attempt, and so on. When they are used up, it is given up. None at all tries only once.
+    ///
+    /// On a clock that stands still, each attempt is made when it is due, however far the clock was advanced meanwhile: after
+    /// an advance by an hour, all retries of that hour are made.
+    ///
+    /// The service's own schedule is not documented. The default is plausible: 10 s, 1 min, 10 min, 1 h.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use agentgate::simulator::Simulator;
+    ///
+    /// let builder = Simulator::builder().delivery_retries([1, 2, 4].map(Duration::from_secs));
+    /// # drop(builder);
+    /// ```
+    pub fn delivery_retries(mut self, pauses: impl IntoIterator<Item = Duration>) -> Self {
+        self.deliveries.retries = pauses.into_iter().collect();
+        self
+    }
+
+    /// Whether requests are kept for [`Simulator::requests`] to show, and deliveries for [`Simulator::deliveries`]. They
+    /// are by default; a test that has a great many may do without. They are counted either way.
     pub fn record_requests(mut self, record: bool) -> Self {
         self.record = record;
         self
@@ -102,7 +136,7 @@ impl Builder {
 
         let mut organization = Organization::new(self.settings);
         let api_key = organization.keys.add(&["*"]);
-        let shared = Arc::new(Shared::new(State::new(time, organization, self.record)));
+        let shared = Arc::new(Shared::new(State::new(time, organization, self.deliveries, self.record)));
 
         let router = Router::new().fallback(service::serve).with_state(Arc::clone(&shared));
         let server = axum::serve(listener.clone(), router.into_make_service_with_connect_info::<Wire>());
@@ -110,6 +144,7 @@ impl Builder {
             // It ends only by being aborted.
             let _ = server.await;
         });
-        Ok(Simulator { url, api_key, shared, listener, server })
+        let courier = tokio::spawn(courier::run(Arc::clone(&shared)));
+        Ok(Simulator { url, api_key, shared, listener, server, courier })
     }
 }

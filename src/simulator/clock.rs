@@ -1,8 +1,8 @@
 //! The simulator's time, which is the test's to set.
 //!
 //! Everything that depends on time (how far a run has come, when a rate limit opens again, whether a key has expired)
-//! is worked out from one clock at the moment somebody asks. No task runs in the background, so a test that moves the
-//! clock never waits for anything.
+//! is worked out from one clock at the moment somebody asks, so a test that moves the clock never waits for it. Only the
+//! courier waits for moments to come: webhooks are told of events that nobody asks about.
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -72,14 +72,33 @@ impl Time {
     pub(super) fn advance(&mut self, by: Duration) {
         self.advanced = self.advanced.saturating_add(by);
     }
+
+    /// The time of something that was to be at this moment. On a clock that stands still, it was, however far the clock
+    /// was advanced before anybody came to do it; on one that goes by itself, it is now.
+    pub(super) fn settled(&self, moment: DateTime<Utc>) -> DateTime<Utc> {
+        if self.pace.is_some() { self.now() } else { moment }
+    }
+
+    /// How much real time it takes until this moment, if nobody advances the clock; `None` if it does not come then.
+    pub(super) fn until(&self, moment: DateTime<Utc>) -> Option<Duration> {
+        let left = since(self.now(), moment);
+        if left.is_zero() {
+            return Some(left);
+        }
+        let (_, factor) = self.pace?;
+        Duration::try_from_secs_f64(left.as_secs_f64() / factor).ok()
+    }
 }
 
 /// The moment `by` after `from`, or the end of time if that comes first.
 pub(super) fn later(from: DateTime<Utc>, by: Duration) -> DateTime<Utc> {
-    TimeDelta::from_std(by)
-        .ok()
-        .and_then(|by| from.checked_add_signed(by))
-        .map_or(END_OF_TIME, |moment| moment.min(END_OF_TIME))
+    within_time(from, by).unwrap_or(END_OF_TIME)
+}
+
+/// The moment `by` after `from`; `None` if time ends before.
+pub(super) fn within_time(from: DateTime<Utc>, by: Duration) -> Option<DateTime<Utc>> {
+    let moment = from.checked_add_signed(TimeDelta::from_std(by).ok()?)?;
+    (moment <= END_OF_TIME).then_some(moment)
 }
 
 /// How long `moment` comes after `earlier`; zero if it does not.
@@ -118,6 +137,20 @@ mod tests {
         for factor in [-1.0, f64::NAN, f64::INFINITY] {
             assert_eq!(Time::start(SimulatedClock::Scaled(factor)).unwrap_err().kind(), io::ErrorKind::InvalidInput);
         }
+    }
+
+    #[test]
+    fn a_moment_comes_after_its_share_of_real_time_or_only_when_the_clock_is_advanced() {
+        let wait = |clock| {
+            let time = Time::start(clock).unwrap();
+            time.until(later(time.now(), Duration::from_secs(60)))
+        };
+        let soon = wait(SimulatedClock::Scaled(60.0)).unwrap();
+        assert!(soon <= Duration::from_secs(1) && soon > Duration::from_millis(500), "{soon:?}");
+        assert_eq!(wait(SimulatedClock::Scaled(0.0)), None);
+        assert_eq!(wait(SimulatedClock::Manual), None);
+        let time = Time::start(SimulatedClock::Manual).unwrap();
+        assert_eq!(time.until(time.now()), Some(Duration::ZERO));
     }
 
     #[test]

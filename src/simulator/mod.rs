@@ -36,6 +36,57 @@
 //! # }
 //! ```
 //!
+//! # What is delivered
+//!
+//! Webhooks that are created by the API, and the `webhookUrl` of work orders, get real requests: what happens to a run is
+//! posted to every enabled webhook that has subscribed to it, signed with its secret, and to the `webhookUrl` of its work
+//! order, signed with [`Simulator::webhook_secret`]. [`Simulator::deliveries`] shows every attempt.
+//!
+//! | Event | When |
+//! |---|---|
+//! | `run.created` | the work order is accepted |
+//! | `run.started` | the run is no longer pending |
+//! | `verification.started` | four fifths of its running time are over |
+//! | `verification.passed` or `verification.failed` | right before the run ends |
+//! | `run.completed` or `run.failed` | the run ends by itself |
+//! | `run.cancelled` | the run is cancelled; nothing comes after that |
+//! | `webhook.test` | a webhook is tested, whether or not it has subscribed to this |
+//!
+//! The body is `{"id": "evt_000001", "type": .., "createdAt": .., "data": ..}`. The `data` of a run's event is the run as
+//! `GET /v1/runs/{id}` showed it at that moment; that of a verification has `runId`, `workOrderId`, `iteration` and
+//! `tenantContext`. Events count from one in the order in which they happen, told or not. `webhook.test` and the fields of
+//! `data` are not documented; the service may choose others.
+//!
+//! Deliveries go by `http://` to this machine alone. What is to go elsewhere, such as to an `https://` address, is recorded
+//! as undeliverable and never sent. Each receiver gets one delivery at a time, in the order in which they are due; one that
+//! hangs does not hold up the others. What is not answered with 2xx within [`Builder::delivery_timeout`] is
+//! sent again after the pauses of [`Builder::delivery_retries`], and does not hold up what comes after it. A disabled or
+//! deleted webhook gets nothing more, and what failed before that is not tried again.
+//!
+//! All of that follows the simulator's clock. So a test orders, advances, and lets the simulator
+//! [settle](Simulator::settle), which waits for all that is due:
+//!
+//! ```
+//! use std::time::Duration;
+//! use agentgate::simulator::{DeliveryOutcome, Simulator};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> std::io::Result<()> {
+//! let simulator = Simulator::start().await?;
+//! // ... create a webhook for `run.completed` and submit a work order here ...
+//!
+//! simulator.advance(Duration::from_secs(60));
+//! simulator.settle().await;
+//! for delivery in simulator.deliveries() {
+//!     assert_eq!(delivery.event_type, "run.completed");
+//!     assert_eq!(delivery.outcome, DeliveryOutcome::Answered(200));
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What it is not
+//!
 //! Where the documentation of AgentGate leaves something open, the simulator does one of the plausible things. Its
 //! answers are examples of what the service may say, not a promise that it says nothing else.
 
@@ -46,6 +97,7 @@ mod builder;
 mod clock;
 mod connection;
 mod credits;
+mod delivery;
 mod error;
 mod fault;
 mod listener;
@@ -71,6 +123,7 @@ use tokio::task::JoinHandle;
 
 pub use self::builder::Builder;
 pub use self::clock::SimulatedClock;
+pub use self::delivery::{DeliveryOutcome, RecordedDelivery};
 pub use self::fault::Fault;
 pub use self::plan::{Outcome, RunPlan};
 pub use self::record::RecordedRequest;
@@ -79,13 +132,15 @@ use self::listener::Listener;
 use self::service::Shared;
 use self::tally::Tally;
 
-/// A running simulator. It stops when it is dropped, and cuts the connections that are still open.
+/// A running simulator. It stops when it is dropped, and cuts the connections that are still open, those to receivers of
+/// webhooks included.
 pub struct Simulator {
     url: String,
     api_key: String,
     shared: Arc<Shared>,
     listener: Listener,
     server: JoinHandle<()>,
+    courier: JoinHandle<()>,
 }
 
 impl Simulator {
@@ -141,8 +196,12 @@ impl Simulator {
     }
 
     /// Moves the clock forward. Time ends with the year 9999.
+    ///
+    /// What happens until then is on its way to the webhooks when this returns; [`settle`](Self::settle) waits for it to
+    /// arrive.
     pub fn advance(&self, by: Duration) {
-        self.shared.lock().time.advance(by);
+        self.shared.act(|state| state.time.advance(by));
+        self.shared.bells.clock.notify_waiters();
     }
 
     /// Says what becomes of the next run. Plans wait in line: the first is for the next work order that is accepted,
@@ -222,13 +281,17 @@ impl Simulator {
         self.shared.lock().tally.answers(status)
     }
 
-    /// Forgets the requests that were recorded, and starts counting requests and answers anew. Nothing else changes: ids
-    /// count on.
+    /// Forgets the requests and deliveries that were recorded, and starts counting requests, answers and deliveries anew.
+    /// Nothing else changes: ids count on, and what waits to be delivered is delivered.
     pub fn clear_requests(&self) {
         let mut state = self.shared.lock();
         state.tally = Tally::default();
         if let Some(requests) = &mut state.requests {
             requests.clear();
+        }
+        state.deliveries.count = 0;
+        if let Some(deliveries) = &mut state.deliveries.record {
+            deliveries.clear();
         }
     }
 }
@@ -236,6 +299,7 @@ impl Simulator {
 impl Drop for Simulator {
     fn drop(&mut self) {
         self.server.abort();
+        self.courier.abort();
         self.listener.close();
     }
 }

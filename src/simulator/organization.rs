@@ -9,6 +9,7 @@ use chrono::{DateTime, Utc};
 use super::auth::Keys;
 use super::clock::later;
 use super::credits::Ledger;
+use super::delivery::Agenda;
 use super::error::ApiError;
 use super::plan::RunPlan;
 use super::rate_limit::{Limit, Quota};
@@ -35,6 +36,8 @@ pub(super) struct Organization {
     /// How many webhooks were ever created.
     pub(super) webhooks_created: usize,
     pub(super) templates: Vec<Template>,
+    /// What is to happen that webhooks are told of.
+    pub(super) agenda: Agenda,
 }
 
 /// What the organization may do, and at what price.
@@ -67,6 +70,7 @@ impl Organization {
             webhooks: Vec::new(),
             webhooks_created: 0,
             templates: templates::built_in(),
+            agenda: Agenda::default(),
         }
     }
 
@@ -84,6 +88,20 @@ impl Organization {
     }
 
     pub(super) fn run(&self, id: &str) -> Result<&Run, ApiError> {
-        self.runs.iter().find(|run| run.id == id).ok_or_else(|| ApiError::not_found(&format!("run {id}")))
+        self.runs.get(self.run_position(id)?).ok_or_else(|| ApiError::not_found(&format!("run {id}")))
+    }
+
+    /// Where a run stands among the runs: they never go, and their ids count from one.
+    pub(super) fn run_position(&self, id: &str) -> Result<usize, ApiError> {
+        let position = id.strip_prefix("run_").and_then(|number| number.parse::<usize>().ok()?.checked_sub(1));
+        position
+            .filter(|position| self.runs.get(*position).is_some_and(|run| run.id == id))
+            .ok_or_else(|| ApiError::not_found(&format!("run {id}")))
+    }
+
+    /// The webhook of this number, unless it was deleted. They are listed in the order of their numbers.
+    pub(super) fn webhook(&self, number: usize) -> Option<&Webhook> {
+        let position = self.webhooks.binary_search_by_key(&number, |webhook| webhook.number).ok()?;
+        self.webhooks.get(position)
     }
 }

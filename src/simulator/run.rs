@@ -1,5 +1,6 @@
 //! A run, and the JSON it is shown as.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -23,6 +24,8 @@ pub(super) struct Run {
     /// What it cost, in cents.
     pub(super) price: u32,
     pub(super) cancelled_at: Option<DateTime<Utc>>,
+    /// Where its events go besides the webhooks: the work order's `webhookUrl`.
+    pub(super) webhook_url: Option<Arc<str>>,
 }
 
 impl Run {
@@ -140,6 +143,7 @@ mod tests {
             pull_request: "https://github.com/your-org/your-repo/pull/1".to_owned(),
             price: 50,
             cancelled_at: None,
+            webhook_url: None,
         }
     }
 

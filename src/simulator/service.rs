@@ -10,6 +10,7 @@ use chrono::{DateTime, Utc};
 
 use super::answer::Answer;
 use super::clock::Time;
+use super::delivery::{self, Bells, Deliveries};
 use super::error::ApiError;
 use super::fault::{Fault, Faults, Outcome, Scene};
 use super::organization::Organization;
@@ -23,18 +24,35 @@ use super::wire::{Script, Wire};
 /// The largest body that is read: 10 MiB.
 const LARGEST_BODY: usize = 10 * 1024 * 1024;
 
-/// The simulator's state, shared between its server and the handle that the test holds.
+/// The simulator's state, shared between its server, its courier and the handle that the test holds.
 #[derive(Debug)]
-pub(super) struct Shared(Mutex<State>);
+pub(super) struct Shared {
+    state: Mutex<State>,
+    pub(super) bells: Bells,
+}
 
 impl Shared {
     pub(super) fn new(state: State) -> Self {
-        Self(Mutex::new(state))
+        Self { state: Mutex::new(state), bells: Bells::default() }
     }
 
     /// The state. A test that panicked while it held it has not harmed it.
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes the state, with everything done that is due before and after that, and wakes the courier if there is
+    /// something for it to do.
+    pub(super) fn act<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+        let mut state = self.lock();
+        state.catch_up();
+        let result = change(&mut state);
+        state.catch_up();
+        let sooner = state.organization.agenda.is_sooner();
+        if sooner || state.deliveries.lanes.has_unserved() {
+            self.bells.courier.notify_one();
+        }
+        result
     }
 }
 
@@ -46,7 +64,7 @@ pub(super) async fn serve(
 ) -> Response {
     let (head, body) = request.into_parts();
     let body = to_bytes(body, LARGEST_BODY).await.ok().map(Vec::from);
-    let reply = shared.lock().reply(&head, body.as_deref());
+    let reply = shared.act(|state| state.reply(&head, body.as_deref()));
     match reply {
         Reply::Answer(answer) => answer.into_response(),
         Reply::Script(script) => {
@@ -73,19 +91,36 @@ pub(super) struct State {
     /// `None` if requests are not recorded.
     pub(super) requests: Option<Vec<RecordedRequest>>,
     pub(super) tally: Tally,
+    pub(super) deliveries: Deliveries,
     /// How many requests were ever seen.
     seen: u64,
 }
 
 impl State {
-    pub(super) fn new(time: Time, organization: Organization, record: bool) -> Self {
-        let requests = record.then(Vec::new);
-        Self { time, organization, faults: Faults::default(), requests, tally: Tally::default(), seen: 0 }
+    pub(super) fn new(time: Time, organization: Organization, deliveries: delivery::Settings, record: bool) -> Self {
+        Self {
+            time,
+            organization,
+            faults: Faults::default(),
+            requests: record.then(Vec::new),
+            tally: Tally::default(),
+            deliveries: Deliveries::new(deliveries, record),
+            seen: 0,
+        }
+    }
+
+    /// Lets happen what is due by now, and tells what now is.
+    pub(super) fn catch_up(&mut self) -> DateTime<Utc> {
+        let now = self.time.now();
+        while let Some((at, due)) = self.organization.agenda.take(now) {
+            self.deliveries.happen(due, at, &self.organization);
+        }
+        now
     }
 
     /// Replies to one request. Its body is `None` if it was too large, or cut off, when nobody waits for the answer.
     fn reply(&mut self, head: &Parts, body: Option<&[u8]>) -> Reply {
-        let now = self.time.now();
+        let now = self.catch_up();
         let route = routes::find(head.method.as_str(), head.uri.path());
         let operation = route.as_ref().ok().map(|route| route.operation);
         self.seen += 1;
@@ -180,7 +215,8 @@ mod tests {
             Settings { price: 1, requests: 9, submissions: 9, concurrent_runs: 9, default_run: RunPlan::succeeds() };
         let mut organization = Organization::new(settings);
         let key = organization.keys.add(&["*"]);
-        (State::new(Time::start(SimulatedClock::Manual).unwrap(), organization, true), key)
+        let time = Time::start(SimulatedClock::Manual).unwrap();
+        (State::new(time, organization, delivery::Settings::default(), true), key)
     }
 
     fn head(path: &str, key: &str) -> Parts {

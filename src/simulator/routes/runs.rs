@@ -5,6 +5,7 @@ use serde_json::json;
 use super::Call;
 use crate::simulator::answer::Answer;
 use crate::simulator::clock::timestamp;
+use crate::simulator::delivery::{Due, RunEvent};
 use crate::simulator::error::ApiError;
 use crate::simulator::organization::Organization;
 use crate::simulator::plan::Status;
@@ -26,15 +27,16 @@ pub(super) fn get(organization: &mut Organization, call: &mut Call<'_>) -> Resul
 }
 
 pub(super) fn cancel(organization: &mut Organization, call: &mut Call<'_>) -> Result<Answer, ApiError> {
-    let status = organization.run(&call.id)?.status(call.now);
+    let position = organization.run_position(&call.id)?;
+    let run = &mut organization.runs[position];
+    let status = run.status(call.now);
     if status.is_final() {
         return Err(ApiError::conflict(format!("The run has already ended: it is {}.", status.word())));
     }
+    run.cancelled_at = Some(call.now);
     if status == Status::Pending {
         organization.credits.refund(&call.id, call.now);
     }
-    for run in organization.runs.iter_mut().filter(|run| run.id == call.id) {
-        run.cancelled_at = Some(call.now);
-    }
+    organization.agenda.push(call.now, Due::Run { position, event: RunEvent::Cancelled });
     Ok(Answer::ok(&json!({ "id": call.id, "status": Status::Cancelled.word(), "cancelledAt": timestamp(call.now) })))
 }

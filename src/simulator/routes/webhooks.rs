@@ -1,12 +1,15 @@
 //! Webhooks: where events are to be delivered.
 
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
 use super::Call;
+use crate::Secret;
 use crate::simulator::answer::{Answer, present};
 use crate::simulator::body::{self, Check, Object};
 use crate::simulator::clock::timestamp;
+use crate::simulator::delivery::{Due, parcel};
 use crate::simulator::error::ApiError;
 use crate::simulator::organization::Organization;
 use crate::simulator::rate_limit::Limit;
@@ -16,11 +19,16 @@ const TESTS: u32 = 10;
 
 #[derive(Debug)]
 pub(in crate::simulator) struct Webhook {
-    id: String,
-    url: String,
+    /// The webhooks that were ever created count from one.
+    pub(in crate::simulator) number: usize,
+    pub(in crate::simulator) id: String,
+    pub(in crate::simulator) url: String,
     events: Vec<String>,
-    enabled: bool,
+    pub(in crate::simulator) enabled: bool,
     description: Option<String>,
+    pub(in crate::simulator) secret: Secret,
+    /// What is sent with each delivery besides its own headers.
+    pub(in crate::simulator) headers: HeaderMap,
     tests: Limit,
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
@@ -47,23 +55,27 @@ pub(super) fn create(organization: &mut Organization, call: &mut Call<'_>) -> Re
     let mut check = Check::default();
     check.require(&object, "url");
     check.require(&object, "events");
-    check.texts(&object, "headers");
+    let headers = own_headers(&mut check, &object);
     let changes = read(&mut check, &object);
     check.finish()?;
 
     organization.webhooks_created += 1;
     let number = organization.webhooks_created;
+    let secret = format!("whsec_simulator{number:06}");
     let webhook = Webhook {
+        number,
         id: format!("wh_{number:06}"),
         url: changes.url.unwrap_or_default(),
         events: changes.events.unwrap_or_default(),
         enabled: changes.enabled.unwrap_or(true),
         description: changes.description,
+        secret: Secret::from(secret.as_str()),
+        headers,
         tests: Limit::a_minute(TESTS),
         created_at: call.now,
         updated_at: call.now,
     };
-    let created = json!({ "webhook": webhook.to_json(), "secret": format!("whsec_simulator{number:06}") });
+    let created = json!({ "webhook": webhook.to_json(), "secret": secret });
     organization.webhooks.push(webhook);
     Ok(Answer::created(&created))
 }
@@ -99,6 +111,8 @@ pub(super) fn test(organization: &mut Organization, call: &mut Call<'_>) -> Resu
     let position = position(organization, &call.id)?;
     let webhook = &mut organization.webhooks[position];
     webhook.tests.take(call.now).map_err(|quota| ApiError::rate_limited(quota, call.now))?;
+    organization.agenda.push(call.now, Due::Test { webhook: webhook.number });
+    // It is on its way at best.
     Ok(Answer::ok(&json!({ "delivered": false })))
 }
 
@@ -108,6 +122,26 @@ fn position(organization: &Organization, id: &str) -> Result<usize, ApiError> {
         .iter()
         .position(|webhook| webhook.id == id)
         .ok_or_else(|| ApiError::not_found(&format!("webhook {id}")))
+}
+
+/// The headers that are to be sent with each delivery. Those that say what a delivery is, and that it is genuine, are
+/// not for the webhook to choose.
+fn own_headers(check: &mut Check, object: &Object<'_>) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    for (name, value) in check.texts(object, "headers") {
+        let field = format!("{}.{name}", object.path("headers"));
+        // Bytes beyond ASCII could be sent, but nothing promises that they arrive.
+        let value = Some(value).filter(|value| value.is_ascii()).and_then(|value| HeaderValue::from_str(value).ok());
+        match (HeaderName::from_bytes(name.as_bytes()), value) {
+            (Err(_), _) => check.refuse(field, "is not the name of a header"),
+            (Ok(name), _) if parcel::is_reserved(&name) => check.refuse(field, "is set by the delivery itself"),
+            (_, None) => check.refuse(field, "must be ASCII without control characters"),
+            (Ok(name), Some(value)) => {
+                headers.append(name, value);
+            }
+        }
+    }
+    headers
 }
 
 fn read(check: &mut Check, object: &Object<'_>) -> Changes {
@@ -124,6 +158,11 @@ fn read(check: &mut Check, object: &Object<'_>) -> Changes {
 }
 
 impl Webhook {
+    /// Whether it is to be told of events of this type.
+    pub(in crate::simulator) fn wants(&self, event_type: &str) -> bool {
+        self.enabled && self.events.iter().any(|wanted| wanted == event_type)
+    }
+
     /// The webhook without its secret, which is shown only once.
     fn to_json(&self) -> Value {
         present(json!({

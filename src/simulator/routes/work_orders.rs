@@ -1,5 +1,7 @@
 //! Work orders: submitting one takes its price and starts its run.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
@@ -33,6 +35,7 @@ struct Submission {
     max_iterations: u32,
     tenant: Tenant,
     metadata: Option<Value>,
+    webhook_url: Option<Arc<str>>,
 }
 
 pub(super) fn create(organization: &mut Organization, call: &mut Call<'_>) -> Result<Answer, ApiError> {
@@ -52,6 +55,7 @@ pub(super) fn create(organization: &mut Organization, call: &mut Call<'_>) -> Re
         Outcome::Succeeded { pull_request: Some(url) } => url.clone(),
         _ => format!("{}/pull/{number}", submission.repository()),
     };
+    organization.agenda.plan_run(organization.runs.len(), &plan, call.now);
     organization.runs.push(Run {
         id: run_id.clone(),
         work_order_id: id.clone(),
@@ -61,6 +65,7 @@ pub(super) fn create(organization: &mut Organization, call: &mut Call<'_>) -> Re
         pull_request,
         price: organization.price,
         cancelled_at: None,
+        webhook_url: submission.webhook_url.clone(),
     });
 
     let created = json!({ "workOrderId": id, "runId": run_id, "status": "pending", "createdAt": timestamp(call.now) });
@@ -98,7 +103,7 @@ fn read(organization: &Organization, body: &[u8]) -> Result<Submission, ApiError
     });
     let max_iterations = check.count(&order, "maxIterations").unwrap_or(MAX_ITERATIONS);
     check.object(&order, "gatePlan");
-    check.callback(&order, "webhookUrl");
+    let webhook_url = check.callback(&order, "webhookUrl").map(Arc::from);
     if let Some(tenant) = check.object(&order, "tenantContext") {
         check.text(&tenant, "tenantId");
         check.text(&tenant, "tenantUserId");
@@ -113,6 +118,7 @@ fn read(organization: &Organization, body: &[u8]) -> Result<Submission, ApiError
         max_iterations,
         tenant: Tenant::new(order.copy("tenantContext")),
         metadata: order.copy("metadata"),
+        webhook_url,
     })
 }
 

@@ -1,0 +1,88 @@
+//! What is sent: the event's bytes, and the headers that say what they are and prove where they come from.
+
+use axum::body::Bytes;
+use axum::http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, USER_AGENT};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Uri};
+
+use super::destination::host_and_port;
+use super::lanes::{Delivery, Target};
+use super::signature::sign;
+use crate::simulator::organization::Organization;
+
+/// The header that carries the signature.
+const SIGNATURE: HeaderName = HeaderName::from_static("x-agentgate-signature");
+
+/// The secret of deliveries to the `webhookUrl` of work orders. The documentation names none for them, so this is one
+/// plausible choice: a secret of the organization's.
+pub(in crate::simulator) const ORGANIZATION_SECRET: &str = "whsec_simulator";
+
+/// Who sends it.
+const AGENT: &str = concat!("agentgate-simulator/", env!("CARGO_PKG_VERSION"));
+
+/// The headers that a webhook's own ones must not replace: they say how to read a delivery and whether to trust it.
+const RESERVED: [&str; 13] = [
+    "connection",
+    "content-encoding",
+    "content-length",
+    "content-type",
+    "expect",
+    "host",
+    "keep-alive",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "x-agentgate-signature",
+];
+
+/// Whether a webhook may not choose this header.
+pub(in crate::simulator) fn is_reserved(name: &HeaderName) -> bool {
+    RESERVED.contains(&name.as_str())
+}
+
+/// Whether a header's value is one that the simulator itself made up, and so gives away nothing.
+pub(super) fn is_own(name: &str) -> bool {
+    RESERVED.contains(&name)
+}
+
+/// A delivery as it is sent.
+#[derive(Clone, Debug)]
+pub(super) struct Parcel {
+    /// Where it goes, as it was asked for.
+    pub(super) url: String,
+    pub(super) uri: Uri,
+    pub(super) webhook_id: Option<String>,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Bytes,
+}
+
+impl Parcel {
+    /// What is sent for this delivery as things stand: a webhook may have been changed since the last attempt. `None` if
+    /// it was disabled or deleted.
+    pub(super) fn new(delivery: &Delivery, organization: &Organization) -> Option<Self> {
+        let (url, webhook) = match &delivery.target {
+            Target::Url(url) => (url.as_ref(), None),
+            Target::Webhook(number) => {
+                let webhook = organization.webhook(*number).filter(|webhook| webhook.enabled)?;
+                (webhook.url.as_str(), Some(webhook))
+            }
+        };
+        // Only URLs that can be read were accepted.
+        let uri: Uri = url.parse().ok()?;
+        let body = delivery.event.body.clone();
+        let secret = webhook.map_or(ORGANIZATION_SECRET, |webhook| webhook.secret.expose_secret());
+
+        let mut headers = HeaderMap::new();
+        headers.insert(HOST, HeaderValue::from_str(host_and_port(&uri)).ok()?);
+        headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
+        headers.extend(webhook.map(|webhook| webhook.headers.clone()).unwrap_or_default());
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
+        headers.insert(SIGNATURE, HeaderValue::from_str(&sign(secret, &body)).ok()?);
+        // Each delivery has a connection of its own.
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        let webhook_id = webhook.map(|webhook| webhook.id.clone());
+        Some(Self { url: url.to_owned(), uri, webhook_id, headers, body })
+    }
+}
