@@ -12,7 +12,9 @@ use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use agentgate::simulator::{Builder, DeliveryOutcome, RecordedDelivery, RunPlan, SimulatedClock, Simulator};
+use agentgate::simulator::{
+    Builder, DeliveryOrder, DeliveryOutcome, RecordedDelivery, RunPlan, SimulatedClock, Simulator,
+};
 use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
 use sha2::Sha256;
@@ -704,6 +706,133 @@ async fn what_is_not_on_this_machine_is_never_sent_and_not_tried_again() {
         assert_eq!(delivery.attempt, 1);
         assert!(delivery.header("x-agentgate-signature").is_some());
     }
+}
+
+// What goes wrong on demand
+
+#[tokio::test]
+async fn duplicates_come_right_after_what_has_arrived() {
+    let (api, receiver) = (Api::start().await, Receiver::replying([Reply::Status(500)]).await);
+    let secret = api.webhook(&receiver.url(), &["run.created", "run.started"]).await;
+    api.simulator.duplicate_deliveries(2);
+    api.submit().await;
+    api.settle().await;
+    assert_eq!(receiver.ids(), ["evt_000001"], "it has not arrived");
+    api.pass(60).await;
+    let ids = receiver.ids();
+    assert_eq!(ids[1..], ["evt_000002", "evt_000002", "evt_000002", "evt_000001", "evt_000001", "evt_000001"]);
+    let received = receiver.received();
+    assert_eq!((&received[1].body, &received[4].body), (&received[2].body, &received[6].body));
+    assert_eq!(received[6].header("x-agentgate-signature"), signature(&secret, &received[6].body));
+    let attempts: Vec<_> = api.attempts().into_iter().map(|(_, attempt)| attempt).collect();
+    assert_eq!(attempts, [1, 1, 2, 3, 2, 3, 4]);
+    api.simulator.duplicate_deliveries(0);
+    api.test("wh_000001").await;
+    api.settle().await;
+    assert_eq!(receiver.received().len(), 8);
+}
+
+#[tokio::test]
+async fn a_duplicate_that_fails_is_not_tried_again() {
+    let replies = [Reply::Status(200), Reply::Status(500)];
+    let (api, receiver) = (Api::start().await, Receiver::replying(replies).await);
+    api.webhook(&receiver.url(), &["run.created"]).await;
+    api.simulator.duplicate_deliveries(1);
+    api.submit().await;
+    api.pass(100_000).await;
+    assert_eq!(receiver.received().len(), 2);
+}
+
+#[tokio::test]
+async fn what_is_lost_is_never_sent_nor_tried_again() {
+    let (api, receiver) = (Api::start().await, Receiver::start().await);
+    api.webhook(&receiver.url(), &ALL).await;
+    api.submit().await;
+    api.simulator.lose_deliveries(2);
+    api.pass(100_000).await;
+    assert_eq!(receiver.types(), ["run.created", "verification.passed", "run.completed"]);
+    let lost: Vec<_> = api
+        .simulator
+        .deliveries()
+        .into_iter()
+        .filter(|delivery| delivery.outcome == DeliveryOutcome::Lost)
+        .map(|delivery| (delivery.event_type, delivery.attempt))
+        .collect();
+    assert_eq!(lost, [("run.started".to_owned(), 1), ("verification.started".to_owned(), 1)]);
+    assert_eq!(api.simulator.delivery_count(), 5);
+}
+
+#[tokio::test]
+async fn a_retry_can_be_lost_too() {
+    let (api, receiver) = (Api::start().await, Receiver::replying([Reply::Status(500)]).await);
+    api.webhook(&receiver.url(), &["run.created"]).await;
+    api.submit().await;
+    api.settle().await;
+    api.simulator.lose_deliveries(1);
+    api.pass(100_000).await;
+    assert_eq!(api.outcomes(), [DeliveryOutcome::Answered(500), DeliveryOutcome::Lost]);
+}
+
+#[tokio::test]
+async fn what_is_held_goes_out_when_it_is_released_in_the_order_that_was_asked_for() {
+    let ids: Vec<_> = (1..=15).map(|number| format!("evt_{number:06}")).collect();
+    let mut orders = Vec::new();
+    for order in [
+        DeliveryOrder::AsHappened,
+        DeliveryOrder::Reversed,
+        DeliveryOrder::Shuffled(1),
+        DeliveryOrder::Shuffled(1),
+        DeliveryOrder::Shuffled(2),
+    ] {
+        let (api, receiver) = (Api::start().await, Receiver::start().await);
+        api.webhook(&receiver.url(), &ALL).await;
+        api.simulator.hold_deliveries();
+        for _ in 0..3 {
+            api.submit().await;
+        }
+        api.pass(60).await;
+        assert_eq!(receiver.ids(), [""; 0]);
+        api.simulator.release_deliveries(order);
+        api.settle().await;
+        let mut order = receiver.ids();
+        orders.push(order.clone());
+        order.sort();
+        assert_eq!(order, ids);
+        api.test("wh_000001").await;
+        api.settle().await;
+        assert_eq!(receiver.ids().len(), 16, "nothing is held any more");
+    }
+    assert_eq!(orders[0], ids);
+    assert!(orders[1].iter().eq(ids.iter().rev()));
+    assert_eq!(orders[2], orders[3]);
+    assert!(orders[2] != orders[4] && orders[2] != ids);
+}
+
+#[tokio::test]
+async fn what_is_held_for_a_webhook_goes_with_it() {
+    let (api, receiver) = (Api::start().await, Receiver::start().await);
+    api.webhook(&receiver.url(), &ALL).await;
+    api.simulator.hold_deliveries();
+    api.submit().await;
+    api.pass(60).await;
+    api.call("DELETE", "/v1/webhooks/wh_000001", Value::Null).await;
+    api.simulator.release_deliveries(DeliveryOrder::AsHappened);
+    api.settle().await;
+    assert_eq!((receiver.received().len(), api.simulator.delivery_count()), (0, 0));
+}
+
+#[tokio::test]
+async fn what_was_held_has_its_whole_time_after_it_was_released() {
+    let (api, receiver) = (Api::start().await, Receiver::replying([Reply::Status(500)]).await);
+    api.webhook(&receiver.url(), &["run.created"]).await;
+    api.simulator.hold_deliveries();
+    api.submit().await;
+    api.pass(3600).await;
+    api.simulator.release_deliveries(DeliveryOrder::AsHappened);
+    api.pass(9).await;
+    assert_eq!(receiver.received().len(), 1, "the pause before the retry begins with the release");
+    api.pass(1).await;
+    assert_eq!(receiver.received().len(), 2);
 }
 
 // The simulator itself

@@ -85,6 +85,9 @@
 //! # }
 //! ```
 //!
+//! Receivers have to cope with deliveries that come twice, late, out of order or not at all. So a test can order that, too:
+//! [`Simulator::duplicate_deliveries`], [`Simulator::hold_deliveries`] and [`Simulator::lose_deliveries`].
+//!
 //! # What it is not
 //!
 //! Where the documentation of AgentGate leaves something open, the simulator does one of the plausible things. Its
@@ -123,7 +126,7 @@ use tokio::task::JoinHandle;
 
 pub use self::builder::Builder;
 pub use self::clock::SimulatedClock;
-pub use self::delivery::{DeliveryOutcome, RecordedDelivery};
+pub use self::delivery::{DeliveryOrder, DeliveryOutcome, RecordedDelivery};
 pub use self::fault::Fault;
 pub use self::plan::{Outcome, RunPlan};
 pub use self::record::RecordedRequest;

@@ -14,6 +14,7 @@ use super::agenda::{Agenda, Due};
 use super::destination::Destination;
 use super::event::{Event, RunEvent};
 use super::lanes::{Delivery, Lanes, Target};
+use super::mishap::{DeliveryOrder, Mishaps};
 use super::parcel::Parcel;
 use super::record::{DeliveryOutcome, RecordedDelivery};
 use crate::simulator::clock::{Time, later, within_time};
@@ -41,6 +42,7 @@ pub(in crate::simulator) struct Deliveries {
     /// How many events have happened.
     events: u64,
     pub(in crate::simulator) lanes: Lanes,
+    pub(in crate::simulator) mishaps: Mishaps,
     /// `None` if deliveries are not recorded.
     pub(in crate::simulator) record: Option<Vec<RecordedDelivery>>,
     /// How many attempts have ended.
@@ -77,51 +79,77 @@ pub(super) struct End {
 impl Deliveries {
     pub(in crate::simulator) fn new(settings: Settings, record: bool) -> Self {
         let record = record.then(Vec::new);
-        Self { settings, events: 0, lanes: Lanes::default(), record, count: 0 }
+        Self { settings, events: 0, lanes: Lanes::default(), mishaps: Mishaps::default(), record, count: 0 }
     }
 
     /// Lets something happen.
     pub(in crate::simulator) fn happen(&mut self, due: Due, at: DateTime<Utc>, organization: &Organization) {
-        match due {
+        let deliveries = match due {
             Due::Run { position, event } => self.run_event(position, event, at, organization),
             Due::Test { webhook } => {
                 let id = organization.webhook(webhook).map(|webhook| &webhook.id);
-                let data = json!({ "webhookId": id });
-                self.announce("webhook.test", at, vec![Target::Webhook(webhook)], || data);
+                self.announce("webhook.test", at, vec![Target::Webhook(webhook)], || json!({ "webhookId": id }))
             }
-            Due::Retry(delivery) => self.admit(delivery),
+            Due::Retry(delivery) => vec![delivery],
+        };
+        for delivery in deliveries {
+            self.admit(delivery, organization);
         }
     }
 
-    fn run_event(&mut self, position: usize, event: RunEvent, at: DateTime<Utc>, organization: &Organization) {
-        let Some(run) = organization.runs.get(position) else { return };
+    fn run_event(
+        &mut self,
+        position: usize,
+        event: RunEvent,
+        at: DateTime<Utc>,
+        organization: &Organization,
+    ) -> Vec<Delivery> {
+        let Some(run) = organization.runs.get(position) else { return Vec::new() };
         // What was planned for a cancelled run does not happen any more.
         if event != RunEvent::Cancelled && run.cancelled_at.is_some_and(|cancelled| cancelled <= at) {
-            return;
+            return Vec::new();
         }
         let word = event.word();
         let webhooks = organization.webhooks.iter().filter(|webhook| webhook.wants(word));
         let webhooks = webhooks.map(|webhook| Target::Webhook(webhook.number));
         let targets = webhooks.chain(run.webhook_url.clone().map(Target::Url)).collect();
-        self.announce(word, at, targets, || event.data(run, at));
+        self.announce(word, at, targets, || event.data(run, at))
     }
 
-    /// Makes an event, for these to be told.
-    fn announce(&mut self, word: &'static str, at: DateTime<Utc>, targets: Vec<Target>, data: impl FnOnce() -> Value) {
+    /// Makes an event, to be delivered to each of these.
+    fn announce(
+        &mut self,
+        word: &'static str,
+        at: DateTime<Utc>,
+        targets: Vec<Target>,
+        data: impl FnOnce() -> Value,
+    ) -> Vec<Delivery> {
         // What nobody is told of has happened too, and has its number.
         self.events += 1;
         if targets.is_empty() {
-            return;
+            return Vec::new();
         }
         let event = Arc::new(Event::new(self.events, word, at, &data()));
-        for target in targets {
-            self.admit(Delivery { event: Arc::clone(&event), target, due: at, attempt: 1 });
+        let delivery = |target| Delivery { event: Arc::clone(&event), target, due: at, attempt: 1, duplicate: false };
+        targets.into_iter().map(delivery).collect()
+    }
+
+    /// Puts a delivery that is due into line, unless a mishap befalls it.
+    fn admit(&mut self, delivery: Delivery, organization: &Organization) {
+        let Some(delivery) = self.mishaps.pass(delivery) else { return };
+        if self.mishaps.losses == 0 {
+            self.lanes.push(delivery);
+        } else if let Some(parcel) = Parcel::new(&delivery, organization) {
+            self.mishaps.losses -= 1;
+            self.note(&delivery, parcel, DeliveryOutcome::Lost);
         }
     }
 
-    /// Puts a delivery that is due into line.
-    fn admit(&mut self, delivery: Delivery) {
-        self.lanes.push(delivery);
+    /// Lets go what was held. It is due now.
+    pub(super) fn release(&mut self, order: DeliveryOrder, organization: &Organization, now: DateTime<Utc>) {
+        for delivery in self.mishaps.release(order) {
+            self.admit(Delivery { due: now, ..delivery }, organization);
+        }
     }
 
     /// Takes the next delivery that can be sent to a target.
@@ -141,7 +169,12 @@ impl Deliveries {
     pub(super) fn conclude(&mut self, attempt: Attempt, end: End, agenda: &mut Agenda, time: &Time) {
         let Attempt { delivery, parcel, started, .. } = attempt;
         let ended = time.settled(later(started, end.took));
-        if !end.outcome.is_success() {
+        if end.outcome.is_success() {
+            // Each comes right after the one before.
+            for duplicate in self.mishaps.duplicates(&delivery).into_iter().rev() {
+                self.lanes.push_front(duplicate);
+            }
+        } else if !delivery.duplicate {
             self.retry(&delivery, agenda, ended);
         }
         self.note(&delivery, parcel, end.outcome);

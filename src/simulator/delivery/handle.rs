@@ -2,6 +2,7 @@
 
 use crate::simulator::Simulator;
 
+use super::mishap::DeliveryOrder;
 use super::parcel::ORGANIZATION_SECRET;
 use super::record::RecordedDelivery;
 
@@ -22,7 +23,7 @@ impl Simulator {
     /// So a test never has to sleep: it submits, [advances](Self::advance) the clock, lets the simulator settle, and looks
     /// at what came. Whatever was ordered before is seen, down to the request that was answered right before.
     ///
-    /// Retries that are due later are not waited for. A receiver that hangs is, until it times out: see
+    /// Retries that are due later are not waited for, nor is what is [held](Self::hold_deliveries). A receiver that hangs is, until it times out: see
     /// [`Builder::delivery_timeout`](crate::simulator::Builder::delivery_timeout).
     ///
     /// ```
@@ -49,6 +50,50 @@ impl Simulator {
             }
             served.await;
         }
+    }
+
+    /// Delivers everything that arrives so many times more, right after the first time, with the same event id and the same
+    /// body. This holds until it is changed; 0, the default, ends it.
+    ///
+    /// A duplicate that fails is not tried again.
+    pub fn duplicate_deliveries(&self, copies: u32) {
+        self.shared.act(|state| state.deliveries.mishaps.copies = copies);
+    }
+
+    /// Loses the next so many deliveries: they are never sent, and never tried again. 0 loses no more of them.
+    ///
+    /// Each receiver of an event has a delivery of its own, and so has each retry. What is due already is not lost any
+    /// more.
+    pub fn lose_deliveries(&self, count: u32) {
+        self.shared.act(|state| state.deliveries.mishaps.losses = count);
+    }
+
+    /// Holds everything that becomes due from now on, retries included, until it is
+    /// [released](Self::release_deliveries). [`settle`](Self::settle) does not wait for it.
+    pub fn hold_deliveries(&self) {
+        self.shared.act(|state| state.deliveries.mishaps.hold());
+    }
+
+    /// Lets go what was [held](Self::hold_deliveries), in this order, and holds nothing more.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use agentgate::simulator::{DeliveryOrder, Simulator};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let simulator = Simulator::start().await?;
+    /// // ... create a webhook and submit a work order here ...
+    /// simulator.hold_deliveries();
+    /// simulator.advance(Duration::from_secs(60));
+    /// simulator.release_deliveries(DeliveryOrder::Reversed);
+    /// simulator.settle().await;
+    /// // ... and the webhook's receiver has heard of the run's end before its start.
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn release_deliveries(&self, order: DeliveryOrder) {
+        self.shared.act(|state| state.deliveries.release(order, &state.organization, state.time.now()));
     }
 
     /// The attempts to deliver an event since the start or the last [`clear_requests`](Self::clear_requests), in the order

@@ -29,6 +29,8 @@ pub(in crate::simulator) struct Delivery {
     pub(in crate::simulator) due: DateTime<Utc>,
     /// Which attempt this is, from one.
     pub(in crate::simulator) attempt: u32,
+    /// Whether the target has it already.
+    pub(in crate::simulator) duplicate: bool,
 }
 
 /// A lane for each target.
@@ -48,6 +50,13 @@ impl Lanes {
                 self.unserved.push(delivery.target.clone());
                 vacant.insert(VecDeque::from([delivery]));
             }
+        }
+    }
+
+    /// Puts a delivery at the head of the line that is being served.
+    pub(in crate::simulator) fn push_front(&mut self, delivery: Delivery) {
+        if let Some(lane) = self.lanes.get_mut(&delivery.target) {
+            lane.push_front(delivery);
         }
     }
 
@@ -84,7 +93,7 @@ mod tests {
     fn delivery(target: usize, number: u64) -> Delivery {
         let event = Arc::new(Event::new(number, "run.created", DateTime::UNIX_EPOCH, &Value::Null));
         let (target, due) = (Target::Webhook(target), DateTime::UNIX_EPOCH);
-        Delivery { event, target, due, attempt: 1 }
+        Delivery { event, target, due, attempt: 1, duplicate: false }
     }
 
     #[test]
