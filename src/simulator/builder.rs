@@ -89,9 +89,10 @@ impl Builder {
 
     /// How long the receiver of a delivery may take to answer, on the simulator's clock. 30 s by default, as documented.
     ///
-    /// Every receiver is waited for at least one second of real time, whatever the simulator's clock says. So a test may
-    /// [`advance`](Simulator::advance) the clock by an hour while a delivery is under way, and a receiver that answers is
-    /// still heard; one that hangs times out that second later.
+    /// On a clock that stands still, this time begins when the delivery is due, so [`advance`](Simulator::advance) ends it.
+    /// But every receiver is waited for at least one second of real time, whatever the simulator's clock says. So a test
+    /// may advance the clock by an hour while a delivery is under way, and a receiver that answers is still heard; one that
+    /// hangs times out that second later.
     pub fn delivery_timeout(mut self, timeout: Duration) -> Self {
         self.deliveries.timeout = timeout;
         self

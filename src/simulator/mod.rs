@@ -59,9 +59,9 @@
 //!
 //! Deliveries go by `http://` to this machine alone. What is to go elsewhere, such as to an `https://` address, is recorded
 //! as undeliverable and never sent. Each receiver gets one delivery at a time, in the order in which they are due; one that
-//! hangs does not hold up the others. What is not answered with 2xx within [`Builder::delivery_timeout`] is
-//! sent again after the pauses of [`Builder::delivery_retries`], and does not hold up what comes after it. A disabled or
-//! deleted webhook gets nothing more, and what failed before that is not tried again.
+//! hangs does not hold up the others. What is not answered with 2xx within [`Builder::delivery_timeout`] is sent again
+//! after the pauses of [`Builder::delivery_retries`]. Until then, other events overtake it. A disabled or deleted webhook
+//! gets nothing more, and what failed before that is not tried again.
 //!
 //! All of that follows the simulator's clock. So a test orders, advances, and lets the simulator
 //! [settle](Simulator::settle), which waits for all that is due:
