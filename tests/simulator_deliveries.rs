@@ -362,7 +362,7 @@ async fn run_events_show_the_run_as_it_was_at_that_moment() {
     assert_eq!(told, seen);
     assert_eq!(
         received[2].json()["data"],
-        json!({ "runId": "run_000001", "workOrderId": "wo_000001", "iteration": 3, "tenantContext": tenant })
+        json!({ "runId": "run_000001", "workOrderId": "wo_000001", "iterations": 2, "tenantContext": tenant })
     );
 }
 

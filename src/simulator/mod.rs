@@ -53,7 +53,7 @@
 //! | `webhook.test` | a webhook is tested, whether or not it has subscribed to this |
 //!
 //! The body is `{"id": "evt_000001", "type": .., "createdAt": .., "data": ..}`. The `data` of a run's event is the run as
-//! `GET /v1/runs/{id}` showed it at that moment; that of a verification has `runId`, `workOrderId`, `iteration` and
+//! `GET /v1/runs/{id}` showed it at that moment; that of a verification has `runId`, `workOrderId`, `iterations` and
 //! `tenantContext`. Events count from one in the order in which they happen, told or not. `webhook.test` and the fields of
 //! `data` are not documented; the service may choose others.
 //!

@@ -38,6 +38,11 @@ impl Run {
         self.plan.end().map(|end| later(self.created_at, end))
     }
 
+    /// How many iterations it has taken so far.
+    pub(super) fn iterations(&self, now: DateTime<Utc>) -> u32 {
+        self.progress(now).iterations
+    }
+
     fn progress(&self, now: DateTime<Utc>) -> Progress {
         let cancelled = self.cancelled_at.map(|cancelled| since(self.created_at, cancelled));
         self.plan.progress(since(self.created_at, now), cancelled)

@@ -39,13 +39,13 @@ impl RunEvent {
         }
     }
 
-    /// What is told of it. The documentation leaves that open; what is verified here is the last iteration.
+    /// What is told of it. The documentation leaves that open.
     pub(in crate::simulator) fn data(self, run: &Run, at: DateTime<Utc>) -> Value {
         match self {
             Self::VerificationStarted | Self::VerificationPassed | Self::VerificationFailed => present(json!({
                 "runId": run.id,
                 "workOrderId": run.work_order_id,
-                "iteration": run.plan.iterations,
+                "iterations": run.iterations(at),
                 "tenantContext": run.tenant.json(),
             })),
             Self::Created | Self::Started | Self::Completed | Self::Failed | Self::Cancelled => run.to_json(at),
