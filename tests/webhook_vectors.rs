@@ -1,7 +1,7 @@
 //! Signatures that others computed: the test vectors of RFC 4231, and the one in GitHub's documentation.
 
 #![cfg(feature = "webhooks")]
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 use agentgate::webhook::{Error, SecretError, SignatureFault, Verifier};
 
@@ -83,5 +83,17 @@ fn a_truncated_signature_is_refused() {
 fn keys_of_white_space_are_refused() {
     for key in ["\x0b".repeat(20), "\x0c".repeat(20)] {
         assert_eq!(Verifier::new([key]).unwrap_err(), SecretError::Padded { index: 0 });
+    }
+}
+
+/// To HMAC, which fills keys up with zeros, these are the empty key, with which everybody can sign.
+#[test]
+fn a_secret_of_zeros_alone_is_an_empty_one_and_refused() {
+    const EMPTY_SECRET_AND_BODY: &str = "b613679a0814d9ec772f95d778c35fc5ff1697c493715653c6c712144292c5ad";
+    for secret in ["", "\0", &"\0".repeat(64)] {
+        match Verifier::new([secret]) {
+            Err(error) => assert_eq!(error, SecretError::Empty { index: 0 }),
+            Ok(verifier) => panic!("{:?}", verifier.verify(b"", format!("sha256={EMPTY_SECRET_AND_BODY}"))),
+        }
     }
 }

@@ -59,7 +59,7 @@ impl Verifier {
     ///
     /// # Errors
     ///
-    /// If there is no secret, or one is empty or padded with white space.
+    /// If there is no secret, or one is empty or padded with white space. One of nothing but NUL characters counts as empty.
     pub fn new<S: Into<Secret>>(secrets: impl IntoIterator<Item = S>) -> Result<Self, SecretError> {
         let keys: Arc<[_]> = secrets
             .into_iter()
@@ -278,7 +278,8 @@ impl fmt::Debug for Verifier {
 
 fn key(secret: &Secret, index: usize) -> Result<HmacSha256, SecretError> {
     let secret = secret.expose_secret();
-    if secret.is_empty() {
+    // HMAC fills short keys up with zeros: to it, a secret of zeros is an empty one.
+    if secret.bytes().all(|byte| byte == 0) {
         return Err(SecretError::Empty { index });
     }
     if secret.trim() != secret {
