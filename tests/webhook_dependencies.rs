@@ -6,6 +6,9 @@
 use std::collections::BTreeSet;
 use std::process::Command;
 
+use agentgate::serde_json::{from_slice, to_vec};
+use agentgate::webhook::Event;
+
 /// What no dependency may be, or have in its name.
 const UNWANTED: [&str; 8] = ["reqwest", "tokio", "hyper", "rustls", "native-tls", "openssl", "ring", "aws-lc"];
 
@@ -42,4 +45,18 @@ fn webhooks_need_neither_an_http_client_nor_a_runtime_nor_tls() {
 #[test]
 fn the_crates_that_webhooks_need() {
     insta::assert_snapshot!(crates().into_iter().collect::<Vec<_>>().join("\n"));
+}
+
+/// Without this feature, `serde_json` reads numbers of seventeen digits that differ in the last one from what was written, and
+/// an event that goes through a queue is another one. It cannot be seen from a test: dependencies of the tests turn it on.
+#[test]
+fn numbers_are_read_as_they_were_written() {
+    let features = tree(&["--edges", "normal,features", "--invert", "serde_json"]);
+    assert!(features.iter().any(|line| line.contains("float_roundtrip")), "{features:#?}");
+    for number in ["360.73440527506165", "7.858006643404745e-51"] {
+        let body = format!(r#"{{"id":"evt_1","type":"run.completed","data":{{"cost":{{"credits":{number}}}}}}}"#);
+        let event = Event::parse_unverified(body.as_bytes()).unwrap();
+        assert_eq!(event.json()["data"]["cost"]["credits"].to_string(), number);
+        assert_eq!(from_slice::<Event>(&to_vec(&event).unwrap()).unwrap(), event);
+    }
 }
