@@ -1,0 +1,100 @@
+//! The full loop in one program: a work order is submitted, its run goes on, and the service reports by signed deliveries, which
+//! a receiver verifies, understands and answers:
+//!
+//! ```text
+//! cargo run --example webhooks --features axum,simulator
+//! ```
+//!
+//! The service is the simulator, as a real one could not reach a receiver on this machine. Each event is delivered twice on
+//! purpose, and handled once all the same.
+
+use std::convert::Infallible;
+use std::error::Error;
+use std::time::Duration;
+
+use agentgate::simulator::{RunPlan, SimulatedClock, Simulator};
+use agentgate::types::WebhookEventType;
+use agentgate::webhook::{Delivery, Event, MemoryReplayGuard, Once, OnceError, Verifier, once};
+use agentgate::{Client, WorkspaceSource};
+use axum::routing::post;
+use axum::{Extension, Router};
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let simulator = Simulator::builder()
+        .clock(SimulatedClock::Scaled(1.0))
+        .default_run(RunPlan::succeeds().pending(Duration::from_millis(500)).running(Duration::from_secs(2)))
+        .start()
+        .await?;
+    simulator.duplicate_deliveries(1);
+    let client = Client::builder().base_url(simulator.url()).api_key(simulator.api_key()).build()?;
+
+    // The address is needed to create the webhook, and its secret to receive.
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let url = format!("http://{}/agentgate", listener.local_addr()?);
+    let events = WebhookEventType::KNOWN.iter().copied();
+    let created = client.webhooks().create(&url, events).description("full loop").await?;
+    println!("Webhook {} delivers to {url}", created.webhook.id);
+
+    let (sender, mut handled) = mpsc::channel(16);
+    let receiver = Router::new()
+        .route("/agentgate", post(receive))
+        .layer(Extension(Receiver { guard: MemoryReplayGuard::new(), handled: sender }))
+        .with_state(Verifier::new([created.secret])?);
+    tokio::spawn(async move { axum::serve(listener, receiver).await });
+
+    let order = client
+        .work_orders()
+        .create("Add error handling to the API routes", WorkspaceSource::git("https://github.com/your-org/your-repo"))
+        .tenant("acme-corp", "user_123")
+        .await?;
+    println!("Work order {} started run {}", order.work_order_id, order.run_id);
+
+    while let Some(event) = handled.recv().await {
+        println!("  {} {}", event.id, event.event_type);
+        if event.run_id() == Some(&order.run_id) && is_end(&event) {
+            report(&event)?;
+            break;
+        }
+    }
+    Ok(())
+}
+
+#[derive(Clone)]
+struct Receiver {
+    guard: MemoryReplayGuard,
+    handled: mpsc::Sender<Event>,
+}
+
+/// Only verified deliveries come here.
+async fn receive(
+    Extension(receiver): Extension<Receiver>,
+    Delivery(event): Delivery,
+) -> Result<Once<()>, OnceError<Infallible>> {
+    let id = event.id.clone();
+    once(&receiver.guard, &id, async {
+        // The work is left to somebody else, so that the delivery is answered at once. Nobody listens after the end.
+        let _ = receiver.handled.send(event).await;
+        Ok(())
+    })
+    .await
+}
+
+fn is_end(event: &Event) -> bool {
+    use WebhookEventType::{RunCancelled, RunCompleted, RunFailed};
+    matches!(event.event_type, RunCompleted | RunFailed | RunCancelled)
+}
+
+fn report(event: &Event) -> Result<(), Box<dyn Error>> {
+    if let Some(run) = event.run() {
+        let status = run.status.as_ref().map_or("?", |status| status.as_str());
+        println!("Run {} {status}", run.run_id().map_or("?", |id| id.as_str()));
+        println!("  pull request: {}", run.pr_url.as_deref().unwrap_or("none"));
+        println!("  tenant: {:?}", run.tenant_context.as_ref().and_then(|tenant| tenant.tenant_id.as_deref()));
+    }
+    println!("The event as it was delivered:");
+    println!("{}", serde_json::to_string_pretty(event)?);
+    Ok(())
+}
