@@ -1,0 +1,617 @@
+//! The replay guard in Redis: with a server that is started for each test, that goes away and comes back, and between
+//! receivers that are processes of their own.
+//!
+//! Without `redis-server` in the `PATH`, these tests say so and test nothing.
+
+#![cfg(all(feature = "axum", feature = "redis", unix))]
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+#[path = "common/delivery.rs"]
+mod delivery;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use agentgate::http::StatusCode;
+use agentgate::redis::aio::ConnectionManager;
+use agentgate::redis::{Client, FromRedisValue, cmd};
+use agentgate::types::EventId;
+use agentgate::webhook::{Claim, Delivery, MemoryReplayGuard, Once, RedisReplayGuard, ReplayGuard, Verifier, once};
+use axum::Router;
+use axum::extract::{FromRef, State};
+use axum::routing::post;
+use delivery::{Sent, try_exchange, verifier};
+
+// A Redis server
+
+/// A Redis server of this test alone. It ends with this value, and with the process of the test, whatever becomes of that.
+struct Redis {
+    port: u16,
+    process: Option<(Child, ChildStdin, BufReader<ChildStdout>)>,
+    directory: PathBuf,
+}
+
+impl Redis {
+    /// `None` if there is no `redis-server` on this machine, which is said where nobody can miss it.
+    fn start() -> Option<Self> {
+        static STARTED: AtomicUsize = AtomicUsize::new(0);
+        if Command::new("redis-server").arg("--version").stdout(Stdio::null()).status().is_err() {
+            // What goes through `eprintln` is captured.
+            std::io::stderr().write_all(b"NOT TESTED: there is no redis-server in the PATH\n").unwrap();
+            return None;
+        }
+        let name = format!("redis-{}-{}", std::process::id(), STARTED.fetch_add(1, Ordering::SeqCst));
+        let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+        std::fs::create_dir_all(&directory).unwrap();
+        let mut redis = Self { port: 0, process: None, directory };
+        // Somebody else may take a port that was free a moment ago.
+        let started = (0..10).any(|_| {
+            redis.port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+            redis.run()
+        });
+        assert!(started, "redis-server does not start");
+        Some(redis)
+    }
+
+    /// Starts the server on its port, and waits until it is ready. Whether it is.
+    fn run(&mut self) -> bool {
+        /// Ends the server when the standard input ends: if the test is killed, nobody else would.
+        const SCRIPT: &str = r#"redis-server "$@" & exec >&-; read -r _; kill -9 $!; wait $!"#;
+        let mut process = Command::new("sh")
+            .args(["-c", SCRIPT, "sh", "--bind", "127.0.0.1", "--port", &self.port.to_string()])
+            .args(["--save", "", "--appendonly", "no", "--dir"])
+            .arg(&self.directory)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let input = process.stdin.take().unwrap();
+        let mut output = BufReader::new(process.stdout.take().unwrap());
+        let ready = output.by_ref().lines().any(|line| line.unwrap().contains("Ready to accept connections"));
+        self.process = Some((process, input, output));
+        if !ready {
+            self.stop();
+        }
+        ready
+    }
+
+    fn stop(&mut self) {
+        if let Some((mut process, input, _)) = self.process.take() {
+            drop(input);
+            let _ = process.wait();
+        }
+    }
+
+    fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}/", self.port)
+    }
+
+    async fn guard(&self) -> RedisReplayGuard {
+        RedisReplayGuard::connect(&self.url()).await.unwrap()
+    }
+
+    /// Asks the server itself.
+    async fn ask<T: FromRedisValue>(&self, command: &[&str]) -> T {
+        let mut connection = Client::open(self.url()).unwrap().get_multiplexed_async_connection().await.unwrap();
+        let (name, arguments) = command.split_first().unwrap();
+        cmd(name).arg(arguments).query_async(&mut connection).await.unwrap()
+    }
+
+    /// For how much longer a key is kept, in milliseconds.
+    async fn time_left(&self, key: &str) -> i64 {
+        self.ask(&["PTTL", key]).await
+    }
+}
+
+impl Drop for Redis {
+    fn drop(&mut self) {
+        self.stop();
+        let _ = std::fs::remove_dir_all(&self.directory);
+    }
+}
+
+fn id() -> EventId {
+    "evt_1".into()
+}
+
+const KEY: &str = "agentgate:event:evt_1";
+
+async fn claim(guard: &impl ReplayGuard) -> Claim {
+    guard.claim(&id()).await.unwrap()
+}
+
+// One guard
+
+#[tokio::test]
+async fn an_event_is_claimed_once_and_released_or_completed() {
+    let Some(redis) = Redis::start() else { return };
+    let (guard, other) = (redis.guard().await, redis.guard().await);
+    assert_eq!(claim(&guard).await, Claim::First);
+    assert_eq!(claim(&guard).await, Claim::InProgress);
+    assert_eq!(claim(&other).await, Claim::InProgress);
+    guard.release(&id()).await.unwrap();
+    assert_eq!(redis.ask::<Vec<String>>(&["KEYS", "*"]).await, [""; 0]);
+    assert_eq!(claim(&other).await, Claim::First);
+    other.complete(&id()).await.unwrap();
+    for guard in [&guard, &other] {
+        assert_eq!(claim(guard).await, Claim::Handled);
+        assert!(!guard.first_time(&id()).await.unwrap());
+    }
+}
+
+#[tokio::test]
+async fn a_handled_event_cannot_be_released_and_an_unknown_one_is_no_error() {
+    let Some(redis) = Redis::start() else { return };
+    let guard = redis.guard().await;
+    guard.release(&id()).await.unwrap();
+    assert_eq!(claim(&guard).await, Claim::First);
+    guard.complete(&id()).await.unwrap();
+    guard.release(&id()).await.unwrap();
+    assert_eq!(claim(&guard).await, Claim::Handled);
+    assert_eq!(redis.ask::<String>(&["GET", KEY]).await, "handled");
+}
+
+#[tokio::test]
+async fn a_claim_runs_out_with_its_lease() {
+    let Some(redis) = Redis::start() else { return };
+    let guard = redis.guard().await;
+    assert_eq!(claim(&guard).await, Claim::First);
+    assert_eq!(claim(&guard).await, Claim::InProgress);
+    // As if the time had passed.
+    redis.ask::<()>(&["PEXPIRE", KEY, "0"]).await;
+    assert_eq!(claim(&guard).await, Claim::First);
+    // And by itself.
+    let brief = redis.guard().await.prefix("brief:").lease(Duration::from_millis(1));
+    assert_eq!(claim(&brief).await, Claim::First);
+    while claim(&brief).await != Claim::First {}
+}
+
+#[tokio::test]
+async fn a_lease_of_nothing_is_still_a_claim() {
+    let Some(redis) = Redis::start() else { return };
+    let guard = redis.guard().await.lease(Duration::ZERO).retention(Duration::ZERO);
+    assert_eq!(claim(&guard).await, Claim::First);
+    guard.complete(&id()).await.unwrap();
+    let endless = redis.guard().await.prefix("endless:").lease(Duration::MAX).retention(Duration::MAX);
+    assert_eq!(claim(&endless).await, Claim::First);
+    endless.complete(&id()).await.unwrap();
+    assert_eq!(claim(&endless).await, Claim::Handled);
+}
+
+#[tokio::test]
+async fn the_first_time_is_told_once_and_not_while_somebody_handles_the_event() {
+    let Some(redis) = Redis::start() else { return };
+    let guard = redis.guard().await;
+    assert!(guard.first_time(&id()).await.unwrap());
+    assert!(!guard.first_time(&id()).await.unwrap());
+    assert_eq!(claim(&guard).await, Claim::Handled);
+    let other = EventId::from("evt_2");
+    assert_eq!(guard.claim(&other).await.unwrap(), Claim::First);
+    assert!(!guard.first_time(&other).await.unwrap());
+}
+
+#[tokio::test]
+async fn every_key_has_the_prefix_and_ends_in_time() {
+    let Some(redis) = Redis::start() else { return };
+    let lasts = |left: i64, seconds: i64| left > (seconds - 60) * 1000 && left <= seconds * 1000;
+    let guard = redis.guard().await;
+    assert_eq!(claim(&guard).await, Claim::First);
+    assert!(lasts(redis.time_left(KEY).await, 2 * 60));
+    guard.complete(&id()).await.unwrap();
+    assert!(lasts(redis.time_left(KEY).await, 3 * 24 * 60 * 60));
+
+    let (lease, retention) = (Duration::from_secs(1000), Duration::from_secs(5000));
+    let guard = redis.guard().await.prefix("ours/").lease(lease).retention(retention);
+    assert_eq!(claim(&guard).await, Claim::First, "another prefix is another memory");
+    assert!(lasts(redis.time_left("ours/evt_1").await, 1000));
+    guard.complete(&id()).await.unwrap();
+    assert!(lasts(redis.time_left("ours/evt_1").await, 5000));
+    assert!(guard.first_time(&"evt_2".into()).await.unwrap());
+    assert!(lasts(redis.time_left("ours/evt_2").await, 5000));
+
+    let keys: BTreeSet<String> = redis.ask(&["KEYS", "*"]).await;
+    assert_eq!(keys.iter().map(String::as_str).collect::<Vec<_>>(), [KEY, "ours/evt_1", "ours/evt_2"]);
+}
+
+#[tokio::test]
+async fn a_duplicate_does_not_make_a_claim_or_a_memory_last_longer() {
+    let Some(redis) = Redis::start() else { return };
+    let guard = redis.guard().await;
+    claim(&guard).await;
+    redis.ask::<()>(&["PEXPIRE", KEY, "50000"]).await;
+    assert_eq!(claim(&guard).await, Claim::InProgress);
+    assert!(redis.time_left(KEY).await <= 50_000);
+    guard.complete(&id()).await.unwrap();
+    redis.ask::<()>(&["PEXPIRE", KEY, "50000"]).await;
+    assert_eq!(claim(&guard).await, Claim::Handled);
+    guard.release(&id()).await.unwrap();
+    assert!(redis.time_left(KEY).await <= 50_000);
+}
+
+#[tokio::test]
+async fn an_id_may_be_anything() {
+    let Some(redis) = Redis::start() else { return };
+    let guard = redis.guard().await;
+    for id in ["evt 1\r\nFLUSHALL\r\n", "*", "\0", "ü", &"x".repeat(100_000)] {
+        let id = EventId::from(id);
+        assert_eq!(guard.claim(&id).await.unwrap(), Claim::First);
+        guard.complete(&id).await.unwrap();
+        guard.release(&id).await.unwrap();
+        assert_eq!(guard.claim(&id).await.unwrap(), Claim::Handled);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_hundred_deliveries_at_once_over_several_connections_exactly_one_is_handled() {
+    let Some(redis) = Redis::start() else { return };
+    let guards = [redis.guard().await, redis.guard().await, redis.guard().await];
+    let ran = Arc::new(AtomicUsize::new(0));
+    let deliveries: Vec<_> = (0..200)
+        .map(|number| {
+            let (guard, ran) = (guards[number % guards.len()].clone(), Arc::clone(&ran));
+            tokio::spawn(async move {
+                let handler = async {
+                    ran.fetch_add(1, Ordering::SeqCst);
+                    Ok::<_, ()>(())
+                };
+                once(&guard, &id(), handler).await.unwrap()
+            })
+        })
+        .collect();
+    let mut handled = 0;
+    for delivery in deliveries {
+        handled += usize::from(delivery.await.unwrap() == Once::Handled(()));
+    }
+    assert_eq!((handled, ran.load(Ordering::SeqCst)), (1, 1));
+}
+
+#[tokio::test]
+async fn a_connection_of_ones_own_and_a_shared_guard_will_do() {
+    let Some(redis) = Redis::start() else { return };
+    let client = Client::open(redis.url()).unwrap();
+    let multiplexed = RedisReplayGuard::new(client.get_multiplexed_async_connection().await.unwrap());
+    assert_eq!(claim(&multiplexed).await, Claim::First);
+    let managed: RedisReplayGuard<ConnectionManager> =
+        RedisReplayGuard::new(client.get_connection_manager().await.unwrap());
+    let shared: Arc<dyn ReplayGuard> = Arc::new(managed);
+    assert_eq!(shared.claim(&id()).await.unwrap(), Claim::InProgress);
+}
+
+// A server that fails
+
+#[tokio::test]
+async fn a_server_that_takes_no_writes_is_an_error() {
+    let Some(redis) = Redis::start() else { return };
+    let guard = redis.guard().await;
+    assert_eq!(claim(&guard).await, Claim::First);
+    redis.ask::<()>(&["CONFIG", "SET", "maxmemory", "1"]).await;
+    let error = guard.claim(&"evt_2".into()).await.unwrap_err();
+    assert!(error.to_string().contains("OOM"), "{error}");
+    // Releasing makes room.
+    guard.release(&id()).await.unwrap();
+    redis.ask::<()>(&["CONFIG", "SET", "maxmemory", "0"]).await;
+    assert_eq!(claim(&guard).await, Claim::First);
+}
+
+#[tokio::test]
+async fn what_somebody_else_put_under_the_key_is_not_ours_to_delete() {
+    let Some(redis) = Redis::start() else { return };
+    let guard = redis.guard().await;
+    redis.ask::<()>(&["SET", KEY, "something else"]).await;
+    assert_eq!(claim(&guard).await, Claim::InProgress);
+    guard.release(&id()).await.unwrap();
+    assert_eq!(redis.ask::<String>(&["GET", KEY]).await, "something else");
+    redis.ask::<()>(&["DEL", KEY]).await;
+    redis.ask::<()>(&["LPUSH", KEY, "a list"]).await;
+    guard.claim(&id()).await.unwrap_err();
+}
+
+// Receivers that are processes
+
+/// A receiver as somebody would write it.
+#[derive(Clone)]
+struct App {
+    verifier: Verifier,
+    guard: RedisReplayGuard,
+    seen: Seen,
+}
+
+/// What a handler does with an event, besides nothing.
+#[derive(Clone, Default)]
+struct Seen {
+    /// Writes `begun` and `handled` for each event to the standard output.
+    tells: bool,
+    /// Never gets to the end.
+    hangs: bool,
+}
+
+impl FromRef<App> for Verifier {
+    fn from_ref(app: &App) -> Self {
+        app.verifier.clone()
+    }
+}
+
+async fn receive(State(app): State<App>, Delivery(event): Delivery) -> StatusCode {
+    let handler = async {
+        app.seen.tell("begun", &event.id);
+        if app.seen.hangs {
+            std::future::pending::<()>().await;
+        }
+        tokio::task::yield_now().await;
+        app.seen.tell("handled", &event.id);
+        Ok::<_, std::io::Error>(())
+    };
+    match once(&app.guard, &event.id, handler).await {
+        Ok(done) => done.status(),
+        Err(error) => error.status(),
+    }
+}
+
+impl Seen {
+    fn tell(&self, what: &str, id: &EventId) {
+        if self.tells {
+            tell(&format!("{what} {id}"));
+        }
+    }
+}
+
+/// Says something to the process that started this one. The harness of the tests writes to the same output.
+fn tell(line: &str) {
+    let mut output = std::io::stdout().lock();
+    output.write_all(format!("\n{MARK}{line}\n").as_bytes()).unwrap();
+    output.flush().unwrap();
+}
+
+const MARK: &str = "receiver: ";
+
+async fn serve(app: App) -> SocketAddr {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let router = Router::new().route("/", post(receive)).with_state(app);
+    tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+    address
+}
+
+/// The address of Redis, for a process that is to be a receiver.
+const REDIS: &str = "AGENTGATE_TEST_REDIS";
+/// How long its claims last, in milliseconds.
+const LEASE: &str = "AGENTGATE_TEST_LEASE";
+/// Whether its handlers never get to an end.
+const HANGS: &str = "AGENTGATE_TEST_HANGS";
+
+#[tokio::test]
+#[ignore = "it is a process that other tests start"]
+async fn receiver() {
+    let Ok(redis) = std::env::var(REDIS) else { return };
+    let lease = Duration::from_millis(std::env::var(LEASE).unwrap().parse().unwrap());
+    let guard = RedisReplayGuard::connect(&redis).await.unwrap().lease(lease);
+    let seen = Seen { tells: true, hangs: std::env::var_os(HANGS).is_some() };
+    let address = serve(App { verifier: verifier(), guard, seen }).await;
+    tell(&format!("listens {address}"));
+    // Until the process that started this one ends it, or ends itself.
+    tokio::task::spawn_blocking(|| std::io::stdin().read_line(&mut String::new())).await.unwrap().unwrap();
+}
+
+/// Another process that receives.
+struct Process {
+    child: Child,
+    address: SocketAddr,
+    /// Every line that it tells: what, and of which event.
+    told: Receiver<(String, String)>,
+}
+
+impl Process {
+    fn start(redis: &Redis, lease: Duration, hangs: bool) -> Self {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.args(["--exact", "receiver", "--ignored", "--nocapture"]);
+        command.env(REDIS, redis.url()).env(LEASE, lease.as_millis().to_string());
+        if hangs {
+            command.env(HANGS, "1");
+        }
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let (sender, told) = channel();
+        let output = BufReader::new(child.stdout.take().unwrap());
+        std::thread::spawn(move || {
+            for line in output.lines().map_while(Result::ok) {
+                if let Some((what, of)) = line.strip_prefix(MARK).and_then(|line| line.split_once(' ')) {
+                    let _ = sender.send((what.to_owned(), of.to_owned()));
+                }
+            }
+        });
+        let mut process = Self { child, address: SocketAddr::from(([0, 0, 0, 0], 0)), told };
+        process.address = process.wait_for("listens").parse().unwrap();
+        process
+    }
+
+    /// What the next line tells of, which tells this.
+    fn wait_for(&self, what: &str) -> String {
+        let (told, of) = self.told.recv_timeout(Duration::from_secs(60)).unwrap();
+        assert_eq!(told, what);
+        of
+    }
+
+    /// Ends the process, and counts how often it handled which event.
+    fn end(mut self) -> BTreeMap<String, usize> {
+        drop(self.child.stdin.take());
+        assert!(self.child.wait().unwrap().success());
+        let mut handled = BTreeMap::new();
+        for (what, of) in &self.told {
+            if what == "handled" {
+                *handled.entry(of).or_default() += 1;
+            }
+        }
+        handled
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Delivers as the service does: again and again until the answer is 2xx. Returns how often.
+async fn deliver(receiver: SocketAddr, event_id: &str) -> usize {
+    let request = Sent::of(event_id).bytes("/");
+    for attempt in 1.. {
+        match try_exchange(receiver, &request).await.map(|answer| answer.status) {
+            Some(200..300) => return attempt,
+            Some(409 | 500..600) | None => tokio::task::yield_now().await,
+            Some(status) => panic!("{event_id}: {status}"),
+        }
+    }
+    unreachable!("the attempts do not run out")
+}
+
+/// Delivers all of these events, each to both receivers at the same time, and several events at a time.
+async fn deliver_all(receivers: [SocketAddr; 2], events: &[String]) {
+    let queue = Arc::new(Mutex::new(events.to_vec()));
+    let senders: Vec<_> = (0..16)
+        .map(|number| {
+            // It should not be the same who gets it first each time.
+            let [one, other] = if number % 2 == 0 { receivers } else { [receivers[1], receivers[0]] };
+            let queue = Arc::clone(&queue);
+            let next = move || queue.lock().unwrap().pop();
+            tokio::spawn(async move {
+                let mut attempts = 0;
+                while let Some(event) = next() {
+                    let (one, other) = tokio::join!(deliver(one, &event), deliver(other, &event));
+                    attempts += one + other;
+                }
+                attempts
+            })
+        })
+        .collect();
+    let mut attempts = 0;
+    for sender in senders {
+        attempts += sender.await.unwrap();
+    }
+    println!("{} deliveries took {attempts} attempts", 2 * events.len());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_processes_that_get_the_same_thousand_events_handle_each_once_between_them() {
+    let Some(redis) = Redis::start() else { return };
+    let start = || Process::start(&redis, Duration::from_secs(120), false);
+    let processes = [start(), start()];
+    let events: Vec<String> = (0..1000).map(|number| format!("evt_{number}")).collect();
+    deliver_all(processes.each_ref().map(|process| process.address), &events).await;
+
+    let handled = processes.map(Process::end);
+    println!("one handled {}, the other {}", handled[0].len(), handled[1].len());
+    assert!(handled.iter().all(|handled| !handled.is_empty()), "one process did it all, so this shows nothing");
+    let mut all = BTreeMap::new();
+    for (event, count) in handled.into_iter().flatten() {
+        *all.entry(event).or_insert(0) += count;
+    }
+    assert_eq!(all, events.into_iter().map(|event| (event, 1)).collect());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_process_had_begun_when_it_was_killed_is_handled_by_another() {
+    let Some(redis) = Redis::start() else { return };
+    let lease = Duration::from_secs(120);
+    let events: Vec<String> = (0..20).map(|number| format!("evt_{number}")).collect();
+
+    // It begins with every event, and gets to the end of none.
+    let mut doomed = Process::start(&redis, lease, true);
+    let address = doomed.address;
+    let senders: Vec<_> = events.iter().map(|event| (event.clone(), Sent::of(event).bytes("/"))).collect();
+    let senders: Vec<_> = senders
+        .into_iter()
+        .map(|(event, request)| tokio::spawn(async move { (event, try_exchange(address, &request).await) }))
+        .collect();
+    let begun: BTreeSet<_> = events.iter().map(|_| doomed.wait_for("begun")).collect();
+    assert_eq!(begun.len(), events.len());
+
+    // Meanwhile nobody else handles them.
+    let other = Process::start(&redis, lease, false);
+    for event in &events {
+        assert_eq!(Sent::of(event).send(other.address, "/").await.status, 409);
+    }
+
+    doomed.child.kill().unwrap();
+    doomed.child.wait().unwrap();
+    for sender in senders {
+        assert_eq!(sender.await.unwrap().1, None);
+    }
+    // The process is dead, and its claims are not, until their lease runs out.
+    for event in &events {
+        assert_eq!(Sent::of(event).send(other.address, "/").await.status, 409);
+        redis.ask::<()>(&["PEXPIRE", &format!("agentgate:event:{event}"), "1"]).await;
+    }
+    for event in &events {
+        deliver(other.address, event).await;
+    }
+    assert_eq!(other.end(), events.into_iter().map(|event| (event, 1)).collect());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_event_is_lost_when_one_of_two_processes_is_killed_at_work() {
+    let Some(redis) = Redis::start() else { return };
+    let start = || Process::start(&redis, Duration::from_millis(200), false);
+    let (mut doomed, other) = (start(), start());
+    let events: Vec<String> = (0..500).map(|number| format!("evt_{number}")).collect();
+    let (address, all) = (doomed.address, events.clone());
+    // The service delivers what is not answered again, to whoever answers then.
+    let doomed_deliveries = tokio::spawn(async move {
+        for event in &all {
+            try_exchange(address, &Sent::of(event).bytes("/")).await;
+        }
+    });
+    let mut handled = BTreeSet::new();
+    while handled.len() < 50 {
+        let (what, of) = doomed.told.recv_timeout(Duration::from_secs(60)).unwrap();
+        if what == "handled" {
+            handled.insert(of);
+        }
+    }
+    doomed.child.kill().unwrap();
+    doomed.child.wait().unwrap();
+    for event in &events {
+        deliver(other.address, event).await;
+    }
+    doomed_deliveries.await.unwrap();
+
+    handled.extend(doomed.told.iter().filter(|(what, _)| what == "handled").map(|(_, of)| of));
+    let by_other = other.end();
+    println!("{} were handled before the kill, {} after it", handled.len(), by_other.len());
+    assert!(by_other.values().all(|count| *count == 1));
+    // One that was told as handled and not yet noted as such is handled again.
+    let twice = by_other.keys().filter(|event| handled.contains(*event)).count();
+    assert!(twice <= 1, "{twice} were handled twice");
+    handled.extend(by_other.into_keys());
+    assert_eq!(handled, events.into_iter().collect());
+}
+
+#[tokio::test]
+async fn the_guards_in_memory_and_in_redis_answer_alike() {
+    let Some(redis) = Redis::start() else { return };
+    let guards: [Arc<dyn ReplayGuard>; 2] = [Arc::new(MemoryReplayGuard::new()), Arc::new(redis.guard().await)];
+    // A walk through everything that can be asked, in an order that is the same each time.
+    let mut answers = guards.map(|guard| (guard, Vec::new()));
+    let mut random = fastrand::Rng::with_seed(7);
+    for _ in 0..2000 {
+        let (what, event_id) = (random.u8(0..4), EventId::from(format!("evt_{}", random.u8(0..40))));
+        for (guard, answers) in &mut answers {
+            answers.push(match what {
+                0 => format!("{:?}", guard.claim(&event_id).await.unwrap()),
+                1 => format!("{:?}", guard.first_time(&event_id).await.unwrap()),
+                2 => format!("{:?}", guard.release(&event_id).await.unwrap()),
+                _ if event_id.as_str().ends_with('7') => format!("{:?}", guard.complete(&event_id).await.unwrap()),
+                _ => String::new(),
+            });
+        }
+    }
+    let [(_, memory), (_, redis)] = answers;
+    assert_eq!(memory, redis);
+}
