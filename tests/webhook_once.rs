@@ -3,6 +3,10 @@
 #![cfg(feature = "webhooks")]
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+#[cfg(feature = "tracing")]
+#[path = "common/told.rs"]
+mod told;
+
 use std::collections::HashSet;
 use std::future::ready;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -262,6 +266,38 @@ impl ReplayGuard for Broken {
     fn release<'a>(&'a self, event_id: &'a EventId) -> GuardFuture<'a, ()> {
         if self.release { or_fail(true, Box::pin(ready(Ok(())))) } else { self.memory.release(event_id) }
     }
+}
+
+#[tokio::test]
+async fn without_a_claim_the_handler_does_not_run_and_the_delivery_is_to_come_again() {
+    let guard = Broken { claim: true, ..Broken::default() };
+    let text = "the replay guard failed: the store is on fire";
+    assert_eq!(handle(&guard, Ok(1)).await, (Outcome::Guard(text.to_owned(), 503), false));
+    let guard = MemoryReplayGuard::new().capacity(0);
+    let text = "the replay guard failed: 0 events are in progress, and no more are allowed";
+    assert_eq!(handle(&guard, Ok(1)).await, (Outcome::Guard(text.to_owned(), 503), false));
+}
+
+#[tokio::test]
+async fn what_was_handled_is_handled_though_it_could_not_be_noted() {
+    #[cfg(feature = "tracing")]
+    let (told, _guard) = told::Told::listen();
+    let guard = Broken { complete: true, ..Broken::default() };
+    assert_eq!(handle(&guard, Ok(1)).await, (handled(1), true));
+    assert_eq!(handle(&guard, Ok(2)).await, (IN_PROGRESS, false));
+    #[cfg(feature = "tracing")]
+    insta::assert_snapshot!(told.take().join("\n"), @"WARN message=an event was handled, and could not be noted as such event.id=evt_1 error=the replay guard failed: the store is on fire");
+}
+
+#[tokio::test]
+async fn the_error_of_the_handler_comes_first_though_the_claim_could_not_be_released() {
+    #[cfg(feature = "tracing")]
+    let (told, _guard) = told::Told::listen();
+    let guard = Broken { release: true, ..Broken::default() };
+    assert_eq!(handle(&guard, Err("unlucky")).await, (failed("unlucky"), true));
+    assert_eq!(handle(&guard, Ok(2)).await, (IN_PROGRESS, false));
+    #[cfg(feature = "tracing")]
+    insta::assert_snapshot!(told.take().join("\n"), @"WARN message=an event could not be released; its claim has to run out event.id=evt_1 error=the replay guard failed: the store is on fire");
 }
 
 #[tokio::test]

@@ -88,9 +88,9 @@ pub enum Claim {
     Handled,
 }
 
-/// A replay guard could not tell: its store does not answer, or is full.
+/// A replay guard could not claim, complete or release an event: its store does not answer, or is full.
 ///
-/// Answer such a delivery with 503, so that the service delivers it again.
+/// Answer a delivery whose event could not be claimed with 503, so that the service delivers it again.
 #[derive(Debug)]
 pub struct GuardError(Box<dyn std::error::Error + Send + Sync>);
 
@@ -103,7 +103,7 @@ impl GuardError {
 
 impl fmt::Display for GuardError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the replay guard cannot tell whether the event is new: {}", self.0)
+        write!(f, "the replay guard failed: {}", self.0)
     }
 }
 
