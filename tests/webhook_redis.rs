@@ -8,6 +8,9 @@
 
 #[path = "common/delivery.rs"]
 mod delivery;
+#[path = "common/script.rs"]
+#[allow(dead_code, reason = "a part is enough here")]
+mod script;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -17,7 +20,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use agentgate::http::StatusCode;
 use agentgate::redis::aio::ConnectionManager;
@@ -286,6 +289,75 @@ async fn a_connection_of_ones_own_and_a_shared_guard_will_do() {
 }
 
 // A server that fails
+
+/// No claim may take so long that the service, which waits for 30 seconds, gives up on the delivery.
+const PROMPT: Duration = Duration::from_secs(3);
+
+/// The longest that this takes.
+async fn timed<T>(what: impl Future<Output = T>) -> T {
+    let start = Instant::now();
+    let outcome = what.await;
+    let time = start.elapsed();
+    println!("it took {time:?}");
+    assert!(time < PROMPT, "it took {time:?}");
+    outcome
+}
+
+#[tokio::test]
+async fn nobody_to_connect_to_is_an_error_at_once() {
+    let url = script::closed_port().await.replace("http", "redis");
+    let error = timed(RedisReplayGuard::connect(&url)).await.unwrap_err();
+    assert!(error.to_string().starts_with("the replay guard failed: "), "{error}");
+    assert!(std::error::Error::source(&error).is_some());
+    timed(RedisReplayGuard::connect("postgres://127.0.0.1/")).await.unwrap_err();
+}
+
+#[tokio::test]
+async fn a_server_that_goes_away_is_an_error_and_one_that_comes_back_works_again() {
+    let Some(mut redis) = Redis::start() else { return };
+    let guard = redis.guard().await;
+    let receiver = serve(App { verifier: verifier(), guard: guard.clone(), seen: Seen::default() }).await;
+    let deliver = async |id: &str| Sent::of(id).send(receiver, "/").await.status;
+    assert_eq!(deliver("evt_1").await, 204);
+
+    redis.stop();
+    for _ in 0..3 {
+        let error = timed(guard.claim(&id())).await.unwrap_err();
+        println!("{error}");
+        assert!(error.to_string().starts_with("the replay guard failed: "), "{error}");
+        timed(guard.complete(&id())).await.unwrap_err();
+        timed(guard.release(&id())).await.unwrap_err();
+        timed(guard.first_time(&id())).await.unwrap_err();
+        assert_eq!(timed(deliver("evt_2")).await, 503);
+    }
+
+    assert!(redis.run());
+    let back = Instant::now();
+    while deliver("evt_2").await == 503 {
+        assert!(back.elapsed() < Duration::from_secs(30), "the guard does not find the server again");
+    }
+    assert_eq!(deliver("evt_2").await, 204);
+    assert_eq!(guard.claim(&"evt_2".into()).await.unwrap(), Claim::Handled);
+}
+
+#[tokio::test]
+async fn a_server_that_falls_silent_is_an_error_in_time() {
+    let server = script::Server::start(vec![vec![script::Act::Stall]]).await;
+    timed(RedisReplayGuard::connect(&server.url().replace("http", "redis"))).await.unwrap_err();
+
+    let Some(redis) = Redis::start() else { return };
+    let guard = redis.guard().await;
+    assert_eq!(claim(&guard).await, Claim::First);
+    redis.ask::<()>(&["CLIENT", "PAUSE", "100000", "WRITE"]).await;
+    timed(guard.complete(&id())).await.unwrap_err();
+    timed(guard.claim(&"evt_2".into())).await.unwrap_err();
+    redis.ask::<()>(&["CLIENT", "UNPAUSE"]).await;
+    assert_eq!(guard.claim(&"evt_3".into()).await.unwrap(), Claim::First);
+    // Whether the server did what it never answered is open. If so, the claim is nobody's, and runs out.
+    assert_ne!(guard.claim(&"evt_2".into()).await.unwrap(), Claim::Handled);
+    redis.ask::<()>(&["PEXPIRE", "agentgate:event:evt_2", "0"]).await;
+    assert_eq!(guard.claim(&"evt_2".into()).await.unwrap(), Claim::First);
+}
 
 #[tokio::test]
 async fn a_server_that_takes_no_writes_is_an_error() {

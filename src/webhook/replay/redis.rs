@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use redis::aio::{ConnectionLike, ConnectionManager};
+use redis::aio::{ConnectionLike, ConnectionManager, ConnectionManagerConfig};
 use redis::{Client, Cmd, FromRedisValue};
 
 use super::{Claim, GuardError, GuardFuture, LEASE, RETENTION, ReplayGuard};
@@ -42,14 +42,17 @@ pub struct RedisReplayGuard<C = ConnectionManager> {
 
 impl RedisReplayGuard {
     /// Connects to a Redis server, such as `redis://127.0.0.1/`. A connection that is lost later is made anew; what is asked of the guard
-    /// meanwhile fails.
+    /// meanwhile fails, within about a second.
     ///
     /// # Errors
     ///
     /// If the address is none, or nobody answers there.
     pub async fn connect(url: &str) -> Result<Self, GuardError> {
         let client = Client::open(url).map_err(GuardError::new)?;
-        Ok(Self::new(client.get_connection_manager().await.map_err(GuardError::new)?))
+        // Whoever asks waits for the connection. Were it tried several times, with pauses, deliveries would pile up for ten seconds and
+        // more, only to fail; whoever asks next is the next attempt.
+        let config = ConnectionManagerConfig::new().set_number_of_retries(0);
+        Ok(Self::new(client.get_connection_manager_with_config(config).await.map_err(GuardError::new)?))
     }
 }
 
