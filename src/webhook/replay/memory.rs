@@ -292,9 +292,9 @@ mod tests {
             let id = format!("evt_{number}").into();
             guard.try_claim(&id).unwrap();
             if number % 2 == 0 {
-                guard.note(&id)
+                guard.note(&id);
             } else {
-                drop(guard.release(&id))
+                drop(guard.release(&id));
             }
             pass(1);
         }

@@ -16,6 +16,7 @@ mod redis;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 pub use self::memory::MemoryReplayGuard;
@@ -76,6 +77,31 @@ pub trait ReplayGuard: Send + Sync {
         })
     }
 }
+
+macro_rules! guard_by_pointer {
+    ($pointer:ident) => {
+        impl<G: ReplayGuard + ?Sized> ReplayGuard for $pointer<G> {
+            fn claim<'a>(&'a self, event_id: &'a EventId) -> GuardFuture<'a, Claim> {
+                (**self).claim(event_id)
+            }
+
+            fn complete<'a>(&'a self, event_id: &'a EventId) -> GuardFuture<'a, ()> {
+                (**self).complete(event_id)
+            }
+
+            fn release<'a>(&'a self, event_id: &'a EventId) -> GuardFuture<'a, ()> {
+                (**self).release(event_id)
+            }
+
+            fn first_time<'a>(&'a self, event_id: &'a EventId) -> GuardFuture<'a, bool> {
+                (**self).first_time(event_id)
+            }
+        }
+    };
+}
+
+guard_by_pointer!(Arc);
+guard_by_pointer!(Box);
 
 /// What became of an attempt to claim an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -53,27 +53,30 @@ where
     match handler.await {
         Ok(value) => {
             // What is done is done: to answer with an error now would ask for the event again.
-            warn_of(&guard.complete(event_id).await, event_id, "an event was handled, and could not be noted as such");
+            // And to forget it would be to handle it again, so that it is noted on a second connection if it takes one.
+            let noted = match guard.complete(event_id).await {
+                Err(_) => guard.complete(event_id).await,
+                noted => noted,
+            };
+            if let Err(error) = noted {
+                warn(event_id, &error, "an event was handled, and could not be noted as such");
+            }
             Ok(Once::Handled(value))
         }
         Err(error) => {
-            warn_of(
-                &guard.release(event_id).await,
-                event_id,
-                "an event could not be released; its claim has to run out",
-            );
+            if let Err(error) = guard.release(event_id).await {
+                warn(event_id, &error, "an event could not be released; its claim has to run out");
+            }
             Err(OnceError::Handler(error))
         }
     }
 }
 
-/// Leaves a failure for the log that changes nothing for the caller.
-#[cfg_attr(not(feature = "tracing"), expect(unused_variables, reason = "there is no log"))]
-fn warn_of(outcome: &Result<(), GuardError>, event_id: &EventId, what: &str) {
+/// Leaves for the receiver's log what the outcome does not tell.
+#[cfg_attr(not(feature = "tracing"), allow(unused_variables, reason = "there is no log"))]
+fn warn(event_id: &EventId, error: &GuardError, what: &str) {
     #[cfg(feature = "tracing")]
-    if let Err(error) = outcome {
-        tracing::warn!(event.id = %event_id, %error, "{what}");
-    }
+    tracing::warn!(event.id = %event_id, error = %error, "{what}");
 }
 
 /// What became of an event in [`once`].
