@@ -61,6 +61,9 @@ fn broken_answers() -> Vec<(&'static str, Connection)> {
 
 // The client
 
+/// No waits.
+const NONE: [Duration; 0] = [];
+
 /// Notes down how long it is asked to wait, and lets time pass by that alone.
 #[derive(Clone, Debug, Default)]
 struct Waits(Arc<Mutex<Vec<Duration>>>);
@@ -173,7 +176,7 @@ async fn no_retries_means_one_attempt_and_no_wait() {
         assert_eq!(error.attempts(), 1);
         assert!(!error.to_string().contains("attempts"), "{error}");
     }
-    assert_eq!(waits.taken(), []);
+    assert_eq!(waits.taken(), NONE);
 }
 
 #[tokio::test]
@@ -213,7 +216,7 @@ async fn a_submission_whose_answer_breaks_off_is_not_sent_again() {
         assert_eq!(error.attempts(), 1, "{what}");
         assert_eq!(error.operation(), Some(Operation::CREATE_WORK_ORDER), "{what}");
         assert_eq!((server.connections(), server.requests().len()), (1, 1), "{what}");
-        assert_eq!(waits.taken(), [], "{what}");
+        assert_eq!(waits.taken(), NONE, "{what}");
     }
 }
 
@@ -230,7 +233,7 @@ async fn a_connection_that_is_closed_right_after_it_was_accepted_is_not_trusted(
     assert_eq!((error.kind(), error.attempts()), (ErrorKind::Interrupted, 1));
     assert!(error.may_have_reached_server());
     assert_eq!(server.connections(), 1);
-    assert_eq!(waits.taken(), []);
+    assert_eq!(waits.taken(), NONE);
 }
 
 #[tokio::test]
@@ -302,7 +305,7 @@ async fn a_submission_that_runs_out_of_time_is_not_sent_again() {
         assert!(error.may_have_reached_server());
         assert_eq!(error.attempts(), 1);
         assert_eq!(server.connections(), 1);
-        assert_eq!(waits.taken(), []);
+        assert_eq!(waits.taken(), NONE);
     }
 }
 
@@ -341,7 +344,7 @@ async fn a_wait_that_is_too_long_is_left_to_the_caller() {
         assert_eq!(error.retry_after(), Some(Duration::from_secs(3600)));
         assert_eq!((error.attempts(), server.connections()), (1, 1));
         assert!(!error.may_have_reached_server());
-        assert_eq!(waits.taken(), []);
+        assert_eq!(waits.taken(), NONE);
         assert!(error.to_string().contains("should wait 3600 s"), "{error}");
     }
 }
@@ -364,7 +367,7 @@ async fn a_failure_of_the_service_is_tried_again_for_reading_alone() {
         assert_eq!((error.kind(), error.attempts()), (ErrorKind::Server, 1));
         assert!(error.may_have_reached_server());
         assert_eq!(server.requests().len(), 1);
-        assert_eq!(waits.taken(), []);
+        assert_eq!(waits.taken(), NONE);
     }
 }
 
@@ -420,7 +423,7 @@ async fn redirects_are_not_followed() {
             assert_eq!(error.headers().unwrap()["location"], location["location: ".len()..].trim_end());
             assert!(!error.may_have_reached_server());
         }
-        assert_eq!(waits.taken(), []);
+        assert_eq!(waits.taken(), NONE);
         assert_eq!(server.requests().len(), 2);
     }
     assert_eq!(elsewhere.connections(), 0);
@@ -441,7 +444,7 @@ async fn a_body_that_is_too_large_is_refused_before_it_is_read() {
         (200, &"hit".parse().unwrap())
     );
     assert!(error.may_have_reached_server());
-    assert_eq!(waits.taken(), []);
+    assert_eq!(waits.taken(), NONE);
 }
 
 #[tokio::test]

@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-use axum_core::body::HttpBody as _;
 use axum_core::extract::{FromRef, FromRequest, Request};
 use axum_core::response::{IntoResponse, Response};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
@@ -40,9 +39,6 @@ where
 async fn extract<T: Unwrap>(request: Request, verifier: &Verifier) -> Result<T, Error> {
     let limit = verifier.body_limit();
     let (head, body) = request.into_parts();
-    if usize::try_from(body.size_hint().lower()).map_or(true, |size| size > limit) {
-        return Err(Error::BodyTooLarge { limit });
-    }
     let body = Limited::new(body, limit).collect().await.map_err(|error| {
         if error.is::<LengthLimitError>() { Error::BodyTooLarge { limit } } else { Error::IncompleteBody(error) }
     })?;
