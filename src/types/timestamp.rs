@@ -16,7 +16,8 @@ pub(super) fn optional_time<'de, D: Deserializer<'de>>(deserializer: D) -> Resul
 /// The time that this text says, if it says one.
 pub(crate) fn parse_time(text: &str) -> Option<DateTime<Utc>> {
     let zoned = DateTime::parse_from_rfc3339(text).map(|time| time.to_utc());
-    zoned.or_else(|_| text.parse::<NaiveDateTime>().map(|time| time.and_utc())).ok()
+    let unusual = || DateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.f%z").map(|time| time.to_utc());
+    zoned.or_else(|_| unusual()).or_else(|_| text.parse::<NaiveDateTime>().map(|time| time.and_utc())).ok()
 }
 
 fn read<E: Error>(text: &str) -> Result<DateTime<Utc>, E> {
@@ -35,6 +36,7 @@ mod tests {
             ("2026-01-01T00:00:00Z", "2026-01-01T00:00:00+00:00"),
             ("2026-01-01T00:00:00.250Z", "2026-01-01T00:00:00.250+00:00"),
             ("2026-01-01T01:00:00+01:00", "2026-01-01T00:00:00+00:00"),
+            ("2026-01-01T01:00:00+0100", "2026-01-01T00:00:00+00:00"),
             ("2026-01-01T00:00:00.123456", "2026-01-01T00:00:00.123456+00:00"),
         ] {
             assert_eq!(read::<Error>(text).unwrap().to_rfc3339(), expected);

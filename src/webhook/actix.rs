@@ -13,7 +13,7 @@ use actix_web::{FromRequest, HttpRequest, HttpResponse, Responder, ResponseError
 use super::delivery::{Delivery, Unwrap, VerifiedBody};
 use super::error::Error;
 use super::replay::{Once, OnceError};
-use super::signature::SIGNATURE_HEADER;
+use super::signature::{SIGNATURE_HEADER, count};
 use super::verifier::Verifier;
 
 type Extracted<T> = Pin<Box<dyn Future<Output = Result<T, Error>>>>;
@@ -44,6 +44,8 @@ fn extract<T: Unwrap + 'static>(request: &HttpRequest, payload: &mut Payload) ->
     Box::pin(async move {
         let verifier = verifier?;
         let limit = verifier.body_limit();
+        // Whoever has no signature need not send a body.
+        count(signatures.iter().map(HeaderValue::as_bytes))?;
         let payload = payload.await.map_err(incomplete)?;
         let body = payload.to_bytes_limited(limit).await.map_err(|_| Error::BodyTooLarge { limit })?;
         T::unwrap(&verifier, body.map_err(incomplete)?, || signatures.iter().map(HeaderValue::as_bytes))

@@ -11,10 +11,33 @@ use super::verifier::Verifier;
 ///
 /// The body is read no further than [`Verifier::max_body_size`], verified, and then parsed. A delivery that is refused
 /// is answered with [`Error::status`] and no detail; the reason is a warning by `tracing` if that feature is on. To decide
-/// otherwise, take a `Result<Delivery, Error>`.
+/// otherwise, take a `Result<Delivery, Error>`, and log the error yourself.
 ///
-/// The verifier is in the state of an axum router (itself, or by `FromRef`), or in the `app_data` of an actix-web app (itself, or in
-/// `web::Data`).
+/// **axum.** The verifier is the state of the router, or comes from it by `FromRef`. The extractor reads the body, so it is the handler's
+/// last argument; and the error in an [`OnceError`](super::OnceError) has to be `Display` (`Box<dyn Error + Send + Sync>` will do). If
+/// the compiler says that `Handler` is not implemented, it is one of these. A state of your own:
+///
+/// ```
+/// # #[cfg(feature = "axum")]
+/// # mod example {
+/// use agentgate::webhook::{MemoryReplayGuard, Verifier};
+/// use axum::extract::FromRef;
+///
+/// #[derive(Clone)]
+/// struct App {
+///     verifier: Verifier,
+///     guard: MemoryReplayGuard,
+/// }
+///
+/// impl FromRef<App> for Verifier {
+///     fn from_ref(app: &App) -> Self {
+///         app.verifier.clone()
+///     }
+/// }
+/// # }
+/// ```
+///
+/// **actix-web.** The verifier is in the `app_data` of the application, itself or in `web::Data`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Delivery(pub Event);
 
@@ -46,13 +69,5 @@ impl Unwrap for VerifiedBody {
         I: Iterator<Item = &'a [u8]>,
     {
         verifier.verify_values(&body, signatures).map(|()| Self(body))
-    }
-}
-
-impl Error {
-    /// Leaves the reason for the receiver's log; the sender gets none.
-    pub(super) fn log(&self) {
-        #[cfg(feature = "tracing")]
-        tracing::warn!(error = %self, status = self.status().as_u16(), "a webhook delivery was refused");
     }
 }

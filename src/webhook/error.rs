@@ -21,7 +21,6 @@ use http::StatusCode;
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
     /// There is no signature header: somebody else sent this, or something on the way removed the header.
@@ -47,7 +46,7 @@ pub enum Error {
     NotJson(serde_json::Error),
     /// The signature is right, the body is JSON, and it is not an event.
     NotAnEvent(EventFault),
-    /// The age of the event was to be checked, and it has no time.
+    /// The age of the event was to be checked, and it has no time that can be read.
     NoTime,
     /// The event is older than [`Verifier::max_age`](super::Verifier::max_age) allows: most likely, somebody sends an old delivery again.
     TooOld {
@@ -69,8 +68,9 @@ pub enum Error {
 }
 
 impl Error {
-    /// The status to answer with: 413 for a body that is too large, 401 for a delivery that is not proven to be from
-    /// AgentGate or is too old, and 400 for one that cannot be understood.
+    /// The status to answer with: 413 for a body that is too large; 401 for a delivery that is not proven to be from
+    /// AgentGate, or whose event is too old, lies in the future or tells no time although that is checked; 400 for one that cannot be
+    /// understood; and 500 if the receiver has no verifier.
     ///
     /// The service delivers again what is not answered with 2xx, so a delivery that was refused for a mistake of the
     /// receiver's (a wrong secret, say) is not lost at once.
@@ -100,6 +100,17 @@ impl Error {
             _ => "the delivery was not understood",
         }
     }
+
+    /// Leaves the reason for the receiver's log; the sender gets none.
+    #[cfg(any(feature = "axum", feature = "actix-web"))]
+    pub(super) fn log(&self) {
+        #[cfg(feature = "tracing")]
+        if matches!(self, Self::NoVerifier) {
+            tracing::error!(error = %self, "webhook deliveries cannot be verified");
+        } else {
+            tracing::warn!(error = %self, status = self.status().as_u16(), "a webhook delivery was refused");
+        }
+    }
 }
 
 impl fmt::Display for Error {
@@ -118,7 +129,9 @@ impl fmt::Display for Error {
             Self::IncompleteBody(error) => write!(f, "the delivery's body broke off: {error}"),
             Self::NotJson(error) => write!(f, "the delivery is signed, but not JSON: {error}"),
             Self::NotAnEvent(fault) => write!(f, "the delivery is signed, but not an event: {fault}"),
-            Self::NoTime => f.write_str("the event tells no time, so its age cannot be checked"),
+            Self::NoTime => {
+                f.write_str("the event has no time that can be read (`createdAt`), so its age cannot be checked")
+            }
             Self::TooOld { age, limit } => {
                 write!(f, "the event is {} s old, and at most {} s are allowed", age.as_secs(), limit.as_secs())
             }
@@ -135,11 +148,19 @@ impl fmt::Display for Error {
     }
 }
 
+/// The text: what a program prints whose `main` returns the error is for people, too.
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::IncompleteBody(error) => Some(&**error),
-            Self::NotJson(error) => Some(error),
+            // Their own texts are in this one's.
+            Self::IncompleteBody(error) => error.source(),
+            Self::NotJson(error) => error.source(),
             _ => None,
         }
     }
@@ -173,6 +194,8 @@ impl fmt::Display for SignatureFault {
     }
 }
 
+impl std::error::Error for SignatureFault {}
+
 /// Why JSON is not an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -198,7 +221,7 @@ impl fmt::Display for EventFault {
 impl std::error::Error for EventFault {}
 
 /// Why a [`Verifier`](super::Verifier) cannot be made of these secrets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SecretError {
     /// There is none.
@@ -213,22 +236,34 @@ pub enum SecretError {
         /// Which, counted from zero.
         index: usize,
     },
-    /// The environment variable `AGENTGATE_WEBHOOK_SECRET` is not set, or is not text.
+    /// The environment variable `AGENTGATE_WEBHOOK_SECRET` is not set, or is empty.
     NotSet,
+    /// The environment variable `AGENTGATE_WEBHOOK_SECRET` is not text.
+    NotText,
 }
 
 impl fmt::Display for SecretError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::None => f.write_str("there is no webhook secret to verify with; give the one that the webhook was created with"),
-            Self::Empty { index } => write!(f, "webhook secret {index} (counted from 0) is empty"),
+            Self::Empty { index } => write!(f, "webhook secret {index} (counted from 0) is empty; is there a comma too many?"),
             Self::Padded { index } => {
                 write!(f, "webhook secret {index} (counted from 0) begins or ends with white space; trim it")
             }
             Self::NotSet => f.write_str(
-                "AGENTGATE_WEBHOOK_SECRET is not set; set it to the secret that the webhook was created with (`whsec_...`)",
+                "AGENTGATE_WEBHOOK_SECRET is not set, or empty; set it to the secret that the webhook was created with (`whsec_...`)",
+            ),
+            Self::NotText => f.write_str(
+                "AGENTGATE_WEBHOOK_SECRET is not text (UTF-8); set it to the secret that the webhook was created with (`whsec_...`)",
             ),
         }
+    }
+}
+
+/// The text: what a program prints whose `main` returns the error is for people, too.
+impl fmt::Debug for SecretError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

@@ -16,7 +16,9 @@ const TIMES: [&str; 5] = ["createdAt", "timestamp", "occurredAt", "time", "creat
 /// What happened, as a delivery tells it: from [`Verifier::unwrap`](super::Verifier::unwrap).
 ///
 /// It is read leniently: what is not there, or is not what the documentation says, is `None`. The whole of it is in
-/// [`json`](Self::json). As JSON (`serde`), an event is what was delivered, so that it can be put into a queue and taken out again.
+/// [`json`](Self::json). By `serde`, an event is written as that JSON, so that it can be put into a queue and taken out again: the same
+/// values, though not the same bytes. To queue the bytes with their signature, take the raw body, which the extractors give as
+/// `VerifiedBody`.
 ///
 /// ```
 /// use agentgate::types::WebhookEventType;
@@ -81,7 +83,8 @@ impl Event {
         Ok(Self { id, event_type, created_at, data, json })
     }
 
-    /// The event as it was delivered.
+    /// The whole event. Its values are those that were delivered, but for two corners of JSON: of a key that stands twice, the last
+    /// counts, and integers beyond 64 bits become floating-point numbers.
     #[must_use]
     pub fn json(&self) -> &Value {
         &self.json
@@ -111,7 +114,8 @@ impl Event {
         T::deserialize(self.json.get("data").unwrap_or(&Value::Null))
     }
 
-    /// The run that a `run.*` event is about, as far as the event tells.
+    /// The run that an event is about whose type is known to be about one, as far as the event tells. `None` for others, even
+    /// `run.archived`, and if the data is no object: read [`json`](Self::json) or [`data_as`](Self::data_as).
     #[must_use]
     pub fn run(&self) -> Option<&RunEventData> {
         match &self.data {
@@ -120,7 +124,7 @@ impl Event {
         }
     }
 
-    /// The verification that a `verification.*` event is about, as far as the event tells.
+    /// The verification that an event is about whose type is known to be about one, as far as the event tells.
     #[must_use]
     pub fn verification(&self) -> Option<&VerificationEventData> {
         match &self.data {
@@ -129,7 +133,8 @@ impl Event {
         }
     }
 
-    /// The id of the run concerned, for run and verification events.
+    /// The id of the run concerned, for run and verification events of the types that are known. Prefer it to the fields of the
+    /// data: the service may write the id as `id` or as `runId`.
     #[must_use]
     pub fn run_id(&self) -> Option<&RunId> {
         match &self.data {
@@ -173,16 +178,23 @@ impl<'de> Deserialize<'de> for Event {
 }
 
 /// A time in ISO 8601, or in seconds or milliseconds since 1970.
+#[expect(clippy::cast_possible_truncation, reason = "what does not fit is no time")]
 fn time(value: &Value) -> Option<DateTime<Utc>> {
     /// Seconds beyond this would lie after the year 5000, so it is milliseconds.
-    const SECONDS: i64 = 100_000_000_000;
-    match value {
-        Value::String(text) => crate::types::parse_time(text),
-        _ => match value.as_i64()? {
-            seconds if seconds < SECONDS => DateTime::from_timestamp(seconds, 0),
-            milliseconds => DateTime::from_timestamp_millis(milliseconds),
+    const SECONDS: f64 = 1e11;
+    let number = match value {
+        Value::String(text) => match crate::types::parse_time(text) {
+            Some(time) => return Some(time),
+            None => text.trim().parse().ok()?,
         },
+        _ => value.as_f64()?,
+    };
+    if !number.is_finite() {
+        return None;
     }
+    let seconds = if number.abs() < SECONDS { number } else { number / 1000.0 };
+    // A cast that does not fit ends at the bound, which is no time that can be.
+    DateTime::from_timestamp_micros((seconds * 1e6).round() as i64)
 }
 
 #[cfg(test)]
@@ -257,12 +269,17 @@ mod tests {
             ("timestamp", json!("2026-01-01T01:00:00+01:00")),
             ("time", json!("2026-01-01T00:00:00")),
             ("created", json!(1_767_225_600)),
+            ("createdAt", json!("2026-01-01T00:00:00+0000")),
+            ("created", json!(1_767_225_600.0)),
+            ("timestamp", json!("1767225600")),
             ("occurredAt", json!(1_767_225_600_000_i64)),
         ] {
             let event = event(json!({ "id": "evt_1", "type": "run.completed", name: value }));
             assert_eq!(event.created_at, Some(expected), "{name}");
         }
-        for value in [json!("soon"), json!(null), json!(i64::MAX), json!(1.5)] {
+        for value in
+            [json!("soon"), json!(null), json!(i64::MAX), json!(1e300), json!("NaN"), json!("-inf"), json!(true)]
+        {
             let event = event(json!({ "id": "evt_1", "type": "run.completed", "createdAt": value }));
             assert_eq!(event.created_at, None, "{value}");
         }

@@ -1,7 +1,7 @@
 //! Webhooks: verified, typed, and each event handled once.
 //!
 //! AgentGate reports what happens to runs by POST requests, **deliveries**, to a URL of yours. Everybody can send requests
-//! to a URL, so each delivery is signed with the secret that [`create`](crate::resources::Webhooks::create) answered. A
+//! to a URL, so each delivery is signed with the secret that `client.webhooks().create(..)` answered. A
 //! [`Verifier`] tells whether a delivery is genuine and unwraps the [`Event`] in it; a [`ReplayGuard`] tells whether the event was
 //! handled before.
 //!

@@ -6,10 +6,12 @@
 
 use http::{HeaderMap, HeaderValue};
 
-use super::error::SignatureFault;
+use super::error::{Error, SignatureFault};
 
 /// The name of the header that carries the signature: `X-AgentGate-Signature`, in lower case, as `http` writes names.
 ///
+/// Its value is `sha256=` and the lower-case hex of the HMAC-SHA256 of the raw body, keyed with the whole secret, `whsec_` included. By
+/// hand: `printf %s "$body" | openssl dgst -sha256 -hmac "$secret"`.
 pub const SIGNATURE_HEADER: &str = "x-agentgate-signature";
 
 /// What a signature begins with.
@@ -28,6 +30,25 @@ pub(super) fn candidates<'a>(
     values: impl Iterator<Item = &'a [u8]>,
 ) -> impl Iterator<Item = Result<Tag, SignatureFault>> {
     values.flat_map(|value| value.split(|byte| *byte == b',')).map(|candidate| read(candidate.trim_ascii()))
+}
+
+/// How many signatures there are in the values of signature headers.
+///
+/// # Errors
+///
+/// If there is none.
+pub(super) fn count<'a>(values: impl Iterator<Item = &'a [u8]>) -> Result<usize, Error> {
+    let (mut well_formed, mut fault) = (0, None);
+    for candidate in candidates(values) {
+        match candidate {
+            Ok(_) => well_formed += 1,
+            Err(what) => fault = fault.or(Some(what)),
+        }
+    }
+    if well_formed == 0 {
+        return Err(fault.map_or(Error::MissingSignature, Error::MalformedSignature));
+    }
+    Ok(well_formed)
 }
 
 /// Reads one signature: `sha256=` and 64 hex digits, upper case or lower.

@@ -1,5 +1,6 @@
 //! Whether a delivery is from AgentGate.
 
+use std::env::VarError;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +14,7 @@ use sha2::Sha256;
 use super::age::AgeLimit;
 use super::error::{Error, SecretError};
 use super::event::Event;
-use super::signature::{candidates, signatures, write};
+use super::signature::{candidates, count, signatures, write};
 use crate::secret::Secret;
 
 type HmacSha256 = Hmac<Sha256>;
@@ -27,7 +28,8 @@ const MAX_BODY_SIZE: usize = 2 * 1024 * 1024;
 /// Verifies deliveries, and unwraps the events in them.
 ///
 /// Make one when the program starts, and keep it: what can be computed from a secret alone is computed once. Clones are cheap
-/// and share it. The keys are wiped from memory with the last clone, and show in no `Debug`.
+/// and share it. The keys are wiped from memory with the last clone, as far as the compiler left no copy on the stack, and show in no
+/// `Debug`.
 ///
 /// ```
 /// use agentgate::webhook::Verifier;
@@ -46,31 +48,32 @@ const MAX_BODY_SIZE: usize = 2 * 1024 * 1024;
 #[derive(Clone)]
 pub struct Verifier {
     /// Never empty. The state of HMAC after its key: all that is needed of a secret.
-    keys: Arc<[HmacSha256]>,
+    keys: Arc<Vec<HmacSha256>>,
     max_body_size: usize,
     age_limit: AgeLimit,
 }
 
 impl Verifier {
     /// Verifies by these secrets; a delivery is accepted if it was signed with any of them. Give the whole string that
-    /// [`create`](crate::resources::Webhooks::create) answered, `whsec_` included.
+    /// `client.webhooks().create(..)` answered, `whsec_` included.
     ///
-    /// Several are for the time in which one webhook takes the place of another, as a secret cannot be changed.
+    /// A comma is a part of a secret here; only [`from_env`](Self::from_env) splits there. Several are for the time in which one webhook takes the place of another, as a secret cannot be changed.
     /// [`sign`](Self::sign) uses the first.
     ///
     /// # Errors
     ///
     /// If there is no secret, or one is empty or padded with white space. One of nothing but NUL characters counts as empty.
     pub fn new<S: Into<Secret>>(secrets: impl IntoIterator<Item = S>) -> Result<Self, SecretError> {
-        let keys: Arc<[_]> = secrets
-            .into_iter()
-            .enumerate()
-            .map(|(index, secret)| key(&secret.into(), index))
-            .collect::<Result<_, _>>()?;
-        if keys.is_empty() {
+        let secrets: Vec<Secret> = secrets.into_iter().map(Into::into).collect();
+        if secrets.is_empty() {
             return Err(SecretError::None);
         }
-        Ok(Self { keys, max_body_size: MAX_BODY_SIZE, age_limit: AgeLimit::default() })
+        // Room for all from the beginning: a vector that grows leaves what was in it behind, and nobody wipes that.
+        let mut keys = Vec::with_capacity(secrets.len());
+        for (index, secret) in secrets.iter().enumerate() {
+            keys.push(key(secret, index)?);
+        }
+        Ok(Self { keys: Arc::new(keys), max_body_size: MAX_BODY_SIZE, age_limit: AgeLimit::default() })
     }
 
     /// Verifies by the secrets in the environment variable `AGENTGATE_WEBHOOK_SECRET`, separated by commas if there are
@@ -80,7 +83,14 @@ impl Verifier {
     ///
     /// If the variable is not set, or holds no secret, or an empty one.
     pub fn from_env() -> Result<Self, SecretError> {
-        let secrets = Secret::from(std::env::var(VARIABLE).map_err(|_| SecretError::NotSet)?);
+        let secrets = std::env::var(VARIABLE).map_err(|error| match error {
+            VarError::NotPresent => SecretError::NotSet,
+            VarError::NotUnicode(_) => SecretError::NotText,
+        })?;
+        let secrets = Secret::from(secrets);
+        if secrets.expose_secret().trim().is_empty() {
+            return Err(SecretError::NotSet);
+        }
         Self::new(secrets.expose_secret().split(',').map(str::trim))
     }
 
@@ -101,6 +111,9 @@ impl Verifier {
     /// It is the event's own time that is checked, and a retry delivers the event as it was: choose more than the service takes
     /// for its last retry (which it does not document), or deliveries are lost after an outage of your receiver. A day is
     /// a sensible start. An event without a time is refused, too.
+    ///
+    /// Events of the simulator carry its own time, which by default stands at the beginning of 2026: give the verifier
+    /// that clock by [`clock`](Self::clock), or do without the check in such tests.
     #[must_use]
     pub fn max_age(mut self, age: Duration) -> Self {
         self.age_limit.past = Some(age);
@@ -153,16 +166,7 @@ impl Verifier {
             return Err(Error::BodyTooLarge { limit: self.max_body_size });
         }
         // Whoever sends nonsense is not worth hashing the body for.
-        let (mut well_formed, mut fault) = (0, None);
-        for candidate in candidates(values()) {
-            match candidate {
-                Ok(_) => well_formed += 1,
-                Err(what) => fault = fault.or(Some(what)),
-            }
-        }
-        if well_formed == 0 {
-            return Err(fault.map_or(Error::MissingSignature, Error::MalformedSignature));
-        }
+        let signatures = count(values())?;
         for key in self.keys.iter() {
             // The body is hashed once for each secret, however many signatures there are.
             let expected = key.clone().chain_update(body).finalize();
@@ -170,7 +174,7 @@ impl Verifier {
                 return Ok(());
             }
         }
-        Err(Error::NoMatch { signatures: well_formed, secrets: self.keys.len() })
+        Err(Error::NoMatch { signatures, secrets: self.keys.len() })
     }
 
     /// Verifies a delivery, then parses the event in it. Of the headers, only `X-AgentGate-Signature` is looked at.
