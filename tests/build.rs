@@ -87,6 +87,8 @@ const MISTAKES: &[(&str, &str, &str)] = &[
         "    RunTiming:\n",
         "    run-timing: {type: object, description: It., properties: {}}\n    RunTiming:\n",
     ),
+    ("an event type without its data", "        run.started: RunEventData\n", ""),
+    ("no table of events", "      x-eventData:\n", "      x-events:\n"),
     (
         "two fields with one Rust name",
         "        prUrl:\n",

@@ -23,6 +23,21 @@ pub fn check(document: &Value) -> Result<(), Mistake> {
         holders.push(name);
         check_table(document, schema, table, &place)?;
     }
+    match holders[..] {
+        [name] => check_complete(document, name),
+        _ => Err(Mistake::at("components.schemas", "no enum has the table x-eventData, which says what events carry")),
+    }
+}
+
+/// Every type of event has its data.
+fn check_complete(document: &Value, name: &str) -> Result<(), Mistake> {
+    let holder = &document["components"]["schemas"][name];
+    for word in items(holder.get("enum")).filter_map(Value::as_str) {
+        if holder["x-eventData"].get(word).is_none() {
+            let problem = format!("`{word}` has no entry; name the schema of what such an event carries");
+            return Err(Mistake::at(format!("components.schemas.{name}.x-eventData"), problem));
+        }
+    }
     Ok(())
 }
 
@@ -31,7 +46,6 @@ fn check_table(document: &Value, holder: &Value, table: &Value, place: &str) -> 
         return Err(Mistake::at(place, "write one entry for each type of event: `run.created: RunEventData`"));
     }
     let delivered = reachable_from_deliveries(document);
-    // A type without an entry is allowed: its data is handed over as JSON.
     for (word, schema) in entries(Some(table)) {
         let place = format!("{place}.{word}");
         if items(holder.get("enum")).all(|known| known.as_str() != Some(word)) {
