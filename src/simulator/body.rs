@@ -1,10 +1,9 @@
 //! Reading JSON bodies, and telling everything that is wrong with them at once, by field.
 
-use std::net::IpAddr;
-
 use axum::http::Uri;
 use serde_json::{Map, Value};
 
+use super::delivery::is_loopback;
 use super::error::{ApiError, FieldError};
 
 /// A JSON object within a body, and the path it is found at.
@@ -173,11 +172,6 @@ fn is_callback(url: &str) -> bool {
         (Some("http"), Some(host)) => is_loopback(host),
         _ => false,
     }
-}
-
-fn is_loopback(host: &str) -> bool {
-    let address = host.trim_start_matches('[').trim_end_matches(']');
-    address.eq_ignore_ascii_case("localhost") || address.parse().is_ok_and(|address: IpAddr| address.is_loopback())
 }
 
 #[cfg(test)]

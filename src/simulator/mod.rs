@@ -59,7 +59,7 @@
 //!
 //! Deliveries go by `http://` to this machine alone. What is to go elsewhere, such as to an `https://` address, is recorded
 //! as undeliverable and never sent. Each receiver gets one delivery at a time, in the order in which they are due; one that
-//! hangs does not hold up the others. What is not answered with 2xx within [`Builder::delivery_timeout`] is sent again
+//! hangs does not hold up the others, up to 128 of them. What is not answered with 2xx within [`Builder::delivery_timeout`] is sent again
 //! after the pauses of [`Builder::delivery_retries`]. Until then, other events overtake it. A disabled or deleted webhook
 //! gets nothing more, and what failed before that is not tried again.
 //!
@@ -205,6 +205,8 @@ impl Simulator {
     pub fn advance(&self, by: Duration) {
         self.shared.act(|state| state.time.advance(by));
         self.shared.bells.clock.notify_waiters();
+        // On a clock that goes by itself, what comes next comes sooner than the courier thought.
+        self.shared.bells.courier.notify_one();
     }
 
     /// Says what becomes of the next run. Plans wait in line: the first is for the next work order that is accepted,

@@ -7,7 +7,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use axum::http::Uri;
-use axum::http::uri::Scheme;
+use axum::http::uri::{PathAndQuery, Scheme};
 
 /// Something on this machine that listens for deliveries.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,9 +35,23 @@ impl Destination {
         };
         Ok(Self {
             addresses: hosts.into_iter().map(|host| SocketAddr::new(host, port)).collect(),
-            path: url.path_and_query().map_or("/", |path| path.as_str()).to_owned(),
+            path: request_target(url),
         })
     }
+}
+
+/// Path and query, as a request has them: a URL need not have a path, and a request does.
+fn request_target(url: &Uri) -> String {
+    match url.path_and_query().map(PathAndQuery::as_str) {
+        Some(query) if query.starts_with('?') => format!("/{query}"),
+        Some(path) => path.to_owned(),
+        None => "/".to_owned(),
+    }
+}
+
+/// Whether a host is this machine.
+pub(in crate::simulator) fn is_loopback(host: &str) -> bool {
+    !loopback(host).is_empty()
 }
 
 /// The addresses of this machine that a host stands for.
@@ -74,6 +88,7 @@ mod tests {
             ("http://localhost", &["127.0.0.1:80", "[::1]:80"], "/"),
             ("http://LOCALHOST:/x", &["127.0.0.1:80", "[::1]:80"], "/x"),
             ("http://[::1]:9/", &["[::1]:9"], "/"),
+            ("http://127.0.0.1:9?token=abc", &["127.0.0.1:9"], "/?token=abc"),
             ("http://me:secret@127.0.0.2:9/", &["127.0.0.2:9"], "/"),
         ] {
             let addresses = addresses.iter().map(|address| address.parse().unwrap()).collect();

@@ -23,8 +23,10 @@ impl Simulator {
     /// So a test never has to sleep: it submits, [advances](Self::advance) the clock, lets the simulator settle, and looks
     /// at what came. Whatever was ordered before is seen, down to the request that was answered right before.
     ///
-    /// Retries that are due later are not waited for, nor is what is [held](Self::hold_deliveries). A receiver that hangs is, until it times out: see
-    /// [`Builder::delivery_timeout`](crate::simulator::Builder::delivery_timeout).
+    /// Retries that are due later are not waited for, nor is what is [held](Self::hold_deliveries). A receiver that hangs is
+    /// waited for until it times out by the simulator's clock, see
+    /// [`Builder::delivery_timeout`](crate::simulator::Builder::delivery_timeout): on a manual clock, only when somebody advances it
+    /// in the meantime.
     ///
     /// ```
     /// use std::time::Duration;

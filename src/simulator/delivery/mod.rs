@@ -21,6 +21,7 @@ mod signature;
 
 pub(super) use self::agenda::{Agenda, Due};
 pub(super) use self::bells::Bells;
+pub(super) use self::destination::is_loopback;
 pub(super) use self::dispatch::{Deliveries, Settings};
 pub(super) use self::event::RunEvent;
 pub use self::mishap::DeliveryOrder;
