@@ -8,7 +8,6 @@
 //! The service is the simulator, as a real one could not reach a receiver on this machine. Each event is delivered twice on
 //! purpose, and handled once all the same.
 
-use std::convert::Infallible;
 use std::error::Error;
 use std::time::Duration;
 
@@ -20,6 +19,10 @@ use axum::routing::post;
 use axum::{Extension, Router};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+/// Longer than the run takes.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -52,34 +55,30 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .await?;
     println!("Work order {} started run {}", order.work_order_id, order.run_id);
 
-    while let Some(event) = handled.recv().await {
+    loop {
+        let event = timeout(PATIENCE, handled.recv()).await?.ok_or("the receiver has ended")?;
         println!("  {} {}", event.id, event.event_type);
         if event.run_id() == Some(&order.run_id) && is_end(&event) {
-            report(&event)?;
-            break;
+            return report(&event);
         }
     }
-    Ok(())
 }
 
 #[derive(Clone)]
 struct Receiver {
     guard: MemoryReplayGuard,
+    /// Stands for a queue, which should survive a crash: once an event is in it, it counts as handled.
     handled: mpsc::Sender<Event>,
 }
 
-/// Only verified deliveries come here.
+/// Only verified deliveries come here. The work is left to whoever reads the queue, so that the delivery is answered soon; one
+/// that does not get into the queue is answered with 500, and comes again.
 async fn receive(
     Extension(receiver): Extension<Receiver>,
     Delivery(event): Delivery,
-) -> Result<Once<()>, OnceError<Infallible>> {
+) -> Result<Once<()>, OnceError<impl std::fmt::Display>> {
     let id = event.id.clone();
-    once(&receiver.guard, &id, async {
-        // The work is left to somebody else, so that the delivery is answered at once. Nobody listens after the end.
-        let _ = receiver.handled.send(event).await;
-        Ok(())
-    })
-    .await
+    once(&receiver.guard, &id, receiver.handled.send(event)).await
 }
 
 fn is_end(event: &Event) -> bool {

@@ -15,7 +15,8 @@ impl Webhooks {
         ListWebhooks::new(self.client.clone())
     }
 
-    /// Creates a webhook. Deliveries of these events go to the address, which must be HTTPS.
+    /// Creates a webhook. Deliveries of these events go to the address, which must be HTTPS (the simulator takes
+    /// `http://` on this machine, too).
     ///
     /// The answer holds the signing secret, **this once**: store it before anything else. It cannot be shown again or
     /// changed; a webhook whose secret is lost has to be replaced by a new one.
