@@ -260,11 +260,11 @@ impl ReplayGuard for Broken {
     }
 
     fn complete<'a>(&'a self, event_id: &'a EventId) -> GuardFuture<'a, ()> {
-        if self.complete { or_fail(true, Box::pin(ready(Ok(())))) } else { self.memory.complete(event_id) }
+        or_fail(self.complete, self.memory.complete(event_id))
     }
 
     fn release<'a>(&'a self, event_id: &'a EventId) -> GuardFuture<'a, ()> {
-        if self.release { or_fail(true, Box::pin(ready(Ok(())))) } else { self.memory.release(event_id) }
+        or_fail(self.release, self.memory.release(event_id))
     }
 }
 
@@ -328,13 +328,17 @@ impl ReplayGuard for Table {
     }
 
     fn complete<'a>(&'a self, event_id: &'a EventId) -> GuardFuture<'a, ()> {
-        self.0.lock().unwrap().1.insert(event_id.clone());
-        Box::pin(ready(Ok(())))
+        Box::pin(async move {
+            self.0.lock().unwrap().1.insert(event_id.clone());
+            Ok(())
+        })
     }
 
     fn release<'a>(&'a self, event_id: &'a EventId) -> GuardFuture<'a, ()> {
-        self.0.lock().unwrap().0.remove(event_id);
-        Box::pin(ready(Ok(())))
+        Box::pin(async move {
+            self.0.lock().unwrap().0.remove(event_id);
+            Ok(())
+        })
     }
 }
 
@@ -365,6 +369,21 @@ async fn the_first_time_is_told_once_by_every_guard() {
     for guard in [Broken { claim: true, ..Broken::default() }, Broken { complete: true, ..Broken::default() }] {
         assert!(guard.first_time(&id()).await.unwrap_err().to_string().ends_with("the store is on fire"));
     }
+}
+
+#[tokio::test]
+async fn futures_that_are_not_polled_do_nothing() {
+    let guard = MemoryReplayGuard::new();
+    let (claimed, event_id) = (EventId::from("evt_0"), id());
+    assert_eq!(guard.claim(&claimed).await.unwrap(), Claim::First);
+    drop(guard.claim(&event_id));
+    drop(guard.complete(&event_id));
+    drop(guard.first_time(&event_id));
+    drop(once(&guard, &event_id, ready(Ok::<_, &str>(1))));
+    drop(guard.release(&claimed));
+    assert_eq!(guard.len(), 1);
+    assert_eq!(guard.claim(&claimed).await.unwrap(), Claim::InProgress);
+    assert_eq!(handle(&guard, Ok(1)).await, (handled(1), true));
 }
 
 // As it is written in a receiver
