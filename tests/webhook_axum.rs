@@ -312,7 +312,7 @@ async fn a_handler_is_dropped_when_the_sender_hangs_up_and_its_claim_runs_out() 
     assert_eq!(told.recv().await, Some("begun"));
     drop(impatient);
     assert_eq!(told.recv().await, Some("dropped"));
-    assert_eq!(Sent::of("evt_1").send(receiver, "/").await.status, 409);
+    assert_eq!(Sent::of("evt_1").send(receiver, "/").await.status, 503);
     *now.lock().unwrap() += Duration::from_secs(120);
     assert_eq!(Sent::of("evt_1").send(receiver, "/").await.status, 204);
 }

@@ -79,7 +79,7 @@ impl From<Result<Once<u8>, OnceError<&'static str>>> for Outcome {
 }
 
 const DUPLICATE: Outcome = Outcome::Once(Once::Duplicate, 204);
-const IN_PROGRESS: Outcome = Outcome::Once(Once::InProgress, 409);
+const IN_PROGRESS: Outcome = Outcome::Once(Once::InProgress, 503);
 
 fn handled(value: u8) -> Outcome {
     Outcome::Once(Once::Handled(value), 204)

@@ -537,7 +537,7 @@ async fn deliver(receiver: SocketAddr, event_id: &str) -> usize {
     for attempt in 1.. {
         match try_exchange(receiver, &request).await.map(|answer| answer.status) {
             Some(200..300) => return attempt,
-            Some(409 | 500..600) | None => tokio::task::yield_now().await,
+            Some(500..600) | None => tokio::task::yield_now().await,
             Some(status) => panic!("{event_id}: {status}"),
         }
     }
@@ -608,7 +608,7 @@ async fn what_a_process_had_begun_when_it_was_killed_is_handled_by_another() {
     // Meanwhile nobody else handles them.
     let other = Process::start(&redis, lease, false);
     for event in &events {
-        assert_eq!(Sent::of(event).send(other.address, "/").await.status, 409);
+        assert_eq!(Sent::of(event).send(other.address, "/").await.status, 503);
     }
 
     doomed.child.kill().unwrap();
@@ -618,7 +618,7 @@ async fn what_a_process_had_begun_when_it_was_killed_is_handled_by_another() {
     }
     // The process is dead, and its claims are not, until their lease runs out.
     for event in &events {
-        assert_eq!(Sent::of(event).send(other.address, "/").await.status, 409);
+        assert_eq!(Sent::of(event).send(other.address, "/").await.status, 503);
         redis.ask::<()>(&["PEXPIRE", &format!("agentgate:event:{event}"), "1"]).await;
     }
     for event in &events {

@@ -93,13 +93,13 @@ pub enum Once<T> {
 }
 
 impl<T> Once<T> {
-    /// The status to answer with: 204 if the event was handled, now or before; 409 while another delivery is being handled, so that
-    /// the service comes again in case that one fails.
+    /// The status to answer with: 204 if the event was handled, now or before; 503 while another delivery is being handled, so that
+    /// the service comes again in case that one fails. (It might take a 4xx for the last word.)
     #[must_use]
     pub fn status(&self) -> StatusCode {
         match self {
             Self::Handled(_) | Self::Duplicate => StatusCode::NO_CONTENT,
-            Self::InProgress => StatusCode::CONFLICT,
+            Self::InProgress => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 }
