@@ -273,8 +273,9 @@ async fn without_a_claim_the_handler_does_not_run_and_the_delivery_is_to_come_ag
     let guard = Broken { claim: true, ..Broken::default() };
     let text = "the replay guard failed: the store is on fire";
     assert_eq!(handle(&guard, Ok(1)).await, (Outcome::Guard(text.to_owned(), 503), false));
-    let guard = MemoryReplayGuard::new().capacity(0);
-    let text = "the replay guard failed: 0 events are in progress, and no more are allowed";
+    let guard = MemoryReplayGuard::new().capacity(1);
+    assert_eq!(guard.claim(&"evt_0".into()).await.unwrap(), Claim::First);
+    let text = "the replay guard failed: as many events are in progress as are allowed: 1";
     assert_eq!(handle(&guard, Ok(1)).await, (Outcome::Guard(text.to_owned(), 503), false));
 }
 

@@ -16,7 +16,8 @@ const CAPACITY: usize = 100_000;
 /// For a receiver that is one process. It forgets everything when the process ends: with several processes, or if a
 /// duplicate across a restart does harm, use `RedisReplayGuard` (feature `redis`).
 ///
-/// An event takes some 150 bytes, so that the default of 100 000 events takes 15 MB at most.
+/// An event takes some 150 bytes, so that the default of 100 000 events takes some 15 MB, twice that while as many are in
+/// progress.
 #[derive(Clone)]
 pub struct MemoryReplayGuard {
     capacity: usize,
@@ -52,10 +53,10 @@ impl MemoryReplayGuard {
     }
 
     /// How many handled events are remembered; beyond, the oldest are forgotten early. As many can be in progress at the same time;
-    /// beyond, claims fail. 100 000 by default.
+    /// beyond, claims fail. 100 000 by default; 0 counts as 1.
     #[must_use]
     pub fn capacity(mut self, events: usize) -> Self {
-        self.capacity = events;
+        self.capacity = events.max(1);
         self
     }
 
@@ -112,7 +113,7 @@ impl MemoryReplayGuard {
             return Ok(Claim::InProgress);
         }
         if known.claimed.len() >= self.capacity {
-            return Err(GuardError::new(format!("{} events are in progress, and no more are allowed", self.capacity)));
+            return Err(GuardError::new(format!("as many events are in progress as are allowed: {}", self.capacity)));
         }
         known.claimed.insert(event_id, now.checked_add(self.lease));
         Ok(Claim::First)
@@ -278,10 +279,18 @@ mod tests {
         for id in ["evt_1", "evt_2", "evt_3"] {
             assert_eq!(claim(&guard, id), Claim::First);
         }
-        assert!(guard.try_claim(&"evt_4".into()).unwrap_err().to_string().contains("3 events are in progress"));
+        assert!(guard.try_claim(&"evt_4".into()).unwrap_err().to_string().ends_with("as are allowed: 3"));
         assert_eq!(claim(&guard, "evt_1"), Claim::InProgress);
         pass(10);
         assert_eq!(claim(&guard, "evt_4"), Claim::First);
+    }
+
+    #[test]
+    fn a_capacity_of_nothing_is_one_of_one() {
+        let guard = MemoryReplayGuard::new().capacity(0);
+        assert_eq!(claim(&guard, "evt_1"), Claim::First);
+        guard.note(&"evt_1".into());
+        assert_eq!(claim(&guard, "evt_1"), Claim::Handled);
     }
 
     #[test]
