@@ -8,6 +8,7 @@
 mod told;
 
 use std::collections::HashSet;
+use std::error::Error;
 use std::future::ready;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -301,15 +302,36 @@ async fn the_error_of_the_handler_comes_first_though_the_claim_could_not_be_rele
     insta::assert_snapshot!(told.take().join("\n"), @"WARN message=an event could not be released; its claim has to run out event.id=evt_1 error=the replay guard failed: the store is on fire");
 }
 
+/// What is printed of an error and everything behind it.
+fn chain(error: &dyn Error) -> Vec<String> {
+    std::iter::successors(Some(error), |&error| error.source()).map(ToString::to_string).collect()
+}
+
+#[derive(Debug)]
+struct Unreachable(std::io::Error);
+
+impl std::fmt::Display for Unreachable {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("no route to the store")
+    }
+}
+
+impl Error for Unreachable {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&self.0)
+    }
+}
+
 #[tokio::test]
-async fn an_error_has_a_source_and_every_reason_makes_a_guard_error() {
-    let io = std::io::Error::other("unlucky");
-    let error = once(&MemoryReplayGuard::new(), &id(), ready(Err::<(), _>(io))).await.unwrap_err();
-    assert_eq!(std::error::Error::source(&error).unwrap().to_string(), "unlucky");
-    let reason = std::io::Error::other("no route to the store");
-    let error = OnceError::<std::io::Error>::Guard(GuardError::new(reason));
-    let guard_error = std::error::Error::source(&error).unwrap();
-    assert_eq!(guard_error.source().unwrap().to_string(), "no route to the store");
+async fn the_chain_of_an_error_says_each_thing_once() {
+    let unreachable = || Unreachable(std::io::Error::other("a cable is out"));
+    let guard_failed = ["the replay guard failed: no route to the store", "a cable is out"];
+    assert_eq!(chain(&GuardError::new(unreachable())), guard_failed);
+    assert_eq!(chain(&OnceError::<Unreachable>::Guard(GuardError::new(unreachable()))), guard_failed);
+    assert_eq!(chain(&GuardError::new("it is full")), ["the replay guard failed: it is full"]);
+
+    let error = once(&MemoryReplayGuard::new(), &id(), ready(Err::<(), _>(unreachable()))).await.unwrap_err();
+    assert_eq!(chain(&error), ["the event was not handled: no route to the store", "a cable is out"]);
 }
 
 /// What it takes to keep events in a store of one's own.

@@ -135,6 +135,8 @@ impl fmt::Display for GuardError {
 
 impl std::error::Error for GuardError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&*self.0)
+        // What is displayed has named the reason. And some reasons, those of `redis` among them, show their source as if it were they.
+        let reason = self.0.to_string();
+        std::iter::successors(self.0.source(), |&error| error.source()).find(|error| error.to_string() != reason)
     }
 }

@@ -147,11 +147,12 @@ impl<E: fmt::Display> fmt::Display for OnceError<E> {
     }
 }
 
-impl<E: std::error::Error + 'static> std::error::Error for OnceError<E> {
+impl<E: std::error::Error> std::error::Error for OnceError<E> {
+    // Either is displayed already, and only what is behind it is new.
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::Guard(error) => Some(error),
-            Self::Handler(error) => Some(error),
+            Self::Guard(error) => error.source(),
+            Self::Handler(error) => error.source(),
         }
     }
 }
