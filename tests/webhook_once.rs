@@ -7,16 +7,16 @@
 #[path = "common/told.rs"]
 mod told;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::error::Error;
 use std::future::ready;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use agentgate::types::EventId;
 use agentgate::webhook::{
-    Claim, Event, GuardError, GuardFuture, MemoryReplayGuard, Once, OnceError, ReplayGuard, once,
+    Claim, ClaimToken, Event, GuardError, GuardFuture, MemoryReplayGuard, Once, OnceError, ReplayGuard, once,
 };
 use tokio::sync::{Barrier, oneshot};
 
@@ -166,7 +166,7 @@ async fn an_event_whose_handler_panicked_is_handled_again_once_its_lease_ran_out
     assert_lease_has_to_run_out(&guard, &hand).await;
 }
 
-async fn assert_lease_has_to_run_out(guard: &MemoryReplayGuard, hand: &Hand) {
+async fn assert_lease_has_to_run_out(guard: &impl ReplayGuard, hand: &Hand) {
     assert_eq!(handle(guard, Ok(2)).await, (IN_PROGRESS, false));
     hand.pass(Duration::from_secs(119));
     assert_eq!(handle(guard, Ok(2)).await, (IN_PROGRESS, false));
@@ -200,6 +200,22 @@ async fn an_event_that_another_delivery_handled_stays_handled_though_a_late_hand
     };
     assert_eq!(Outcome::from(once(&guard, &id(), late).await), failed("too late"));
     assert_eq!(handle(&guard, Ok(3)).await, (DUPLICATE, false));
+}
+
+#[tokio::test]
+async fn the_late_failure_of_one_worker_leaves_the_claim_of_the_next() {
+    let hand = Hand::new();
+    let guard = hand.guard();
+    let next = ClaimToken::new();
+    let late = async {
+        hand.pass(LEASE);
+        assert_eq!(guard.claim(&id(), &next).await.unwrap(), Claim::First);
+        Err("too late")
+    };
+    assert_eq!(Outcome::from(once(&guard, &id(), late).await), failed("too late"));
+    assert_eq!(handle(&guard, Ok(2)).await, (IN_PROGRESS, false));
+    guard.release(&id(), &next).await.unwrap();
+    assert_eq!(handle(&guard, Ok(3)).await, (handled(3), true));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -256,16 +272,16 @@ fn or_fail<T: Send + 'static>(fails: bool, otherwise: GuardFuture<'_, T>) -> Gua
 }
 
 impl ReplayGuard for Broken {
-    fn claim<'a>(&'a self, event_id: &'a EventId) -> GuardFuture<'a, Claim> {
-        or_fail(self.claim, self.memory.claim(event_id))
+    fn claim<'a>(&'a self, event_id: &'a EventId, token: &'a ClaimToken) -> GuardFuture<'a, Claim> {
+        or_fail(self.claim, self.memory.claim(event_id, token))
     }
 
     fn complete<'a>(&'a self, event_id: &'a EventId) -> GuardFuture<'a, ()> {
         or_fail(self.complete, self.memory.complete(event_id))
     }
 
-    fn release<'a>(&'a self, event_id: &'a EventId) -> GuardFuture<'a, ()> {
-        or_fail(self.release, self.memory.release(event_id))
+    fn release<'a>(&'a self, event_id: &'a EventId, token: &'a ClaimToken) -> GuardFuture<'a, ()> {
+        or_fail(self.release, self.memory.release(event_id, token))
     }
 }
 
@@ -275,9 +291,73 @@ async fn without_a_claim_the_handler_does_not_run_and_the_delivery_is_to_come_ag
     let text = "the replay guard failed: the store is on fire";
     assert_eq!(handle(&guard, Ok(1)).await, (Outcome::Guard(text.to_owned(), 503), false));
     let guard = MemoryReplayGuard::new().capacity(1);
-    assert_eq!(guard.claim(&"evt_0".into()).await.unwrap(), Claim::First);
+    assert_eq!(guard.claim(&"evt_0".into(), &ClaimToken::new()).await.unwrap(), Claim::First);
     let text = "the replay guard failed: as many events are in progress as are allowed: 1";
     assert_eq!(handle(&guard, Ok(1)).await, (Outcome::Guard(text.to_owned(), 503), false));
+}
+
+/// A guard whose first claim is made, and whose answer to it is lost.
+#[derive(Default)]
+struct Mumbling {
+    guard: Broken,
+    spoke: AtomicBool,
+}
+
+impl ReplayGuard for Mumbling {
+    fn claim<'a>(&'a self, event_id: &'a EventId, token: &'a ClaimToken) -> GuardFuture<'a, Claim> {
+        Box::pin(async move {
+            let claim = self.guard.claim(event_id, token).await;
+            if self.spoke.swap(true, Ordering::SeqCst) { claim } else { Err(GuardError::new("what was that?")) }
+        })
+    }
+
+    fn complete<'a>(&'a self, event_id: &'a EventId) -> GuardFuture<'a, ()> {
+        self.guard.complete(event_id)
+    }
+
+    fn release<'a>(&'a self, event_id: &'a EventId, token: &'a ClaimToken) -> GuardFuture<'a, ()> {
+        self.guard.release(event_id, token)
+    }
+}
+
+const MUMBLED: &str = "the replay guard failed: what was that?";
+
+#[tokio::test]
+async fn a_claim_whose_answer_was_lost_is_released() {
+    let guard = Mumbling::default();
+    assert_eq!(handle(&guard, Ok(1)).await, (Outcome::Guard(MUMBLED.to_owned(), 503), false));
+    assert!(guard.guard.memory.is_empty());
+    assert_eq!(handle(&guard, Ok(2)).await, (handled(2), true));
+}
+
+#[tokio::test]
+async fn a_claim_whose_answer_was_lost_runs_out_if_it_cannot_be_released_either() {
+    let hand = Hand::new();
+    let guard = Broken { memory: hand.guard(), release: true, ..Broken::default() };
+    let guard = Mumbling { guard, spoke: AtomicBool::new(false) };
+    assert_eq!(handle(&guard, Ok(1)).await, (Outcome::Guard(MUMBLED.to_owned(), 503), false));
+    assert_lease_has_to_run_out(&guard, &hand).await;
+}
+
+#[tokio::test]
+async fn a_lost_answer_releases_nobody_elses_claim() {
+    let guard = Mumbling::default();
+    let other = ClaimToken::new();
+    assert_eq!(guard.guard.claim(&id(), &other).await.unwrap(), Claim::First);
+    assert_eq!(handle(&guard, Ok(1)).await, (Outcome::Guard(MUMBLED.to_owned(), 503), false));
+    assert_eq!(handle(&guard, Ok(2)).await, (IN_PROGRESS, false));
+}
+
+#[tokio::test]
+async fn whoever_asks_again_by_the_same_token_has_the_claim() {
+    let guards: [Arc<dyn ReplayGuard>; 2] = [Arc::new(Table::default()), Arc::new(MemoryReplayGuard::new())];
+    for guard in guards {
+        let token = ClaimToken::new();
+        assert_eq!(guard.claim(&id(), &token).await.unwrap(), Claim::First);
+        assert_eq!(guard.claim(&id(), &token).await.unwrap(), Claim::First);
+        guard.complete(&id()).await.unwrap();
+        assert_eq!(guard.claim(&id(), &token).await.unwrap(), Claim::Handled);
+    }
 }
 
 #[tokio::test]
@@ -336,17 +416,17 @@ async fn the_chain_of_an_error_says_each_thing_once() {
 
 /// What it takes to keep events in a store of one's own.
 #[derive(Default)]
-struct Table(Mutex<(HashSet<EventId>, HashSet<EventId>)>);
+struct Table(Mutex<(HashMap<EventId, ClaimToken>, HashSet<EventId>)>);
 
 impl ReplayGuard for Table {
-    fn claim<'a>(&'a self, event_id: &'a EventId) -> GuardFuture<'a, Claim> {
+    fn claim<'a>(&'a self, event_id: &'a EventId, token: &'a ClaimToken) -> GuardFuture<'a, Claim> {
         Box::pin(async move {
             let (claimed, handled) = &mut *self.0.lock().unwrap();
-            Ok(match (handled.contains(event_id), claimed.insert(event_id.clone())) {
-                (true, _) => Claim::Handled,
-                (false, true) => Claim::First,
-                (false, false) => Claim::InProgress,
-            })
+            if handled.contains(event_id) {
+                return Ok(Claim::Handled);
+            }
+            let holder = claimed.entry(event_id.clone()).or_insert_with(|| token.clone());
+            Ok(if holder == token { Claim::First } else { Claim::InProgress })
         })
     }
 
@@ -357,9 +437,12 @@ impl ReplayGuard for Table {
         })
     }
 
-    fn release<'a>(&'a self, event_id: &'a EventId) -> GuardFuture<'a, ()> {
+    fn release<'a>(&'a self, event_id: &'a EventId, token: &'a ClaimToken) -> GuardFuture<'a, ()> {
         Box::pin(async move {
-            self.0.lock().unwrap().0.remove(event_id);
+            let (claimed, _) = &mut *self.0.lock().unwrap();
+            if claimed.get(event_id) == Some(token) {
+                claimed.remove(event_id);
+            }
             Ok(())
         })
     }
@@ -383,10 +466,10 @@ async fn the_first_time_is_told_once_by_every_guard() {
     for guard in guards {
         assert!(guard.first_time(&id()).await.unwrap());
         assert!(!guard.first_time(&id()).await.unwrap());
-        assert_eq!(guard.claim(&id()).await.unwrap(), Claim::Handled);
+        assert_eq!(guard.claim(&id(), &ClaimToken::new()).await.unwrap(), Claim::Handled);
         // What somebody else has claimed is not the first.
         let other = EventId::from("evt_2");
-        assert_eq!(guard.claim(&other).await.unwrap(), Claim::First);
+        assert_eq!(guard.claim(&other, &ClaimToken::new()).await.unwrap(), Claim::First);
         assert!(!guard.first_time(&other).await.unwrap());
     }
     for guard in [Broken { claim: true, ..Broken::default() }, Broken { complete: true, ..Broken::default() }] {
@@ -397,15 +480,15 @@ async fn the_first_time_is_told_once_by_every_guard() {
 #[tokio::test]
 async fn futures_that_are_not_polled_do_nothing() {
     let guard = MemoryReplayGuard::new();
-    let (claimed, event_id) = (EventId::from("evt_0"), id());
-    assert_eq!(guard.claim(&claimed).await.unwrap(), Claim::First);
-    drop(guard.claim(&event_id));
+    let (claimed, event_id, token) = (EventId::from("evt_0"), id(), ClaimToken::new());
+    assert_eq!(guard.claim(&claimed, &token).await.unwrap(), Claim::First);
+    drop(guard.claim(&event_id, &token));
     drop(guard.complete(&event_id));
     drop(guard.first_time(&event_id));
     drop(once(&guard, &event_id, ready(Ok::<_, &str>(1))));
-    drop(guard.release(&claimed));
+    drop(guard.release(&claimed, &token));
     assert_eq!(guard.len(), 1);
-    assert_eq!(guard.claim(&claimed).await.unwrap(), Claim::InProgress);
+    assert_eq!(guard.claim(&claimed, &ClaimToken::new()).await.unwrap(), Claim::InProgress);
     assert_eq!(handle(&guard, Ok(1)).await, (handled(1), true));
 }
 

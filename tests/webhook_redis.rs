@@ -27,7 +27,9 @@ use agentgate::http::StatusCode;
 use agentgate::redis::aio::ConnectionManager;
 use agentgate::redis::{Client, FromRedisValue, cmd};
 use agentgate::types::EventId;
-use agentgate::webhook::{Claim, Delivery, MemoryReplayGuard, Once, RedisReplayGuard, ReplayGuard, Verifier, once};
+use agentgate::webhook::{
+    Claim, ClaimToken, Delivery, MemoryReplayGuard, Once, RedisReplayGuard, ReplayGuard, Verifier, once,
+};
 use axum::Router;
 use axum::extract::{FromRef, State};
 use axum::routing::post;
@@ -129,7 +131,7 @@ fn id() -> EventId {
 const KEY: &str = "agentgate:event:evt_1";
 
 async fn claim(guard: &impl ReplayGuard) -> Claim {
-    guard.claim(&id()).await.unwrap()
+    guard.claim(&id(), &ClaimToken::new()).await.unwrap()
 }
 
 // One guard
@@ -138,10 +140,12 @@ async fn claim(guard: &impl ReplayGuard) -> Claim {
 async fn an_event_is_claimed_once_and_released_or_completed() {
     let Some(redis) = Redis::start() else { return };
     let (guard, other) = (redis.guard().await, redis.guard().await);
-    assert_eq!(claim(&guard).await, Claim::First);
+    let token = ClaimToken::new();
+    assert_eq!(guard.claim(&id(), &token).await.unwrap(), Claim::First);
     assert_eq!(claim(&guard).await, Claim::InProgress);
     assert_eq!(claim(&other).await, Claim::InProgress);
-    guard.release(&id()).await.unwrap();
+    // Whoever knows the token, by whatever connection.
+    other.release(&id(), &token).await.unwrap();
     assert_eq!(redis.ask::<Vec<String>>(&["KEYS", "*"]).await, [""; 0]);
     assert_eq!(claim(&other).await, Claim::First);
     other.complete(&id()).await.unwrap();
@@ -155,12 +159,43 @@ async fn an_event_is_claimed_once_and_released_or_completed() {
 async fn a_handled_event_cannot_be_released_and_an_unknown_one_is_no_error() {
     let Some(redis) = Redis::start() else { return };
     let guard = redis.guard().await;
-    guard.release(&id()).await.unwrap();
-    assert_eq!(claim(&guard).await, Claim::First);
+    let token = ClaimToken::new();
+    guard.release(&id(), &token).await.unwrap();
+    assert_eq!(guard.claim(&id(), &token).await.unwrap(), Claim::First);
     guard.complete(&id()).await.unwrap();
-    guard.release(&id()).await.unwrap();
+    guard.release(&id(), &token).await.unwrap();
     assert_eq!(claim(&guard).await, Claim::Handled);
     assert_eq!(redis.ask::<String>(&["GET", KEY]).await, "handled");
+}
+
+#[tokio::test]
+async fn a_claim_is_its_owners_who_may_not_have_heard_the_answer() {
+    let Some(redis) = Redis::start() else { return };
+    let guard = redis.guard().await;
+    let (mine, yours) = (ClaimToken::new(), ClaimToken::new());
+    assert_eq!(guard.claim(&id(), &mine).await.unwrap(), Claim::First);
+    assert_eq!(redis.ask::<String>(&["GET", KEY]).await, format!("claimed:{mine}"));
+    redis.ask::<()>(&["PEXPIRE", KEY, "50000"]).await;
+    assert_eq!(guard.claim(&id(), &mine).await.unwrap(), Claim::First);
+    assert!(redis.time_left(KEY).await <= 50_000, "to ask again does not make it last longer");
+    guard.release(&id(), &yours).await.unwrap();
+    assert_eq!(guard.claim(&id(), &yours).await.unwrap(), Claim::InProgress);
+    guard.release(&id(), &mine).await.unwrap();
+    assert_eq!(guard.claim(&id(), &yours).await.unwrap(), Claim::First);
+}
+
+#[tokio::test]
+async fn the_late_failure_of_one_worker_leaves_the_claim_of_the_next() {
+    let Some(redis) = Redis::start() else { return };
+    let guard = redis.guard().await;
+    let next = ClaimToken::new();
+    let late = async {
+        redis.ask::<()>(&["PEXPIRE", KEY, "0"]).await;
+        assert_eq!(guard.claim(&id(), &next).await.unwrap(), Claim::First);
+        Err::<(), _>("too late")
+    };
+    assert!(once(&guard, &id(), late).await.is_err());
+    assert_eq!(redis.ask::<String>(&["GET", KEY]).await, format!("claimed:{next}"));
 }
 
 #[tokio::test]
@@ -198,7 +233,7 @@ async fn the_first_time_is_told_once_and_not_while_somebody_handles_the_event() 
     assert!(!guard.first_time(&id()).await.unwrap());
     assert_eq!(claim(&guard).await, Claim::Handled);
     let other = EventId::from("evt_2");
-    assert_eq!(guard.claim(&other).await.unwrap(), Claim::First);
+    assert_eq!(guard.claim(&other, &ClaimToken::new()).await.unwrap(), Claim::First);
     assert!(!guard.first_time(&other).await.unwrap());
 }
 
@@ -229,14 +264,15 @@ async fn every_key_has_the_prefix_and_ends_in_time() {
 async fn a_duplicate_does_not_make_a_claim_or_a_memory_last_longer() {
     let Some(redis) = Redis::start() else { return };
     let guard = redis.guard().await;
-    claim(&guard).await;
+    let token = ClaimToken::new();
+    guard.claim(&id(), &token).await.unwrap();
     redis.ask::<()>(&["PEXPIRE", KEY, "50000"]).await;
     assert_eq!(claim(&guard).await, Claim::InProgress);
     assert!(redis.time_left(KEY).await <= 50_000);
     guard.complete(&id()).await.unwrap();
     redis.ask::<()>(&["PEXPIRE", KEY, "50000"]).await;
     assert_eq!(claim(&guard).await, Claim::Handled);
-    guard.release(&id()).await.unwrap();
+    guard.release(&id(), &token).await.unwrap();
     assert!(redis.time_left(KEY).await <= 50_000);
 }
 
@@ -245,11 +281,11 @@ async fn an_id_may_be_anything() {
     let Some(redis) = Redis::start() else { return };
     let guard = redis.guard().await;
     for id in ["evt 1\r\nFLUSHALL\r\n", "*", "\0", "ü", &"x".repeat(100_000)] {
-        let id = EventId::from(id);
-        assert_eq!(guard.claim(&id).await.unwrap(), Claim::First);
+        let (id, token) = (EventId::from(id), ClaimToken::new());
+        assert_eq!(guard.claim(&id, &token).await.unwrap(), Claim::First);
         guard.complete(&id).await.unwrap();
-        guard.release(&id).await.unwrap();
-        assert_eq!(guard.claim(&id).await.unwrap(), Claim::Handled);
+        guard.release(&id, &token).await.unwrap();
+        assert_eq!(guard.claim(&id, &token).await.unwrap(), Claim::Handled);
     }
 }
 
@@ -286,7 +322,7 @@ async fn a_connection_of_ones_own_and_a_shared_guard_will_do() {
     let managed: RedisReplayGuard<ConnectionManager> =
         RedisReplayGuard::new(client.get_connection_manager().await.unwrap());
     let shared: Arc<dyn ReplayGuard> = Arc::new(managed);
-    assert_eq!(shared.claim(&id()).await.unwrap(), Claim::InProgress);
+    assert_eq!(claim(&shared).await, Claim::InProgress);
 }
 
 // A server that fails
@@ -326,11 +362,12 @@ async fn a_server_that_goes_away_is_an_error_and_one_that_comes_back_works_again
 
     redis.stop();
     for _ in 0..3 {
-        let error = timed(guard.claim(&id())).await.unwrap_err();
+        let token = ClaimToken::new();
+        let error = timed(guard.claim(&id(), &token)).await.unwrap_err();
         println!("{error}");
         assert!(error.to_string().starts_with("the replay guard failed: "), "{error}");
         timed(guard.complete(&id())).await.unwrap_err();
-        timed(guard.release(&id())).await.unwrap_err();
+        timed(guard.release(&id(), &token)).await.unwrap_err();
         timed(guard.first_time(&id())).await.unwrap_err();
         assert_eq!(timed(deliver("evt_2")).await, 503);
     }
@@ -341,7 +378,7 @@ async fn a_server_that_goes_away_is_an_error_and_one_that_comes_back_works_again
         assert!(back.elapsed() < Duration::from_secs(30), "the guard does not find the server again");
     }
     assert_eq!(deliver("evt_2").await, 204);
-    assert_eq!(guard.claim(&"evt_2".into()).await.unwrap(), Claim::Handled);
+    assert_eq!(guard.claim(&"evt_2".into(), &ClaimToken::new()).await.unwrap(), Claim::Handled);
 }
 
 #[tokio::test]
@@ -354,25 +391,26 @@ async fn a_server_that_falls_silent_is_an_error_in_time() {
     assert_eq!(claim(&guard).await, Claim::First);
     redis.ask::<()>(&["CLIENT", "PAUSE", "100000", "WRITE"]).await;
     timed(guard.complete(&id())).await.unwrap_err();
-    timed(guard.claim(&"evt_2".into())).await.unwrap_err();
+    timed(guard.claim(&"evt_2".into(), &ClaimToken::new())).await.unwrap_err();
     redis.ask::<()>(&["CLIENT", "UNPAUSE"]).await;
-    assert_eq!(guard.claim(&"evt_3".into()).await.unwrap(), Claim::First);
+    assert_eq!(guard.claim(&"evt_3".into(), &ClaimToken::new()).await.unwrap(), Claim::First);
     // Whether the server did what it never answered is open. If so, the claim is nobody's, and runs out.
-    assert_ne!(guard.claim(&"evt_2".into()).await.unwrap(), Claim::Handled);
+    assert_ne!(guard.claim(&"evt_2".into(), &ClaimToken::new()).await.unwrap(), Claim::Handled);
     redis.ask::<()>(&["PEXPIRE", "agentgate:event:evt_2", "0"]).await;
-    assert_eq!(guard.claim(&"evt_2".into()).await.unwrap(), Claim::First);
+    assert_eq!(guard.claim(&"evt_2".into(), &ClaimToken::new()).await.unwrap(), Claim::First);
 }
 
 #[tokio::test]
 async fn a_server_that_takes_no_writes_is_an_error() {
     let Some(redis) = Redis::start() else { return };
     let guard = redis.guard().await;
-    assert_eq!(claim(&guard).await, Claim::First);
+    let token = ClaimToken::new();
+    assert_eq!(guard.claim(&id(), &token).await.unwrap(), Claim::First);
     redis.ask::<()>(&["CONFIG", "SET", "maxmemory", "1"]).await;
-    let error = guard.claim(&"evt_2".into()).await.unwrap_err();
+    let error = guard.claim(&"evt_2".into(), &ClaimToken::new()).await.unwrap_err();
     assert!(error.to_string().contains("OOM"), "{error}");
     // Releasing makes room.
-    guard.release(&id()).await.unwrap();
+    guard.release(&id(), &token).await.unwrap();
     redis.ask::<()>(&["CONFIG", "SET", "maxmemory", "0"]).await;
     assert_eq!(claim(&guard).await, Claim::First);
 }
@@ -383,11 +421,11 @@ async fn what_somebody_else_put_under_the_key_is_not_ours_to_delete() {
     let guard = redis.guard().await;
     redis.ask::<()>(&["SET", KEY, "something else"]).await;
     assert_eq!(claim(&guard).await, Claim::InProgress);
-    guard.release(&id()).await.unwrap();
+    guard.release(&id(), &ClaimToken::new()).await.unwrap();
     assert_eq!(redis.ask::<String>(&["GET", KEY]).await, "something else");
     redis.ask::<()>(&["DEL", KEY]).await;
     redis.ask::<()>(&["LPUSH", KEY, "a list"]).await;
-    guard.claim(&id()).await.unwrap_err();
+    guard.claim(&id(), &ClaimToken::new()).await.unwrap_err();
 }
 
 // Receivers that are processes
@@ -676,13 +714,15 @@ async fn the_guards_in_memory_and_in_redis_answer_alike() {
     // A walk through everything that can be asked, in an order that is the same each time.
     let mut answers = guards.map(|guard| (guard, Vec::new()));
     let mut random = fastrand::Rng::with_seed(7);
+    let tokens: [_; 3] = std::array::from_fn(|_| ClaimToken::new());
     for _ in 0..2000 {
         let (what, event_id) = (random.u8(0..4), EventId::from(format!("evt_{}", random.u8(0..40))));
+        let token = &tokens[random.usize(0..tokens.len())];
         for (guard, answers) in &mut answers {
             answers.push(match what {
-                0 => format!("{:?}", guard.claim(&event_id).await.unwrap()),
+                0 => format!("{:?}", guard.claim(&event_id, token).await.unwrap()),
                 1 => format!("{:?}", guard.first_time(&event_id).await.unwrap()),
-                2 => format!("{:?}", guard.release(&event_id).await.unwrap()),
+                2 => format!("{:?}", guard.release(&event_id, token).await.unwrap()),
                 _ if event_id.as_str().ends_with('7') => format!("{:?}", guard.complete(&event_id).await.unwrap()),
                 _ => String::new(),
             });

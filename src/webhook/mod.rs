@@ -55,6 +55,8 @@ pub use self::error::{Error, EventFault, SecretError, SignatureFault};
 pub use self::event::Event;
 #[cfg(feature = "redis")]
 pub use self::replay::RedisReplayGuard;
-pub use self::replay::{Claim, GuardError, GuardFuture, MemoryReplayGuard, Once, OnceError, ReplayGuard, once};
+pub use self::replay::{
+    Claim, ClaimToken, GuardError, GuardFuture, MemoryReplayGuard, Once, OnceError, ReplayGuard, once,
+};
 pub use self::signature::SIGNATURE_HEADER;
 pub use self::verifier::Verifier;

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::{Claim, GuardError, GuardFuture, LEASE, RETENTION, ReplayGuard};
+use super::{Claim, ClaimToken, GuardError, GuardFuture, LEASE, RETENTION, ReplayGuard};
 use crate::types::EventId;
 
 /// How many events are remembered by default.
@@ -29,8 +29,9 @@ pub struct MemoryReplayGuard {
 
 #[derive(Debug, Default)]
 struct Known {
-    claimed: Expiring,
-    handled: Expiring,
+    /// By whom.
+    claimed: Expiring<ClaimToken>,
+    handled: Expiring<()>,
 }
 
 impl Default for MemoryReplayGuard {
@@ -104,39 +105,41 @@ impl MemoryReplayGuard {
         (known, now)
     }
 
-    fn try_claim(&self, event_id: &EventId) -> Result<Claim, GuardError> {
+    fn try_claim(&self, event_id: &EventId, token: &ClaimToken) -> Result<Claim, GuardError> {
         let (mut known, now) = self.known();
-        if known.handled.contains(event_id) {
+        if known.handled.get(event_id).is_some() {
             return Ok(Claim::Handled);
         }
-        if known.claimed.contains(event_id) {
-            return Ok(Claim::InProgress);
+        if let Some(holder) = known.claimed.get(event_id) {
+            return Ok(if holder == token { Claim::First } else { Claim::InProgress });
         }
         if known.claimed.len() >= self.capacity {
             return Err(GuardError::new(format!("as many events are in progress as are allowed: {}", self.capacity)));
         }
-        known.claimed.insert(event_id, now.checked_add(self.lease));
+        known.claimed.insert(event_id, token.clone(), now.checked_add(self.lease));
         Ok(Claim::First)
     }
 
     fn note(&self, event_id: &EventId) {
         let (mut known, now) = self.known();
         known.claimed.remove(event_id);
-        known.handled.insert(event_id, now.checked_add(self.retention));
+        known.handled.insert(event_id, (), now.checked_add(self.retention));
         while known.handled.len() > self.capacity {
             known.handled.remove_oldest();
         }
     }
 
-    fn give_back(&self, event_id: &EventId) {
+    fn give_back(&self, event_id: &EventId, token: &ClaimToken) {
         let (mut known, _) = self.known();
-        known.claimed.remove(event_id);
+        if known.claimed.get(event_id) == Some(token) {
+            known.claimed.remove(event_id);
+        }
     }
 }
 
 impl ReplayGuard for MemoryReplayGuard {
-    fn claim<'a>(&'a self, event_id: &'a EventId) -> GuardFuture<'a, Claim> {
-        Box::pin(async move { self.try_claim(event_id) })
+    fn claim<'a>(&'a self, event_id: &'a EventId, token: &'a ClaimToken) -> GuardFuture<'a, Claim> {
+        Box::pin(async move { self.try_claim(event_id, token) })
     }
 
     fn complete<'a>(&'a self, event_id: &'a EventId) -> GuardFuture<'a, ()> {
@@ -146,9 +149,9 @@ impl ReplayGuard for MemoryReplayGuard {
         })
     }
 
-    fn release<'a>(&'a self, event_id: &'a EventId) -> GuardFuture<'a, ()> {
+    fn release<'a>(&'a self, event_id: &'a EventId, token: &'a ClaimToken) -> GuardFuture<'a, ()> {
         Box::pin(async move {
-            self.give_back(event_id);
+            self.give_back(event_id, token);
             Ok(())
         })
     }
@@ -165,32 +168,38 @@ impl fmt::Debug for MemoryReplayGuard {
     }
 }
 
-/// Ids, each with the time at which it is forgotten; `None` is never.
-#[derive(Debug, Default)]
-struct Expiring {
-    ids: HashMap<Arc<str>, Option<Instant>>,
+/// Ids, each with a value and the time at which it is forgotten; `None` is never.
+#[derive(Debug)]
+struct Expiring<V> {
+    ids: HashMap<Arc<str>, (V, Option<Instant>)>,
     /// The same, the next to be forgotten first.
     order: BTreeSet<(Instant, Arc<str>)>,
 }
 
-impl Expiring {
+impl<V> Default for Expiring<V> {
+    fn default() -> Self {
+        Self { ids: HashMap::new(), order: BTreeSet::new() }
+    }
+}
+
+impl<V> Expiring<V> {
     fn len(&self) -> usize {
         self.ids.len()
     }
 
-    fn contains(&self, id: &EventId) -> bool {
-        self.ids.contains_key(id.as_str())
+    fn get(&self, id: &EventId) -> Option<&V> {
+        self.ids.get(id.as_str()).map(|(value, _)| value)
     }
 
-    fn insert(&mut self, id: &EventId, until: Option<Instant>) {
+    fn insert(&mut self, id: &EventId, value: V, until: Option<Instant>) {
         self.remove(id);
         let id: Arc<str> = id.as_str().into();
         self.order.extend(until.map(|until| (until, Arc::clone(&id))));
-        self.ids.insert(id, until);
+        self.ids.insert(id, (value, until));
     }
 
     fn remove(&mut self, id: &EventId) {
-        if let Some((id, Some(until))) = self.ids.remove_entry(id.as_str()) {
+        if let Some((id, (_, Some(until)))) = self.ids.remove_entry(id.as_str()) {
             self.order.remove(&(until, id));
         }
     }
@@ -226,7 +235,7 @@ mod tests {
     }
 
     fn claim(guard: &MemoryReplayGuard, id: &str) -> Claim {
-        guard.try_claim(&id.into()).unwrap()
+        guard.try_claim(&id.into(), &ClaimToken::new()).unwrap()
     }
 
     #[test]
@@ -242,9 +251,10 @@ mod tests {
     #[test]
     fn a_handled_event_is_remembered_until_its_retention_ends_and_cannot_be_released() {
         let (guard, pass) = guard();
-        assert_eq!(claim(&guard, "evt_1"), Claim::First);
+        let token = ClaimToken::new();
+        assert_eq!(guard.try_claim(&"evt_1".into(), &token).unwrap(), Claim::First);
         guard.note(&"evt_1".into());
-        guard.give_back(&"evt_1".into());
+        guard.give_back(&"evt_1".into(), &token);
         pass(99);
         assert_eq!(claim(&guard, "evt_1"), Claim::Handled);
         pass(1);
@@ -255,10 +265,27 @@ mod tests {
     #[test]
     fn a_released_event_can_be_claimed_again() {
         let (guard, _) = guard();
-        assert_eq!(claim(&guard, "evt_1"), Claim::First);
-        guard.give_back(&"evt_1".into());
+        let token = ClaimToken::new();
+        assert_eq!(guard.try_claim(&"evt_1".into(), &token).unwrap(), Claim::First);
+        guard.give_back(&"evt_1".into(), &token);
         assert!(guard.is_empty());
         assert_eq!(claim(&guard, "evt_1"), Claim::First);
+    }
+
+    #[test]
+    fn a_claim_is_its_owners_until_its_lease_runs_out() {
+        let (guard, pass) = guard();
+        let (id, mine, yours) = ("evt_1".into(), ClaimToken::new(), ClaimToken::new());
+        assert_eq!(guard.try_claim(&id, &mine).unwrap(), Claim::First);
+        pass(9);
+        assert_eq!(guard.try_claim(&id, &mine).unwrap(), Claim::First);
+        guard.give_back(&id, &yours);
+        assert_eq!(guard.try_claim(&id, &yours).unwrap(), Claim::InProgress);
+        // To ask again does not make it last longer.
+        pass(1);
+        assert_eq!(guard.try_claim(&id, &yours).unwrap(), Claim::First);
+        guard.give_back(&id, &mine);
+        assert_eq!(guard.try_claim(&id, &mine).unwrap(), Claim::InProgress);
     }
 
     #[test]
@@ -279,7 +306,13 @@ mod tests {
         for id in ["evt_1", "evt_2", "evt_3"] {
             assert_eq!(claim(&guard, id), Claim::First);
         }
-        assert!(guard.try_claim(&"evt_4".into()).unwrap_err().to_string().ends_with("as are allowed: 3"));
+        assert!(
+            guard
+                .try_claim(&"evt_4".into(), &ClaimToken::new())
+                .unwrap_err()
+                .to_string()
+                .ends_with("as are allowed: 3")
+        );
         assert_eq!(claim(&guard, "evt_1"), Claim::InProgress);
         pass(10);
         assert_eq!(claim(&guard, "evt_4"), Claim::First);
@@ -306,12 +339,12 @@ mod tests {
     fn events_that_come_and_go_leave_nothing_behind() {
         let (guard, pass) = guard();
         for number in 0..1000 {
-            let id = format!("evt_{number}").into();
-            guard.try_claim(&id).unwrap();
+            let (id, token) = (format!("evt_{number}").into(), ClaimToken::new());
+            guard.try_claim(&id, &token).unwrap();
             if number % 2 == 0 {
                 guard.note(&id);
             } else {
-                guard.give_back(&id);
+                guard.give_back(&id, &token);
             }
             pass(1);
         }

@@ -6,12 +6,14 @@
 //!
 //! Remembering ids is not enough, though. A receiver that notes the id first and then fails has lost the event, as the retry is
 //! taken for a duplicate; one that notes it last handles two deliveries that come at the same time twice. So an event is first
-//! **claimed**, for the length of a lease, and then **completed** or **released**. [`once`] does all three.
+//! **claimed**, for the length of a lease, and then **completed** or **released**. [`once`] does all three. A claim has an owner, by
+//! its token: who is late must not release what is another's by now.
 
 mod memory;
 mod once;
 #[cfg(feature = "redis")]
 mod redis;
+mod token;
 
 use std::fmt;
 use std::future::Future;
@@ -23,6 +25,7 @@ pub use self::memory::MemoryReplayGuard;
 pub use self::once::{Once, OnceError, once};
 #[cfg(feature = "redis")]
 pub use self::redis::RedisReplayGuard;
+pub use self::token::ClaimToken;
 
 use crate::types::EventId;
 
@@ -38,19 +41,23 @@ pub type GuardFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, GuardError>>
 /// Remembers which events were handled.
 ///
 /// [`MemoryReplayGuard`] serves one process, `RedisReplayGuard` (feature `redis`) any number of them. Implement it for
-/// another store by three operations, of which [`claim`](Self::claim) has to be atomic.
+/// another store by three operations, each of them atomic.
 ///
 /// Use it by [`once`], which claims, completes and releases; or by [`first_time`](Self::first_time) if an event that is lost when
 /// the receiver fails is no harm.
 pub trait ReplayGuard: Send + Sync {
-    /// Claims an event for the length of a lease, so that nobody else handles it meanwhile.
-    fn claim<'a>(&'a self, event_id: &'a EventId) -> GuardFuture<'a, Claim>;
+    /// Claims an event for the length of a lease, so that nobody else handles it meanwhile. The token says whose the claim is.
+    ///
+    /// If the event is claimed by the same token already, this is [`Claim::First`], too, and the lease goes on as it is: an earlier
+    /// answer was lost on the way. If this fails, the claim may have been made all the same; [`release`](Self::release) undoes it.
+    fn claim<'a>(&'a self, event_id: &'a EventId, token: &'a ClaimToken) -> GuardFuture<'a, Claim>;
 
-    /// Notes that the event was handled. From now on it is [`Claim::Handled`], until the guard forgets it.
+    /// Notes that the event was handled, whoever claims it. From now on it is [`Claim::Handled`], until the guard forgets it.
     fn complete<'a>(&'a self, event_id: &'a EventId) -> GuardFuture<'a, ()>;
 
-    /// Gives a claim back, so that a retry of the event is handled. An event that was handled stays handled.
-    fn release<'a>(&'a self, event_id: &'a EventId) -> GuardFuture<'a, ()>;
+    /// Gives a claim back, so that a retry of the event is handled. A claim by another token stays, as its owner is at work; so does
+    /// an event that was handled. Neither is an error. The comparison and the removal have to be one atomic step.
+    fn release<'a>(&'a self, event_id: &'a EventId, token: &'a ClaimToken) -> GuardFuture<'a, ()>;
 
     /// Whether this is the first time that the guard hears of the event. It is taken for handled from now on.
     ///
@@ -69,7 +76,7 @@ pub trait ReplayGuard: Send + Sync {
     /// ```
     fn first_time<'a>(&'a self, event_id: &'a EventId) -> GuardFuture<'a, bool> {
         Box::pin(async move {
-            let first = self.claim(event_id).await? == Claim::First;
+            let first = self.claim(event_id, &ClaimToken::new()).await? == Claim::First;
             if first {
                 self.complete(event_id).await?;
             }
@@ -81,16 +88,16 @@ pub trait ReplayGuard: Send + Sync {
 macro_rules! guard_by_pointer {
     ($pointer:ident) => {
         impl<G: ReplayGuard + ?Sized> ReplayGuard for $pointer<G> {
-            fn claim<'a>(&'a self, event_id: &'a EventId) -> GuardFuture<'a, Claim> {
-                (**self).claim(event_id)
+            fn claim<'a>(&'a self, event_id: &'a EventId, token: &'a ClaimToken) -> GuardFuture<'a, Claim> {
+                (**self).claim(event_id, token)
             }
 
             fn complete<'a>(&'a self, event_id: &'a EventId) -> GuardFuture<'a, ()> {
                 (**self).complete(event_id)
             }
 
-            fn release<'a>(&'a self, event_id: &'a EventId) -> GuardFuture<'a, ()> {
-                (**self).release(event_id)
+            fn release<'a>(&'a self, event_id: &'a EventId, token: &'a ClaimToken) -> GuardFuture<'a, ()> {
+                (**self).release(event_id, token)
             }
 
             fn first_time<'a>(&'a self, event_id: &'a EventId) -> GuardFuture<'a, bool> {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use http::StatusCode;
 
-use super::{Claim, GuardError, ReplayGuard};
+use super::{Claim, ClaimToken, GuardError, ReplayGuard};
 use crate::types::EventId;
 
 /// Handles an event unless it was handled before, or is being handled.
@@ -45,10 +45,16 @@ pub async fn once<G, T, E>(
 where
     G: ReplayGuard + ?Sized,
 {
-    match guard.claim(event_id).await.map_err(OnceError::Guard)? {
-        Claim::First => {}
-        Claim::InProgress => return Ok(Once::InProgress),
-        Claim::Handled => return Ok(Once::Duplicate),
+    let token = ClaimToken::new();
+    match guard.claim(event_id, &token).await {
+        Ok(Claim::First) => {}
+        Ok(Claim::InProgress) => return Ok(Once::InProgress),
+        Ok(Claim::Handled) => return Ok(Once::Duplicate),
+        Err(error) => {
+            // Perhaps it was the answer alone that failed. The claim would be nobody's, and hold up the retry until its lease runs out.
+            let _ = guard.release(event_id, &token).await;
+            return Err(OnceError::Guard(error));
+        }
     }
     match handler.await {
         Ok(value) => {
@@ -64,7 +70,7 @@ where
             Ok(Once::Handled(value))
         }
         Err(error) => {
-            if let Err(error) = guard.release(event_id).await {
+            if let Err(error) = guard.release(event_id, &token).await {
                 warn(event_id, &error, "an event could not be released; its claim has to run out");
             }
             Err(OnceError::Handler(error))

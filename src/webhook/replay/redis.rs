@@ -6,14 +6,12 @@ use std::time::Duration;
 use redis::aio::{ConnectionLike, ConnectionManager, ConnectionManagerConfig};
 use redis::{Client, Cmd, FromRedisValue};
 
-use super::{Claim, GuardError, GuardFuture, LEASE, RETENTION, ReplayGuard};
+use super::{Claim, ClaimToken, GuardError, GuardFuture, LEASE, RETENTION, ReplayGuard};
 use crate::types::EventId;
 
-/// What stands in Redis for an event that is being handled.
-const CLAIMED: &str = "claimed";
 /// What stands in Redis for an event that was handled.
 const HANDLED: &str = "handled";
-/// Deletes a claim, and nothing but a claim, in one step.
+/// Deletes a claim of this token, and nothing else, in one step.
 const RELEASE: &str = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0";
 
 /// Remembers events in Redis (or Valkey, or whatever speaks its protocol), by `SET key value NX PX milliseconds`.
@@ -108,6 +106,11 @@ impl<C: ConnectionLike + Clone + Send + Sync> RedisReplayGuard<C> {
     }
 }
 
+/// What stands in Redis for an event that is being handled by the owner of this token.
+fn claimed(token: &ClaimToken) -> String {
+    format!("claimed:{token}")
+}
+
 /// Redis takes whole milliseconds, at least one, and no more than fit beside its clock.
 fn milliseconds(time: Duration) -> u64 {
     /// A thousand years.
@@ -116,16 +119,18 @@ fn milliseconds(time: Duration) -> u64 {
 }
 
 impl<C: ConnectionLike + Clone + Send + Sync> ReplayGuard for RedisReplayGuard<C> {
-    fn claim<'a>(&'a self, event_id: &'a EventId) -> GuardFuture<'a, Claim> {
+    fn claim<'a>(&'a self, event_id: &'a EventId, token: &'a ClaimToken) -> GuardFuture<'a, Claim> {
         Box::pin(async move {
+            let mine = claimed(token);
             // A claim may run out between the two commands. If that happens twice, somebody else is busy with the event.
             for _ in 0..2 {
-                if self.query::<bool>(&self.set_new(event_id, CLAIMED, self.lease)).await? {
+                if self.query::<bool>(&self.set_new(event_id, &mine, self.lease)).await? {
                     return Ok(Claim::First);
                 }
                 let mut get = redis::cmd("GET");
                 match self.query::<Option<String>>(get.arg(self.key(event_id))).await?.as_deref() {
                     Some(HANDLED) => return Ok(Claim::Handled),
+                    Some(holder) if holder == mine => return Ok(Claim::First),
                     Some(_) => return Ok(Claim::InProgress),
                     None => {}
                 }
@@ -138,10 +143,10 @@ impl<C: ConnectionLike + Clone + Send + Sync> ReplayGuard for RedisReplayGuard<C
         Box::pin(async move { self.query(&self.set(event_id, HANDLED, self.retention)).await })
     }
 
-    fn release<'a>(&'a self, event_id: &'a EventId) -> GuardFuture<'a, ()> {
+    fn release<'a>(&'a self, event_id: &'a EventId, token: &'a ClaimToken) -> GuardFuture<'a, ()> {
         Box::pin(async move {
             let mut eval = redis::cmd("EVAL");
-            self.query(eval.arg(RELEASE).arg(1).arg(self.key(event_id)).arg(CLAIMED)).await
+            self.query(eval.arg(RELEASE).arg(1).arg(self.key(event_id)).arg(claimed(token))).await
         })
     }
 
