@@ -106,7 +106,8 @@ impl Verifier {
     /// Refuses events that happened longer ago. Not checked by default.
     ///
     /// The signature covers no time of the delivery, so a delivery that somebody got hold of stays valid for ever. This bounds
-    /// for how long it is of use, and so for how long a [`ReplayGuard`](super::ReplayGuard) has to remember.
+    /// for how long it is of use, and so for how long a [`ReplayGuard`](super::ReplayGuard) has to remember: longer than `max_age` and
+    /// [`max_clock_skew`](Self::max_clock_skew) together.
     ///
     /// It is the event's own time that is checked, and a retry delivers the event as it was: choose more than the service takes
     /// for its last retry (which it does not document), or deliveries are lost after an outage of your receiver. A day is

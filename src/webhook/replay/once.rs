@@ -12,8 +12,7 @@ use crate::types::EventId;
 /// The handler is a future, and runs for the first delivery alone. If it succeeds, the event is complete, and later
 /// deliveries are duplicates. If it fails, the event is released, and the service's retry is handled. If it ends in neither
 /// way (it panicked, the service hung up and the framework dropped it, the machine died), the claim runs out with its
-/// lease, and the retry after that is handled. So each event is handled to its end once, as long as no handler takes longer than
-/// the lease, and none is lost as long as the service retries.
+/// lease, and the retry after that is handled.
 ///
 /// ```
 /// use agentgate::webhook::{Event, MemoryReplayGuard, Once, once};
@@ -32,6 +31,21 @@ use crate::types::EventId;
 /// # Ok(())
 /// # }
 /// ```
+///
+/// # What it promises
+///
+/// Each event is handled to its end once, as long as no handler takes longer than the lease and the guard can be reached to note
+/// it; and none is lost, as long as the service retries for longer than the lease. An event is handled again if
+///
+/// - this future is dropped, or the process ends, after the handler succeeded and before that is noted;
+/// - the guard could not note it, twice (then the outcome is still [`Once::Handled`], and with the feature `tracing` a warning says so);
+/// - it is delivered again when the guard has forgotten it: after the retention, and with a
+///   [`MemoryReplayGuard`](super::MemoryReplayGuard) after a restart, too, or when more events than its capacity came since.
+///
+/// So a handler with effects outside should be idempotent by the event's id.
+///
+/// A handler that must not be dropped when the sender hangs up belongs in a task of its own, with the note of its success:
+/// `tokio::spawn(async move { once(&guard, &event.id, handle(&event)).await }).await`.
 ///
 /// # Errors
 ///

@@ -75,8 +75,8 @@ impl<C: ConnectionLike + Clone + Send + Sync> RedisReplayGuard<C> {
         self
     }
 
-    /// How long a handled event is remembered. Three days by default; it should be no less than
-    /// [`Verifier::max_age`](crate::webhook::Verifier::max_age).
+    /// How long a handled event is remembered. Three days by default; it should be longer than
+    /// [`max_age`](crate::webhook::Verifier::max_age) and [`max_clock_skew`](crate::webhook::Verifier::max_clock_skew) together.
     #[must_use]
     pub fn retention(mut self, retention: Duration) -> Self {
         self.retention = retention;
