@@ -368,7 +368,11 @@ async fn what_was_handled_is_handled_though_it_could_not_be_noted() {
     assert_eq!(handle(&guard, Ok(1)).await, (handled(1), true));
     assert_eq!(handle(&guard, Ok(2)).await, (IN_PROGRESS, false));
     #[cfg(feature = "tracing")]
-    insta::assert_snapshot!(told.take().join("\n"), @"WARN message=an event was handled, and could not be noted as such event.id=evt_1 error=the replay guard failed: the store is on fire");
+    insta::assert_snapshot!(told.take().join("\n"), @r#"
+    WARN message=an event was handled, and could not be noted as such event.id=evt_1 error=the replay guard failed: the store is on fire
+    DEBUG message=a webhook event was delivered event.id=evt_1 outcome="handled"
+    DEBUG message=a webhook event was delivered event.id=evt_1 outcome="in progress"
+    "#);
 }
 
 #[tokio::test]
@@ -379,7 +383,11 @@ async fn the_error_of_the_handler_comes_first_though_the_claim_could_not_be_rele
     assert_eq!(handle(&guard, Err("unlucky")).await, (failed("unlucky"), true));
     assert_eq!(handle(&guard, Ok(2)).await, (IN_PROGRESS, false));
     #[cfg(feature = "tracing")]
-    insta::assert_snapshot!(told.take().join("\n"), @"WARN message=an event could not be released; its claim has to run out event.id=evt_1 error=the replay guard failed: the store is on fire");
+    insta::assert_snapshot!(told.take().join("\n"), @r#"
+    WARN message=an event could not be released; its claim has to run out event.id=evt_1 error=the replay guard failed: the store is on fire
+    DEBUG message=a webhook event was delivered event.id=evt_1 outcome="the handler failed"
+    DEBUG message=a webhook event was delivered event.id=evt_1 outcome="in progress"
+    "#);
 }
 
 /// What is printed of an error and everything behind it.

@@ -124,7 +124,6 @@ pub enum Claim {
 /// A replay guard could not claim, complete or release an event: its store does not answer, or is full.
 ///
 /// Answer a delivery whose event could not be claimed with 503, so that the service delivers it again.
-#[derive(Debug)]
 pub struct GuardError(Box<dyn std::error::Error + Send + Sync>);
 
 impl GuardError {
@@ -137,6 +136,13 @@ impl GuardError {
 impl fmt::Display for GuardError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "the replay guard failed: {}", self.0)
+    }
+}
+
+/// The text: what a program prints whose `main` returns the error is for people, too.
+impl fmt::Debug for GuardError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

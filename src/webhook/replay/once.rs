@@ -59,6 +59,28 @@ pub async fn once<G, T, E>(
 where
     G: ReplayGuard + ?Sized,
 {
+    let outcome = claim_and_handle(guard, event_id, handler).await;
+    tell(
+        event_id,
+        match &outcome {
+            Ok(Once::Handled(_)) => "handled",
+            Ok(Once::Duplicate) => "duplicate",
+            Ok(Once::InProgress) => "in progress",
+            Err(OnceError::Guard(_)) => "the guard failed",
+            Err(OnceError::Handler(_)) => "the handler failed",
+        },
+    );
+    outcome
+}
+
+async fn claim_and_handle<G, T, E>(
+    guard: &G,
+    event_id: &EventId,
+    handler: impl Future<Output = Result<T, E>>,
+) -> Result<Once<T>, OnceError<E>>
+where
+    G: ReplayGuard + ?Sized,
+{
     let token = ClaimToken::new();
     match guard.claim(event_id, &token).await {
         Ok(Claim::First) => {}
@@ -90,6 +112,13 @@ where
             Err(OnceError::Handler(error))
         }
     }
+}
+
+/// Leaves for the receiver's log what became of which event.
+#[cfg_attr(not(feature = "tracing"), allow(unused_variables, reason = "there is no log"))]
+fn tell(event_id: &EventId, outcome: &str) {
+    #[cfg(feature = "tracing")]
+    tracing::debug!(event.id = %event_id, outcome, "a webhook event was delivered");
 }
 
 /// Leaves for the receiver's log what the outcome does not tell.
