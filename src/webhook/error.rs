@@ -103,6 +103,7 @@ impl Error {
 
     /// Leaves the reason for the receiver's log; the sender gets none.
     #[cfg(any(feature = "axum", feature = "actix-web"))]
+    #[cfg_attr(not(feature = "tracing"), expect(clippy::unused_self, reason = "there is no log"))]
     pub(super) fn log(&self) {
         #[cfg(feature = "tracing")]
         if matches!(self, Self::NoVerifier) {

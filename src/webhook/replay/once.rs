@@ -178,6 +178,7 @@ impl<E> OnceError<E> {
 
     /// Leaves the reason for the receiver's log; the sender gets none.
     #[cfg(any(feature = "axum", feature = "actix-web"))]
+    #[cfg_attr(not(feature = "tracing"), expect(clippy::unused_self, reason = "there is no log"))]
     pub(in crate::webhook) fn log(&self)
     where
         E: fmt::Display,
