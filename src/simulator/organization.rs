@@ -76,6 +76,9 @@ impl Organization {
 
     /// Refuses one more run while too many go on. The limit opens again when the first of them ends.
     pub(super) fn room_for_a_run(&self, now: DateTime<Utc>) -> Result<(), ApiError> {
+        if self.runs.len() < self.concurrent_runs as usize {
+            return Ok(());
+        }
         let active: Vec<_> = self.runs.iter().filter(|run| !run.status(now).is_final()).collect();
         if active.len() < self.concurrent_runs as usize {
             return Ok(());
