@@ -7,11 +7,10 @@
 //! With `AGENTGATE_API_KEY` set it talks to the service, and the run costs credits. Without, it starts the simulator.
 
 use std::error::Error;
-use std::io::{IsTerminal, Write};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use agentgate::simulator::{RunPlan, SimulatedClock, Simulator};
-use agentgate::types::{Run, RunId};
+use agentgate::types::Run;
 use agentgate::{Client, WorkspaceSource};
 
 const PROMPT: &str = "Add error handling to the API routes";
@@ -19,7 +18,7 @@ const PROMPT: &str = "Add error handling to the API routes";
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let repository = std::env::args().nth(1).unwrap_or_else(|| "https://github.com/your-org/your-repo".to_owned());
-    let (client, simulator) = connect().await?;
+    let (client, _simulator) = connect().await?;
     let source = WorkspaceSource::git(repository).branch("main");
 
     println!("Submitting: {PROMPT}");
@@ -32,9 +31,14 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .await?;
     println!("Work order {} started run {}", order.work_order_id, order.run_id);
 
-    let poll = Duration::from_millis(if simulator.is_some() { 200 } else { 5_000 });
-    let run = follow(&client, &order.run_id, poll).await?;
-    report(&run);
+    let mut changes = client.runs().watch(&order.run_id);
+    while let Some(run) = changes.next().await {
+        let run = run?;
+        println!("  {}, {} iterations", run.status, run.iterations.unwrap_or(0));
+        if run.is_terminal() {
+            report(&run);
+        }
+    }
 
     println!();
     println!("And this is what a mistake looks like, an empty prompt:");
@@ -65,32 +69,6 @@ async fn connect() -> Result<(Client, Option<Simulator>), Box<dyn Error>> {
     println!("AGENTGATE_API_KEY is not set: AgentGate is simulated at {}.", simulator.url());
     let client = Client::builder().base_url(simulator.url()).api_key(simulator.api_key()).build()?;
     Ok((client, Some(simulator)))
-}
-
-/// Asks for the run until it has ended.
-async fn follow(client: &Client, id: &RunId, poll: Duration) -> Result<Run, Box<dyn Error>> {
-    let started = Instant::now();
-    // A terminal gets one line that changes; a file gets a line for each change.
-    let is_terminal = std::io::stdout().is_terminal();
-    let mut last = String::new();
-    loop {
-        let run = client.runs().get(id).await?;
-        let state = format!("{}, {} iterations", run.status, run.iterations.unwrap_or(0));
-        if is_terminal {
-            print!("\r\x1b[K  {state}, {:.0} s", started.elapsed().as_secs_f64());
-            std::io::stdout().flush()?;
-        } else if state != last {
-            println!("  {state}");
-        }
-        if run.is_terminal() {
-            if is_terminal {
-                println!();
-            }
-            return Ok(run);
-        }
-        last = state;
-        tokio::time::sleep(poll).await;
-    }
 }
 
 fn report(run: &Run) {

@@ -11,6 +11,8 @@ mod endpoints;
 #[cfg(feature = "client")]
 pub mod error;
 #[cfg(feature = "client")]
+pub mod follow;
+#[cfg(feature = "client")]
 mod limit;
 mod operation;
 #[cfg(feature = "client")]

@@ -12,6 +12,7 @@ use super::Client;
 use super::base_url::{self, BaseUrl};
 use crate::clock::{Clock, SystemClock};
 use crate::error::root_cause;
+use crate::follow::Follow;
 use crate::limit::{RateLimitMode, RateLimiter, SUBMISSIONS};
 use crate::transport::{OnRetry, Retry, RetryBudget, RetryPolicy, Transport};
 use crate::{Error, Result, Secret};
@@ -240,23 +241,23 @@ impl ClientBuilder {
             // An attempt that runs out of time while it connects has sent nothing, and is to be told from one that has.
             None => http_client(&base_url, self.connect_timeout.min(self.timeout))?,
         };
-        Ok(Client {
-            transport: Arc::new(Transport {
-                http,
-                base_url: base_url.text,
-                authorization,
-                user_agent,
-                timeout: self.timeout,
-                deadline: self.deadline,
-                max_body_size: self.max_body_size,
-                retry: self.retry,
-                budget: RetryBudget::default(),
-                limiter: RateLimiter::new(self.rate_limit_mode, self.submissions),
-                on_retry: self.on_retry,
-                clock: self.clock,
-            }),
-            submitted: Arc::default(),
-        })
+        let transport = Arc::new(Transport {
+            http,
+            base_url: base_url.text,
+            authorization,
+            user_agent,
+            timeout: self.timeout,
+            deadline: self.deadline,
+            max_body_size: self.max_body_size,
+            retry: self.retry,
+            budget: RetryBudget::default(),
+            limiter: RateLimiter::new(self.rate_limit_mode, self.submissions),
+            on_retry: self.on_retry,
+            clock: self.clock,
+        });
+        let submitted = Arc::default();
+        let follow = Arc::new(Follow::new(Arc::clone(&transport), Arc::clone(&submitted)));
+        Ok(Client { transport, submitted, follow })
     }
 }
 

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 pub use builder::ClientBuilder;
 
+use crate::follow::Follow;
 use crate::resources::{Credits, Runs, Submitted, Templates, Webhooks, WorkOrders};
 use crate::transport::Transport;
 use crate::{RateLimit, Result};
@@ -28,6 +29,7 @@ use crate::{RateLimit, Result};
 pub struct Client {
     pub(crate) transport: Arc<Transport>,
     pub(crate) submitted: Arc<Submitted>,
+    pub(crate) follow: Arc<Follow>,
 }
 
 impl Client {

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 /// What the body of a failed answer says. Everything may be missing: the body may be a proxy's HTML, empty or cut off.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct ErrorBody {
     pub(super) code: Option<String>,
     pub(super) message: Option<String>,

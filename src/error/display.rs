@@ -9,9 +9,10 @@ const EXCERPT: usize = 120;
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.operation() {
-            Some(operation) => write!(f, "could not {}: ", lower_first(operation.summary()))?,
-            None => f.write_str("could not set up the client: ")?,
+        match (self.operation(), self.run_id()) {
+            (Some(operation), _) => write!(f, "could not {}: ", lower_first(operation.summary()))?,
+            (None, Some(id)) => write!(f, "run {} ", one_line(id.as_str()))?,
+            (None, None) => f.write_str("could not set up the client: ")?,
         }
         match (&self.0.problem, self.answer()) {
             (Some(problem), Some(answer)) => {
@@ -81,6 +82,9 @@ fn write_details(f: &mut fmt::Formatter<'_>, error: &Error) -> fmt::Result {
 
 fn write_footer(f: &mut fmt::Formatter<'_>, error: &Error) -> fmt::Result {
     let mut parts = Vec::new();
+    if let Some(id) = error.run_id().filter(|_| error.operation().is_some()) {
+        parts.push(format!("run {}", one_line(id.as_str())));
+    }
     if error.attempts() > 1 {
         parts.push(format!("{} attempts", error.attempts()));
     }

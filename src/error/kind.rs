@@ -44,6 +44,12 @@ pub enum ErrorKind {
     BodyTooLarge,
     /// The service answered with a status that means nothing here, such as a redirect.
     UnexpectedStatus,
+    /// The run that was waited for has failed.
+    RunFailed,
+    /// The run that was waited for was cancelled.
+    RunCancelled,
+    /// The run that was waited for has not ended in time.
+    WaitTimeout,
 }
 
 impl ErrorKind {
@@ -69,6 +75,9 @@ impl ErrorKind {
             Self::Decode => "decode",
             Self::BodyTooLarge => "body_too_large",
             Self::UnexpectedStatus => "unexpected_status",
+            Self::RunFailed => "run_failed",
+            Self::RunCancelled => "run_cancelled",
+            Self::WaitTimeout => "wait_timeout",
         }
     }
 }

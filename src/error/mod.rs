@@ -23,6 +23,7 @@ mod kind;
 
 use std::error::Error as StdError;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -34,6 +35,7 @@ pub use kind::ErrorKind;
 
 use self::body::ErrorBody;
 use crate::rate_limit::RateLimit;
+use crate::types::{Run, RunId, RunStatus};
 use crate::{Operation, Response};
 
 /// What `Result` means in this crate.
@@ -43,9 +45,10 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 pub(crate) const KEPT_BODY: usize = 64 * 1024;
 
 /// Why a call failed. See the [module](self) for how to use it.
+#[derive(Clone)]
 pub struct Error(Box<Inner>);
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Inner {
     kind: ErrorKind,
     operation: Option<Operation>,
@@ -56,10 +59,20 @@ struct Inner {
     attempts: u32,
     retry_after: Option<Duration>,
     may_have_reached_server: bool,
-    source: Option<Box<dyn StdError + Send + Sync>>,
+    source: Option<Arc<dyn StdError + Send + Sync>>,
+    run: Option<Box<ConcernedRun>>,
+}
+
+/// The run that was waited for.
+#[derive(Clone, Debug)]
+struct ConcernedRun {
+    id: RunId,
+    status: Option<RunStatus>,
+    run: Option<Run>,
 }
 
 /// What came back.
+#[derive(Clone)]
 struct Answer {
     status: StatusCode,
     headers: HeaderMap,
@@ -91,6 +104,7 @@ impl Error {
             retry_after: None,
             may_have_reached_server: false,
             source: None,
+            run: None,
         }))
     }
 
@@ -139,7 +153,7 @@ impl Error {
         };
         let mut new = Self::new(kind, Some(problem), advice);
         new.0.may_have_reached_server = matches!(kind, ErrorKind::Timeout | ErrorKind::Interrupted);
-        new.0.source = Some(Box::new(error));
+        new.0.source = Some(Arc::new(error));
         new
     }
 
@@ -199,7 +213,7 @@ impl Error {
         let advice = "Look for a newer version of this crate, and for a proxy that changes answers.";
         let mut error = Self::new(ErrorKind::Decode, Some(problem), advice);
         error.0.may_have_reached_server = true;
-        error.0.source = if is_secret { None } else { Some(Box::new(source)) };
+        error.0.source = if is_secret { None } else { Some(Arc::new(source)) };
         error.with_answer(status, headers, body, ErrorBody::read(body))
     }
 
@@ -252,6 +266,72 @@ impl Error {
             (),
             crate::response::Answer { status: StatusCode::NO_CONTENT, headers, body: Bytes::new(), attempts },
         )
+    }
+
+    /// The run has ended, and did not succeed.
+    pub(crate) fn unsuccessful_run(run: Run) -> Self {
+        let mut said = vec!["failed"];
+        if let Some(error) = &run.error {
+            said.extend([error.code.as_deref(), error.message.as_deref()].into_iter().flatten());
+        }
+        let (kind, problem, advice) = match run.status {
+            RunStatus::Cancelled => (
+                ErrorKind::RunCancelled,
+                "was cancelled".to_owned(),
+                "Submit the work order again if it is still wanted.",
+            ),
+            _ => (
+                ErrorKind::RunFailed,
+                said.join(": ").trim_end_matches('.').to_owned(),
+                "Look at the run's error, then submit a work order that avoids it.",
+            ),
+        };
+        let mut error = Self::new(kind, Some(problem), advice);
+        let context = ConcernedRun { id: run.id.clone(), status: Some(run.status.clone()), run: Some(run) };
+        error.0.run = Some(Box::new(context));
+        error
+    }
+
+    /// The time to wait for a run is up.
+    pub(crate) fn wait_timeout(id: RunId, status: Option<RunStatus>, timeout: Duration) -> Self {
+        let has_ended = status.as_ref().is_some_and(RunStatus::is_terminal);
+        let (problem, advice) = match &status {
+            Some(status) if has_ended => (
+                format!("has ended as {status}, and could not be fetched within the {timeout:?} to wait for it"),
+                "Get it by its id.",
+            ),
+            Some(status) => (
+                format!("was {status} when the {timeout:?} to wait for it were over"),
+                "It goes on: wait again, or cancel it.",
+            ),
+            None => (
+                format!("could not be asked for in the {timeout:?} to wait for it"),
+                "Wait for longer; the rate limit may be spent, or the service not available.",
+            ),
+        };
+        let mut error = Self::new(ErrorKind::WaitTimeout, Some(problem), advice);
+        error.0.run = Some(Box::new(ConcernedRun { id, status, run: None }));
+        error
+    }
+
+    /// The run was cancelled because nobody waits any more.
+    pub(crate) fn with_cancellation(mut self) -> Self {
+        self.0.advice = "It was cancelled, as asked.";
+        self
+    }
+
+    /// The run was to be cancelled, and that failed.
+    pub(crate) fn with_failed_cancellation(mut self, error: Self) -> Self {
+        self.0.advice = "It goes on, as it could not be cancelled either: see the source of this error.";
+        self.0.source = Some(Arc::new(error));
+        self
+    }
+
+    /// It was this run that the call was for.
+    pub(crate) fn with_run_id(mut self, id: &RunId) -> Self {
+        let context = || Box::new(ConcernedRun { id: id.clone(), status: None, run: None });
+        self.0.run.get_or_insert_with(context);
+        self
     }
 
     /// What kind of failure it is.
@@ -363,6 +443,25 @@ impl Error {
     #[must_use]
     pub fn credits(&self) -> Option<CreditShortage> {
         details::credit_shortage(self.details()?)
+    }
+
+    /// The run that was waited for. After [`and_wait`](crate::resources::CreateWorkOrder::and_wait), it tells that the work order was
+    /// accepted.
+    #[must_use]
+    pub fn run_id(&self) -> Option<&RunId> {
+        self.0.run.as_ref().map(|run| &run.id)
+    }
+
+    /// The last status that was heard of the run that was waited for.
+    #[must_use]
+    pub fn run_status(&self) -> Option<&RunStatus> {
+        self.0.run.as_ref()?.status.as_ref()
+    }
+
+    /// The run that failed or was cancelled, if that is the error.
+    #[must_use]
+    pub fn run(&self) -> Option<&Run> {
+        self.0.run.as_ref()?.run.as_ref()
     }
 
     fn answer(&self) -> Option<&Answer> {

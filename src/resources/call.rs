@@ -11,7 +11,7 @@ use crate::{Error, Response, Result};
 pub type CallFuture<T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'static>>;
 
 /// Refuses an id that would change the path it is put in.
-pub(super) fn check_id<I: Id>(id: &I) -> Result<()> {
+pub(crate) fn check_id<I: Id>(id: &I) -> Result<()> {
     let problem = match id.as_str() {
         id if id.trim().is_empty() => "is empty",
         "." | ".." => "is a step in a path, not an id",

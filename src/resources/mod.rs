@@ -29,6 +29,7 @@ mod webhooks;
 mod work_orders;
 
 pub use call::CallFuture;
+pub(crate) use call::check_id;
 pub use credits::{Credits, GetCredits, ListCreditUsage};
 pub use reconcile::ReconcileWorkOrder;
 pub(crate) use reconcile::Submitted;

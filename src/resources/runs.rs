@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::follow::{WaitForRun, WatchRun, Watcher};
 use crate::types::{CancelledRun, Run, RunId, RunPage, RunStatus};
 use crate::{Error, Response, Result};
 
@@ -37,6 +38,47 @@ impl Runs {
     /// ```
     pub fn list(&self) -> ListRuns {
         ListRuns::new(self.client.clone())
+    }
+
+    /// Waits for a run to end, and gets it.
+    ///
+    /// The run is asked for at once, then less and less often as it takes longer: see
+    /// [`PollSchedule`](crate::follow::PollSchedule). Many waits on one client are cheap, as they share their polls: see [`Watcher`].
+    ///
+    /// ```no_run
+    /// use std::time::Duration;
+    ///
+    /// # async fn example(client: agentgate::Client) -> agentgate::Result<()> {
+    /// let finished = client.runs().wait("run_3n9x2p").timeout(Duration::from_secs(30 * 60)).await?;
+    /// println!("{}", finished.status());
+    /// let run = finished.succeeded()?; // a failed run becomes an error that carries it
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn wait(&self, id: impl Into<RunId>) -> WaitForRun {
+        self.watcher().wait(id)
+    }
+
+    /// Follows a run: a stream of what changes, which ends with the run when it has ended.
+    ///
+    /// ```no_run
+    /// # async fn example(client: agentgate::Client) -> agentgate::Result<()> {
+    /// let mut changes = client.runs().watch("run_3n9x2p");
+    /// while let Some(run) = changes.next().await {
+    ///     let run = run?;
+    ///     println!("{}, {} iterations", run.status, run.iterations.unwrap_or(0));
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn watch(&self, id: impl Into<RunId>) -> WatchRun {
+        self.watcher().watch(id)
+    }
+
+    /// What follows the runs of this client and its clones: to set it up, and to hand it the events of webhooks.
+    #[must_use]
+    pub fn watcher(&self) -> Watcher {
+        Watcher::new(self.client.clone())
     }
 
     /// Cancels a run that is pending or running. A finished run answers with a

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use crate::follow::WaitForRun;
 use crate::types::{self, TenantContext, WorkOrder, WorkOrderCreated, WorkOrderId, WorkspaceSource};
 
 resource! {
@@ -104,6 +105,28 @@ impl CreateWorkOrder {
     pub fn gate_plan(mut self, plan: Map<String, Value>) -> Self {
         self.body.gate_plan = Some(plan);
         self
+    }
+
+    /// Submits the work order, and waits for its run to end. An error after the submission tells the run's id:
+    /// [`Error::run_id`](crate::Error::run_id).
+    ///
+    /// ```no_run
+    /// use std::time::Duration;
+    /// use agentgate::WorkspaceSource;
+    ///
+    /// # async fn example(client: agentgate::Client) -> agentgate::Result<()> {
+    /// let run = client
+    ///     .work_orders()
+    ///     .create("Fix it", WorkspaceSource::git("https://github.com/your-org/your-repo"))
+    ///     .and_wait()
+    ///     .timeout(Duration::from_secs(30 * 60))
+    ///     .await?
+    ///     .succeeded()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn and_wait(self) -> WaitForRun {
+        WaitForRun::after(self.client.clone(), self)
     }
 
     /// An address that is told about the events of this work order's run.

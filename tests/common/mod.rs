@@ -5,6 +5,8 @@
 #![allow(clippy::panic)]
 
 pub(crate) mod clock;
+#[cfg(feature = "webhooks")]
+pub(crate) mod deliver;
 pub(crate) mod proxy;
 pub(crate) mod script;
 pub(crate) mod time;

@@ -76,6 +76,7 @@ impl SimulatedTime {
         let drive = async {
             loop {
                 self.settle().await;
+                self.0.simulator.settle().await;
                 let first = self.0.sleepers.lock().unwrap().keys().next().copied();
                 if let Some((moment, _)) = first {
                     self.advance((moment - self.0.simulator.now()).to_std().unwrap_or_default());
