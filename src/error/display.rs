@@ -12,7 +12,7 @@ impl fmt::Display for Error {
         match (self.operation(), self.run_id()) {
             (Some(operation), _) => write!(f, "could not {}: ", lower_first(operation.summary()))?,
             (None, Some(id)) => write!(f, "run {} ", one_line(id.as_str()))?,
-            (None, None) => f.write_str("could not set up the client: ")?,
+            (None, None) => write!(f, "could not {}: ", self.0.task)?,
         }
         match (&self.0.problem, self.answer()) {
             (Some(problem), Some(answer)) => {

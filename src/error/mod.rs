@@ -52,6 +52,8 @@ pub struct Error(Box<Inner>);
 struct Inner {
     kind: ErrorKind,
     operation: Option<Operation>,
+    /// What was tried, if it was no operation.
+    task: &'static str,
     /// What happened, if the service did not say it in an error body.
     problem: Option<String>,
     advice: &'static str,
@@ -97,6 +99,7 @@ impl Error {
         Self(Box::new(Inner {
             kind,
             operation: None,
+            task: "set up the client",
             problem,
             advice,
             answer: None,
@@ -111,6 +114,16 @@ impl Error {
     /// The client cannot work as it was set up.
     pub(crate) fn configuration(problem: impl Into<String>, advice: &'static str) -> Self {
         Self::new(ErrorKind::Configuration, Some(problem.into()), advice)
+    }
+
+    /// A blocking call where it would hold up an async runtime.
+    #[cfg(feature = "blocking")]
+    pub(crate) fn would_block() -> Self {
+        let problem = "this thread drives an async runtime, which would stand still meanwhile; nothing was sent";
+        let advice = "Use `agentgate::Client` and `.await`, or make the call in `tokio::task::spawn_blocking`.";
+        let mut error = Self::configuration(problem, advice);
+        error.0.task = "make a blocking call";
+        error
     }
 
     /// The request cannot be sent as it is.

@@ -1,0 +1,91 @@
+//! The client that scripts hold.
+
+use std::fmt;
+use std::ops::Deref;
+use std::sync::Arc;
+
+use super::runtime::Runtime;
+use crate::{ClientBuilder, Result};
+
+/// A client for AgentGate, for programs without `async`. See the [module](super) for how it behaves.
+///
+/// It has every method of [`agentgate::Client`](crate::Client), which it dereferences to; the calls are sent by
+/// [`send`](super::Call::send). Make one and clone it: clones are cheap and share connections.
+///
+/// ```no_run
+/// use agentgate::blocking::{Call, Client};
+///
+/// # fn main() -> agentgate::Result<()> {
+/// let client = Client::from_env()?;
+/// let balance = client.credits().balance().send()?;
+/// println!("{} cents left", balance.total_credits_cents);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Client {
+    client: crate::Client,
+    /// Held, so that connections outlive the call that made them.
+    _runtime: Arc<Runtime>,
+}
+
+impl Client {
+    /// A client for this API key: as [`agentgate::Client::new`](crate::Client::new).
+    pub fn new(api_key: impl Into<String>) -> Result<Self> {
+        Self::builder().api_key(api_key).build_blocking()
+    }
+
+    /// A client for the key and the address in the environment: as [`agentgate::Client::from_env`](crate::Client::from_env).
+    pub fn from_env() -> Result<Self> {
+        Self::builder().from_env()?.build_blocking()
+    }
+
+    /// A client to be set up step by step; the last step is [`build_blocking`](ClientBuilder::build_blocking).
+    pub fn builder() -> ClientBuilder {
+        ClientBuilder::default()
+    }
+
+    /// A client that shares everything with this asynchronous one: its settings, what it knows of the rate limit, its connections.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) if the system gives no thread.
+    pub fn from_async(client: crate::Client) -> Result<Self> {
+        Ok(Self { client, _runtime: Runtime::shared()? })
+    }
+}
+
+impl ClientBuilder {
+    /// The blocking client.
+    ///
+    /// ```no_run
+    /// use agentgate::blocking::Client;
+    ///
+    /// # fn main() -> agentgate::Result<()> {
+    /// let client = Client::builder().api_key("org_live_xxxxxxxx").max_retries(5).build_blocking()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Those of [`build`](Self::build), and [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) if the system gives no thread.
+    pub fn build_blocking(self) -> Result<Client> {
+        Client::from_async(self.build()?)
+    }
+}
+
+impl Deref for Client {
+    type Target = crate::Client;
+
+    fn deref(&self) -> &crate::Client {
+        &self.client
+    }
+}
+
+/// Shows the address, and never the key.
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("blocking::Client").field("base_url", &self.base_url()).finish_non_exhaustive()
+    }
+}
