@@ -30,6 +30,7 @@ mod open_union;
 mod lenient;
 #[cfg(feature = "client")]
 mod list;
+mod page;
 mod status;
 mod timestamp;
 mod workspace;
