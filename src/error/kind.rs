@@ -50,6 +50,8 @@ pub enum ErrorKind {
     RunCancelled,
     /// The run that was waited for has not ended in time.
     WaitTimeout,
+    /// A list could not be read to its end: its pages contradict each other, or it changes faster than it is read.
+    Pagination,
 }
 
 impl ErrorKind {
@@ -78,6 +80,7 @@ impl ErrorKind {
             Self::RunFailed => "run_failed",
             Self::RunCancelled => "run_cancelled",
             Self::WaitTimeout => "wait_timeout",
+            Self::Pagination => "pagination",
         }
     }
 }

@@ -281,6 +281,11 @@ impl Error {
         )
     }
 
+    /// The list cannot be read on by its pages.
+    pub(crate) fn pagination(problem: impl Into<String>, advice: &'static str) -> Self {
+        Self::new(ErrorKind::Pagination, Some(problem.into()), advice)
+    }
+
     /// The run has ended, and did not succeed.
     pub(crate) fn unsuccessful_run(run: Run) -> Self {
         let mut said = vec!["failed"];
