@@ -2,7 +2,8 @@
 
 use chrono::{DateTime, Utc};
 
-use crate::types::{CreditBalance, CreditTransactionPage, CreditTransactionType};
+use super::pages::in_pages;
+use crate::types::{CreditBalance, CreditTransaction, CreditTransactionPage, CreditTransactionType};
 
 resource! {
     /// Credits: from [`Client::credits`](crate::Client::credits).
@@ -23,7 +24,7 @@ impl Credits {
         GetCredits::new(self.client.clone())
     }
 
-    /// Lists what was used, bought and given back, a page at a time.
+    /// Lists what was used, bought and given back, a page at a time, or all of it as a stream.
     ///
     /// ```no_run
     /// use agentgate::types::CreditTransactionType;
@@ -32,6 +33,11 @@ impl Credits {
     /// let page = client.credits().usage().kind(CreditTransactionType::Deduction).tenant("acme-corp").await?;
     /// for transaction in &page.transactions {
     ///     println!("{} {}", transaction.created_at, transaction.amount);
+    /// }
+    ///
+    /// let mut transactions = client.credits().usage().items();
+    /// while let Some(transaction) = transactions.next().await {
+    ///     println!("{}", transaction?.amount);
     /// }
     /// # Ok(())
     /// # }
@@ -93,3 +99,8 @@ impl ListCreditUsage {
 }
 
 tenant_and_page_filters!(ListCreditUsage, "transactions", default 50);
+in_pages!(
+    ListCreditUsage(LIST_CREDIT_USAGE) -> CreditTransactionPage {
+        start_date, end_date, tenant_id, tenant_user_id, kind
+    } of CreditTransaction, "transactions"
+);

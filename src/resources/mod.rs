@@ -15,6 +15,8 @@
 //! # }
 //! ```
 //!
+//! Lists are also streams: `items()` gives each item once, `pages()` gives the pages ([`Items`], [`Pages`]).
+//!
 //! Each call also takes `timeout` and `max_retries` for itself, and `with_response`, which gives the
 //! [`Response`](crate::Response) around the value. Calls own what they need: they can be stored, sent to another task and
 //! spawned.
@@ -22,6 +24,7 @@
 #[macro_use]
 mod call;
 mod credits;
+mod pages;
 mod reconcile;
 mod runs;
 mod templates;
@@ -31,6 +34,7 @@ mod work_orders;
 pub use call::CallFuture;
 pub(crate) use call::check_id;
 pub use credits::{Credits, GetCredits, ListCreditUsage};
+pub use pages::{Items, Pages};
 pub use reconcile::ReconcileWorkOrder;
 pub(crate) use reconcile::Submitted;
 pub use runs::{CancelRun, GetRun, ListRuns, Runs};

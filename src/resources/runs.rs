@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use super::pages::in_pages;
 use crate::follow::{WaitForRun, WatchRun, Watcher};
-use crate::types::{CancelledRun, Run, RunId, RunPage, RunStatus};
+use crate::types::{CancelledRun, Run, RunId, RunPage, RunStatus, RunSummary};
 use crate::{Error, Response, Result};
 
 resource! {
@@ -25,7 +26,7 @@ impl Runs {
         GetRun::new(self.client.clone(), id.into())
     }
 
-    /// Lists runs, a page at a time.
+    /// Lists runs, a page at a time, or all of them as a stream.
     ///
     /// ```no_run
     /// use agentgate::types::RunStatus;
@@ -33,6 +34,11 @@ impl Runs {
     /// # async fn example(client: agentgate::Client) -> agentgate::Result<()> {
     /// let failed = client.runs().list().status(RunStatus::Failed).tenant("acme-corp").limit(100).await?;
     /// println!("{} of {:?}", failed.data.len(), failed.total);
+    ///
+    /// let mut runs = client.runs().list().status(RunStatus::Failed).items();
+    /// while let Some(run) = runs.next().await {
+    ///     println!("{}", run?.id);
+    /// }
     /// # Ok(())
     /// # }
     /// ```
@@ -150,3 +156,4 @@ impl ListRuns {
 }
 
 tenant_and_page_filters!(ListRuns, "runs", default 20);
+in_pages!(ListRuns(LIST_RUNS) -> RunPage { status, tenant_id, tenant_user_id } of RunSummary, "runs");

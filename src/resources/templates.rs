@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use super::pages::in_one_piece;
 use crate::types::{self, Template, TemplateId, TemplateVariable, WorkspaceSource};
 
 resource! {
@@ -95,6 +96,8 @@ call! {
     |this, api| api.delete_template(&this.id)
     ; or super::call::deleted
 }
+
+in_one_piece!(ListTemplates(LIST_TEMPLATES) of Template { tag }, "templates");
 
 impl ListTemplates {
     /// Only templates with this tag.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::pages::in_one_piece;
 use crate::types::{self, Webhook, WebhookCreated, WebhookEventType, WebhookId};
 
 resource! {
@@ -116,6 +117,8 @@ call! {
     path [id]
     |this, api| api.test_webhook(&this.id)
 }
+
+in_one_piece!(ListWebhooks(LIST_WEBHOOKS) of Webhook {}, "webhooks");
 
 impl CreateWebhook {
     /// Whether deliveries are made. The service's default is `true`.
