@@ -263,6 +263,60 @@ async fn a_watch_of_no_run_is_one_error() {
     .await;
 }
 
+#[tokio::test]
+async fn lists_that_keep_failing_are_done_without() {
+    let time = SimulatedTime::start(simulator()).await;
+    let ids = submit(&time, (0..20).map(|_| running(300))).await;
+    let client = time.builder().max_retries(0).build().unwrap();
+    time.simulator().inject(Fault::error("INTERNAL_ERROR").on("listRuns").times(100_000));
+    let waits: Vec<_> = ids.iter().map(|id| tokio::spawn(client.runs().wait(id).into_future())).collect();
+    time.run(async {
+        for wait in waits {
+            assert_eq!(wait.await.unwrap().unwrap().status(), &RunStatus::Succeeded);
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_answer_that_writes_the_id_in_another_way_is_about_the_run_that_was_asked_for() {
+    let time = SimulatedTime::start(simulator()).await;
+    let client = time.client();
+    let body = r#"{"id": "run_1", "workOrderId": "wo_1", "status": "succeeded"}"#;
+    time.simulator().inject(Fault::response(200, "application/json", body).on("getRun"));
+    let finished = time.run(client.runs().wait("RUN_1").into_future()).await.unwrap();
+    assert_eq!(finished.run().id, RunId::from("run_1"));
+    assert_eq!(time.simulator().request_count(), 1);
+}
+
+#[tokio::test]
+async fn a_run_that_cannot_be_read_does_not_hold_up_the_others() {
+    use axum::extract::Path;
+    use axum::http::StatusCode;
+    use axum::routing::get;
+
+    async fn run(Path(id): Path<String>) -> Result<String, StatusCode> {
+        match id.as_str() {
+            "run_broken" => Err(StatusCode::INTERNAL_SERVER_ERROR),
+            id => Ok(format!(r#"{{"id": "{id}", "workOrderId": "wo_1", "status": "succeeded"}}"#)),
+        }
+    }
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let app = axum::Router::new().route("/v1/runs/{id}", get(run));
+    tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
+
+    let builder = Client::builder().base_url(url).api_key("org_live_x").max_retries(0);
+    let client = builder.clock(common::clock::InstantClock::default()).build().unwrap();
+    let broken = tokio::spawn(client.runs().wait("run_broken").into_future());
+    for number in 0..20 {
+        let finished = client.runs().wait(format!("run_{number}")).await.unwrap();
+        assert_eq!(finished.status(), &RunStatus::Succeeded);
+    }
+    assert!(!broken.is_finished());
+    broken.abort();
+}
+
 // Dropped
 
 /// Polls of the runtime between two looks.

@@ -15,6 +15,7 @@ use crate::types::{Run, RunId, RunPage, RunStatus};
 use crate::{Error, Result};
 
 /// What deliveries told of runs that nobody waited for: so many are remembered.
+#[cfg(feature = "webhooks")]
 const REMEMBERED: usize = 10_000;
 
 /// While deliveries can be relied on, a new run is given this long to be heard of before it is asked for.
@@ -32,6 +33,12 @@ const LATE: Duration = Duration::from_secs(60);
 
 /// How long lists are not used after the service refused one.
 const NO_LISTS: Duration = Duration::from_secs(10 * 60);
+
+/// The longest wait that the service may ask for. It may be wrong, and somebody waits.
+pub(super) const LONGEST_ASKED: Duration = Duration::from_secs(15 * 60);
+
+/// After a failed poll's pause of this length, lists are given up for a while: perhaps single runs can be read.
+const ENOUGH: Duration = Duration::from_secs(8);
 
 /// How much the latest count of runs that had left counts beside the earlier ones, in tenths.
 const WEIGHT: usize = 3;
@@ -61,6 +68,7 @@ pub(super) struct Book {
     told: Told,
     /// The task that polls, and a number that tells it from earlier ones.
     pub(super) driver: Option<AbortHandle>,
+    pub(super) is_driven: bool,
     pub(super) generation: u64,
     next_subscriber: u64,
     /// How many runs there are, and how many of them have not ended, by the last answers.
@@ -87,6 +95,8 @@ struct Watched {
     heard: Option<Duration>,
     /// The pause to the next poll.
     pause: Duration,
+    /// It is not asked for before this, because that failed: others come first.
+    not_before: Duration,
     status: Option<RunStatus>,
     iterations: Option<u32>,
     pull_request: Option<String>,
@@ -134,15 +144,11 @@ impl Book {
     pub(super) fn subscribe(&mut self, id: &RunId, known: Option<RunStatus>, to: Recipient, now: Duration) -> u64 {
         let number = self.next_subscriber;
         self.next_subscriber += 1;
-        let told = self.told.take(id);
-        if let Some((_, Some(news))) = &told
-            && news.status.is_terminal()
-        {
+        if let Some(news) = self.told.end(id) {
             to.end(Ok(news.clone()));
-            // Others may ask, too.
-            self.told.put(id.clone(), now, told.and_then(|(_, news)| news));
             return number;
         }
+        let told = self.told.take(id);
         if let Some(watched) = self.runs.get_mut(id) {
             watched.greet(id, &to);
             watched.subscribers.push((number, to));
@@ -157,6 +163,7 @@ impl Book {
             status: news.as_ref().map(|news| news.status.clone()).or(known),
             iterations: news.as_ref().and_then(|news| news.iterations),
             pull_request: news.and_then(|news| news.pull_request),
+            not_before: Duration::ZERO,
             place: None,
             subscribers: Vec::new(),
         };
@@ -178,11 +185,12 @@ impl Book {
 
     /// Ends the polling if nobody waits any more.
     pub(super) fn end_if_idle(&mut self) {
-        if self.runs.is_empty()
-            && let Some(driver) = self.driver.take()
-        {
+        if self.runs.is_empty() && self.is_driven {
+            self.is_driven = false;
             self.generation += 1;
-            driver.abort();
+            if let Some(driver) = self.driver.take() {
+                driver.abort();
+            }
         }
     }
 
@@ -208,7 +216,7 @@ impl Book {
         if self.runs.is_empty() {
             return Step::End;
         }
-        while self.untold.front().is_some_and(|(found, _)| *found + LATE <= now) {
+        while self.untold.front().is_some_and(|(found, _)| found.saturating_add(LATE) <= now) {
             self.untold.pop_front();
             self.trust.missed();
         }
@@ -255,12 +263,12 @@ impl Book {
 
     /// One of the runs to ask for, the one first that was not heard of for the longest time.
     pub(super) fn first_due(&self, began: Duration) -> Option<RunId> {
-        self.due(began).min_by_key(|(_, watched)| watched.heard).map(|(id, _)| id.clone())
+        self.due(began).min_by_key(|(_, watched)| (watched.not_before, watched.heard)).map(|(id, _)| id.clone())
     }
 
     /// How many of the runs to ask for have no place that is known.
     pub(super) fn unknown(&self, began: Duration) -> usize {
-        self.due(began).filter(|(_, watched)| watched.place.is_none()).count()
+        self.due(began).filter(|(_, watched)| watched.place(self.total).is_none()).count()
     }
 
     /// Where the page begins that holds the newest of the runs to ask for whose place is known.
@@ -269,12 +277,11 @@ impl Book {
     }
 
     /// The runs that were never heard of and have to be asked for.
-    fn newcomers(&self, now: Duration) -> impl Iterator<Item = &RunId> {
+    fn newcomers(&self, now: Duration) -> impl Iterator<Item = (&RunId, &Watched)> {
         let is_trusted = self.trust.is_given(now);
         self.runs
             .iter()
             .filter(move |(_, watched)| watched.heard.is_none() && watched.due(is_trusted, &self.settings) <= now)
-            .map(|(id, _)| id)
     }
 
     pub(super) fn newcomer_count(&self, now: Duration) -> usize {
@@ -282,7 +289,7 @@ impl Book {
     }
 
     pub(super) fn first_newcomer(&self, now: Duration) -> Option<RunId> {
-        self.newcomers(now).next().cloned()
+        self.newcomers(now).min_by_key(|(_, watched)| watched.not_before).map(|(id, _)| id.clone())
     }
 
     /// What a poll has found of a run. True if somebody was told that it has ended.
@@ -294,10 +301,10 @@ impl Book {
         has_ended
     }
 
-    /// A run, as a poll found it.
-    pub(super) fn hear_run(&mut self, run: Run, now: Duration) {
+    /// A run, as a poll found it. It is the one that was asked for, by whichever id the answer calls it.
+    pub(super) fn hear_run(&mut self, id: &RunId, run: Run, now: Duration) {
         self.chance = fastrand::f64();
-        self.found(run.into(), now);
+        self.found(News { id: id.clone(), ..run.into() }, now);
     }
 
     /// What a delivery told of a run, if it told what became of it.
@@ -309,7 +316,12 @@ impl Book {
         let is_waited_for = self.runs.contains_key(id);
         self.trust.delivered(now, is_end && (was_found || is_waited_for));
         match (news, self.runs.get_mut(id)) {
-            (Some(news), Some(_)) => drop(self.hear(&news, now)),
+            (Some(news), Some(_)) => {
+                if self.hear(&news, now) {
+                    // For whoever waits for it next.
+                    self.told.put(id.clone(), now, Some(news));
+                }
+            }
             (None, Some(watched)) => watched.heard = Some(now),
             (news, None) => self.told.put(id.clone(), now, news),
         }
@@ -345,7 +357,7 @@ impl Book {
                 watched.place = None;
             }
         }
-        for (summary, place) in page.data.into_iter().zip(offset..) {
+        for (summary, place) in page.data.into_iter().zip(offset..=u32::MAX) {
             if let Some(watched) = self.runs.get_mut(&summary.id) {
                 watched.place = Some((place, self.total));
                 self.found(summary.into(), now);
@@ -371,8 +383,22 @@ impl Book {
     /// A poll failed in a way that may pass. It says for how long nothing is asked.
     pub(super) fn hold(&mut self, now: Duration, asked: Option<Duration>) {
         let backoff = self.hold.map_or(FIRST_HOLD, |(_, last)| (last * 2).min(LONGEST_HOLD));
-        let pause = asked.unwrap_or(backoff).max(FIRST_HOLD);
+        let pause = asked.unwrap_or(backoff).clamp(FIRST_HOLD, LONGEST_ASKED);
         self.hold = Some((now.saturating_add(pause), backoff));
+    }
+
+    /// This run could not be asked for, for now.
+    pub(super) fn put_off(&mut self, id: &RunId, now: Duration) {
+        if let Some(watched) = self.runs.get_mut(id) {
+            watched.not_before = now.saturating_add(watched.pause.max(FIRST_HOLD));
+        }
+    }
+
+    /// A list failed in a way that may pass. If that goes on, lists are done without.
+    pub(super) fn list_failed(&mut self, now: Duration) {
+        if self.hold.is_some_and(|(_, last)| last >= ENOUGH) {
+            self.do_without_lists(now);
+        }
     }
 
     /// A poll went well.
@@ -409,23 +435,25 @@ impl Book {
 impl Watched {
     /// When it is to be asked for.
     fn due(&self, is_trusted: bool, settings: &Settings) -> Duration {
-        match (self.heard, is_trusted) {
+        let due = match (self.heard, is_trusted) {
             (None, false) => self.since,
-            (None, true) => self.since + GRACE,
+            (None, true) => self.since.saturating_add(GRACE),
             (Some(heard), false) => heard.saturating_add(self.pause),
             (Some(heard), true) => {
                 // A run that goes on for hours tells nothing for hours.
                 let age = heard.saturating_sub(self.since);
                 heard.saturating_add(self.pause.max(settings.safety_net).max(age))
             }
-        }
+        };
+        due.max(self.not_before)
     }
 
     /// Its place now: new runs come to the front of the list, and all others move back by one for each.
     fn place(&self, total: Option<u64>) -> Option<u64> {
         let (place, then) = self.place?;
         let moved = total.zip(then).map_or(0, |(now, then)| now.saturating_sub(then));
-        Some(u64::from(place) + moved)
+        // What lies beyond what can be asked for is as good as not known.
+        u32::try_from(u64::from(place).saturating_add(moved)).ok().map(u64::from)
     }
 
     /// Tells somebody new what is known already.
@@ -472,6 +500,7 @@ struct Told {
 }
 
 impl Told {
+    #[cfg(feature = "webhooks")]
     fn put(&mut self, id: RunId, now: Duration, news: Option<News>) {
         // What is known is not lost to an event that says less, or comes late.
         let known = self.news.get(&id).and_then(|(_, known)| known.clone());
@@ -489,7 +518,14 @@ impl Told {
         }
     }
 
+    /// How the run has ended, if that was told.
+    fn end(&self, id: &RunId) -> Option<&News> {
+        self.news.get(id)?.1.as_ref().filter(|news| news.status.is_terminal())
+    }
+
     fn take(&mut self, id: &RunId) -> Option<(Duration, Option<News>)> {
-        self.news.remove(id)
+        let told = self.news.remove(id)?;
+        self.order.retain(|other| other != id);
+        Some(told)
     }
 }

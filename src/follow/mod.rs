@@ -20,7 +20,8 @@
 //! # }
 //! ```
 //!
-//! Nothing runs in the background once nobody waits: a wait, a watch or a stream that is dropped takes its polling with it.
+//! The polls run on the tokio runtime of whoever waited first; it has to go on while others wait, or be dropped. Nothing runs in the
+//! background once nobody waits: a wait, a watch or a stream that is dropped takes its polling with it.
 
 mod book;
 mod finished;

@@ -18,14 +18,17 @@ pub(super) struct Pace {
 }
 
 impl Pace {
-    /// Spends one request, and says how long to wait before it is sent.
+    /// Spends one request, if it may be sent now; else it says how long to wait before that.
     pub(super) fn spend(&mut self, now: Duration, limit: Option<u32>, share: f64) -> Duration {
         let a_minute = (f64::from(limit.unwrap_or(REQUESTS_A_MINUTE).max(1)) * share).max(0.1);
         let between = MINUTE.div_f64(a_minute);
         let burst = between.mul_f64((a_minute * BURST).max(1.0) - 1.0);
         let from = self.even_at.max(now);
         let wait = from.saturating_sub(now).saturating_sub(burst);
-        self.even_at = from + between;
+        // What is not sent is not spent: whoever waits for it may give up.
+        if wait.is_zero() {
+            self.even_at = from.saturating_add(between);
+        }
         wait
     }
 }
@@ -37,9 +40,11 @@ mod tests {
     /// When each of so many requests is sent, if all are wanted at once.
     fn times(count: usize, limit: u32, share: f64) -> Vec<Duration> {
         let (mut pace, mut now) = (Pace::default(), Duration::ZERO);
-        let mut send = || {
-            now += pace.spend(now, Some(limit), share);
-            now
+        let mut send = || loop {
+            match pace.spend(now, Some(limit), share) {
+                Duration::ZERO => break now,
+                wait => now += wait,
+            }
         };
         (0..count).map(|_| send()).collect()
     }
@@ -64,6 +69,15 @@ mod tests {
         let times = times(501, 100, 0.5);
         let minutes = times[500].as_secs_f64() / 60.0;
         assert!((9.5..10.1).contains(&minutes), "500 requests at 50 a minute took {minutes} minutes");
+    }
+
+    #[test]
+    fn who_gives_up_waiting_has_spent_nothing() {
+        let mut pace = Pace::default();
+        for _ in 0..1000 {
+            pace.spend(Duration::ZERO, Some(100), 0.5);
+        }
+        assert!(pace.spend(Duration::ZERO, Some(100), 0.5) <= Duration::from_secs(2));
     }
 
     #[test]

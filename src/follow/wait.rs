@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
+use super::book::LONGEST_ASKED;
 use super::finished::FinishedRun;
 use super::news::News;
 use super::watcher::{Either, Subscription, first_of, may_pass};
@@ -61,7 +62,7 @@ impl WaitForRun {
     }
 
     /// Cancels the run when the [`timeout`](Self::timeout) passes. The wait fails all the same, unless the run turns out to have ended
-    /// by then.
+    /// by then and can be fetched.
     pub fn cancel_on_timeout(mut self) -> Self {
         self.cancel_on_timeout = true;
         self
@@ -185,7 +186,7 @@ pub(super) async fn whole(client: &Client, id: &RunId, status: RunStatus) -> Res
             Err(error) if may_pass(error.kind()) => error.retry_after(),
             Err(error) => return Err(error),
         };
-        client.transport.clock.sleep(asked.unwrap_or(pause).max(FIRST_PAUSE)).await;
+        client.transport.clock.sleep(asked.unwrap_or(pause).clamp(FIRST_PAUSE, LONGEST_ASKED)).await;
         pause = (pause * 2).min(LONGEST_PAUSE);
     }
 }

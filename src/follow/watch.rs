@@ -142,7 +142,7 @@ impl Watch {
             return whole(&self.client, &self.id, news.status).await.map(Some);
         }
         // Lists leave out most of a run. What cannot be had now comes with the next change.
-        let run = self.client.runs().get(&self.id).await.ok().filter(|run| !run.is_terminal());
+        let run = self.client.runs().get(&self.id).await.ok();
         Ok(run.or(news.run.map(|run| *run)))
     }
 }

@@ -12,7 +12,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::book::{Book, Recipient, Step};
 use super::news::News;
-use super::plan::{FEW, PAGE, Plan};
+use super::plan::{FEW, PAGE, Plan, Situation};
 use super::schedule::PollSchedule;
 use super::wait::WaitForRun;
 use super::watch::WatchRun;
@@ -58,6 +58,7 @@ impl Watcher {
     pub fn share(self, share: f64) -> Self {
         let share = if share.is_finite() { share.clamp(0.0, 1.0) } else { 0.5 };
         self.follow().book().settings.share = share;
+        self.follow().woken.notify_one();
         self
     }
 
@@ -65,6 +66,7 @@ impl Watcher {
     #[must_use]
     pub fn schedule(self, schedule: PollSchedule) -> Self {
         self.follow().book().settings.schedule = schedule;
+        self.follow().woken.notify_one();
         self
     }
 
@@ -74,6 +76,7 @@ impl Watcher {
     #[must_use]
     pub fn safety_net(self, pause: Duration) -> Self {
         self.follow().book().settings.safety_net = pause;
+        self.follow().woken.notify_one();
         self
     }
 
@@ -193,17 +196,34 @@ impl Follow {
         let now = self.now();
         let mut book = self.book();
         let number = book.subscribe(id, known, to, now);
-        if !book.is_empty() {
-            if book.driver.is_none() {
-                book.generation += 1;
-                let driver = Driver { follow: Arc::clone(self), generation: book.generation };
-                book.driver = Some(runtime.spawn(driver.run()).abort_handle());
-            } else {
-                self.woken.notify_one();
+        let begins = !book.is_empty() && !book.is_driven;
+        if begins {
+            book.is_driven = true;
+            book.generation += 1;
+        }
+        let generation = book.generation;
+        drop(book);
+        let subscription = Subscription { follow: Arc::clone(self), id: id.clone(), number, receiver };
+        if !begins {
+            self.woken.notify_one();
+            return Ok(subscription);
+        }
+        // Not while the book is open: a runtime that shuts down drops the task at once, and that looks into the book.
+        let driver = Driver { follow: Arc::clone(self), generation };
+        let task = runtime.spawn(driver.run()).abort_handle();
+        let mut book = self.book();
+        match (book.generation == generation, book.is_driven) {
+            (true, true) => book.driver = Some(task),
+            (true, false) => {
+                drop(book);
+                let error =
+                    Error::configuration("the tokio runtime is shutting down", "Wait on a runtime that goes on.");
+                return Err(error.with_operation(Operation::GET_RUN));
             }
+            (false, _) => task.abort(),
         }
         drop(book);
-        Ok(Subscription { follow: Arc::clone(self), id: id.clone(), number, receiver })
+        Ok(subscription)
     }
 
     /// The last status that was heard of a run that is waited for.
@@ -246,7 +266,13 @@ impl Drop for Driver {
         // If it ends while somebody waits, its runtime has been shut down. Those who wait on another find out, and begin anew.
         if book.generation == self.generation {
             book.driver = None;
-            book.abandon();
+            book.is_driven = false;
+            if std::thread::panicking() {
+                let error = Error::configuration("what polls has panicked", "The message of the panic says why.");
+                book.fail_all(&error.with_operation(Operation::GET_RUN));
+            } else {
+                book.abandon();
+            }
         }
     }
 }
@@ -254,7 +280,8 @@ impl Drop for Driver {
 impl Driver {
     async fn run(self) {
         loop {
-            let step = self.book().step(self.now());
+            let now = self.now();
+            let step = self.book().step(now);
             match step {
                 Step::End => {
                     let mut book = self.book();
@@ -283,15 +310,20 @@ impl Driver {
     async fn round(&self) -> Result<()> {
         let began = self.now();
         self.meet_newcomers().await?;
-        let situation = self.book().situation(began, self.now());
+        let situation = self.situation(began);
         if situation.due() > 0 {
-            match situation.plan() {
+            let plan = situation.plan();
+            if plan != Plan::Active {
+                // What was once too much need not be for ever.
+                self.book().note_left(0);
+            }
+            match plan {
                 Plan::Singles => {}
                 Plan::Pages => self.read_pages(began).await?,
                 Plan::Active => {
-                    self.read_active(RunStatus::Running).await?;
-                    self.read_active(RunStatus::Pending).await?;
-                    let left = self.book().situation(began, self.now());
+                    self.read_active(RunStatus::Running, began).await?;
+                    self.read_active(RunStatus::Pending, began).await?;
+                    let left = self.situation(began);
                     self.book().note_left(left.due());
                     if left.due() > 0 && left.plan() == Plan::Pages {
                         self.read_pages(began).await?;
@@ -311,7 +343,8 @@ impl Driver {
     async fn meet_newcomers(&self) -> Result<()> {
         self.discover(Book::newcomer_count).await?;
         loop {
-            let next = self.book().first_newcomer(self.now());
+            let now = self.now();
+            let next = self.book().first_newcomer(now);
             let Some(id) = next else { return Ok(()) };
             self.get(&id).await?;
         }
@@ -320,7 +353,8 @@ impl Driver {
     /// Reads the pages on which runs are that are due.
     async fn read_pages(&self, began: Duration) -> Result<()> {
         self.discover(|book, _| book.unknown(began)).await?;
-        loop {
+        // Each page is read for one run at least, whatever the service says of places.
+        for _ in 0..self.situation(began).due() {
             let next = self.book().first_page(began);
             match next {
                 Some(offset) if self.has_lists() => self.list(None, offset).await?,
@@ -328,19 +362,24 @@ impl Driver {
             };
             self.meet_newcomers().await?;
         }
+        Ok(())
     }
 
     /// Reads pages from the front of the list, where the newest runs are, for as long as that finds what is looked for: more
     /// pages than runs are left would cost more than to ask for each.
     async fn discover(&self, count: impl Fn(&Book, Duration) -> usize) -> Result<()> {
         let (mut offset, mut in_vain) = (0, 0);
-        let mut left = count(&self.book(), self.now());
+        let left_now = || {
+            let now = self.now();
+            count(&self.book(), now)
+        };
+        let mut left = left_now();
         while left > FEW && in_vain < left && self.has_lists() {
             let read = self.list(None, offset).await?;
-            let now_left = count(&self.book(), self.now());
-            in_vain = if now_left < left { 0 } else { in_vain + 1 };
-            left = now_left;
-            offset += read.count;
+            let found = left.saturating_sub(left_now());
+            left = left_now();
+            in_vain = (in_vain + 1_usize).saturating_sub(found);
+            offset = offset.saturating_add(read.count);
             if read.is_last {
                 break;
             }
@@ -348,13 +387,17 @@ impl Driver {
         Ok(())
     }
 
-    /// Reads all runs that have this status.
-    async fn read_active(&self, status: RunStatus) -> Result<()> {
-        let mut offset = 0;
-        while self.has_lists() {
+    /// Reads the runs that have this status, until everything is found that is due.
+    async fn read_active(&self, status: RunStatus, began: Duration) -> Result<()> {
+        let (mut offset, mut in_vain) = (0_u32, 0);
+        let mut left = self.situation(began).due();
+        while in_vain <= left && self.has_lists() {
             let read = self.list(Some(&status), offset).await?;
-            offset += read.count;
-            if read.is_last {
+            let now_left = self.situation(began).due();
+            in_vain = if now_left < left { 0 } else { in_vain + 1 };
+            left = now_left;
+            offset = offset.saturating_add(read.count);
+            if read.is_last || left == 0 {
                 break;
             }
             self.meet_newcomers().await?;
@@ -388,7 +431,10 @@ impl Driver {
                     kind if is_refusal(kind) => self.book().fail_all(&error),
                     // Single runs may be readable all the same.
                     ErrorKind::Decode | ErrorKind::BodyTooLarge => self.book().do_without_lists(now),
-                    kind if may_pass(kind) => return Err(error),
+                    kind if may_pass(kind) => {
+                        self.book().list_failed(now);
+                        return Err(error);
+                    }
                     _ => self.book().do_without_lists(now),
                 }
                 Ok(Read { count: 0, is_last: true })
@@ -402,10 +448,15 @@ impl Driver {
         let outcome = self.client().runs().get(id).await;
         let now = self.now();
         match outcome {
-            Ok(run) => self.book().hear_run(run, now),
+            Ok(run) => self.book().hear_run(id, run, now),
             Err(error) => match error.kind() {
+                // It may be this one run that the key may not see.
+                ErrorKind::PermissionDenied => self.book().fail(id, &error),
                 kind if is_refusal(kind) => self.book().fail_all(&error),
-                kind if may_pass(kind) => return Err(error),
+                kind if may_pass(kind) => {
+                    self.book().put_off(id, now);
+                    return Err(error);
+                }
                 _ => self.book().fail(id, &error),
             },
         }
@@ -416,18 +467,29 @@ impl Driver {
     async fn keep_pace(&self) {
         let clock = &self.follow.transport.clock;
         let limit = self.follow.transport.limiter.known().and_then(|known| known.limit);
-        let wait = {
-            let mut book = self.book();
-            let share = book.settings.share;
-            book.pace.spend(clock.monotonic(), limit, share)
-        };
-        if !wait.is_zero() {
+        loop {
+            let now = clock.monotonic();
+            let wait = {
+                let mut book = self.book();
+                let share = book.settings.share;
+                book.pace.spend(now, limit, share)
+            };
+            if wait.is_zero() {
+                return;
+            }
             clock.sleep(wait).await;
         }
     }
 
     fn has_lists(&self) -> bool {
-        self.book().has_lists(self.now())
+        let now = self.now();
+        self.book().has_lists(now)
+    }
+
+    /// What a round has to ask for that began then.
+    fn situation(&self, began: Duration) -> Situation {
+        let now = self.now();
+        self.book().situation(began, now)
     }
 
     fn book(&self) -> MutexGuard<'_, Book> {
