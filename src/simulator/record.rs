@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use axum::http::HeaderMap;
 use serde_json::Value;
 
 /// A request, as the simulator saw it.
@@ -22,6 +23,12 @@ pub struct RecordedRequest {
     pub body: Vec<u8>,
     /// The operation that method and path mean, such as `createWorkOrder`. `None` if they mean none.
     pub operation_id: Option<&'static str>,
+}
+
+/// Headers for a test to look at, in their order. Bytes that are not UTF-8 are replaced.
+pub(super) fn header_texts(headers: &HeaderMap) -> Vec<(String, String)> {
+    let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
+    headers.iter().map(|(name, value)| (name.as_str().to_owned(), text(value.as_bytes()))).collect()
 }
 
 impl RecordedRequest {

@@ -16,7 +16,7 @@ use super::fault::{Fault, Faults, Outcome, Scene};
 use super::organization::Organization;
 use super::query::Query;
 use super::rate_limit;
-use super::record::RecordedRequest;
+use super::record::{RecordedRequest, header_texts};
 use super::routes::{self, Call, Route};
 use super::tally::Tally;
 use super::wire::{Script, Wire};
@@ -188,14 +188,11 @@ impl State {
 }
 
 fn record(head: &Parts, body: &[u8], operation_id: Option<&'static str>) -> RecordedRequest {
-    let header = |(name, value): (&axum::http::HeaderName, &axum::http::HeaderValue)| {
-        (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
-    };
     RecordedRequest {
         method: head.method.as_str().to_owned(),
         path: head.uri.path().to_owned(),
         query: head.uri.query().map(str::to_owned),
-        headers: head.headers.iter().map(header).collect(),
+        headers: header_texts(&head.headers),
         body: body.to_vec(),
         operation_id,
     }

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::lanes::Delivery;
 use super::parcel::{self, Parcel};
+use crate::simulator::record::header_texts;
 
 /// An attempt to deliver an event, as the simulator made it.
 ///
@@ -58,16 +59,13 @@ impl DeliveryOutcome {
 
 impl RecordedDelivery {
     pub(super) fn new(delivery: &Delivery, parcel: Parcel, outcome: DeliveryOutcome) -> Self {
-        let header = |(name, value): (&axum::http::HeaderName, &axum::http::HeaderValue)| {
-            (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
-        };
         Self {
             event_id: delivery.event.id.clone(),
             event_type: delivery.event.word.to_owned(),
             url: parcel.url,
             webhook_id: parcel.webhook_id,
             attempt: delivery.attempt,
-            headers: parcel.headers.iter().map(header).collect(),
+            headers: header_texts(&parcel.headers),
             body: parcel.body.to_vec(),
             outcome,
         }
