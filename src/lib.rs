@@ -18,6 +18,8 @@ pub mod follow;
 mod limit;
 mod operation;
 #[cfg(feature = "client")]
+mod race;
+#[cfg(feature = "client")]
 mod rate_limit;
 #[cfg(feature = "client")]
 pub mod resources;

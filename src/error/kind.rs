@@ -55,6 +55,12 @@ pub enum ErrorKind {
 }
 
 impl ErrorKind {
+    /// Whether the same request may go well later: the network, 429, 5xx, an answer that cannot be read.
+    pub(crate) fn may_pass(self) -> bool {
+        use ErrorKind::{Connect, Decode, Interrupted, RateLimited, Server, Timeout, Unavailable, UnexpectedStatus};
+        matches!(self, Connect | Decode | Interrupted | RateLimited | Server | Timeout | Unavailable | UnexpectedStatus)
+    }
+
     /// Its name as an identifier, such as `not_found`: fit for a metric's label.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

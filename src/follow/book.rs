@@ -292,13 +292,11 @@ impl Book {
         self.newcomers(now).min_by_key(|(_, watched)| watched.not_before).map(|(id, _)| id.clone())
     }
 
-    /// What a poll has found of a run. True if somebody was told that it has ended.
-    fn found(&mut self, news: News, now: Duration) -> bool {
-        let has_ended = self.hear(&news, now);
-        if has_ended && self.trust.has_begun() {
+    /// What a poll has found of a run.
+    fn found(&mut self, news: News, now: Duration) {
+        if self.hear(&news, now) && self.trust.has_begun() {
             self.untold.push_back((now, news.id));
         }
-        has_ended
     }
 
     /// A run, as a poll found it. It is the one that was asked for, by whichever id the answer calls it.

@@ -8,8 +8,7 @@
 //! - many that lie far apart, among runs that ended long ago, are all on the few pages of those that have not ended. A run that is
 //!   missing there has left: it has ended, and is asked for by itself.
 
-/// Runs on a page, the most that the service gives.
-pub(super) const PAGE: u32 = 100;
+use crate::resources::PAGE;
 
 /// By how many places a run may have moved since it was seen last, without anybody having been told. Pages begin so much before
 /// the first run that they are read for.

@@ -9,7 +9,8 @@ use tokio::sync::oneshot;
 use super::book::LONGEST_ASKED;
 use super::finished::FinishedRun;
 use super::news::News;
-use super::watcher::{Either, Subscription, first_of, may_pass};
+use super::watcher::{Subscription, may_pass};
+use crate::race::race;
 use crate::resources::{CallFuture, CreateWorkOrder, check_id};
 use crate::types::{Run, RunId, RunStatus};
 use crate::{Client, Error, Operation, Result};
@@ -54,8 +55,9 @@ impl WaitForRun {
         Self { client, of, timeout: None, cancel_on_timeout: false, in_brief: false }
     }
 
-    /// How long to wait, counted from when the work order was accepted if this wait submits it. Then the wait fails with [`ErrorKind::WaitTimeout`](crate::ErrorKind::WaitTimeout), which tells the last
-    /// [status](crate::Error::run_status); the run goes on.
+    /// How long to wait, counted from when the work order was accepted if this wait submits it. Then the wait fails with
+    /// [`ErrorKind::WaitTimeout`](crate::ErrorKind::WaitTimeout), which tells the last [status](crate::Error::run_status); the run
+    /// goes on.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self
@@ -92,9 +94,9 @@ impl WaitForRun {
             None => wait.end(known).await,
             Some(timeout) => {
                 let sleep = wait.client.transport.clock.sleep(timeout);
-                match first_of(wait.end(known), sleep).await {
-                    Either::One(ended) => ended,
-                    Either::Other(()) => return Box::pin(wait.give_up(timeout, self.cancel_on_timeout)).await,
+                match race(wait.end(known), sleep).await {
+                    Some(ended) => ended,
+                    None => return Box::pin(wait.give_up(timeout, self.cancel_on_timeout)).await,
                 }
             }
         };

@@ -1,10 +1,7 @@
 //! Polls for all runs that are waited for, in one task that lives as long as somebody waits.
 
 use std::fmt;
-use std::future::{Future, poll_fn};
-use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::Poll;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
@@ -12,11 +9,12 @@ use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::book::{Book, Recipient, Step};
 use super::news::News;
-use super::plan::{FEW, PAGE, Plan, Situation};
+use super::plan::{FEW, Plan, Situation};
 use super::schedule::PollSchedule;
 use super::wait::WaitForRun;
 use super::watch::WatchRun;
-use crate::resources::Submitted;
+use crate::race::race;
+use crate::resources::{PAGE, Submitted};
 use crate::transport::Transport;
 use crate::types::{RunId, RunStatus};
 use crate::{Client, Error, ErrorKind, Operation, Result};
@@ -292,7 +290,7 @@ impl Driver {
                 }
                 Step::Wait(pause) => {
                     let sleep = self.follow.transport.clock.sleep(pause);
-                    first_of(sleep, self.follow.woken.notified()).await;
+                    race(sleep, self.follow.woken.notified()).await;
                 }
                 Step::Poll => {
                     let outcome = self.round().await;
@@ -376,9 +374,9 @@ impl Driver {
         let mut left = left_now();
         while left > FEW && in_vain < left && self.has_lists() {
             let read = self.list(None, offset).await?;
-            let found = left.saturating_sub(left_now());
-            left = left_now();
-            in_vain = (in_vain + 1_usize).saturating_sub(found);
+            let now_left = left_now();
+            in_vain = (in_vain + 1_usize).saturating_sub(left.saturating_sub(now_left));
+            left = now_left;
             offset = offset.saturating_add(read.count);
             if read.is_last {
                 break;
@@ -521,31 +519,7 @@ fn is_refusal(kind: ErrorKind) -> bool {
     matches!(kind, Authentication | Configuration | OrganizationSuspended | PermissionDenied)
 }
 
-/// The next poll may go well.
+/// The next poll may go well: perhaps with a smaller body, too.
 pub(super) fn may_pass(kind: ErrorKind) -> bool {
-    use ErrorKind::{
-        BodyTooLarge, Connect, Decode, Interrupted, RateLimited, Server, Timeout, Unavailable, UnexpectedStatus,
-    };
-    matches!(
-        kind,
-        BodyTooLarge | Connect | Decode | Interrupted | RateLimited | Server | Timeout | Unavailable | UnexpectedStatus
-    )
-}
-
-/// Waits for whichever of the two comes first.
-pub(super) async fn first_of<A, B>(one: impl Future<Output = A>, other: impl Future<Output = B>) -> Either<A, B> {
-    let (mut one, mut other) = (pin!(one), pin!(other));
-    poll_fn(|context| {
-        if let Poll::Ready(output) = one.as_mut().poll(context) {
-            return Poll::Ready(Either::One(output));
-        }
-        other.as_mut().poll(context).map(Either::Other)
-    })
-    .await
-}
-
-/// What came first.
-pub(super) enum Either<A, B> {
-    One(A),
-    Other(B),
+    kind.may_pass() || kind == ErrorKind::BodyTooLarge
 }

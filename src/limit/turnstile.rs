@@ -3,16 +3,14 @@
 //! The first in line holds the turn and waits at the gate; everyone else waits for the turn. So there is one timer however
 //! many wait, and nobody overtakes. Dropping a caller's future at any point gives its place up and leaves nothing behind.
 
-use std::future::Future;
-use std::pin::pin;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::task::Poll;
 use std::time::Duration;
 
 use tokio::sync::Notify;
 
 use crate::clock::Clock;
+use crate::race::race;
 
 /// What decides whether the next caller may pass. Times are the clock's [`monotonic`](Clock::monotonic).
 pub(super) trait Gate {
@@ -136,16 +134,4 @@ impl Drop for Place<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
-}
-
-/// The output of the first future, or nothing if the second ends before it.
-async fn race<T>(first: impl Future<Output = T>, second: impl Future<Output = ()>) -> Option<T> {
-    let (mut first, mut second) = (pin!(first), pin!(second));
-    std::future::poll_fn(|context| {
-        if let Poll::Ready(output) = first.as_mut().poll(context) {
-            return Poll::Ready(Some(output));
-        }
-        second.as_mut().poll(context).map(|()| None)
-    })
-    .await
 }

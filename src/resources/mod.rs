@@ -34,6 +34,7 @@ mod work_orders;
 pub use call::CallFuture;
 pub(crate) use call::check_id;
 pub use credits::{Credits, GetCredits, ListCreditUsage};
+pub(crate) use pages::PAGE;
 pub use pages::{Items, Pages};
 pub use reconcile::ReconcileWorkOrder;
 pub(crate) use reconcile::Submitted;

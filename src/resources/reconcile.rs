@@ -8,16 +8,13 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
 
-use super::{CallFuture, CreateWorkOrder};
+use super::{CallFuture, CreateWorkOrder, PAGE};
 use crate::transport::{CallOptions, service_date};
 use crate::types::{self, RunSummary, WorkOrder, WorkOrderCreated, WorkOrderId};
 use crate::{Client, Error, Result};
 
 /// The metadata entry by which a work order is recognized.
 const TOKEN: &str = "agentgate-submission";
-
-/// Runs on a page of the search, the most that the service gives.
-const PAGE: u32 = 100;
 
 /// A search that has not ended after so many pages proves nothing.
 const MAX_PAGES: u32 = 20;

@@ -57,8 +57,8 @@ impl Verifier {
     /// Verifies by these secrets; a delivery is accepted if it was signed with any of them. Give the whole string that
     /// `client.webhooks().create(..)` answered, `whsec_` included.
     ///
-    /// A comma is a part of a secret here; only [`from_env`](Self::from_env) splits there. Several are for the time in which one webhook takes the place of another, as a secret cannot be changed.
-    /// [`sign`](Self::sign) uses the first.
+    /// A comma is a part of a secret here; only [`from_env`](Self::from_env) splits there. Several are for the time in which one
+    /// webhook takes the place of another, as a secret cannot be changed. [`sign`](Self::sign) uses the first.
     ///
     /// # Errors
     ///

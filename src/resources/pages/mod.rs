@@ -25,7 +25,7 @@ use crate::resources::CallFuture;
 use crate::types::{CreditTransaction, CreditTransactionPage, RunPage, RunSummary, Template, Webhook};
 
 /// Items on a page unless a list is asked for another number: the most that the service gives.
-const PAGE: u32 = 100;
+pub(crate) const PAGE: u32 = 100;
 
 /// The part of a list that is asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

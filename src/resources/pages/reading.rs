@@ -8,7 +8,7 @@ use super::Request;
 use super::guard::FRUITLESS;
 use super::trail::Next;
 use crate::resources::CallFuture;
-use crate::{Error, ErrorKind, Operation, Result};
+use crate::{Error, Operation, Result};
 
 /// Sends a request.
 pub(super) type Ask<A> = Box<dyn Fn(Request) -> CallFuture<A> + Send>;
@@ -84,7 +84,7 @@ impl<A, T> Reading<A, T> {
                 Some(Ok(answer)) => self.hear(answer),
                 Some(Err(error)) => {
                     self.failures += 1;
-                    self.is_over = !may_pass(error.kind()) || self.failures >= FRUITLESS;
+                    self.is_over = !error.kind().may_pass() || self.failures >= FRUITLESS;
                     return Poll::Ready(Some(Err(error)));
                 }
             }
@@ -124,11 +124,4 @@ impl<A, T> Reading<A, T> {
             .field("is_over", &self.is_over)
             .finish_non_exhaustive()
     }
-}
-
-/// The same request may go well the next time.
-fn may_pass(kind: ErrorKind) -> bool {
-    use ErrorKind::{Connect, Decode, Interrupted, RateLimited, Server, Timeout, Unavailable, UnexpectedStatus};
-
-    matches!(kind, Connect | Decode | Interrupted | RateLimited | Server | Timeout | Unavailable | UnexpectedStatus)
 }

@@ -1,0 +1,17 @@
+//! Two futures, of which one counts.
+
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::task::Poll;
+
+/// The output of the first future, or nothing if the second ends before it.
+pub(crate) async fn race<T>(first: impl Future<Output = T>, second: impl Future<Output = ()>) -> Option<T> {
+    let (mut first, mut second) = (pin!(first), pin!(second));
+    poll_fn(|context| {
+        if let Poll::Ready(output) = first.as_mut().poll(context) {
+            return Poll::Ready(Some(output));
+        }
+        second.as_mut().poll(context).map(|()| None)
+    })
+    .await
+}
