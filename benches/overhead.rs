@@ -1,7 +1,7 @@
 //! What a call through the SDK costs beside the same call by plain reqwest: same settings, same headers, same types.
 //!
 //! ```sh
-//! cargo bench --bench overhead
+//! cargo bench -p agentgate-benches --bench overhead
 //! ```
 //!
 //! The server is a thread that answers each request with the same bytes, over one connection that all callers share. Divan
@@ -73,7 +73,7 @@ fn main() {
         return repeat(&calls);
     }
     divan::main();
-    // `cargo test --benches` asks divan to try each once.
+    // `cargo test -p agentgate-benches --benches` asks divan to try each once.
     if std::env::args().any(|argument| argument == "--bench") {
         compare();
     }

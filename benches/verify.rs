@@ -1,7 +1,7 @@
 //! What verifying a delivery costs, beside plain `hmac` and `sha2` and beside `ring`, for deliveries of three sizes.
 //!
 //! ```sh
-//! cargo bench --no-default-features --features webhooks --bench verify
+//! cargo bench -p agentgate-benches --bench verify
 //! ```
 //!
 //! All compare the same signature header with the same body. `HmacSha2` computes the key schedule for each delivery, as one would
@@ -54,7 +54,7 @@ impl By {
 
 fn main() {
     divan::main();
-    // `cargo test --benches` asks divan to try each once.
+    // `cargo test -p agentgate-benches --benches` asks divan to try each once.
     if std::env::args().any(|argument| argument == "--bench") {
         compare();
     }

@@ -1,7 +1,7 @@
 //! Submits 25 work orders for three tenants, follows their runs in the terminal, and ends in a table of what came of them:
 //!
 //! ```text
-//! cargo run --example follow_many --features simulator
+//! cargo run -p agentgate --example follow_many --features simulator
 //! ```
 //!
 //! The service is the simulator: 25 runs of the real one cost credits. All are followed by one watcher; the last line tells
@@ -14,7 +14,6 @@ use std::time::Duration;
 use agentgate::simulator::{RunPlan, SimulatedClock, Simulator};
 use agentgate::types::{Run, RunId, RunStatus};
 use agentgate::{Client, WorkspaceSource};
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use tokio::task::JoinSet;
 
 const TENANTS: [&str; 3] = ["acme-corp", "globex", "initech"];
@@ -35,7 +34,6 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let client =
         Client::builder().base_url(simulator.url()).api_key(simulator.api_key()).submissions_per_minute(100).build()?;
 
-    let view = MultiProgress::new();
     let mut runs = JoinSet::new();
     for number in 0..WORK_ORDERS {
         simulator.next_run(plan(number));
@@ -46,10 +44,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
             .max_iterations(ITERATIONS)
             .tenant(tenant, "user_123")
             .await?;
-        let bar = view.add(ProgressBar::new(ITERATIONS.into()).with_style(style()?));
-        bar.set_prefix(format!("{} {tenant}", order.run_id));
-        bar.enable_steady_tick(Duration::from_millis(100));
-        runs.spawn(follow(client.clone(), order.run_id, tenant, bar));
+        runs.spawn(follow(client.clone(), order.run_id, tenant));
     }
 
     let mut totals = BTreeMap::<_, Total>::new();
@@ -57,7 +52,6 @@ async fn main() -> Result<(), Box<dyn Error>> {
         let (tenant, run) = followed?.map_err(|error| error.to_string())?;
         totals.entry(tenant).or_default().add(&run);
     }
-    view.clear()?;
     print(&totals);
     println!("{} requests for {WORK_ORDERS} submissions and their runs.", simulator.request_count());
     Ok(())
@@ -68,15 +62,12 @@ async fn follow(
     client: Client,
     id: RunId,
     tenant: &'static str,
-    bar: ProgressBar,
 ) -> Result<(&'static str, Run), Box<dyn Error + Send + Sync>> {
     let mut changes = client.runs().watch(&id);
     while let Some(run) = changes.next().await {
         let run = run?;
-        bar.set_position(run.iterations.unwrap_or(0).into());
-        bar.set_message(run.status.to_string());
+        println!("{id} {tenant:<10} {:>2} iterations, {}", run.iterations.unwrap_or(0), run.status);
         if run.is_terminal() {
-            bar.finish();
             return Ok((tenant, run));
         }
     }
@@ -136,8 +127,4 @@ fn print(totals: &BTreeMap<&str, Total>) {
             total.credits,
         );
     }
-}
-
-fn style() -> Result<ProgressStyle, Box<dyn Error>> {
-    Ok(ProgressStyle::with_template("{spinner} {prefix:<24} {bar:10} {pos}/{len} {msg:<10} {elapsed}")?)
 }

@@ -1,7 +1,7 @@
 //! Submits a work order, follows its run to the end, and shows what an error looks like:
 //!
 //! ```text
-//! cargo run --example quickstart --features simulator -- [repository]
+//! cargo run -p agentgate --example quickstart --features simulator -- [repository]
 //! ```
 //!
 //! With `AGENTGATE_API_KEY` set it talks to the service, and the run costs credits. Without, it starts the simulator.

@@ -1,7 +1,7 @@
 //! Runs the simulator until it is stopped with Ctrl-C, for anything that speaks HTTP to be tried out against:
 //!
 //! ```text
-//! cargo run --example simulator --features simulator -- [port]
+//! cargo run -p agentgate --example simulator --features simulator -- [port]
 //! ```
 //!
 //! Time is real time, and a run takes some six seconds.

@@ -2,7 +2,7 @@
 //! a receiver verifies, understands and answers:
 //!
 //! ```text
-//! cargo run --example webhooks --features axum,simulator
+//! cargo run -p agentgate --example webhooks --features axum,simulator
 //! ```
 //!
 //! The service is the simulator, as a real one could not reach a receiver on this machine. Each event is delivered twice on

@@ -141,24 +141,6 @@ mod tests {
     }
 
     #[test]
-    fn every_example_of_the_contract_is_read_and_written_without_loss() {
-        let contract: Value = serde_saphyr::from_str(include_str!("../../openapi.yaml")).unwrap();
-        let examples = &contract["components"]["requestBodies"]["Delivery"]["content"]["application/json"]["examples"];
-        let mut read_some = false;
-        for example in examples.as_object().unwrap().values() {
-            let event = &example["value"];
-            let Some(data) = event.get("data") else {
-                continue;
-            };
-            let read = read(event["type"].as_str().unwrap(), data);
-            assert!(!matches!(read, EventData::Other(_)), "{event}");
-            assert_eq!(serde_json::to_value(read).unwrap(), *data);
-            read_some = true;
-        }
-        assert!(read_some);
-    }
-
-    #[test]
     fn all_that_an_event_carries_is_written_as_it_was_read() {
         let data = Value::Object(complete());
         assert_eq!(serde_json::to_value(run(&data)).unwrap(), data);

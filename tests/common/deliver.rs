@@ -1,7 +1,5 @@
 //! Deliveries of the simulator, handed to a client's watcher by a receiver on loopback.
 
-#![allow(clippy::unwrap_used)]
-
 use agentgate::follow::Watcher;
 use agentgate::types::WebhookEventType;
 use agentgate::webhook::Verifier;
@@ -13,10 +11,10 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
 use tokio::net::TcpListener;
 
-use super::time::SimulatedTime;
+use crate::time::SimulatedTime;
 
 /// Has the events of all runs delivered to this client's watcher.
-pub(crate) async fn deliver(time: &SimulatedTime, client: &Client) {
+pub async fn deliver(time: &SimulatedTime, client: &Client) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap());
     let creator = time.builder().rate_limit_mode(RateLimitMode::Off).build().unwrap();

@@ -1,8 +1,5 @@
 //! Deliveries as the service makes them, and as others do; sent over a bare connection, and what a receiver answers.
 
-#![allow(dead_code, reason = "each test file uses a part")]
-#![allow(clippy::unwrap_used, clippy::panic)]
-
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -12,24 +9,24 @@ use agentgate::webhook::Verifier;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-pub(crate) const SECRET: &str = "whsec_k3pt-by-the-receiver";
+pub const SECRET: &str = "whsec_k3pt-by-the-receiver";
 /// The largest body that [`verifier`] takes.
-pub(crate) const LIMIT: usize = 1717;
+pub const LIMIT: usize = 1717;
 
 /// Nothing here takes long. What does is stuck.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Verifies by [`SECRET`], checks the age by a clock that stands still at [`now`], and takes [`LIMIT`] bytes.
-pub(crate) fn verifier() -> Verifier {
+pub fn verifier() -> Verifier {
     Verifier::new([SECRET]).unwrap().max_body_size(LIMIT).max_age(Duration::from_secs(3600)).clock(now)
 }
 
-pub(crate) fn now() -> DateTime<Utc> {
+pub fn now() -> DateTime<Utc> {
     "2026-01-01T00:00:00Z".parse().unwrap()
 }
 
 /// The body of a delivery of this event.
-pub(crate) fn body(event_id: &str) -> String {
+pub fn body(event_id: &str) -> String {
     body_at(event_id, "2026-01-01T00:00:00Z")
 }
 
@@ -38,41 +35,41 @@ fn body_at(event_id: &str, time: &str) -> String {
 }
 
 /// Bytes that are no text, of this number.
-pub(crate) fn binary(length: usize) -> Vec<u8> {
+pub fn binary(length: usize) -> Vec<u8> {
     (0..=u8::MAX).rev().cycle().take(length).collect()
 }
 
 /// A request, before it is sent.
 #[derive(Clone, Debug)]
-pub(crate) struct Sent {
-    pub(crate) name: &'static str,
-    pub(crate) headers: Vec<(&'static str, String)>,
-    pub(crate) body: Vec<u8>,
+pub struct Sent {
+    pub name: &'static str,
+    pub headers: Vec<(&'static str, String)>,
+    pub body: Vec<u8>,
 }
 
 impl Sent {
-    pub(crate) fn unsigned(name: &'static str, body: impl Into<Vec<u8>>) -> Self {
+    pub fn unsigned(name: &'static str, body: impl Into<Vec<u8>>) -> Self {
         Self { name, headers: Vec::new(), body: body.into() }
     }
 
-    pub(crate) fn signed(name: &'static str, body: impl Into<Vec<u8>>) -> Self {
+    pub fn signed(name: &'static str, body: impl Into<Vec<u8>>) -> Self {
         let body = body.into();
         let signature = verifier().sign(&body);
         Self::unsigned(name, body).header("X-AgentGate-Signature", signature)
     }
 
     /// A genuine delivery of this event.
-    pub(crate) fn of(event_id: &str) -> Self {
+    pub fn of(event_id: &str) -> Self {
         Self::signed("genuine", body(event_id))
     }
 
-    pub(crate) fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
+    pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.headers.push((name, value.into()));
         self
     }
 
     /// The request up to its body, and without the header that tells the body's length.
-    pub(crate) fn head(&self, path: &str) -> String {
+    pub fn head(&self, path: &str) -> String {
         let mut head = format!("POST {path} HTTP/1.1\r\nHost: receiver.example.com\r\nConnection: close\r\n");
         for (name, value) in &self.headers {
             write!(head, "{name}: {value}\r\n").unwrap();
@@ -81,12 +78,12 @@ impl Sent {
     }
 
     /// The request as it goes over the wire.
-    pub(crate) fn bytes(&self, path: &str) -> Vec<u8> {
+    pub fn bytes(&self, path: &str) -> Vec<u8> {
         [format!("{}Content-Length: {}\r\n\r\n", self.head(path), self.body.len()).as_bytes(), &self.body].concat()
     }
 
     /// The same with a body of three chunks, which tells no length beforehand.
-    pub(crate) fn chunked(&self, path: &str) -> Vec<u8> {
+    pub fn chunked(&self, path: &str) -> Vec<u8> {
         let mut bytes = format!("{}Transfer-Encoding: chunked\r\n\r\n", self.head(path)).into_bytes();
         for part in self.body.chunks(self.body.len().div_ceil(3).max(1)) {
             bytes.extend([format!("{:x}\r\n", part.len()).as_bytes(), part, b"\r\n"].concat());
@@ -95,13 +92,13 @@ impl Sent {
         bytes
     }
 
-    pub(crate) async fn send(&self, receiver: SocketAddr, path: &str) -> Answer {
+    pub async fn send(&self, receiver: SocketAddr, path: &str) -> Answer {
         exchange(receiver, &self.bytes(path)).await
     }
 }
 
 /// Deliveries that [`verifier`] refuses, each for a reason of its own.
-pub(crate) fn refused() -> Vec<Sent> {
+pub fn refused() -> Vec<Sent> {
     let genuine = || body("evt_1");
     let unsigned = |name| Sent::unsigned(name, genuine());
     let with = |name, signature: &str| unsigned(name).header("X-AgentGate-Signature", signature);
@@ -129,7 +126,7 @@ pub(crate) fn refused() -> Vec<Sent> {
 }
 
 /// What nobody may learn from an answer.
-pub(crate) fn private() -> Vec<String> {
+pub fn private() -> Vec<String> {
     let mut private: Vec<String> =
         ["sha256", "hmac", "secret", "whsec", "hex", "JSON", "1717", "3600", "clock", "agentgate"]
             .map(str::to_owned)
@@ -142,15 +139,15 @@ pub(crate) fn private() -> Vec<String> {
 
 /// What a receiver answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Answer {
-    pub(crate) status: u16,
-    pub(crate) head: String,
-    pub(crate) body: Vec<u8>,
+pub struct Answer {
+    pub status: u16,
+    pub head: String,
+    pub body: Vec<u8>,
 }
 
 impl Answer {
     /// Reads an answer that may have no head at all, which is `None`, but none of which a part is missing.
-    pub(crate) fn read(bytes: &[u8]) -> Option<Self> {
+    pub fn read(bytes: &[u8]) -> Option<Self> {
         if bytes.is_empty() {
             return None;
         }
@@ -169,12 +166,12 @@ impl Answer {
         (answer.body.len() >= length).then_some(answer)
     }
 
-    pub(crate) fn text(&self) -> &str {
+    pub fn text(&self) -> &str {
         std::str::from_utf8(&self.body).unwrap()
     }
 
     /// Fails if the answer tells what is private.
-    pub(crate) fn assert_tells_nothing(&self, name: &str) {
+    pub fn assert_tells_nothing(&self, name: &str) {
         let told = self.head.to_lowercase() + &String::from_utf8_lossy(&self.body).to_lowercase();
         for private in private() {
             assert!(!told.contains(&private.to_lowercase()), "{name}: {private} is in {told}");
@@ -183,19 +180,19 @@ impl Answer {
 }
 
 /// Sends these bytes, and takes the answer.
-pub(crate) async fn exchange(receiver: SocketAddr, bytes: &[u8]) -> Answer {
+pub async fn exchange(receiver: SocketAddr, bytes: &[u8]) -> Answer {
     try_exchange(receiver, bytes).await.unwrap()
 }
 
 /// Sends these bytes, and takes the answer if there is one: nothing if the receiver is not there or hangs up.
-pub(crate) async fn try_exchange(receiver: SocketAddr, bytes: &[u8]) -> Option<Answer> {
+pub async fn try_exchange(receiver: SocketAddr, bytes: &[u8]) -> Option<Answer> {
     let mut connection = TcpStream::connect(receiver).await.ok()?;
     connection.write_all(bytes).await.ok()?;
     to_end(connection).await
 }
 
 /// Sends these bytes and no more, so that what they promise does not come, and takes the answer if there is one.
-pub(crate) async fn break_off(receiver: SocketAddr, bytes: &[u8]) -> Option<Answer> {
+pub async fn break_off(receiver: SocketAddr, bytes: &[u8]) -> Option<Answer> {
     let mut connection = TcpStream::connect(receiver).await.unwrap();
     connection.write_all(bytes).await.unwrap();
     connection.shutdown().await.unwrap();
@@ -203,7 +200,7 @@ pub(crate) async fn break_off(receiver: SocketAddr, bytes: &[u8]) -> Option<Answ
 }
 
 /// Sends these bytes, and then more without end, until the receiver has answered. Returns how much was sent as well.
-pub(crate) async fn send_without_end(receiver: SocketAddr, head: &str) -> (Answer, usize) {
+pub async fn send_without_end(receiver: SocketAddr, head: &str) -> (Answer, usize) {
     let (mut reading, mut writing) = TcpStream::connect(receiver).await.unwrap().into_split();
     writing.write_all(head.as_bytes()).await.unwrap();
     let chunk = [b"1000\r\n".as_slice(), &[b' '; 0x1000], b"\r\n"].concat();

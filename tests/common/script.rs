@@ -1,7 +1,5 @@
 //! A server that follows a script, down to the byte: it answers, hangs up, breaks off and falls silent as it is told.
 
-#![allow(clippy::unwrap_used)]
-
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -10,10 +8,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 /// What a server does on one connection, before it closes it.
-pub(crate) type Connection = Vec<Act>;
+pub type Connection = Vec<Act>;
 
 #[derive(Clone, Debug)]
-pub(crate) enum Act {
+pub enum Act {
     /// Reads a request to its end.
     Read,
     /// Writes these bytes.
@@ -24,18 +22,18 @@ pub(crate) enum Act {
 
 /// A request as it arrived.
 #[derive(Clone, Debug)]
-pub(crate) struct Request {
-    pub(crate) head: String,
-    pub(crate) body: Vec<u8>,
+pub struct Request {
+    pub head: String,
+    pub body: Vec<u8>,
 }
 
 impl Request {
     /// `GET /v1/runs/run_1`.
-    pub(crate) fn line(&self) -> &str {
+    pub fn line(&self) -> &str {
         self.head.lines().next().unwrap().strip_suffix(" HTTP/1.1").unwrap()
     }
 
-    pub(crate) fn headers(&self, name: &str) -> Vec<&str> {
+    pub fn headers(&self, name: &str) -> Vec<&str> {
         let headers = self.head.lines().skip(1).filter_map(|line| line.split_once(": "));
         headers.filter(|(header, _)| header.eq_ignore_ascii_case(name)).map(|(_, value)| value).collect()
     }
@@ -48,18 +46,19 @@ struct Seen {
 }
 
 /// Follows one script for each connection, in their order. It hangs up on those that come after the last script.
-pub(crate) struct Server {
-    pub(crate) address: SocketAddr,
+#[derive(Debug)]
+pub struct Server {
+    pub address: SocketAddr,
     seen: Arc<Mutex<Seen>>,
 }
 
 impl Server {
-    pub(crate) async fn start(script: impl IntoIterator<Item = Connection>) -> Self {
+    pub async fn start(script: impl IntoIterator<Item = Connection>) -> Self {
         Self::listen(script, false).await
     }
 
     /// Refuses every connection after the last script. Its port is closed before the last script begins.
-    pub(crate) async fn start_and_leave(script: impl IntoIterator<Item = Connection>) -> Self {
+    pub async fn start_and_leave(script: impl IntoIterator<Item = Connection>) -> Self {
         Self::listen(script, true).await
     }
 
@@ -84,20 +83,20 @@ impl Server {
         Self { address, seen }
     }
 
-    pub(crate) fn url(&self) -> String {
+    pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    pub(crate) fn connections(&self) -> usize {
+    pub fn connections(&self) -> usize {
         self.seen.lock().unwrap().connections
     }
 
-    pub(crate) fn requests(&self) -> Vec<Request> {
+    pub fn requests(&self) -> Vec<Request> {
         self.seen.lock().unwrap().requests.clone()
     }
 
     /// The one request that came.
-    pub(crate) fn request(&self) -> Request {
+    pub fn request(&self) -> Request {
         let requests = self.requests();
         assert_eq!(requests.len(), 1, "{requests:#?}");
         requests.into_iter().next().unwrap()
@@ -146,23 +145,23 @@ async fn more(socket: &mut TcpStream, bytes: &mut Vec<u8>) -> Option<()> {
 }
 
 /// Reads a request, writes these bytes and hangs up.
-pub(crate) fn say(bytes: impl Into<Vec<u8>>) -> Connection {
+pub fn say(bytes: impl Into<Vec<u8>>) -> Connection {
     vec![Act::Read, Act::Write(bytes.into())]
 }
 
 /// Reads a request, writes these bytes and falls silent.
-pub(crate) fn say_and_stall(bytes: impl Into<Vec<u8>>) -> Connection {
+pub fn say_and_stall(bytes: impl Into<Vec<u8>>) -> Connection {
     vec![Act::Read, Act::Write(bytes.into()), Act::Stall]
 }
 
 /// A whole answer, after which the server hangs up.
-pub(crate) fn answer(status: &str, headers: &str, body: &str) -> Connection {
+pub fn answer(status: &str, headers: &str, body: &str) -> Connection {
     let length = body.len();
     say(format!("HTTP/1.1 {status}\r\n{headers}content-length: {length}\r\nconnection: close\r\n\r\n{body}"))
 }
 
 /// A port that nobody listens on.
-pub(crate) async fn closed_port() -> String {
+pub async fn closed_port() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     format!("http://{}", listener.local_addr().unwrap())
 }

@@ -4,8 +4,6 @@
 //! has stirred through many turns of the runtime, all are waiting for time to pass, and it passes up to the moment that
 //! the first of them waits for.
 
-#![allow(clippy::unwrap_used)]
-
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::net::SocketAddr;
@@ -34,7 +32,7 @@ type Moment = (DateTime<Utc>, u64);
 
 /// A simulator, its time, and the clock that tells it.
 #[derive(Clone, Debug)]
-pub(crate) struct SimulatedTime(Arc<Inner>);
+pub struct SimulatedTime(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
@@ -47,7 +45,7 @@ struct Inner {
 }
 
 impl SimulatedTime {
-    pub(crate) async fn start(simulator: simulator::Builder) -> Self {
+    pub async fn start(simulator: simulator::Builder) -> Self {
         Self(Arc::new(Inner {
             simulator: simulator.start().await.unwrap(),
             sleepers: Mutex::default(),
@@ -56,22 +54,22 @@ impl SimulatedTime {
         }))
     }
 
-    pub(crate) fn simulator(&self) -> &Simulator {
+    pub fn simulator(&self) -> &Simulator {
         &self.0.simulator
     }
 
     /// A client of the simulator, on its clock.
-    pub(crate) fn builder(&self) -> ClientBuilder {
+    pub fn builder(&self) -> ClientBuilder {
         let simulator = self.simulator();
         Client::builder().api_key(simulator.api_key()).base_url(simulator.url()).clock(self.clone())
     }
 
-    pub(crate) fn client(&self) -> Client {
+    pub fn client(&self) -> Client {
         self.builder().build().unwrap()
     }
 
     /// Runs this to its end, and lets time pass for it.
-    pub(crate) async fn run<T>(&self, work: impl Future<Output = T>) -> T {
+    pub async fn run<T>(&self, work: impl Future<Output = T>) -> T {
         let mut work = pin!(work);
         let drive = async {
             loop {
@@ -92,7 +90,7 @@ impl SimulatedTime {
     }
 
     /// Lets everything go as far as it can without time passing.
-    pub(crate) async fn settle(&self) {
+    pub async fn settle(&self) {
         let (mut quiet, mut before) = (0, self.stirred());
         while quiet < QUIET {
             tokio::task::yield_now().await;
@@ -103,7 +101,7 @@ impl SimulatedTime {
     }
 
     /// Lets time pass, and wakes those who waited for it.
-    pub(crate) fn advance(&self, by: Duration) {
+    pub fn advance(&self, by: Duration) {
         self.0.simulator.advance(by);
         let later = (self.0.simulator.now() + Duration::from_nanos(1), 0);
         let mut sleepers = self.0.sleepers.lock().unwrap();
@@ -115,18 +113,18 @@ impl SimulatedTime {
     }
 
     /// How much time has passed since the simulator's clock began.
-    pub(crate) fn passed(&self) -> Duration {
+    pub fn passed(&self) -> Duration {
         const START: DateTime<Utc> = DateTime::from_timestamp(1_767_225_600, 0).unwrap();
         (self.0.simulator.now() - START).to_std().unwrap()
     }
 
     /// How much of it since then.
-    pub(crate) fn passed_since(&self, earlier: Duration) -> Duration {
+    pub fn passed_since(&self, earlier: Duration) -> Duration {
         self.passed().checked_sub(earlier).unwrap()
     }
 
     /// An address that leads to the simulator over a slow line: each way takes as long as `latency` says each time.
-    pub(crate) async fn slow_line(&self, latency: impl Fn() -> Duration + Send + Sync + 'static) -> String {
+    pub async fn slow_line(&self, latency: impl Fn() -> Duration + Send + Sync + 'static) -> String {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let simulator: SocketAddr = self.simulator().url().strip_prefix("http://").unwrap().parse().unwrap();

@@ -1,8 +1,5 @@
 //! What is told by `tracing` on the thread of a test.
 
-#![allow(dead_code, reason = "each test file uses a part")]
-#![allow(clippy::unwrap_used)]
-
 use std::fmt::{Debug, Write as _};
 use std::sync::{Arc, Mutex};
 
@@ -13,18 +10,18 @@ use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
 
 /// Writes down the events of this crate, one a line.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Told(Arc<Mutex<Vec<String>>>);
+pub struct Told(Arc<Mutex<Vec<String>>>);
 
 impl Told {
     /// Begins to write down.
-    pub(crate) fn listen() -> (Self, DefaultGuard) {
+    pub fn listen() -> (Self, DefaultGuard) {
         let told = Self::default();
         let guard = tracing::subscriber::set_default(tracing_subscriber::registry().with(told.clone()));
         (told, guard)
     }
 
     /// What was told since the last time.
-    pub(crate) fn take(&self) -> Vec<String> {
+    pub fn take(&self) -> Vec<String> {
         std::mem::take(&mut *self.0.lock().unwrap())
     }
 }

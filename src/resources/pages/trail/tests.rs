@@ -4,9 +4,7 @@
 
 use std::collections::HashMap;
 
-use proptest::collection::vec;
-use proptest::prelude::*;
-use proptest::sample::Index;
+use fastrand::Rng;
 
 use super::*;
 
@@ -41,6 +39,16 @@ enum Total {
     TooLarge,
     /// No more than so many are counted.
     Capped(u64),
+}
+
+/// A place in a list of any length.
+#[derive(Clone, Copy, Debug)]
+struct Index(usize);
+
+impl Index {
+    fn index(self, length: usize) -> usize {
+        self.0 % length
+    }
 }
 
 /// What happens to the list between two requests.
@@ -140,12 +148,12 @@ impl Read {
     }
 
     /// Nothing was given twice, and nothing was lost.
-    fn check(&self) -> Result<(), TestCaseError> {
+    fn check(&self) {
         let mut counts = HashMap::new();
         for item in &self.given {
             *counts.entry(&item.id).or_insert(0) += 1;
         }
-        prop_assert!(counts.values().all(|count| *count == 1), "an item was given twice");
+        assert!(counts.values().all(|count| *count == 1), "an item was given twice");
         let is_excused = match self.end {
             Next::Fail(Trouble::Fruitless) => !self.is_counted || self.is_far,
             Next::Fail(Trouble::Repeats) => !self.is_counted || self.requests.iter().any(|request| request.limit < 4),
@@ -153,12 +161,11 @@ impl Read {
             _ => false,
         };
         if is_excused {
-            return Ok(());
+            return;
         }
-        prop_assert_eq!(self.end, Next::End);
+        assert_eq!(self.end, Next::End);
         let given: Vec<_> = self.given.iter().filter(|item| self.throughout.contains(item)).collect();
-        prop_assert_eq!(given, self.throughout.iter().collect::<Vec<_>>());
-        Ok(())
+        assert_eq!(given, self.throughout.iter().collect::<Vec<_>>());
     }
 }
 
@@ -299,7 +306,7 @@ fn times_tell_the_rest_of_a_list_all_of_whose_given_items_have_left() {
             }
         });
         if is_timed {
-            read.check().unwrap();
+            read.check();
         } else {
             assert_eq!(read.end, Next::Fail(Trouble::Lost));
         }
@@ -371,62 +378,67 @@ fn a_service_that_makes_items_up_is_given_up() {
     }
 }
 
-fn change(most: usize) -> impl Strategy<Value = Change> {
-    prop_oneof![
-        4 => (1..=3usize).prop_map(Change::Add),
-        1 => (1..=most).prop_map(Change::Add),
-        2 => any::<Index>().prop_map(Change::Squeeze),
-        3 => any::<Index>().prop_map(Change::Remove),
-        1 => (any::<Index>(), 1..=most).prop_map(|(at, count)| Change::RemoveMany(at, count)),
-    ]
-}
-
-fn total() -> impl Strategy<Value = Total> {
-    prop_oneof![3 => Just(Total::Honest), 2 => Just(Total::Missing), 1 => Just(Total::TooSmall), 1 => Just(Total::TooLarge)]
-}
-
-fn config(cases: u32) -> ProptestConfig {
-    ProptestConfig { failure_persistence: None, cases, ..ProptestConfig::default() }
-}
-
-proptest! {
-    #![proptest_config(config(2_000))]
-
-    #[test]
-    fn short_lists_are_read_exactly_whatever_happens_to_them(
-        count in 0..60usize,
-        limit in 1..12u32,
-        cap in prop_oneof![Just(100usize), 2..12usize],
-        (total, is_timed) in (total(), any::<bool>()),
-        changes in vec(vec(change(30), 0..4), 0..40),
-    ) {
-        let total = if cap < 100 && total == Total::TooSmall { Total::Missing } else { total };
-        let mut service = Service { cap, total, ..Service::new(count).timed(is_timed) };
-        let read = read(Trail::new(limit, 0), &mut service, |service, requests| {
-            for change in changes.get(requests - 1).into_iter().flatten() {
-                service.change(change);
-            }
-        });
-        read.check()?;
+fn change(rng: &mut Rng, most: usize) -> Change {
+    let place = Index(rng.usize(..));
+    match rng.u32(..11) {
+        0..4 => Change::Add(rng.usize(1..=3)),
+        4 => Change::Add(rng.usize(1..=most)),
+        5..7 => Change::Squeeze(place),
+        7..10 => Change::Remove(place),
+        _ => Change::RemoveMany(place, rng.usize(1..=most)),
     }
 }
 
-proptest! {
-    #![proptest_config(config(300))]
+fn total(rng: &mut Rng) -> Total {
+    match rng.u32(..7) {
+        0..3 => Total::Honest,
+        3..5 => Total::Missing,
+        5 => Total::TooSmall,
+        _ => Total::TooLarge,
+    }
+}
 
-    #[test]
-    fn long_lists_are_read_exactly_whatever_happens_to_them(
-        count in 0..1_500usize,
-        limit in prop_oneof![Just(100u32), 20..100u32],
-        (total, is_timed) in (total(), any::<bool>()),
-        changes in vec(vec(change(150), 0..5), 0..100),
-    ) {
-        let mut service = Service { total, ..Service::new(count).timed(is_timed) };
-        let read = read(Trail::new(limit, 0), &mut service, |service, requests| {
-            for change in changes.get(requests - 1).into_iter().flatten() {
-                service.change(change);
+/// Reads this list, with up to so many changes of this size before each of so many requests.
+fn read_while_it_changes(
+    rng: &mut Rng,
+    mut service: Service,
+    limit: u32,
+    most: usize,
+    changes: usize,
+    requests: usize,
+) {
+    let requests = rng.usize(..requests);
+    let read = read(Trail::new(limit, 0), &mut service, |service, request| {
+        if request <= requests {
+            for _ in 0..rng.usize(..changes) {
+                service.change(&change(rng, most));
             }
-        });
-        read.check()?;
+        }
+    });
+    read.check();
+}
+
+#[test]
+fn short_lists_are_read_exactly_whatever_happens_to_them() {
+    for seed in 0..2_000 {
+        println!("seed {seed}");
+        let rng = &mut Rng::with_seed(seed);
+        let cap = if rng.bool() { 100 } else { rng.usize(2..12) };
+        let total = Some(total(rng)).filter(|total| cap == 100 || *total != Total::TooSmall);
+        let service =
+            Service { cap, total: total.unwrap_or(Total::Missing), ..Service::new(rng.usize(..60)).timed(rng.bool()) };
+        let limit = rng.u32(1..12);
+        read_while_it_changes(rng, service, limit, 30, 4, 40);
+    }
+}
+
+#[test]
+fn long_lists_are_read_exactly_whatever_happens_to_them() {
+    for seed in 0..300 {
+        println!("seed {seed}");
+        let rng = &mut Rng::with_seed(seed);
+        let service = Service { total: total(rng), ..Service::new(rng.usize(..1_500)).timed(rng.bool()) };
+        let limit = if rng.bool() { 100 } else { rng.u32(20..100) };
+        read_while_it_changes(rng, service, limit, 150, 5, 100);
     }
 }

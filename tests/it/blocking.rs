@@ -1,0 +1,445 @@
+//! The client without `async`, against the simulator.
+
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use agentgate::blocking::{BlockingStream, Call, Client};
+use agentgate::simulator::{self, Fault, RunPlan, Simulator};
+use agentgate::types::{RunId, RunStatus};
+use agentgate::{ClientBuilder, Error, ErrorKind, Operation, RateLimitMode, WorkspaceSource};
+use common::call;
+use common::clock::InstantClock;
+use common::script::{Act, Server};
+use tokio::runtime::{Builder, Runtime};
+use tokio::task::{block_in_place, spawn_blocking};
+
+/// Longer than any test here takes, and the time after which one that hangs has failed.
+const GUARD: Duration = Duration::from_secs(60);
+
+/// A simulator on a runtime of its own.
+struct Service {
+    simulator: Simulator,
+    runtime: Runtime,
+}
+
+impl Service {
+    fn start() -> Self {
+        Self::start_with(Simulator::builder())
+    }
+
+    fn start_with(simulator: simulator::Builder) -> Self {
+        let runtime = many_threads();
+        let simulator = simulator.rate_limit(1_000_000).submission_limit(1_000_000).concurrent_runs(1_000);
+        Self { simulator: runtime.block_on(simulator.start()).unwrap(), runtime }
+    }
+
+    /// A client that does not wait for time to pass.
+    fn builder(&self) -> ClientBuilder {
+        let (url, key) = (self.simulator.url(), self.simulator.api_key());
+        Client::builder().base_url(url).api_key(key).rate_limit_mode(RateLimitMode::Off).clock(InstantClock::default())
+    }
+
+    fn client(&self) -> Client {
+        self.builder().build_blocking().unwrap()
+    }
+}
+
+fn many_threads() -> Runtime {
+    Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap()
+}
+
+fn one_thread() -> Runtime {
+    Builder::new_current_thread().enable_all().build().unwrap()
+}
+
+fn source() -> WorkspaceSource {
+    WorkspaceSource::template("python-flask").into()
+}
+
+fn order(client: &Client) -> RunId {
+    client.work_orders().create("Fix it", source()).send().unwrap().run_id
+}
+
+/// Fails if this takes too long, even where it blocks for ever.
+fn guarded<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    let (sender, receiver) = mpsc::channel();
+    let worker = thread::spawn(move || {
+        let _ = sender.send(work());
+    });
+    match receiver.recv_timeout(GUARD) {
+        Ok(output) => output,
+        Err(mpsc::RecvTimeoutError::Timeout) => panic!("it hangs"),
+        Err(mpsc::RecvTimeoutError::Disconnected) => std::panic::resume_unwind(worker.join().unwrap_err()),
+    }
+}
+
+/// Makes something for the operation to be about, and gives its id.
+fn prepare(client: &Client, operation: Operation) -> String {
+    match operation.path() {
+        "/v1/work-orders/{id}" => {
+            client.work_orders().create("Fix it", source()).send().unwrap().work_order_id.to_string()
+        }
+        path if path.starts_with("/v1/runs/") => order(client).to_string(),
+        path if path.starts_with("/v1/webhooks/") => {
+            let created = client.webhooks().create("https://app.example.com/hooks", ["run.completed"]).send().unwrap();
+            created.webhook.id.to_string()
+        }
+        path if path.starts_with("/v1/templates/") => {
+            client.templates().create("ours", "Ours", source()).send().unwrap().id.to_string()
+        }
+        _ => String::new(),
+    }
+}
+
+#[test]
+fn every_operation_gives_what_it_gives_to_the_asynchronous_client() {
+    for &operation in Operation::ALL {
+        let (one, other) = (Service::start(), Service::start());
+        let (blocking, asynchronous) = (one.client(), other.client());
+        let (id, same_id) = (prepare(&blocking, operation), prepare(&asynchronous, operation));
+        assert_eq!(id, same_id);
+        let sent = call(&blocking, operation.id(), &id).send().unwrap();
+        let awaited = other.runtime.block_on(call(&asynchronous, operation.id(), &id)).unwrap();
+        assert_eq!((sent.status, sent.attempts), (awaited.status, awaited.attempts), "{operation}");
+        // A secret is made at random.
+        if operation != Operation::CREATE_WEBHOOK {
+            assert_eq!(sent.value, awaited.value, "{operation}");
+        }
+        assert_eq!(one.simulator.request_count(), other.simulator.request_count(), "{operation}");
+    }
+}
+
+#[test]
+fn every_operation_fails_as_it_fails_for_the_asynchronous_client() {
+    let (one, other) = (Service::start(), Service::start());
+    let (blocking, asynchronous) = (one.client(), other.client());
+    for fault in ["RESOURCE_NOT_FOUND", "INTERNAL_ERROR", "INSUFFICIENT_CREDITS"] {
+        for operation in Operation::ALL {
+            for service in [&one, &other] {
+                service.simulator.inject(Fault::error(fault).times(4).on(operation.id()));
+            }
+            let sent = call(&blocking, operation.id(), "x").send();
+            let awaited = other.runtime.block_on(call(&asynchronous, operation.id(), "x"));
+            let line =
+                |result: agentgate::Result<common::Answered>| format!("{:?}", result.map(|answered| answered.status));
+            assert_eq!(line(sent), line(awaited), "{operation}");
+        }
+    }
+}
+
+#[test]
+fn every_call_can_be_sent() {
+    let service = Service::start();
+    let client = service.builder().api_key(service.simulator.add_key(&["nothing:read"])).build_blocking().unwrap();
+    let errors = [
+        client.work_orders().create("x", source()).send().err(),
+        client.work_orders().get("x").send().err(),
+        client.runs().list().send().err(),
+        client.runs().get("x").send().err(),
+        client.runs().cancel("x").send().err(),
+        client.credits().balance().send().err(),
+        client.credits().usage().send().err(),
+        client.webhooks().list().send().err(),
+        client.webhooks().create("https://example.com", ["run.failed"]).send().err(),
+        client.webhooks().get("x").send().err(),
+        client.webhooks().update("x").send().err(),
+        client.webhooks().delete("x").send().err(),
+        client.webhooks().test("x").send().err(),
+        client.templates().list().send().err(),
+        client.templates().create("x", "x", source()).send().err(),
+        client.templates().get("x").send().err(),
+        client.templates().update("x").send().err(),
+        client.templates().delete("x").send().err(),
+    ];
+    let mut operations: Vec<_> = errors.iter().flatten().filter_map(Error::operation).map(|it| it.id()).collect();
+    assert!(errors.iter().flatten().all(Error::is_permission_denied));
+    operations.sort_unstable();
+    operations.dedup();
+    assert_eq!(operations.len(), Operation::ALL.len());
+}
+
+#[test]
+fn a_response_has_its_headers() {
+    let service = Service::start();
+    let response = service.client().credits().balance().with_response().send().unwrap();
+    assert_eq!(response.value().total_credits_cents, 10_000);
+    assert!(response.request_id().is_some());
+}
+
+#[test]
+fn connections_are_kept_from_call_to_call() {
+    const CALLS: usize = 20;
+    let runtime = many_threads();
+    let connection = vec![[Act::Read, Act::Write(b"HTTP/1.1 204 No Content\r\n\r\n".to_vec())]; CALLS].concat();
+    let server = runtime.block_on(Server::start(vec![connection; CALLS]));
+    let client = Client::builder().api_key("k").base_url(server.url()).build_blocking().unwrap();
+    for _ in 0..CALLS {
+        client.templates().delete("ours").send().unwrap();
+    }
+    // A call that comes before the connection is back in the pool opens another.
+    assert!(server.connections() < CALLS / 2, "{} connections", server.connections());
+}
+
+#[test]
+fn a_wait_ends_with_the_run() {
+    let service = Service::start();
+    let client = service.client();
+    let id = order(&client);
+    service.simulator.advance(Duration::from_secs(60));
+    let run = guarded(move || client.runs().wait(id).send()).unwrap().succeeded().unwrap();
+    assert!(run.pr_url.is_some());
+}
+
+#[test]
+fn a_wait_that_takes_too_long_is_an_error_that_names_the_run() {
+    let service = Service::start_with(Simulator::builder().default_run(RunPlan::succeeds().forever()));
+    let client = service.client();
+    let id = order(&client);
+    let wait = client.runs().wait(&id).timeout(Duration::from_secs(45));
+    let error = guarded(move || wait.send()).unwrap_err();
+    assert_eq!((error.kind(), error.run_id()), (ErrorKind::WaitTimeout, Some(&id)));
+}
+
+#[test]
+fn a_work_order_is_submitted_and_waited_for() {
+    let plan = RunPlan::fails("TESTS_FAILED", "2 of 14 tests failed").pending(Duration::ZERO).running(Duration::ZERO);
+    let service = Service::start_with(Simulator::builder().default_run(plan));
+    let wait = service.client().work_orders().create("Fix it", source()).and_wait();
+    let error = guarded(move || wait.send()).unwrap().succeeded().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::RunFailed);
+}
+
+#[test]
+fn a_submission_whose_answer_is_lost_is_found_again() {
+    let service = Service::start();
+    let client = service.client();
+    service.simulator.inject(Fault::reset().after_acting().on("createWorkOrder"));
+    let found = guarded(move || client.work_orders().create("Fix it", source()).reconcile().send()).unwrap();
+    assert_eq!(service.simulator.work_order_count(), 1);
+    assert_eq!(found.run_id, "run_000001");
+}
+
+#[test]
+fn the_changes_of_a_run_are_an_iterator() {
+    const SECOND: Duration = Duration::from_secs(1);
+    let plan = RunPlan::succeeds().pending(SECOND).running(SECOND);
+    let service = Service::start_with(Simulator::builder().default_run(plan));
+    let client = service.client();
+    let id = order(&client);
+    let simulator = service.simulator;
+    let seen = guarded(move || {
+        let mut changes = client.runs().watch(id).blocking();
+        // The iterator has what it needs.
+        drop(client);
+        let mut seen = Vec::new();
+        for run in &mut changes {
+            let status = run.unwrap().status;
+            if seen.last() != Some(&status) {
+                seen.push(status);
+            }
+            simulator.advance(SECOND);
+        }
+        assert!(changes.next().is_none());
+        seen
+    });
+    assert_eq!(seen, [RunStatus::Pending, RunStatus::Running, RunStatus::Succeeded]);
+}
+
+#[test]
+fn an_iterator_ends_with_the_error_of_its_stream() {
+    let service = Service::start();
+    let items: Vec<_> = guarded({
+        let client = service.client();
+        move || client.runs().watch("run_0").blocking().collect()
+    });
+    assert_eq!(items.len(), 1);
+    assert!(items[0].as_ref().unwrap_err().is_not_found());
+}
+
+#[test]
+fn a_client_is_shared_by_threads() {
+    let service = Service::start();
+    let client = service.client();
+    thread::scope(|scope| {
+        for _ in 0..8 {
+            let client = client.clone();
+            scope.spawn(move || {
+                for _ in 0..10 {
+                    let id = order(&client);
+                    assert_eq!(client.runs().get(&id).send().unwrap().id, id);
+                }
+            });
+        }
+    });
+    assert_eq!(service.simulator.work_order_count(), 80);
+}
+
+#[test]
+fn a_client_can_be_sent_shared_and_cloned() {
+    fn check<T: Send + Sync + Clone + std::fmt::Debug + 'static>() {}
+    check::<Client>();
+    let client = Client::builder().api_key("secret").base_url("http://localhost:1").build_blocking().unwrap();
+    assert_eq!(format!("{client:?}"), r#"blocking::Client { base_url: "http://localhost:1", .. }"#);
+}
+
+#[test]
+fn a_client_that_cannot_be_set_up_says_so_as_the_asynchronous_one_does() {
+    let blocking = Client::builder().api_key("a key").build_blocking().unwrap_err();
+    let asynchronous = agentgate::Client::builder().api_key("a key").build().unwrap_err();
+    assert_eq!(blocking.to_string(), asynchronous.to_string());
+}
+
+/// What a blocking call and a blocking iterator come to inside of an async runtime.
+fn attempts(client: &Client) -> Vec<Error> {
+    let changes: Vec<_> = client.runs().watch("run_000001").blocking().collect();
+    assert_eq!(changes.len(), 1, "the iterator ends with the error");
+    let mut errors: Vec<_> = changes.into_iter().map(Result::unwrap_err).collect();
+    errors.push(client.credits().balance().send().unwrap_err());
+    errors.push(client.runs().wait("run_000001").send().unwrap_err());
+    errors
+}
+
+/// The runtimes that there are, with work in them: as a program's `main`, and as a task.
+fn in_every_runtime<T, F>(work: impl Fn() -> F) -> Vec<T>
+where
+    F: Future<Output = T> + Send + 'static,
+    T: Send + 'static,
+{
+    let mut outputs = Vec::new();
+    for runtime in [one_thread(), many_threads()] {
+        outputs.push(runtime.block_on(work()));
+        let task = runtime.spawn(work());
+        outputs.push(runtime.block_on(task).unwrap());
+    }
+    outputs
+}
+
+#[test]
+fn inside_of_a_runtime_a_call_fails_at_once_and_says_what_to_do() {
+    let service = Service::start();
+    let client = service.client();
+    order(&client);
+    service.simulator.clear_requests();
+    let errors = guarded(move || {
+        in_every_runtime(|| {
+            let client = client.clone();
+            async move { attempts(&client) }
+        })
+    });
+    for error in errors.iter().flatten() {
+        assert_eq!(error.kind(), ErrorKind::Configuration);
+        assert_eq!(
+            error.to_string(),
+            "could not make a blocking call: this thread drives an async runtime, which would stand still meanwhile; \
+             nothing was sent. Use `agentgate::Client` and `.await`, or make the call in `tokio::task::spawn_blocking`."
+        );
+    }
+    assert_eq!(errors.len(), 4);
+    assert_eq!(service.simulator.request_count(), 0);
+}
+
+#[tokio::test]
+async fn inside_of_an_async_test_the_simulator_is_not_waited_for_in_vain() {
+    let simulator = Simulator::start().await.unwrap();
+    let builder = Client::builder().base_url(simulator.url()).api_key(simulator.api_key());
+    let client = builder.build_blocking().unwrap();
+    assert_eq!(client.credits().balance().send().unwrap_err().kind(), ErrorKind::Configuration);
+    // What it says helps.
+    client.credits().balance().await.unwrap();
+    let in_place = client.clone();
+    spawn_blocking(move || in_place.credits().balance().send()).await.unwrap().unwrap();
+}
+
+#[test]
+fn where_a_runtime_allows_to_block_calls_work() {
+    let service = Service::start();
+    let client = service.client();
+    let id = order(&client);
+    service.simulator.advance(Duration::from_secs(60));
+    guarded(move || {
+        in_every_runtime(|| {
+            let (client, id) = (client.clone(), id.clone());
+            async move {
+                let blocking = move || {
+                    client.credits().balance().send().unwrap();
+                    client.runs().watch(&id).blocking().last().unwrap().unwrap();
+                    client.runs().wait(&id).send().unwrap().succeeded().unwrap();
+                };
+                spawn_blocking(blocking).await.unwrap();
+            }
+        });
+        let runtime = many_threads();
+        let client = service.client();
+        let task = runtime.spawn(async move { block_in_place(|| client.credits().balance().send()) });
+        runtime.block_on(task).unwrap().unwrap();
+    });
+}
+
+#[test]
+fn a_client_can_be_made_and_dropped_inside_of_a_runtime() {
+    let service = Service::start();
+    let url = service.simulator.url().to_owned();
+    in_every_runtime(|| {
+        let builder = Client::builder().api_key("k").base_url(&url);
+        async move {
+            let client = builder.build_blocking().unwrap();
+            drop(client.runs().watch("run_1").blocking());
+            drop(client);
+        }
+    });
+}
+
+#[test]
+fn a_call_under_way_outlives_its_client() {
+    let service = Service::start();
+    let client = service.client();
+    let id = order(&client);
+    service.simulator.clear_requests();
+    let wait = client.runs().wait(id);
+    let waiting = thread::spawn(move || wait.send());
+    while service.simulator.request_count() == 0 {
+        thread::yield_now();
+    }
+    drop(client);
+    service.simulator.advance(Duration::from_secs(60));
+    guarded(move || waiting.join()).unwrap().unwrap().succeeded().unwrap();
+}
+
+#[test]
+fn a_panic_in_a_callback_reaches_its_caller_and_nobody_else() {
+    let service = Service::start();
+    let panics = AtomicBool::new(true);
+    let client = service.builder().on_retry(move |_| assert!(!panics.swap(false, Ordering::Relaxed), "no"));
+    let client = client.build_blocking().unwrap();
+    service.simulator.inject(Fault::error("SERVICE_UNAVAILABLE").times(2));
+    catch_unwind(AssertUnwindSafe(|| client.credits().balance().send())).unwrap_err();
+    let response = client.credits().balance().with_response().send().unwrap();
+    assert_eq!(response.attempts(), 2);
+}
+
+#[test]
+fn a_callback_may_make_a_call_of_its_own() {
+    let service = Service::start();
+    let other = service.client();
+    let client = service.builder().on_retry(move |_| {
+        other.runs().list().send().unwrap();
+    });
+    let client = client.build_blocking().unwrap();
+    service.simulator.inject(Fault::error("SERVICE_UNAVAILABLE").on("getCredits"));
+    guarded(move || client.credits().balance().send()).unwrap();
+}
+
+#[test]
+fn a_call_of_an_asynchronous_client_can_be_sent() {
+    let service = Service::start();
+    let asynchronous = service.builder().build().unwrap();
+    asynchronous.credits().balance().send().unwrap();
+    let blocking = Client::from_async(asynchronous.clone()).unwrap();
+    blocking.credits().balance().send().unwrap();
+    asynchronous.credits().balance().send().unwrap();
+    service.runtime.block_on(asynchronous.credits().balance().into_future()).unwrap();
+}

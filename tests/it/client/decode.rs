@@ -1,0 +1,926 @@
+//! A good answer never fails, and a bad one says where.
+//!
+//! The contract gives the answers: each example of each operation is served as it is, and in all the ways in which the
+//! service may deviate from it without breaking its word. What the typed call then returns is written as JSON again and
+//! held against what was served, so that nothing gets lost on the way. After that come the answers that do break the
+//! contract, whose errors have to name the place.
+
+use std::fmt::Write as _;
+
+use agentgate::simulator::{Fault, Simulator};
+use agentgate::types::{
+    ArchiveFormat, CreditTransactionType, RunStatus, TemplateWorkspaceSource, WebhookEventType, WorkspaceSource,
+};
+use agentgate::{Client, Error, Operation};
+use common::{Answered, call};
+use serde_json::{Map, Value, json};
+
+/// The keys under which a list may stand.
+const LIST_KEYS: [&str; 3] = ["data", "webhooks", "templates"];
+
+/// A field and a word that nobody has heard of.
+const UNHEARD_OF: &str = "unheardOf";
+
+// The contract
+
+struct Contract(Value);
+
+/// An answer that the contract gives as an example.
+struct Example {
+    operation: String,
+    name: String,
+    status: u16,
+    schema: Value,
+    value: Value,
+}
+
+/// A value within an answer, with what the contract says of it.
+struct Place {
+    /// A JSON pointer.
+    pointer: String,
+    schema: Value,
+    /// Whether it belongs to an open union, which keeps what it does not understand.
+    in_union: bool,
+}
+
+impl Contract {
+    fn read() -> Self {
+        Self(serde_saphyr::from_str(common::CONTRACT).unwrap())
+    }
+
+    fn operations(&self) -> impl Iterator<Item = &Value> {
+        let methods = self.0["paths"].as_object().unwrap().values().flat_map(|item| item.as_object().unwrap().values());
+        methods.filter(|operation| operation.get("operationId").is_some())
+    }
+
+    /// Every example of an answer with a body.
+    fn examples(&self) -> Vec<Example> {
+        let mut examples = Vec::new();
+        for operation in self.operations() {
+            for (status, response) in operation["responses"].as_object().unwrap() {
+                let Some(content) = response.pointer("/content/application~1json").filter(|_| status.starts_with('2'))
+                else {
+                    continue;
+                };
+                for (name, example) in content["examples"].as_object().unwrap() {
+                    examples.push(Example {
+                        operation: operation["operationId"].as_str().unwrap().to_owned(),
+                        name: name.clone(),
+                        status: status.parse().unwrap(),
+                        schema: content["schema"].clone(),
+                        value: example["value"].clone(),
+                    });
+                }
+            }
+        }
+        examples
+    }
+
+    /// The operations whose answers have no documented body.
+    fn without_body(&self) -> Vec<String> {
+        let with: Vec<_> = self.examples().into_iter().map(|example| example.operation).collect();
+        let ids = self.operations().map(|operation| operation["operationId"].as_str().unwrap().to_owned());
+        let mut without: Vec<_> = ids.filter(|id| !with.contains(id)).collect();
+        without.sort();
+        without
+    }
+
+    fn resolve<'a>(&'a self, schema: &'a Value) -> &'a Value {
+        match schema.get("$ref").and_then(Value::as_str) {
+            Some(reference) => self.resolve(self.0.pointer(reference.trim_start_matches('#')).unwrap()),
+            None => schema,
+        }
+    }
+
+    /// All that the contract describes in an example, from the outside in.
+    fn places(&self, example: &Example) -> Vec<Place> {
+        let mut places = Vec::new();
+        self.collect(&example.schema, &example.value, "", false, &mut places);
+        places
+    }
+
+    fn collect(&self, schema: &Value, value: &Value, pointer: &str, in_union: bool, places: &mut Vec<Place>) {
+        let schema = self.resolve(schema);
+        if schema.get("oneOf").is_some() {
+            let is_union = schema.get("discriminator").is_some();
+            if is_union {
+                places.push(Place { pointer: pointer.to_owned(), schema: schema.clone(), in_union: true });
+            }
+            return self.collect(self.variant(schema, value), value, pointer, in_union || is_union, places);
+        }
+        places.push(Place { pointer: pointer.to_owned(), schema: schema.clone(), in_union });
+        for (field, child) in schema["properties"].as_object().into_iter().flatten() {
+            if let Some(value) = value.get(field) {
+                self.collect(child, value, &format!("{pointer}/{field}"), in_union, places);
+            }
+        }
+        if let Some(child) = schema.get("items") {
+            for (index, value) in value.as_array().unwrap().iter().enumerate() {
+                self.collect(child, value, &format!("{pointer}/{index}"), in_union, places);
+            }
+        }
+    }
+
+    /// What a value is, of the things it may be.
+    fn variant<'a>(&'a self, schema: &'a Value, value: &Value) -> &'a Value {
+        if let Some(tag) = schema.pointer("/discriminator/propertyName").and_then(Value::as_str) {
+            let reference = schema["discriminator"]["mapping"][value[tag].as_str().unwrap()].as_str().unwrap();
+            return self.0.pointer(reference.trim_start_matches('#')).unwrap();
+        }
+        let fits = |variant: &&Value| match value {
+            Value::Array(_) => variant["type"] == "array",
+            value => variant["required"]
+                .as_array()
+                .is_some_and(|required| required.iter().all(|field| value.get(field.as_str().unwrap()).is_some())),
+        };
+        schema["oneOf"].as_array().unwrap().iter().find(fits).unwrap()
+    }
+}
+
+impl Place {
+    fn required(&self) -> Vec<&str> {
+        self.schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect()
+    }
+
+    /// The fields that may be missing, whether or not they are there.
+    fn optional(&self) -> Vec<&str> {
+        let fields = self.schema["properties"].as_object().into_iter().flat_map(Map::keys).map(String::as_str);
+        fields.filter(|field| !self.required().contains(field)).collect()
+    }
+
+    fn is_object(&self) -> bool {
+        self.schema.get("properties").is_some()
+    }
+}
+
+/// `/data/1/createdAt` → `data[1].createdAt`.
+fn path(pointer: &str) -> String {
+    let mut path = String::new();
+    for step in pointer.split('/').skip(1) {
+        match step.parse::<usize>() {
+            Ok(index) => write!(path, "[{index}]").unwrap(),
+            Err(_) if path.is_empty() => path.push_str(step),
+            Err(_) => write!(path, ".{step}").unwrap(),
+        }
+    }
+    path
+}
+
+// Changes to an answer
+
+fn with(value: &Value, pointer: &str, new: Value) -> Value {
+    let mut value = value.clone();
+    *value.pointer_mut(pointer).unwrap() = new;
+    value
+}
+
+/// Sets a field of the object at this place, if the object is still there.
+fn with_field(value: &Value, pointer: &str, field: &str, new: Value) -> Value {
+    let mut value = value.clone();
+    if let Some(object) = value.pointer_mut(pointer) {
+        object[field] = new;
+    }
+    value
+}
+
+fn without_field(value: &Value, pointer: &str, field: &str) -> Value {
+    let mut value = value.clone();
+    if let Some(object) = value.pointer_mut(pointer) {
+        object.as_object_mut().unwrap().remove(field);
+    }
+    value
+}
+
+/// The value as a typed call can give it back: lists without their wrapping, nothing that says nothing, no field that
+/// the crate does not know, and numbers that do not care how they are written.
+fn comparable(operation: &str, value: &Value) -> Value {
+    let is_list = matches!(operation, "listWebhooks" | "listTemplates");
+    let list = LIST_KEYS.iter().filter(|_| is_list).find_map(|key| value.get(key));
+    plain(list.unwrap_or(value))
+}
+
+fn plain(value: &Value) -> Value {
+    let says_something = |value: &Value| match value {
+        Value::Null => false,
+        Value::Array(items) => !items.is_empty(),
+        Value::Object(fields) => !fields.is_empty(),
+        _ => true,
+    };
+    match value {
+        Value::Number(number) => json!(number.as_f64()),
+        Value::Array(items) => items.iter().map(plain).collect(),
+        Value::Object(fields) => {
+            let fields =
+                fields.iter().filter(|(name, _)| *name != UNHEARD_OF).map(|(name, value)| (name, plain(value)));
+            Value::Object(
+                fields.filter(|(_, value)| says_something(value)).map(|(name, value)| (name.clone(), value)).collect(),
+            )
+        }
+        value => value.clone(),
+    }
+}
+
+// The calls
+
+struct Service {
+    simulator: Simulator,
+    client: Client,
+    contract: Contract,
+}
+
+impl Service {
+    async fn start() -> Self {
+        let simulator = Simulator::start().await.unwrap();
+        let client = Client::builder().api_key(simulator.api_key()).base_url(simulator.url()).build().unwrap();
+        Self { simulator, client, contract: Contract::read() }
+    }
+
+    /// Makes the call and answers it with this.
+    async fn answer(&self, operation: &str, status: u16, body: impl Into<Vec<u8>>) -> Result<Answered, Error> {
+        self.simulator.inject(Fault::response(status, "application/json", body).on(operation));
+        call(&self.client, operation, "id_1").await
+    }
+
+    async fn fail(&self, operation: &str, status: u16, body: impl Into<Vec<u8>>) -> Error {
+        let body = body.into();
+        match self.answer(operation, status, body.clone()).await {
+            Err(error) => error,
+            Ok(answered) => panic!("{operation} took {} for {answered:?}", String::from_utf8_lossy(&body)),
+        }
+    }
+
+    /// Serves a good answer. What comes out has to be what is expected.
+    async fn problem(&self, example: &Example, status: u16, served: &Value, expected: &Value) -> Option<String> {
+        let Example { operation, name, .. } = example;
+        let expected = comparable(operation, expected);
+        match self.answer(operation, status, served.to_string()).await {
+            Err(error) => Some(format!("{operation} {name}: {error}: {served}")),
+            Ok(answered) if answered.attempts != 1 => Some(format!("{operation} {name}: {answered:?}")),
+            Ok(answered) if answered.status != status => Some(format!("{operation} {name}: {answered:?}")),
+            Ok(answered) => {
+                let value = plain(&answered.value);
+                (value != expected).then(|| format!("{operation} {name}: {value} is not {expected}, from {served}"))
+            }
+        }
+    }
+
+    /// Serves each example in each of its forms: what is sent, and what is to come out.
+    async fn all_decode(&self, at_least: usize, forms: impl Fn(&Example) -> Vec<(Value, Value)>) {
+        let mut served = 0;
+        let mut problems = Vec::new();
+        for example in self.contract.examples() {
+            for (sent, expected) in forms(&example) {
+                served += 1;
+                problems.extend(self.problem(&example, example.status, &sent, &expected).await);
+            }
+        }
+        assert!(problems.is_empty(), "{} of {served}: {problems:#?}", problems.len());
+        assert!(served >= at_least, "only {served} answers were served");
+    }
+
+    /// Serves each example with each of its faults: what is sent, and words that the error has to hold.
+    async fn all_fail(&self, at_least: usize, forms: impl Fn(&Example) -> Vec<(Value, Vec<String>)>) {
+        let mut served = 0;
+        let mut problems = Vec::new();
+        for example in self.contract.examples() {
+            for (sent, words) in forms(&example) {
+                served += 1;
+                let Example { operation, name, .. } = &example;
+                match self.answer(operation, example.status, sent.to_string()).await {
+                    Ok(answered) => problems.push(format!("{operation} {name} took {sent} for {answered:?}")),
+                    Err(error) => {
+                        let text = error.to_string();
+                        if !error.is_decode() || !words.iter().all(|word| text.contains(word)) {
+                            problems.push(format!("{operation} {name}: no {words:?} in: {text}"));
+                        }
+                    }
+                }
+            }
+        }
+        assert!(problems.is_empty(), "{} of {served}: {problems:#?}", problems.len());
+        assert!(served >= at_least, "only {served} answers were served");
+    }
+}
+
+// Good answers
+
+#[tokio::test]
+async fn every_example_of_the_contract_decodes_and_loses_nothing() {
+    let service = Service::start().await;
+    service.all_decode(20, |example| vec![(example.value.clone(), example.value.clone())]).await;
+}
+
+#[tokio::test]
+async fn all_operations_are_covered() {
+    let contract = Contract::read();
+    let mut covered: Vec<_> = contract.examples().into_iter().map(|example| example.operation).collect();
+    covered.dedup();
+    covered.extend(contract.without_body());
+    covered.sort();
+    let mut all: Vec<_> = Operation::ALL.iter().map(Operation::id).collect();
+    all.sort_unstable();
+    assert_eq!(covered, all);
+    assert_eq!(all.len(), 18);
+}
+
+#[tokio::test]
+async fn an_answer_with_nothing_but_its_required_fields_decodes() {
+    let service = Service::start().await;
+    service
+        .all_decode(20, |example| {
+            let fields = service.contract.places(example).into_iter().flat_map(|place| {
+                place.optional().into_iter().map(|field| (place.pointer.clone(), field.to_owned())).collect::<Vec<_>>()
+            });
+            let bare = fields.fold(example.value.clone(), |value, (at, field)| without_field(&value, &at, &field));
+            vec![(bare.clone(), bare)]
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn an_answer_whose_optional_fields_are_all_null_decodes() {
+    let service = Service::start().await;
+    service
+        .all_decode(20, |example| {
+            let mut value = example.value.clone();
+            // From the inside out, so that the inner ones are seen as well before they go.
+            for place in service.contract.places(example).iter().rev() {
+                for field in place.optional() {
+                    value = with_field(&value, &place.pointer, field, Value::Null);
+                }
+            }
+            vec![(value.clone(), value)]
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn any_optional_field_may_be_missing_alone() {
+    let service = Service::start().await;
+    service
+        .all_decode(100, |example| {
+            let mut forms = Vec::new();
+            for place in service.contract.places(example) {
+                let object = example.value.pointer(&place.pointer).unwrap();
+                for field in place.optional().into_iter().filter(|field| object.get(field).is_some()) {
+                    let value = without_field(&example.value, &place.pointer, field);
+                    forms.push((value.clone(), value));
+                }
+            }
+            forms
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn any_optional_field_may_be_null_alone() {
+    let service = Service::start().await;
+    service
+        .all_decode(150, |example| {
+            let mut forms = Vec::new();
+            for place in service.contract.places(example) {
+                for field in place.optional() {
+                    let value = with_field(&example.value, &place.pointer, field, Value::Null);
+                    forms.push((value.clone(), value));
+                }
+            }
+            forms
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn unknown_fields_are_no_obstacle_in_any_object() {
+    let service = Service::start().await;
+    service
+        .all_decode(50, |example| {
+            let objects: Vec<_> = service.contract.places(example).into_iter().filter(Place::is_object).collect();
+            let new = json!({ "deep": [1, null, { "deeper": true }] });
+            let add = |value: &Value, place: &Place| with_field(value, &place.pointer, UNHEARD_OF, new.clone());
+            let mut forms: Vec<_> = objects.iter().map(|place| add(&example.value, place)).collect();
+            forms.push(objects.iter().fold(example.value.clone(), |value, place| add(&value, place)));
+            forms.into_iter().map(|value| (value, example.value.clone())).collect()
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn an_envelope_around_any_answer_is_taken_off() {
+    let service = Service::start().await;
+    service
+        .all_decode(40, |example| {
+            let value = &example.value;
+            vec![
+                (json!({ "data": value }), value.clone()),
+                (json!({ "success": true, "data": value, "requestId": "req_1" }), value.clone()),
+            ]
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn any_success_status_with_a_body_is_a_success() {
+    let service = Service::start().await;
+    let mut problems = Vec::new();
+    for example in service.contract.examples() {
+        for status in [200, 201, 202, 203, 206, 226, 299] {
+            problems.extend(service.problem(&example, status, &example.value, &example.value).await);
+        }
+    }
+    assert!(problems.is_empty(), "{problems:#?}");
+}
+
+#[tokio::test]
+async fn answers_without_a_documented_body_may_have_any_or_none() {
+    let service = Service::start().await;
+    let operations = service.contract.without_body();
+    assert_eq!(operations, ["deleteTemplate", "deleteWebhook", "testWebhook"]);
+    for operation in operations {
+        for status in [200, 201, 202, 204] {
+            for body in ["", "null", "{}", r#"{"deleted": true}"#, r#"{"data": null}"#, "[1", "<p>Done</p>", "\u{0}"] {
+                let answered = service.answer(&operation, status, body).await;
+                let answered = answered.unwrap_or_else(|error| panic!("{status} {body}: {error}"));
+                assert_eq!((answered.value, answered.status, answered.attempts), (Value::Null, status, 1));
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn both_spellings_of_cancelled_are_one_status() {
+    let service = Service::start().await;
+    let mut respelt = 0;
+    for example in service.contract.examples() {
+        let mut value = example.value.clone();
+        for place in service.contract.places(&example) {
+            if value.pointer(&place.pointer).unwrap() == "cancelled" {
+                value = with(&value, &place.pointer, json!("canceled"));
+                respelt += 1;
+            }
+        }
+        assert_eq!(service.problem(&example, example.status, &value, &example.value).await, None);
+    }
+    assert!(respelt >= 3, "{respelt}");
+
+    let body = r#"{"id": "run_1", "workOrderId": "wo_1", "status": "canceled"}"#;
+    service.simulator.inject(Fault::response(200, "application/json", body));
+    let run = service.client.runs().get("run_1").await.unwrap();
+    assert_eq!(run.status, RunStatus::Cancelled);
+    assert!(run.is_terminal());
+}
+
+#[tokio::test]
+async fn unknown_words_are_kept_wherever_a_set_of_words_is_listed() {
+    let service = Service::start().await;
+    service
+        .all_decode(30, |example| {
+            let places = service.contract.places(example);
+            let words: Vec<_> = places.iter().filter(|place| place.schema.get("enum").is_some()).collect();
+            let change = |value: &Value, place: &Place| with(value, &place.pointer, json!("x-new.word"));
+            let mut forms: Vec<_> = words.iter().map(|place| change(&example.value, place)).collect();
+            forms.push(words.iter().fold(example.value.clone(), |value, place| change(&value, place)));
+            forms.into_iter().map(|value| (value.clone(), value)).collect()
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn unknown_words_read_as_unknown() {
+    let service = Service::start().await;
+    let Service { simulator, client, .. } = &service;
+    let serve = |body: Value| simulator.inject(Fault::response(200, "application/json", body.to_string()));
+
+    serve(json!({ "id": "run_1", "workOrderId": "wo_1", "status": "building" }));
+    let run = client.runs().get("run_1").await.unwrap();
+    assert_eq!(run.status, RunStatus::Unknown("building".to_owned()));
+    assert!(!run.is_terminal());
+
+    serve(json!({ "id": "wh_1", "url": "https://a.example", "events": ["run.failed", "run.paused"], "enabled": true }));
+    let webhook = client.webhooks().get("wh_1").await.unwrap();
+    assert_eq!(webhook.events, [WebhookEventType::RunFailed, WebhookEventType::Unknown("run.paused".to_owned())]);
+
+    let time = "2026-01-15T10:30:00Z";
+    serve(json!({ "transactions": [{ "id": "txn_1", "type": "gift", "amount": 5, "createdAt": time }] }));
+    let page = client.credits().usage().await.unwrap();
+    assert_eq!(page.transactions[0].type_, CreditTransactionType::Unknown("gift".to_owned()));
+
+    let template = |source: Value| json!({ "id": "t", "name": "T", "builtIn": true, "source": source });
+    serve(template(json!({ "type": "url", "url": "https://a.example/x", "format": "7z" })));
+    let WorkspaceSource::Url(archive) = client.templates().get("t").await.unwrap().source else { panic!("no archive") };
+    assert_eq!(archive.format, Some(ArchiveFormat::Unknown("7z".to_owned())));
+
+    let image = json!({ "type": "image", "reference": "registry.example/x@sha256:0" });
+    serve(template(image.clone()));
+    assert_eq!(client.templates().get("t").await.unwrap().source, WorkspaceSource::Unknown(image));
+}
+
+#[tokio::test]
+async fn typed_values_hold_what_the_examples_say() {
+    let service = Service::start().await;
+    let Service { simulator, client, contract } = &service;
+    let serve = |operation: &str, name: &str| {
+        let examples = contract.examples();
+        let example = examples.iter().find(|example| example.operation == operation && example.name == name).unwrap();
+        simulator.inject(Fault::response(example.status, "application/json", example.value.to_string()).on(operation));
+    };
+
+    serve("createWorkOrder", "created");
+    let order = client.work_orders().create("x", TemplateWorkspaceSource::new("python-flask")).await.unwrap();
+    assert_eq!((order.work_order_id.as_str(), order.run_id.as_str()), ("wo_8f2k1m", "run_3n9x2p"));
+    assert_eq!(order.status, RunStatus::Pending);
+    assert_eq!(order.created_at.to_rfc3339(), "2026-01-15T10:30:00+00:00");
+
+    serve("getRun", "failed");
+    let run = client.runs().get("run_7c1d5w").await.unwrap();
+    assert_eq!((run.id.as_str(), run.work_order_id.as_str()), ("run_7c1d5w", "wo_2p6r9t"));
+    assert_eq!((run.status, run.iterations), (RunStatus::Failed, Some(10)));
+    assert_eq!(run.timing.unwrap().duration_ms, Some(1_111_000));
+    assert_eq!(run.cost.unwrap().credits, Some(120.5));
+    assert_eq!(run.error.unwrap().code.as_deref(), Some("VERIFICATION_FAILED"));
+
+    serve("listRuns", "page");
+    let page = client.runs().list().await.unwrap();
+    let statuses: Vec<_> = page.data.iter().map(|run| run.status.as_str()).collect();
+    assert_eq!(statuses, ["succeeded", "failed", "cancelled"]);
+
+    serve("cancelRun", "cancelled");
+    let cancelled = client.runs().cancel("run_9k4m2s").await.unwrap();
+    assert_eq!((cancelled.id.as_str(), cancelled.status), ("run_9k4m2s", RunStatus::Cancelled));
+
+    serve("createWebhook", "created");
+    let created = client.webhooks().create("https://a.example", ["run.failed"]).await.unwrap();
+    assert_eq!((created.webhook.id.as_str(), created.secret.expose_secret()), ("wh_5d7q", "whsec_xxxxxxxxxxxxxxxx"));
+}
+
+#[tokio::test]
+async fn fields_that_come_with_a_cost_or_a_failure_are_kept() {
+    let service = Service::start().await;
+    let body = json!({
+        "id": "run_1", "workOrderId": "wo_1", "status": "failed",
+        "cost": { "credits": 1, "tokens": 12 }, "error": { "code": "X", "step": "tests" },
+    });
+    service.simulator.inject(Fault::response(200, "application/json", body.to_string()));
+    let run = service.client.runs().get("run_1").await.unwrap();
+    assert_eq!(run.cost.unwrap().extra["tokens"], 12);
+    assert_eq!(run.error.unwrap().extra["step"], "tests");
+}
+
+#[tokio::test]
+async fn lists_are_read_in_every_wrapping_and_may_be_empty() {
+    let service = Service::start().await;
+    let mut tried = 0;
+    for example in service.contract.examples() {
+        if !matches!(example.operation.as_str(), "listWebhooks" | "listTemplates") {
+            continue;
+        }
+        let list = LIST_KEYS.iter().find_map(|key| example.value.get(key)).unwrap_or(&example.value);
+        assert!(!list.as_array().unwrap().is_empty());
+        for list in [list, &json!([])] {
+            let mut forms = vec![list.clone()];
+            forms.extend(LIST_KEYS.map(|key| json!({ key: list })));
+            forms.extend(LIST_KEYS.map(|key| json!({ "total": 1, key: list, "limit": 20, "offset": 0 })));
+            forms.extend(LIST_KEYS.map(|key| json!({ "data": { key: list } })));
+            for form in forms {
+                tried += 1;
+                assert_eq!(service.problem(&example, 200, &form, list).await, None);
+            }
+        }
+    }
+    assert_eq!(tried, 2 * 3 * 2 * 10);
+}
+
+#[tokio::test]
+async fn empty_pages_are_pages() {
+    let service = Service::start().await;
+    for (operation, list) in [("listRuns", "data"), ("listCreditUsage", "transactions")] {
+        for body in [
+            json!({ list: [] }),
+            json!({ list: [], "total": 0, "limit": 20, "offset": 0 }),
+            json!({ "data": { list: [] } }),
+        ] {
+            let answered = service.answer(operation, 200, body.to_string()).await;
+            let answered = answered.unwrap_or_else(|error| panic!("{body}: {error}"));
+            assert_eq!(answered.value[list], json!([]), "{body}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn times_are_read_in_every_form_of_rfc_3339() {
+    let service = Service::start().await;
+    for time in [
+        "2026-01-15T10:30:00Z",
+        "2026-01-15T10:30:00.000Z",
+        "2026-01-15T10:30:00.000000000Z",
+        "2026-01-15T10:30:00+00:00",
+        "2026-01-15T12:30:00+02:00",
+        "2026-01-15t10:30:00z",
+    ] {
+        let body = json!({ "id": "run_1", "status": "cancelled", "cancelledAt": time });
+        let answered = service.answer("cancelRun", 200, body.to_string()).await;
+        let answered = answered.unwrap_or_else(|error| panic!("{time}: {error}"));
+        assert_eq!(answered.value["cancelledAt"], "2026-01-15T10:30:00Z", "{time}");
+    }
+}
+
+// Bad answers
+
+#[tokio::test]
+async fn a_field_of_the_wrong_type_is_named() {
+    let service = Service::start().await;
+    service
+        .all_fail(150, |example| {
+            let mut forms = Vec::new();
+            for place in service.contract.places(example).into_iter().filter(|place| !place.in_union) {
+                let wrong = match place.schema["type"].as_str() {
+                    Some("string" | "array" | "object") => json!(7),
+                    Some("integer" | "number" | "boolean") => json!("7"),
+                    _ => continue,
+                };
+                if !place.pointer.is_empty() {
+                    forms.push((
+                        with(&example.value, &place.pointer, wrong),
+                        vec![format!("at `{}`", path(&place.pointer))],
+                    ));
+                }
+            }
+            forms
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn a_required_field_that_is_missing_is_named() {
+    let service = Service::start().await;
+    service
+        .all_fail(50, |example| {
+            let mut forms = Vec::new();
+            for place in service.contract.places(example).into_iter().filter(|place| !place.in_union) {
+                for field in place.required() {
+                    let is_list = example.operation.starts_with("list") && LIST_KEYS.contains(&field);
+                    let mut words = vec![match (is_list, example.operation.as_str()) {
+                        (true, "listWebhooks" | "listTemplates") => "there is no list under any of".to_owned(),
+                        _ => format!("missing field `{field}`"),
+                    }];
+                    if !place.pointer.is_empty() {
+                        words.push(format!("at `{}`", path(&place.pointer)));
+                    }
+                    forms.push((without_field(&example.value, &place.pointer, field), words));
+                }
+            }
+            forms
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn a_required_field_that_is_missing_inside_of_an_envelope_is_named() {
+    let service = Service::start().await;
+    service
+        .all_fail(20, |example| {
+            let mut forms = Vec::new();
+            for place in service.contract.places(example) {
+                if !place.pointer.is_empty() || example.operation.starts_with("list") {
+                    continue;
+                }
+                for field in place.required() {
+                    let body = json!({ "data": without_field(&example.value, "", field) });
+                    forms.push((body, vec![format!("missing field `{field}`"), "at `data`".to_owned()]));
+                }
+            }
+            forms
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn a_time_that_does_not_parse_is_named() {
+    let service = Service::start().await;
+    service
+        .all_fail(30, |example| {
+            let mut forms = Vec::new();
+            for place in service.contract.places(example).iter().filter(|place| place.schema["format"] == "date-time") {
+                for time in ["", "soon", "2026-13-01T00:00:00Z"] {
+                    let value = with(&example.value, &place.pointer, json!(time));
+                    forms.push((value, vec![format!("at `{}`", path(&place.pointer))]));
+                }
+            }
+            forms
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn a_number_that_does_not_fit_is_named() {
+    let service = Service::start().await;
+    service
+        .all_fail(40, |example| {
+            let mut forms = Vec::new();
+            for place in service.contract.places(example).iter().filter(|place| place.schema["type"] == "integer") {
+                let mut numbers = vec![json!(1.5), json!(1e40)];
+                if place.schema["minimum"] == 0 {
+                    numbers.push(json!(-1));
+                }
+                numbers.push(if place.schema["format"] == "int32" { json!(1_u64 << 32) } else { json!(1e19) });
+                for number in numbers {
+                    let value = with(&example.value, &place.pointer, number);
+                    forms.push((value, vec![format!("at `{}`", path(&place.pointer))]));
+                }
+            }
+            forms
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn what_follows_the_json_is_not_overlooked() {
+    let service = Service::start().await;
+    for example in service.contract.examples() {
+        for rest in ["}", "{}", "<html>"] {
+            let error = service.fail(&example.operation, 200, format!("{}{rest}", example.value)).await;
+            assert!(error.is_decode(), "{error}");
+            let error =
+                service.fail(&example.operation, 200, format!("{}{rest}", json!({ "data": example.value }))).await;
+            assert!(error.is_decode(), "{error}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_breaks_off_anywhere_is_unreadable() {
+    let service = Service::start().await;
+    for example in service.contract.examples() {
+        let body = example.value.to_string();
+        for length in [1, body.len() / 3, body.len() / 2, body.len() - 1] {
+            let error = service.fail(&example.operation, 200, &body[..length]).await;
+            assert!(error.is_decode(), "{error}");
+            assert_eq!(error.body(), Some(&body.as_bytes()[..length]));
+        }
+    }
+}
+
+/// Answers that nothing can be made of: what is wrong, the operation, the status, the body.
+const BAD: &[(&str, &str, u16, &str)] = &[
+    (
+        "a date that does not parse",
+        "getRun",
+        200,
+        r#"{"id": "run_1", "workOrderId": "wo_1", "status": "running", "timing": {"startedAt": "yesterday"}}"#,
+    ),
+    (
+        "a number that does not fit",
+        "getCredits",
+        200,
+        r#"{"includedCreditsCents": 1e40, "purchasedCreditsCents": 0, "totalCreditsCents": 0}"#,
+    ),
+    ("a number that is negative", "listRuns", 200, r#"{"data": [], "total": -1}"#),
+    ("a required field that is missing", "getRun", 200, r#"{"id": "run_1", "status": "running"}"#),
+    ("a required field that is null", "getRun", 200, r#"{"id": "run_1", "workOrderId": null, "status": "running"}"#),
+    (
+        "a wrong type",
+        "getWebhook",
+        200,
+        r#"{"id": "wh_1", "url": "https://a.example", "events": "all", "enabled": true}"#,
+    ),
+    ("HTML", "getRun", 200, "<!DOCTYPE html>\n<html><body><h1>Sign in to the network</h1></body></html>"),
+    ("no body", "getRun", 200, ""),
+    ("no body, as the status says", "getTemplate", 204, ""),
+    ("white space", "getRun", 200, " \r\n"),
+    ("half a JSON", "getRun", 200, r#"{"id": "run_1", "workOrderId": "wo"#),
+    ("null", "getRun", 200, "null"),
+    ("a text", "getRun", 200, r#""run_1""#),
+    ("a list in place of an object", "getRun", 200, "[]"),
+    (
+        "a date deep inside a list",
+        "listRuns",
+        200,
+        r#"{"data": [{"id": "run_1", "workOrderId": "wo_1", "status": "pending"},
+                     {"id": "run_2", "workOrderId": "wo_2", "status": "pending", "createdAt": "now"}]}"#,
+    ),
+    (
+        "a wrong type deep inside a bare list",
+        "listTemplates",
+        200,
+        r#"[{"id": "t", "name": "T", "builtIn": true, "source": {"type": "image"}, "variables": [{"name": "a"}, {"name": 1}]}]"#,
+    ),
+    ("a list that is not there", "listWebhooks", 200, r#"{"total": 2}"#),
+    ("a list that is a text", "listWebhooks", 200, r#"{"webhooks": "none"}"#),
+    ("a page without its items", "listCreditUsage", 200, r#"{"total": 0, "limit": 50, "offset": 0}"#),
+    (
+        "a wrong type inside of an envelope",
+        "getRun",
+        200,
+        r#"{"data": {"id": "run_1", "workOrderId": "wo_1", "status": 7}}"#,
+    ),
+    (
+        "a required field that is missing inside of an envelope",
+        "getRun",
+        200,
+        r#"{"data": {"id": "run_1", "status": "failed"}}"#,
+    ),
+    ("an envelope with nothing in it", "getRun", 200, r#"{"data": null}"#),
+    (
+        "an error with the status of a success",
+        "getRun",
+        200,
+        r#"{"error": {"code": "INTERNAL_ERROR", "message": "Oops."}}"#,
+    ),
+    ("the answer to a submission", "createWorkOrder", 201, r#"{"workOrderId": "wo_1", "status": "pending"}"#),
+];
+
+#[tokio::test]
+async fn every_bad_answer_has_a_text_that_says_where() {
+    let service = Service::start().await;
+    let mut texts = String::new();
+    for (what, operation, status, body) in BAD {
+        let error = service.fail(operation, *status, *body).await;
+        let text = error.to_string();
+        assert!(!text.contains(['\n', '\r', '\t']), "{text}");
+        writeln!(texts, "{what}\n    {text}").unwrap();
+    }
+    insta::assert_snapshot!(texts);
+}
+
+#[tokio::test]
+async fn the_error_of_a_bad_answer_holds_all_that_came() {
+    let service = Service::start().await;
+    for (what, operation, status, body) in BAD {
+        let fault = Fault::response(*status, "application/json", *body)
+            .header("x-request-id", "req_77")
+            .header("x-cache", "hit");
+        service.simulator.inject(fault.on(operation));
+        let error = call(&service.client, operation, "id_1").await.expect_err(what);
+        assert!(error.is_decode(), "{what}: {error:?}");
+        assert_eq!(error.status().map(|status| status.as_u16()), Some(*status), "{what}");
+        assert_eq!(error.headers().unwrap()["x-cache"], "hit", "{what}");
+        assert_eq!(error.request_id(), Some("req_77"), "{what}");
+        assert_eq!(error.body(), Some(body.as_bytes()), "{what}");
+        assert_eq!(error.operation().map(|operation| operation.id()), Some(*operation), "{what}");
+        assert_eq!(error.attempts(), 1, "{what}");
+        assert_eq!(error.retry_after(), None, "{what}");
+        let says = if body.contains("INTERNAL_ERROR") { (Some("INTERNAL_ERROR"), Some("Oops.")) } else { (None, None) };
+        assert_eq!((error.code(), error.message()), says, "{what}");
+        assert!(error.may_have_reached_server(), "{what}");
+        assert!(std::error::Error::source(&error).is_some(), "{what}");
+        assert!(error.to_string().ends_with("(request id req_77)"), "{what}: {error}");
+    }
+    assert_eq!(service.simulator.request_count(), BAD.len());
+}
+
+#[tokio::test]
+async fn a_bad_answer_without_a_request_id_has_none() {
+    let service = Service::start().await;
+    let error = service.fail("getRun", 200, "{}").await;
+    assert_eq!(error.request_id(), None);
+    assert!(!error.to_string().contains("request id"), "{error}");
+}
+
+#[tokio::test]
+async fn bytes_that_are_no_text_are_no_obstacle_to_an_error() {
+    let service = Service::start().await;
+    let error = service.fail("getRun", 200, b"\x1f\x8b\x08\x00\xff\xfe".as_slice()).await;
+    assert!(error.is_decode());
+    assert_eq!(error.body(), Some(b"\x1f\x8b\x08\x00\xff\xfe".as_slice()));
+    assert!(!error.to_string().contains(char::is_control), "{error:?}");
+}
+
+#[tokio::test]
+async fn the_error_of_a_long_answer_keeps_its_start() {
+    let service = Service::start().await;
+    let body = format!("<html>{}", "x".repeat(200_000));
+    let error = service.fail("getRun", 200, body.as_str()).await;
+    let kept = error.body().unwrap();
+    assert!(body.as_bytes().starts_with(kept));
+    assert_eq!(kept.len(), 64 * 1024);
+    assert!(error.to_string().len() < 500, "{error}");
+}
+
+// Secrets
+
+/// An answer to `createWebhook`.
+fn created(webhook: &Value) -> String {
+    format!(r#"{{"secret": "whsec_0123456789abcdef", "webhook": {webhook}}}"#)
+}
+
+#[tokio::test]
+async fn the_secret_of_a_new_webhook_shows_in_no_debug() {
+    let service = Service::start().await;
+    let webhook = json!({ "id": "wh_1", "url": "https://a.example", "events": [], "enabled": true });
+    service.simulator.inject(Fault::response(201, "application/json", created(&webhook)));
+    let call = service.client.webhooks().create("https://a.example", ["run.failed"]);
+    let response = call.with_response().await.unwrap();
+    assert_eq!(response.value().secret.expose_secret(), "whsec_0123456789abcdef");
+    let debug = format!("{response:?} {response:#?}");
+    assert!(!debug.contains("0123456789abcdef"), "{debug}");
+}
+
+#[tokio::test]
+async fn the_secret_of_a_new_webhook_shows_in_no_error() {
+    let service = Service::start().await;
+    let body = created(&json!({ "id": "wh_1" }));
+    let error = service.fail("createWebhook", 201, body.as_str()).await;
+    assert!(error.is_decode());
+    assert_eq!(error.body(), Some(body.as_bytes()), "whoever asks for the body gets it");
+    let texts = format!("{error} {error:?} {error:#?}");
+    assert!(!texts.contains("0123456789abcdef"), "{texts}");
+}

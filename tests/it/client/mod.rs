@@ -1,0 +1,9 @@
+//! Calls that succeed and calls that fail: requests on the wire, decoded responses, errors, and what is traced.
+
+mod compression;
+mod decode;
+mod errors;
+mod observability;
+mod operations;
+mod setup;
+mod wire;

@@ -1,0 +1,433 @@
+//! The simulator's answers, held against `openapi.yaml`.
+//!
+//! The simulator writes its JSON by itself, so nothing but this keeps it and the contract in agreement. Each operation
+//! of the contract is made to give every answer that the contract documents for it, and each answer is checked: its
+//! status, its headers, and its body with all formats.
+
+use std::cell::RefCell;
+use std::collections::{BTreeSet, HashMap};
+
+use agentgate::simulator::{Fault, RunPlan, Simulator};
+use jsonschema::{Draft, Validator};
+use reqwest::header::HeaderMap;
+use serde_json::{Map, Value, json};
+
+// The contract
+
+struct Contract {
+    document: Value,
+    /// By the schema they are of: most answers are errors, and all errors have the same one.
+    validators: RefCell<HashMap<String, Validator>>,
+}
+
+/// An operation, as the contract has it.
+#[derive(Clone)]
+struct Operation {
+    id: String,
+    method: String,
+    path: String,
+    definition: Value,
+}
+
+impl Operation {
+    fn responses(&self) -> &Map<String, Value> {
+        self.definition["responses"].as_object().unwrap()
+    }
+
+    fn documents(&self, status: u16) -> bool {
+        self.responses().contains_key(&status.to_string())
+    }
+}
+
+impl Contract {
+    fn read() -> Self {
+        Self { document: serde_saphyr::from_str(common::CONTRACT).unwrap(), validators: RefCell::default() }
+    }
+
+    fn operations(&self) -> Vec<Operation> {
+        let mut operations = Vec::new();
+        for (path, item) in self.document["paths"].as_object().unwrap() {
+            for method in ["get", "put", "post", "delete", "options", "head", "patch", "trace"] {
+                if let Some(definition) = item.get(method) {
+                    let id = definition["operationId"].as_str().unwrap().to_owned();
+                    let method = method.to_uppercase();
+                    operations.push(Operation { id, method, path: path.clone(), definition: definition.clone() });
+                }
+            }
+        }
+        operations
+    }
+
+    fn operation(&self, id: &str) -> Operation {
+        self.operations()
+            .into_iter()
+            .find(|operation| operation.id == id)
+            .unwrap_or_else(|| panic!("no operation {id}"))
+    }
+
+    /// What a value that may be a reference stands for.
+    fn resolve<'a>(&'a self, value: &'a Value) -> &'a Value {
+        match value.get("$ref").and_then(Value::as_str) {
+            Some(reference) => self.resolve(self.document.pointer(reference.trim_start_matches('#')).unwrap()),
+            None => value,
+        }
+    }
+
+    /// What is wrong with a value, by a schema of the contract.
+    fn violations(&self, schema: &Value, value: &Value) -> Vec<String> {
+        let mut validators = self.validators.borrow_mut();
+        let validator = validators.entry(schema.to_string()).or_insert_with(|| self.validator(schema));
+        validator.iter_errors(value).map(|error| format!("{}: {error}", error.instance_path())).collect()
+    }
+
+    fn validator(&self, schema: &Value) -> Validator {
+        // A reference hides what stands beside it, and the components have to stand in the root of the document.
+        let mut document = json!({ "allOf": [schema], "components": self.document["components"] });
+        translate(&mut document);
+        // OpenAPI 3.0 writes `exclusiveMinimum` and its like as JSON Schema did in draft 4.
+        let options = jsonschema::options().with_draft(Draft::Draft4).should_validate_formats(true);
+        options.build(&document).unwrap_or_else(|error| panic!("{error}: {schema}"))
+    }
+
+    /// Checks an answer of an operation.
+    fn check(&self, operation: &Operation, answer: &Answer) {
+        let context = format!("{} -> {answer:?}", operation.id);
+        let response = operation
+            .responses()
+            .get(&answer.status.to_string())
+            .unwrap_or_else(|| panic!("this status is not documented: {context}"));
+        let response = self.resolve(response);
+
+        for (name, header) in response["headers"].as_object().into_iter().flatten() {
+            let value = answer.headers.get(name).unwrap_or_else(|| panic!("{name} is missing: {context}"));
+            let text = value.to_str().unwrap();
+            let value = text.parse::<i64>().map_or_else(|_| json!(text), |number| json!(number));
+            let violations = self.violations(&self.resolve(header)["schema"], &value);
+            assert!(violations.is_empty(), "{name}: {violations:?}: {context}");
+        }
+
+        let content_type = answer.headers.get("content-type").map(|value| value.to_str().unwrap());
+        match response.get("content").and_then(Value::as_object) {
+            Some(documented) => {
+                let media = content_type.and_then(|content_type| documented.get(content_type));
+                let media = media.unwrap_or_else(|| panic!("this content type is not documented: {context}"));
+                let body = serde_json::from_slice(&answer.body).unwrap();
+                let violations = self.violations(&media["schema"], &body);
+                assert!(violations.is_empty(), "{violations:#?}: {context}");
+            }
+            None if answer.status == 204 => assert!(answer.body.is_empty(), "{context}"),
+            None => {}
+        }
+    }
+
+    /// The examples of requests that the contract gives for an operation.
+    fn request_examples(&self, operation: &Operation) -> Vec<Value> {
+        let body = operation.definition.get("requestBody").map(|body| self.resolve(body));
+        let examples = body.and_then(|body| body.pointer("/content/application~1json/examples")?.as_object());
+        examples.into_iter().flat_map(Map::values).map(|example| self.resolve(example)["value"].clone()).collect()
+    }
+}
+
+/// Makes an OpenAPI 3.0 schema a JSON Schema: `nullable` becomes one more type.
+fn translate(schema: &mut Value) {
+    match schema {
+        Value::Object(fields) => {
+            if fields.get("nullable") == Some(&json!(true)) {
+                let bare = Value::Object(fields.iter().filter(|(name, _)| *name != "nullable").map(clone).collect());
+                *schema = json!({ "anyOf": [bare, { "enum": [null] }] });
+                translate(&mut schema["anyOf"][0]);
+            } else {
+                fields.values_mut().for_each(translate);
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(translate),
+        _ => {}
+    }
+}
+
+fn clone((name, value): (&String, &Value)) -> (String, Value) {
+    (name.clone(), value.clone())
+}
+
+// The simulator
+
+struct Api {
+    simulator: Simulator,
+    http: reqwest::Client,
+    key: String,
+    contract: Contract,
+    seen: BTreeSet<(String, u16)>,
+}
+
+struct Answer {
+    status: u16,
+    headers: HeaderMap,
+    body: Vec<u8>,
+}
+
+impl std::fmt::Debug for Answer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {:?} {}", self.status, self.headers, String::from_utf8_lossy(&self.body))
+    }
+}
+
+impl Api {
+    /// A simulator whose limits are out of the way, but for those of runs at a time and of webhook tests.
+    async fn start() -> Self {
+        let simulator = Simulator::builder().rate_limit(100_000).submission_limit(100_000).start().await.unwrap();
+        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        let key = simulator.api_key().to_owned();
+        Self { simulator, http, key, contract: Contract::read(), seen: BTreeSet::new() }
+    }
+
+    /// Sends a request, and checks its answer.
+    async fn call(&mut self, id: &str, target: &str, query: &str, body: Option<&Value>) -> Answer {
+        let operation = self.contract.operation(id);
+        let path = operation.path.replace("{id}", target);
+        let url = format!("{}{path}{query}", self.simulator.url());
+        let mut request = self.http.request(operation.method.parse().unwrap(), url);
+        if !self.key.is_empty() {
+            request = request.bearer_auth(&self.key);
+        }
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        let response = request.send().await.unwrap();
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let answer = Answer { status, headers, body: response.bytes().await.unwrap().to_vec() };
+        self.contract.check(&operation, &answer);
+        self.seen.insert((id.to_owned(), status));
+        answer
+    }
+
+    async fn expect(&mut self, status: u16, id: &str, target: &str, query: &str, body: Option<&Value>) -> Value {
+        let answer = self.call(id, target, query, body).await;
+        assert_eq!(answer.status, status, "{id} {target}{query} {body:?} -> {answer:?}");
+        serde_json::from_slice(&answer.body).unwrap_or_default()
+    }
+
+    fn advance(&self, seconds: u64) {
+        self.simulator.advance(std::time::Duration::from_secs(seconds));
+    }
+}
+
+/// Everything that can be said in a work order.
+fn work_order() -> Value {
+    json!({
+        "taskPrompt": "Add error handling to the API routes",
+        "workspaceSource": { "type": "git", "repository": "https://github.com/your-org/your-repo", "branch": "main" },
+        "maxIterations": 5,
+        "tenantContext": { "tenantId": "acme-corp", "tenantUserId": "user_123", "metadata": { "plan": "team" } },
+        "metadata": { "ticket": "API-482" },
+    })
+}
+
+fn webhook() -> Value {
+    json!({
+        "url": "https://app.example.com/hooks/agentgate",
+        "events": ["run.completed"],
+        "description": "Production",
+    })
+}
+
+fn template() -> Value {
+    json!({
+        "id": "acme-order-service",
+        "name": "Order service",
+        "description": "Where order services start",
+        "source": { "type": "url", "url": "https://files.example.com/a.zip", "format": "zip" },
+        "variables": [{ "name": "projectName", "description": "Its name", "required": true, "default": "orders" }],
+        "hooks": { "postCreate": "make setup" },
+        "tags": ["python"],
+    })
+}
+
+/// Something of this operation's kind that exists, if the operation is about one.
+fn target(operation: &str) -> &'static str {
+    match operation {
+        "getWorkOrder" => "wo_000001",
+        "getRun" | "cancelRun" => "run_000001",
+        "getWebhook" | "updateWebhook" | "deleteWebhook" | "testWebhook" => "wh_000001",
+        "getTemplate" | "updateTemplate" | "deleteTemplate" => "acme-order-service",
+        _ => "",
+    }
+}
+
+/// Every operation succeeds, in each state that shows in its answer.
+async fn succeed(api: &mut Api) {
+    api.simulator.purchase_credits(1_000);
+    api.simulator.next_run(RunPlan::succeeds());
+    api.simulator.next_run(RunPlan::fails("VERIFICATION_FAILED", "The tests failed."));
+    for _ in 0..4 {
+        api.expect(201, "createWorkOrder", "", "", Some(&work_order())).await;
+    }
+    for (seconds, status) in [(0, "pending"), (6, "running")] {
+        api.advance(seconds);
+        assert_eq!(api.expect(200, "getRun", "run_000001", "", None).await["status"], status);
+        let cancelled = if status == "pending" { "run_000003" } else { "run_000004" };
+        api.expect(200, "cancelRun", cancelled, "", None).await;
+        api.expect(200, "listRuns", "", "", None).await;
+    }
+    api.advance(60);
+    for (number, status) in [(1, "succeeded"), (2, "failed"), (3, "cancelled"), (4, "cancelled")] {
+        assert_eq!(api.expect(200, "getRun", &format!("run_{number:06}"), "", None).await["status"], status);
+        assert_eq!(api.expect(200, "getWorkOrder", &format!("wo_{number:06}"), "", None).await["status"], status);
+    }
+    assert_eq!(api.expect(200, "listRuns", "", "?limit=3&offset=1", None).await["total"], 4);
+    assert_eq!(api.expect(200, "listRuns", "", "?status=failed&tenantId=acme-corp", None).await["total"], 1);
+    assert_eq!(api.expect(200, "listRuns", "", "?tenantUserId=nobody", None).await["total"], 0);
+    api.expect(200, "getCredits", "", "", None).await;
+    assert_eq!(api.expect(200, "listCreditUsage", "", "", None).await["total"], 6);
+    api.expect(200, "listCreditUsage", "", "?type=refund&startDate=2026-01-01T00:00:00Z&limit=1", None).await;
+
+    api.expect(200, "listWebhooks", "", "", None).await;
+    api.expect(201, "createWebhook", "", "", Some(&webhook())).await;
+    api.expect(201, "createWebhook", "", "", Some(&webhook())).await;
+    api.expect(200, "getWebhook", "wh_000001", "", None).await;
+    api.expect(200, "updateWebhook", "wh_000001", "", Some(&json!({ "enabled": false }))).await;
+    api.expect(200, "testWebhook", "wh_000001", "", None).await;
+    api.expect(200, "listWebhooks", "", "", None).await;
+    api.expect(204, "deleteWebhook", "wh_000002", "", None).await;
+
+    api.expect(201, "createTemplate", "", "", Some(&template())).await;
+    api.expect(200, "updateTemplate", "acme-order-service", "", Some(&json!({ "name": "Orders" }))).await;
+    api.expect(200, "getTemplate", "acme-order-service", "", None).await;
+    api.expect(200, "getTemplate", "python-flask", "", None).await;
+    api.expect(200, "listTemplates", "", "", None).await;
+    api.expect(200, "listTemplates", "", "?tag=python", None).await;
+    api.expect(204, "deleteTemplate", "acme-order-service", "", None).await;
+    api.expect(201, "createTemplate", "", "", Some(&template())).await;
+}
+
+/// Every operation fails in every way in which it can by itself.
+async fn fail(api: &mut Api) {
+    let operations = api.contract.operations();
+    let valid = api.key.clone();
+
+    for operation in &operations {
+        let target = target(&operation.id);
+        let expired = api.simulator.add_key(&["*"]);
+        api.simulator.expire_key(&expired);
+        for key in ["", "nonsense", "org_live_unknown", &expired] {
+            key.clone_into(&mut api.key);
+            api.expect(401, &operation.id, target, "", None).await;
+        }
+
+        api.key = api.simulator.add_key(&["other:read"]);
+        let refused = api.expect(403, &operation.id, target, "", None).await;
+        let scope = &operation.definition["x-required-scope"];
+        assert_eq!(&refused["error"]["details"]["requiredScope"], scope, "{}", operation.id);
+        api.key = api.simulator.add_key(&[scope.as_str().unwrap()]);
+        let allowed = api.call(&operation.id, "unknown", "", None).await.status;
+        assert!(allowed != 403, "{} wants more than {scope}", operation.id);
+        valid.clone_into(&mut api.key);
+
+        api.simulator.suspend_organization(true);
+        api.expect(403, &operation.id, target, "", None).await;
+        api.simulator.suspend_organization(false);
+
+        if operation.path.contains("{id}") {
+            api.expect(404, &operation.id, "unknown", "", Some(&json!({}))).await;
+        }
+        if operation.definition.get("requestBody").is_some() {
+            api.expect(400, &operation.id, target, "", None).await;
+            let wrong = json!({ "taskPrompt": "", "url": "http://app.example.com/", "id": "Not An Id", "name": "" });
+            api.expect(400, &operation.id, target, "", Some(&wrong)).await;
+        }
+    }
+
+    for list in ["listRuns", "listCreditUsage"] {
+        api.expect(400, list, "", "?limit=101", None).await;
+    }
+    api.expect(409, "cancelRun", "run_000001", "", None).await;
+    api.expect(409, "updateTemplate", "python-flask", "", Some(&json!({}))).await;
+    api.expect(409, "deleteTemplate", "python-flask", "", None).await;
+    api.expect(409, "createTemplate", "", "", Some(&template())).await;
+
+    let credits = api.simulator.credits();
+    api.simulator.set_credits(1);
+    api.expect(402, "createWorkOrder", "", "", Some(&work_order())).await;
+    api.simulator.set_credits(credits);
+    for _ in 0..10 {
+        api.expect(201, "createWorkOrder", "", "", Some(&work_order())).await;
+    }
+    api.expect(429, "createWorkOrder", "", "", Some(&work_order())).await;
+    for _ in 0..10 {
+        api.call("testWebhook", "wh_000001", "", None).await;
+    }
+    api.expect(429, "testWebhook", "wh_000001", "", None).await;
+}
+
+/// Every operation fails by every code of the contract that has a status the operation documents.
+async fn fail_on_demand(api: &mut Api) {
+    let operations = api.contract.operations();
+    let codes =
+        api.contract.document.pointer("/components/schemas/ErrorCode/enum").unwrap().as_array().unwrap().clone();
+    for code in codes.iter().map(|code| code.as_str().unwrap()).chain(["CONFLICT"]) {
+        // The fault knows its status. It is asked where nothing else could answer.
+        api.simulator.inject(Fault::error(code.to_owned()));
+        let nowhere = api.http.get(format!("{}/nowhere", api.simulator.url()));
+        let status = nowhere.send().await.unwrap().status().as_u16();
+        for operation in operations.iter().filter(|operation| operation.documents(status)) {
+            api.simulator.inject(Fault::error(code.to_owned()).on(&operation.id));
+            let failed = api.expect(status, &operation.id, target(&operation.id), "", None).await;
+            assert_eq!(failed["error"]["code"], code, "{}", operation.id);
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_answer_keeps_to_the_contract_and_every_documented_answer_is_given() {
+    let mut api = Api::start().await;
+    succeed(&mut api).await;
+    fail(&mut api).await;
+    fail_on_demand(&mut api).await;
+
+    let operations = api.contract.operations();
+    let documented: BTreeSet<_> = operations
+        .iter()
+        .flat_map(|operation| {
+            operation.responses().keys().map(|status| (operation.id.clone(), status.parse().unwrap()))
+        })
+        .collect();
+    let missed: Vec<_> = documented.difference(&api.seen).collect();
+    assert!(missed.is_empty(), "documented, but never answered: {missed:?}");
+}
+
+#[tokio::test]
+async fn every_request_that_the_contract_gives_as_an_example_is_accepted() {
+    let operations = Contract::read().operations();
+    let mut accepted = 0;
+    for operation in &operations {
+        for example in Contract::read().request_examples(operation) {
+            let mut api = Api::start().await;
+            api.expect(201, "createWebhook", "", "", Some(&webhook())).await;
+            if operation.id != "createTemplate" {
+                api.expect(201, "createTemplate", "", "", Some(&template())).await;
+            }
+            let answer = api.call(&operation.id, target(&operation.id), "", Some(&example)).await;
+            assert!((200..300).contains(&answer.status), "{} {example} -> {answer:?}", operation.id);
+            accepted += 1;
+        }
+    }
+    assert!(accepted > 0, "the contract gives no examples");
+}
+
+#[test]
+fn the_check_notices_what_is_wrong() {
+    let contract = Contract::read();
+    let run = json!({ "$ref": "#/components/schemas/Run" });
+    let valid = json!({ "id": "run_000001", "workOrderId": "wo_000001", "status": "pending" });
+    assert_eq!(contract.violations(&run, &valid), [""; 0]);
+    for (pointer, value) in [
+        ("/id", json!(1)),
+        ("/status", json!(null)),
+        ("/iterations", json!("3")),
+        ("/timing", json!({ "startedAt": "yesterday" })),
+        ("/tenantContext", json!([])),
+    ] {
+        let mut wrong = valid.clone();
+        wrong[pointer.trim_start_matches('/')] = value;
+        assert!(!contract.violations(&run, &wrong).is_empty(), "{wrong}");
+    }
+}

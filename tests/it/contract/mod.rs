@@ -1,0 +1,5 @@
+//! The contract: what is generated from it, and what the simulator makes of it.
+
+mod conformance;
+mod generator;
+mod schemas;

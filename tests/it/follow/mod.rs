@@ -1,0 +1,5 @@
+//! Waiting for runs to end.
+
+mod properties;
+mod scale;
+mod waits;

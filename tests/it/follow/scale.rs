@@ -1,0 +1,212 @@
+//! Ten thousand runs at once: what it costs to wait for them, in requests, time and memory.
+//!
+//! The figures are printed: `cargo test -p agentgate-tests follow::scale -- --nocapture`.
+
+use std::future::{Future, IntoFuture};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Waker};
+use std::time::Duration;
+
+use agentgate::simulator::{RunPlan, SimulatedClock, Simulator};
+use agentgate::types::{RunId, RunStatus};
+use agentgate::{Client, Clock, RateLimitMode, WorkspaceSource};
+use common::deliver::deliver;
+use common::time::SimulatedTime;
+
+const RUNS: usize = 10_000;
+
+/// How long runs go on, in seconds.
+const LENGTH: std::ops::Range<u64> = 2 * 60..15 * 60;
+
+/// A run that was submitted, how it ends, and when.
+struct Submitted {
+    id: RunId,
+    status: RunStatus,
+    ends: Duration,
+}
+
+/// Submits so many runs, as fast as the organization may. They are pending until all are there, and then start together.
+async fn submit(time: &SimulatedTime, runs: usize, random: &mut fastrand::Rng) -> Vec<Submitted> {
+    let client = time.builder().rate_limit_mode(RateLimitMode::Off).build().unwrap();
+    let source = WorkspaceSource::template("python-flask");
+    let mut submitted = Vec::new();
+    let start = time.passed() + Duration::from_secs(60) * (2 + u32::try_from(runs / 100).unwrap());
+    for number in 0..runs {
+        if number % 100 == 99 {
+            time.advance(Duration::from_secs(60));
+        }
+        let length = Duration::from_secs(random.u64(LENGTH));
+        let (plan, status) = match random.u8(0..10) {
+            0 => (RunPlan::fails("TESTS_FAILED", "no"), RunStatus::Failed),
+            _ => (RunPlan::succeeds(), RunStatus::Succeeded),
+        };
+        time.simulator().next_run(plan.pending(start.checked_sub(time.passed()).unwrap()).running(length));
+        let id = client.work_orders().create("Fix it", source.clone()).await.unwrap().run_id;
+        submitted.push(Submitted { id, status, ends: start + length });
+    }
+    time.advance(start.checked_sub(time.passed()).unwrap());
+    time.simulator().clear_requests();
+    submitted
+}
+
+/// What waiting came to.
+#[derive(Debug)]
+#[expect(dead_code, reason = "they are printed")]
+struct Figures {
+    requests: usize,
+    refused: usize,
+    minutes: u64,
+    /// The most requests in any minute.
+    busiest: usize,
+    median: Duration,
+    last_percent: Duration,
+}
+
+/// Waits for all of them at once, and holds each against what it was to come to.
+async fn follow(time: &SimulatedTime, client: &Client, submitted: Vec<Submitted>) -> Figures {
+    let began = time.passed();
+    let waits: Vec<_> = submitted
+        .iter()
+        .map(|run| {
+            let (wait, time) = (client.runs().wait(&run.id).in_brief(), time.clone());
+            tokio::spawn(async move { (wait.await, time.passed()) })
+        })
+        .collect();
+    let mut ends: Vec<_> = submitted.iter().map(|run| run.ends).collect();
+    ends.sort_unstable();
+    let mut late = Vec::new();
+    let busiest = Arc::new(Mutex::new(0));
+    // Time stops at the end of each run and of each minute, so that what is noticed at once is seen to be.
+    let stops = {
+        let (time, busiest) = (time.clone(), Arc::clone(&busiest));
+        tokio::spawn(async move {
+            let (mut minute, mut before) = (time.passed() + Duration::from_secs(60), 0);
+            for end in ends {
+                while minute < end {
+                    time.sleep(minute.saturating_sub(time.passed())).await;
+                    let count = time.simulator().request_count();
+                    let mut busiest = busiest.lock().unwrap();
+                    *busiest = (count - before).max(*busiest);
+                    (before, minute) = (count, minute + Duration::from_secs(60));
+                }
+                time.sleep(end.saturating_sub(time.passed())).await;
+            }
+        })
+    };
+    time.run(async {
+        for (wait, run) in waits.into_iter().zip(submitted) {
+            let (finished, noticed) = wait.await.unwrap();
+            assert_eq!(finished.unwrap().status(), &run.status, "{}", run.id);
+            late.push(noticed.checked_sub(run.ends).expect("no run ends before it does"));
+        }
+    })
+    .await;
+    stops.abort();
+    late.sort_unstable();
+    let busiest = *busiest.lock().unwrap();
+    Figures {
+        requests: time.simulator().request_count(),
+        refused: time.simulator().answers(429),
+        minutes: time.passed_since(began).as_secs() / 60,
+        busiest,
+        median: late[late.len() / 2],
+        last_percent: late[late.len() * 99 / 100],
+    }
+}
+
+async fn start() -> SimulatedTime {
+    let simulator = Simulator::builder()
+        .clock(SimulatedClock::Manual)
+        .submission_limit(1_000_000)
+        .concurrent_runs(1_000_000)
+        .price(0)
+        .record_requests(false);
+    SimulatedTime::start(simulator).await
+}
+
+#[tokio::test]
+async fn ten_thousand_waits_end_as_their_runs_do_within_half_of_the_budget() {
+    let time = start().await;
+    let mut random = fastrand::Rng::with_seed(7);
+    let submitted = submit(&time, RUNS, &mut random).await;
+    let figures = follow(&time, &time.client(), submitted).await;
+    println!("by polling: {figures:?}");
+    assert_eq!(figures.refused, 0);
+    assert!(figures.busiest <= 60, "{figures:?}");
+    assert!(figures.median < Duration::from_secs(180), "{figures:?}");
+}
+
+/// What waiting costs a program without this crate's help: each run is asked for every five seconds, within the rate limit.
+#[tokio::test]
+async fn the_loop_that_everybody_writes_spends_the_whole_budget_on_a_hundred_runs() {
+    let time = start().await;
+    let mut random = fastrand::Rng::with_seed(7);
+    let submitted = submit(&time, 100, &mut random).await;
+    let client = time.client();
+    let waits: Vec<_> = submitted
+        .iter()
+        .map(|run| {
+            let (client, time, id) = (client.clone(), time.clone(), run.id.clone());
+            tokio::spawn(async move {
+                while !client.runs().get(&id).max_retries(99).await.unwrap().is_terminal() {
+                    time.sleep(Duration::from_secs(5)).await;
+                }
+                time.passed()
+            })
+        })
+        .collect();
+    let mut late = Vec::new();
+    let began = time.passed();
+    time.run(async {
+        for (wait, run) in waits.into_iter().zip(&submitted) {
+            late.push(wait.await.unwrap().saturating_sub(run.ends));
+        }
+    })
+    .await;
+    late.sort_unstable();
+    let (requests, minutes) = (time.simulator().request_count(), time.passed_since(began).as_secs() / 60);
+    println!("a hundred runs by the naive loop: {requests} requests in {minutes} minutes, {:?} late", late[50]);
+    let helped = {
+        let time = start().await;
+        let submitted = submit(&time, 100, &mut fastrand::Rng::with_seed(7)).await;
+        follow(&time, &time.client(), submitted).await
+    };
+    println!("a hundred runs by waits: {helped:?}");
+    assert!(requests > 10 * helped.requests, "{requests} and {}", helped.requests);
+}
+
+#[tokio::test]
+async fn ten_thousand_waits_hardly_poll_while_deliveries_arrive() {
+    let time = start().await;
+    let client = time.client();
+    deliver(&time, &client).await;
+    let mut random = fastrand::Rng::with_seed(7);
+    let submitted = submit(&time, RUNS, &mut random).await;
+    time.simulator().settle().await;
+    let figures = follow(&time, &client, submitted).await;
+    println!("with deliveries: {figures:?}");
+    assert!(figures.median < Duration::from_secs(1), "{figures:?}");
+    assert!(figures.requests < 10, "{figures:?}");
+}
+
+#[tokio::test]
+async fn a_waiter_takes_little_memory() {
+    let time = start().await;
+    let client = time.client();
+    let ids: Vec<_> = (0..RUNS).map(|number| RunId::from(format!("run_{number:06}"))).collect();
+    let mut waits: Vec<Pin<Box<dyn Future<Output = _> + Send>>> = Vec::with_capacity(RUNS);
+    let measured = allocation_counter::measure(|| {
+        for id in &ids {
+            let mut wait = client.runs().wait(id).in_brief().into_future();
+            assert!(wait.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+            waits.push(wait);
+        }
+    });
+    let each = measured.bytes_current / i64::try_from(RUNS).unwrap();
+    println!("{each} bytes for each waiter");
+    assert!(each < 4096, "{each} bytes");
+    assert_eq!(client.runs().watcher().len(), RUNS);
+    drop(waits);
+    assert!(client.runs().watcher().is_empty());
+}

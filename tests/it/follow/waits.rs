@@ -1,0 +1,543 @@
+//! Waiting for runs and watching them, against the simulator in its own time.
+
+#![allow(clippy::async_yields_async, reason = "a wait is made on one runtime and awaited on another")]
+#![allow(clippy::needless_pass_by_value, reason = "JSON is written where it is handed over")]
+
+use std::future::{Future, IntoFuture};
+use std::task::Poll;
+use std::time::Duration;
+
+use agentgate::simulator::{Fault, RunPlan, Simulator};
+use agentgate::types::{RunId, RunStatus};
+use agentgate::{Client, Clock, ErrorKind, RateLimitMode, WorkspaceSource};
+use common::time::SimulatedTime;
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+fn simulator() -> agentgate::simulator::Builder {
+    Simulator::builder().submission_limit(1_000_000).concurrent_runs(1_000_000).record_requests(false)
+}
+
+/// Runs that end by these plans, submitted past the client's limits.
+async fn submit(time: &SimulatedTime, plans: impl IntoIterator<Item = RunPlan>) -> Vec<RunId> {
+    let client = time.builder().rate_limit_mode(RateLimitMode::Off).build().unwrap();
+    let mut ids = Vec::new();
+    for (number, plan) in plans.into_iter().enumerate() {
+        if number % 90 == 89 {
+            time.advance(MINUTE);
+        }
+        time.simulator().next_run(plan);
+        ids.push(order(&client).await);
+    }
+    time.advance(MINUTE);
+    time.simulator().clear_requests();
+    ids
+}
+
+async fn order(client: &Client) -> RunId {
+    let source = WorkspaceSource::template("python-flask");
+    client.work_orders().create("Fix it", source).tenant("acme-corp", "user_123").await.unwrap().run_id
+}
+
+fn running(for_seconds: u64) -> RunPlan {
+    RunPlan::succeeds().pending(Duration::ZERO).running(seconds(for_seconds))
+}
+
+#[tokio::test]
+async fn a_wait_ends_with_the_finished_run() {
+    let time = SimulatedTime::start(simulator()).await;
+    let ids = submit(&time, [running(300)]).await;
+    let client = time.client();
+    let finished = time.run(client.runs().wait(&ids[0]).into_future()).await.unwrap();
+    assert_eq!(finished.status(), &RunStatus::Succeeded);
+    let run = finished.succeeded().unwrap();
+    assert!(run.pr_url.is_some() && run.cost.is_some());
+    assert_eq!(run.tenant_context.unwrap().tenant_id.as_deref(), Some("acme-corp"));
+    let late = time.passed().checked_sub(seconds(300)).unwrap();
+    assert!(late < seconds(36), "noticed {late:?} late");
+}
+
+#[tokio::test]
+async fn a_finished_run_needs_one_request_and_no_time() {
+    let time = SimulatedTime::start(simulator()).await;
+    let ids = submit(&time, [running(1)]).await;
+    let client = time.client();
+    let began = time.passed();
+    time.run(client.runs().wait(&ids[0]).into_future()).await.unwrap().succeeded().unwrap();
+    assert_eq!(time.simulator().request_count(), 1);
+    assert_eq!(time.passed(), began);
+}
+
+#[tokio::test]
+async fn a_run_that_did_not_succeed_is_an_error_that_carries_it_only_when_asked() {
+    let time = SimulatedTime::start(simulator()).await;
+    let plans = [RunPlan::fails("TESTS_FAILED", "2 of 14 tests have failed."), running(9_999).forever()];
+    let ids = submit(&time, plans).await;
+    let client = time.client();
+    client.runs().cancel(&ids[1]).await.unwrap();
+    let failed = time.run(client.runs().wait(&ids[0]).into_future()).await.unwrap();
+    let cancelled = time.run(client.runs().wait(&ids[1]).into_future()).await.unwrap();
+    assert_eq!((failed.status(), cancelled.status()), (&RunStatus::Failed, &RunStatus::Cancelled));
+
+    let (failed, cancelled) = (failed.succeeded().unwrap_err(), cancelled.succeeded().unwrap_err());
+    assert_eq!((failed.kind(), cancelled.kind()), (ErrorKind::RunFailed, ErrorKind::RunCancelled));
+    assert_eq!(failed.run().unwrap().error.as_ref().unwrap().code.as_deref(), Some("TESTS_FAILED"));
+    assert_eq!(cancelled.run_id(), Some(&ids[1]));
+    insta::assert_snapshot!(format!("{failed}\n{cancelled}"));
+}
+
+#[tokio::test]
+async fn a_wait_that_takes_too_long_says_the_last_status_and_leaves_the_run_alone() {
+    let time = SimulatedTime::start(simulator()).await;
+    let ids = submit(&time, [running(9_999)]).await;
+    let client = time.client();
+    let error = time.run(client.runs().wait(&ids[0]).timeout(seconds(45)).into_future()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::WaitTimeout);
+    assert_eq!((error.run_id(), error.run_status()), (Some(&ids[0]), Some(&RunStatus::Running)));
+    assert_eq!(client.runs().get(&ids[0]).await.unwrap().status, RunStatus::Running);
+    insta::assert_snapshot!(error);
+}
+
+#[tokio::test]
+async fn a_wait_that_takes_too_long_cancels_the_run_if_asked() {
+    let time = SimulatedTime::start(simulator()).await;
+    let ids = submit(&time, [running(9_999)]).await;
+    let client = time.client();
+    let wait = client.runs().wait(&ids[0]).timeout(seconds(45)).cancel_on_timeout();
+    let error = time.run(wait.into_future()).await.unwrap_err();
+    assert_eq!(client.runs().get(&ids[0]).await.unwrap().status, RunStatus::Cancelled);
+    insta::assert_snapshot!(error);
+}
+
+#[tokio::test]
+async fn a_run_that_ended_just_before_it_would_be_cancelled_is_returned() {
+    let time = SimulatedTime::start(simulator()).await;
+    let ids = submit(&time, [running(61)]).await;
+    let client = time.client();
+    // The first poll sees it running, and the second comes after the time-out.
+    let wait = client.runs().wait(&ids[0]).timeout(Duration::from_millis(1_500)).cancel_on_timeout();
+    let finished = time.run(wait.into_future()).await.unwrap();
+    assert_eq!(finished.status(), &RunStatus::Succeeded);
+}
+
+#[tokio::test]
+async fn failures_of_polls_that_may_pass_do_not_end_a_wait() {
+    for fault in ["INTERNAL_ERROR", "SERVICE_UNAVAILABLE", "RATE_LIMITED"] {
+        let time = SimulatedTime::start(simulator()).await;
+        let ids = submit(&time, [running(200)]).await;
+        let client = time.client();
+        time.simulator().inject(Fault::error(fault).times(12));
+        let finished = time.run(client.runs().wait(&ids[0]).into_future()).await.unwrap();
+        assert_eq!(finished.status(), &RunStatus::Succeeded, "{fault}");
+    }
+}
+
+#[tokio::test]
+async fn what_no_poll_can_mend_ends_a_wait_and_names_the_run() {
+    let mut lines = Vec::new();
+    for fault in ["RESOURCE_NOT_FOUND", "EXPIRED_API_KEY", "SCOPE_REQUIRED", "ORGANIZATION_SUSPENDED"] {
+        let time = SimulatedTime::start(simulator()).await;
+        let ids = submit(&time, [running(200)]).await;
+        let client = time.client();
+        time.simulator().inject(Fault::error(fault));
+        let error = time.run(client.runs().wait(&ids[0]).into_future()).await.unwrap_err();
+        assert_eq!(error.run_id(), Some(&ids[0]));
+        assert_eq!(time.simulator().request_count(), 1, "{fault}");
+        lines.push(error.to_string());
+    }
+    insta::assert_snapshot!(lines.join("\n"));
+}
+
+#[tokio::test]
+async fn a_key_that_expires_ends_every_wait_with_its_own_error() {
+    let time = SimulatedTime::start(simulator()).await;
+    let ids = submit(&time, (0..30).map(|_| running(9_999))).await;
+    let key = time.simulator().add_key(&["*"]);
+    let client = time.builder().api_key(&key).build().unwrap();
+    let waits: Vec<_> = ids.iter().map(|id| tokio::spawn(client.runs().wait(id).into_future())).collect();
+    time.run(async {
+        time.sleep(MINUTE).await;
+        time.simulator().expire_key(&key);
+        for (wait, id) in waits.into_iter().zip(&ids) {
+            let error = wait.await.unwrap().unwrap_err();
+            assert!(error.is_authentication(), "{error}");
+            assert_eq!(error.run_id(), Some(id));
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_id_that_is_none_is_refused_before_anything_is_sent() {
+    let time = SimulatedTime::start(simulator()).await;
+    let error = time.client().runs().wait(" ").await.unwrap_err();
+    assert!(error.is_invalid_request(), "{error}");
+    assert_eq!(time.simulator().request_count(), 0);
+}
+
+#[tokio::test]
+async fn submitting_and_waiting_is_one_call_whose_errors_name_the_run() {
+    let time = SimulatedTime::start(simulator().default_run(running(20))).await;
+    let client = time.client();
+    let call = || client.work_orders().create("Fix it", WorkspaceSource::template("python-flask")).and_wait();
+    let run = time.run(call().into_future()).await.unwrap().succeeded().unwrap();
+    assert_eq!(run.id, RunId::from("run_000001"));
+
+    let error = time.run(call().timeout(seconds(5)).into_future()).await.unwrap_err();
+    assert_eq!(error.run_id(), Some(&RunId::from("run_000002")));
+    assert_eq!(time.simulator().work_order_count(), 2);
+}
+
+/// How many requests it takes to wait for so many runs of ten minutes.
+async fn cost(runs: usize) -> usize {
+    let time = SimulatedTime::start(simulator()).await;
+    let ids = submit(&time, (0..runs).map(|_| running(600))).await;
+    let client = time.client();
+    let waits: Vec<_> = ids.iter().map(|id| tokio::spawn(client.runs().wait(id).in_brief().into_future())).collect();
+    time.run(async {
+        for wait in waits {
+            assert_eq!(wait.await.unwrap().unwrap().status(), &RunStatus::Succeeded);
+        }
+    })
+    .await;
+    assert_eq!(time.simulator().answers(429), 0);
+    time.simulator().request_count()
+}
+
+#[tokio::test]
+async fn sixty_waits_cost_hardly_more_than_one() {
+    let (one, sixty) = (cost(1).await, cost(60).await);
+    assert!(one < 80, "{one} requests for one run");
+    assert!(2 * sixty < 3 * one, "{sixty} requests for sixty runs, {one} for one");
+}
+
+#[tokio::test]
+async fn an_unknown_status_is_no_end() {
+    let time = SimulatedTime::start(simulator()).await;
+    let ids = submit(&time, [running(100)]).await;
+    let client = time.client();
+    let body = format!(r#"{{"id": "{}", "workOrderId": "wo_1", "status": "hibernating"}}"#, ids[0]);
+    time.simulator().inject(Fault::response(200, "application/json", body).times(3));
+    let finished = time.run(client.runs().wait(&ids[0]).into_future()).await.unwrap();
+    assert_eq!(finished.status(), &RunStatus::Succeeded);
+    assert!(time.passed() >= seconds(100));
+}
+
+#[tokio::test]
+async fn a_watch_tells_each_change_once_and_ends_with_the_run() {
+    let time = SimulatedTime::start(simulator()).await;
+    let plan = RunPlan::succeeds().pending(seconds(90)).running(seconds(120)).iterations(3);
+    let ids = submit(&time, [plan]).await;
+    let client = time.client();
+    let seen = time
+        .run(async {
+            let (mut changes, mut seen) = (client.runs().watch(&ids[0]), Vec::new());
+            while let Some(run) = changes.next().await {
+                let run = run.unwrap();
+                seen.push(format!("{} {} {}", run.status, run.iterations.unwrap(), run.pr_url.is_some()));
+            }
+            seen
+        })
+        .await;
+    let expected = ["pending 0 false", "running 0 false", "running 1 false", "running 2 false", "succeeded 3 true"];
+    assert_eq!(seen, expected);
+}
+
+#[tokio::test]
+async fn a_watch_of_no_run_is_one_error() {
+    let time = SimulatedTime::start(simulator()).await;
+    let client = time.client();
+    time.run(async {
+        let mut changes = client.runs().watch("run_nowhere");
+        assert!(changes.next().await.unwrap().unwrap_err().is_not_found());
+        assert!(changes.next().await.is_none());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn lists_that_keep_failing_are_done_without() {
+    let time = SimulatedTime::start(simulator()).await;
+    let ids = submit(&time, (0..20).map(|_| running(300))).await;
+    let client = time.builder().max_retries(0).build().unwrap();
+    time.simulator().inject(Fault::error("INTERNAL_ERROR").on("listRuns").times(100_000));
+    let waits: Vec<_> = ids.iter().map(|id| tokio::spawn(client.runs().wait(id).into_future())).collect();
+    time.run(async {
+        for wait in waits {
+            assert_eq!(wait.await.unwrap().unwrap().status(), &RunStatus::Succeeded);
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_answer_that_writes_the_id_in_another_way_is_about_the_run_that_was_asked_for() {
+    let time = SimulatedTime::start(simulator()).await;
+    let client = time.client();
+    let body = r#"{"id": "run_1", "workOrderId": "wo_1", "status": "succeeded"}"#;
+    time.simulator().inject(Fault::response(200, "application/json", body).on("getRun"));
+    let finished = time.run(client.runs().wait("RUN_1").into_future()).await.unwrap();
+    assert_eq!(finished.run().id, RunId::from("run_1"));
+    assert_eq!(time.simulator().request_count(), 1);
+}
+
+#[tokio::test]
+async fn a_run_that_cannot_be_read_does_not_hold_up_the_others() {
+    use axum::extract::Path;
+    use axum::http::StatusCode;
+    use axum::routing::get;
+
+    async fn run(Path(id): Path<String>) -> Result<String, StatusCode> {
+        match id.as_str() {
+            "run_broken" => Err(StatusCode::INTERNAL_SERVER_ERROR),
+            id => Ok(format!(r#"{{"id": "{id}", "workOrderId": "wo_1", "status": "succeeded"}}"#)),
+        }
+    }
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let app = axum::Router::new().route("/v1/runs/{id}", get(run));
+    tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
+
+    let builder = Client::builder().base_url(url).api_key("org_live_x").max_retries(0);
+    let client = builder.clock(common::clock::InstantClock::default()).build().unwrap();
+    let broken = tokio::spawn(client.runs().wait("run_broken").into_future());
+    for number in 0..20 {
+        let finished = client.runs().wait(format!("run_{number}")).await.unwrap();
+        assert_eq!(finished.status(), &RunStatus::Succeeded);
+    }
+    assert!(!broken.is_finished());
+    broken.abort();
+}
+
+// Dropped
+
+/// Polls of the runtime between two looks.
+const TURNS: usize = 20;
+
+/// Drops what `make` makes after it was driven for so many steps, and says how many requests it had sent; nothing may go on after
+/// that.
+async fn drop_after<F: Future<Output = ()> + Send + 'static>(
+    steps: usize,
+    make: impl Fn(Client, RunId) -> F,
+) -> (usize, bool) {
+    let time = SimulatedTime::start(simulator()).await;
+    let ids = submit(&time, [running(9_999), running(9_999)]).await;
+    let client = time.client();
+    // The connection that is kept open has a task of its own.
+    client.runs().get(&ids[0]).await.unwrap();
+    time.settle().await;
+    let tasks = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
+    let before = tasks();
+    time.simulator().clear_requests();
+
+    let mut future = Box::pin(make(client.clone(), ids[1].clone()));
+    let mut is_over = false;
+    for step in 0..steps {
+        is_over =
+            is_over || std::future::poll_fn(|context| Poll::Ready(future.as_mut().poll(context).is_ready())).await;
+        if step % TURNS == TURNS - 1 {
+            time.settle().await;
+            time.advance(seconds(3));
+        }
+        tokio::task::yield_now().await;
+    }
+    drop(future);
+    time.settle().await;
+    let sent = time.simulator().request_count();
+    time.advance(seconds(600));
+    time.settle().await;
+    assert_eq!(time.simulator().request_count(), sent, "something polls on after {steps} steps");
+    assert!(client.runs().watcher().is_empty());
+    // The connection that a request was dropped on is closed, so there may be one task less.
+    assert!(tasks() <= before, "{} tasks and not {before} after {steps} steps", tasks());
+    (sent, is_over)
+}
+
+#[tokio::test]
+async fn a_wait_that_is_dropped_at_any_point_leaves_nothing_running() {
+    let mut most = 0;
+    for steps in 0..70 {
+        let (sent, _) = drop_after(steps, |client, id| async move {
+            let _ = client.runs().wait(id).await;
+        })
+        .await;
+        most = sent.max(most);
+    }
+    assert!(most >= 3, "it was never far enough to poll more than {most} times");
+}
+
+#[tokio::test]
+async fn a_watch_that_is_dropped_at_any_point_leaves_nothing_running() {
+    for steps in 0..70 {
+        drop_after(steps, |client, id| async move {
+            let mut changes = client.runs().watch(id);
+            while changes.next().await.is_some() {}
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn the_next_change_may_be_given_up_and_asked_for_again() {
+    let time = SimulatedTime::start(simulator()).await;
+    let ids = submit(&time, [running(90)]).await;
+    let client = time.client();
+    let mut changes = client.runs().watch(&ids[0]);
+    let mut seen = Vec::new();
+    time.run(async {
+        loop {
+            let gave_up = std::future::poll_fn(|context| {
+                let mut next = Box::pin(changes.next());
+                Poll::Ready(next.as_mut().poll(context))
+            })
+            .await;
+            match gave_up {
+                Poll::Ready(Some(run)) => seen.push(run.unwrap().status),
+                Poll::Ready(None) => break,
+                Poll::Pending => time.sleep(Duration::from_millis(200)).await,
+            }
+        }
+    })
+    .await;
+    seen.dedup();
+    assert_eq!(seen, [RunStatus::Running, RunStatus::Succeeded]);
+}
+
+#[test]
+fn without_a_runtime_a_wait_is_refused_with_a_word_on_what_to_do() {
+    let client = Client::builder().api_key("org_live_x").base_url("http://127.0.0.1:9").build().unwrap();
+    let mut wait = client.runs().wait("run_1").into_future();
+    let polled = wait.as_mut().poll(&mut std::task::Context::from_waker(std::task::Waker::noop()));
+    let Poll::Ready(Err(error)) = polled else { panic!("{polled:?}") };
+    assert_eq!(error.kind(), ErrorKind::Configuration);
+    insta::assert_snapshot!(error);
+}
+
+#[test]
+fn a_wait_goes_on_when_the_runtime_that_polled_for_it_is_gone() {
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let (home, first, second) = (runtime(), runtime(), runtime());
+    let (simulator, id, client) = home.block_on(async {
+        let simulator = simulator().start().await.unwrap();
+        let client = Client::builder().base_url(simulator.url()).api_key(simulator.api_key()).build().unwrap();
+        let id = order(&client).await;
+        (simulator, id, client)
+    });
+    // The first wait polls on its runtime, which then goes.
+    let polled = first.block_on(async {
+        let mut wait = client.runs().wait(&id).into_future();
+        std::future::poll_fn(|context| Poll::Ready(wait.as_mut().poll(context).is_ready())).await;
+        wait
+    });
+    drop(first);
+    simulator.advance(MINUTE);
+    let served = std::thread::spawn(move || home.block_on(std::future::pending::<()>()));
+    let finished = second.block_on(polled).unwrap();
+    assert_eq!(finished.status(), &RunStatus::Succeeded);
+    drop(served);
+}
+
+// Deliveries
+
+mod deliveries {
+    use agentgate::webhook::Event;
+    use serde_json::json;
+
+    use super::*;
+
+    fn event(kind: &str, data: serde_json::Value) -> Event {
+        Event::from_json(json!({ "id": "evt_1", "type": kind, "data": data })).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_delivery_ends_a_wait_at_once_and_without_a_request_if_it_tells_all() {
+        let time = SimulatedTime::start(simulator()).await;
+        let ids = submit(&time, [running(9_999)]).await;
+        let client = time.client();
+        let watcher = client.runs().watcher();
+        let wait = tokio::spawn(client.runs().wait(&ids[0]).into_future());
+        time.settle().await;
+        let (began, sent) = (time.passed(), time.simulator().request_count());
+        let data = json!({ "id": ids[0], "workOrderId": "wo_1", "status": "succeeded", "prUrl": "https://x/pull/1" });
+        watcher.notify(&event("run.completed", data));
+        let run = time.run(wait).await.unwrap().unwrap().succeeded().unwrap();
+        assert_eq!(run.pr_url.as_deref(), Some("https://x/pull/1"));
+        assert_eq!((time.passed(), time.simulator().request_count()), (began, sent));
+    }
+
+    #[tokio::test]
+    async fn a_delivery_that_tells_little_has_the_run_fetched() {
+        let time = SimulatedTime::start(simulator()).await;
+        let ids = submit(&time, [running(1)]).await;
+        let client = time.client();
+        client.runs().watcher().notify(&event("run.completed", json!({ "runId": ids[0] })));
+        let run = time.run(client.runs().wait(&ids[0]).into_future()).await.unwrap().succeeded().unwrap();
+        assert!(run.pr_url.is_some());
+        assert_eq!(time.simulator().request_count(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_delivery_may_come_before_the_wait_begins() {
+        let time = SimulatedTime::start(simulator()).await;
+        let client = time.client();
+        let data = json!({ "runId": "run_7", "workOrderId": "wo_7", "error": { "code": "TESTS_FAILED" } });
+        client.runs().watcher().notify(&event("run.failed", data));
+        for _ in 0..2 {
+            let failed = time.run(client.runs().wait("run_7").into_future()).await.unwrap();
+            assert_eq!(failed.succeeded().unwrap_err().run().unwrap().status, RunStatus::Failed);
+        }
+        assert_eq!(time.simulator().request_count(), 0);
+    }
+
+    #[tokio::test]
+    async fn deliveries_that_come_late_turned_round_or_about_others_change_nothing() {
+        let time = SimulatedTime::start(simulator()).await;
+        let ids = submit(&time, [running(200)]).await;
+        let client = time.client();
+        let watcher = client.runs().watcher();
+        let seen = time
+            .run(async {
+                let (mut changes, mut seen) = (client.runs().watch(&ids[0]), Vec::new());
+                while let Some(run) = changes.next().await {
+                    seen.push(run.unwrap().status);
+                    for kind in ["run.created", "run.started", "verification.passed", "run.archived"] {
+                        watcher.notify(&event(kind, json!({ "runId": ids[0], "workOrderId": "wo_1" })));
+                    }
+                    watcher.notify(&event("run.completed", json!({ "runId": "run_other" })));
+                    watcher.notify(&event("run.completed", json!(["nothing"])));
+                }
+                seen
+            })
+            .await;
+        let mut once = seen.clone();
+        once.dedup();
+        assert_eq!(once, [RunStatus::Running, RunStatus::Succeeded], "{seen:?}");
+    }
+
+    #[tokio::test]
+    async fn polling_takes_over_when_deliveries_stop() {
+        let time = SimulatedTime::start(simulator()).await;
+        let ids = submit(&time, (0..20).map(|_| running(900))).await;
+        let client = time.client();
+        let watcher = client.runs().watcher();
+        for id in &ids {
+            watcher.notify(&event("run.started", json!({ "runId": id })));
+        }
+        let waits: Vec<_> =
+            ids.iter().map(|id| tokio::spawn(client.runs().wait(id).in_brief().into_future())).collect();
+        time.run(async {
+            time.sleep(seconds(110)).await;
+            assert_eq!(time.simulator().request_count(), 0, "deliveries are trusted at first");
+            for wait in waits {
+                assert_eq!(wait.await.unwrap().unwrap().status(), &RunStatus::Succeeded);
+            }
+        })
+        .await;
+        let late = time.passed().saturating_sub(seconds(900));
+        assert!(late < seconds(40), "noticed {late:?} late");
+    }
+}

@@ -1,0 +1,572 @@
+//! Lists as streams, over the wire: against the simulator, and against services that count wrong, repeat themselves or never end.
+
+use std::future::{Future, poll_fn};
+use std::ops::Range;
+use std::pin::pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use agentgate::resources::{Items, Pages};
+use agentgate::serde_json::{Value, json};
+use agentgate::simulator::{Fault, RunPlan, Simulator};
+use agentgate::types::{CreditTransactionType, RunPage, RunStatus, RunSummary};
+use agentgate::{Client, ErrorKind, RateLimitMode, Result, WorkspaceSource};
+use axum::extract::{RawQuery, State};
+use axum::{Router, http::header::CONTENT_TYPE, response::IntoResponse, routing::get};
+use tokio::sync::Semaphore;
+
+// The real simulator
+
+async fn simulator() -> (Simulator, Client) {
+    let simulator = Simulator::builder()
+        .rate_limit(1_000_000)
+        .submission_limit(1_000_000)
+        .concurrent_runs(1_000_000)
+        .price(1)
+        .default_run(RunPlan::succeeds().pending(Duration::ZERO).running(Duration::from_secs(600)))
+        .start()
+        .await
+        .unwrap();
+    let client = client(simulator.url(), simulator.api_key());
+    (simulator, client)
+}
+
+fn client(url: &str, key: &str) -> Client {
+    let client = Client::builder().api_key(key).base_url(url).rate_limit_mode(RateLimitMode::Off);
+    client.submissions_per_minute(1_000_000).max_retries(0).build().unwrap()
+}
+
+/// Submits so many work orders. Gives the ids of their runs, newest first.
+async fn submit(client: &Client, count: usize) -> Vec<String> {
+    let mut ids = Vec::new();
+    for _ in 0..count {
+        let order = client.work_orders().create("Fix it", WorkspaceSource::template("python-flask"));
+        ids.push(order.tenant("acme-corp", "user_123").await.unwrap().run_id.to_string());
+    }
+    ids.reverse();
+    ids
+}
+
+async fn ids(mut runs: Items<RunSummary>) -> Vec<String> {
+    let mut ids = Vec::new();
+    while let Some(run) = runs.next().await {
+        ids.push(run.unwrap().id.to_string());
+    }
+    ids
+}
+
+/// The queries of the list requests that came.
+fn queries(simulator: &Simulator) -> Vec<String> {
+    simulator
+        .requests()
+        .into_iter()
+        .filter(|request| request.method == "GET")
+        .filter_map(|request| request.query)
+        .collect()
+}
+
+#[tokio::test]
+async fn all_runs_are_given_in_the_order_of_the_list() {
+    let (_simulator, client) = simulator().await;
+    let expected = submit(&client, 250).await;
+    assert_eq!(ids(client.runs().list().items()).await, expected);
+    assert_eq!(ids(client.runs().list().limit(7).offset(13).items()).await, expected[13..]);
+    let mut pages = client.runs().list().limit(99).pages();
+    let (mut from_pages, mut sizes) = (Vec::new(), Vec::new());
+    while let Some(page) = pages.next().await {
+        let page = page.unwrap();
+        sizes.push(page.data.len());
+        assert_eq!((page.total, (&page).into_iter().count()), (Some(250), page.data.len()));
+        from_pages.extend(page.into_iter().map(|run| run.id.to_string()));
+    }
+    assert_eq!((from_pages, sizes), (expected, vec![99, 99, 52]));
+}
+
+#[tokio::test]
+async fn filters_hold_for_all_pages_and_the_page_size_is_on_the_wire() {
+    let (simulator, client) = simulator().await;
+    submit(&client, 25).await;
+    simulator.clear_requests();
+    let runs = client.runs().list().status(RunStatus::Running).tenant("acme-corp").tenant_user("user_123").limit(10);
+    assert_eq!(ids(runs.items()).await.len(), 25);
+    let filters = "status=running&tenantId=acme-corp&tenantUserId=user_123";
+    let expected = [0, 9, 18].map(|offset| format!("limit=10&offset={offset}&{filters}"));
+    assert_eq!(queries(&simulator), expected);
+    simulator.clear_requests();
+    assert_eq!(ids(client.runs().list().items()).await.len(), 25);
+    assert_eq!(queries(&simulator), ["limit=100&offset=0"]);
+}
+
+#[tokio::test]
+async fn a_limit_that_the_service_refuses_is_an_error_that_ends_the_stream() {
+    let (_simulator, client) = simulator().await;
+    for limit in [0, 101] {
+        let mut runs = client.runs().list().limit(limit).items();
+        assert!(runs.next().await.unwrap().unwrap_err().is_invalid_request());
+        assert!(runs.next().await.is_none());
+    }
+}
+
+#[tokio::test]
+async fn max_items_ends_the_stream_and_asks_for_no_more_than_that() {
+    let (simulator, client) = simulator().await;
+    let expected = submit(&client, 30).await;
+    for (most, requests) in
+        [(0, vec![]), (5, vec!["limit=5&offset=0"]), (12, vec!["limit=10&offset=0", "limit=10&offset=9"])]
+    {
+        simulator.clear_requests();
+        let given = ids(client.runs().list().limit(10).items().max_items(most)).await;
+        assert_eq!(given, expected[..most]);
+        assert_eq!(queries(&simulator), requests);
+    }
+    simulator.clear_requests();
+    let mut pages = client.runs().list().limit(10).pages().max_items(12);
+    assert_eq!(pages.next().await.unwrap().unwrap().data.len(), 10);
+    assert_eq!(pages.next().await.unwrap().unwrap().data.len(), 2);
+    assert!(pages.next().await.is_none());
+    assert_eq!(queries(&simulator), ["limit=10&offset=0", "limit=2&offset=10"]);
+}
+
+#[tokio::test]
+async fn runs_that_end_while_the_running_ones_are_read_make_none_be_missed() {
+    let (_simulator, client) = simulator().await;
+    let expected = submit(&client, 60).await;
+    let mut runs = client.runs().list().status(RunStatus::Running).limit(10).items().read_ahead(false);
+    let mut given = Vec::new();
+    while let Some(run) = runs.next().await {
+        let run = run.unwrap();
+        // Each is cancelled as soon as it is seen, and so leaves the list.
+        client.runs().cancel(&run.id).await.unwrap();
+        given.push(run.id.to_string());
+    }
+    assert_eq!(given, expected);
+}
+
+#[tokio::test]
+async fn runs_that_are_added_meanwhile_double_none() {
+    let (_simulator, client) = simulator().await;
+    let expected = submit(&client, 60).await;
+    for reads_ahead in [true, false] {
+        let mut runs = client.runs().list().offset(0).limit(10).items().read_ahead(reads_ahead);
+        let mut given = Vec::new();
+        while let Some(run) = runs.next().await {
+            given.push(run.unwrap().id.to_string());
+            if given.len() % 20 == 0 {
+                submit(&client, 15).await;
+            }
+        }
+        given.retain(|id| expected.contains(id));
+        assert_eq!(given, expected);
+    }
+}
+
+#[tokio::test]
+async fn credit_usage_is_a_stream_as_well() {
+    let (simulator, client) = simulator().await;
+    submit(&client, 30).await;
+    simulator.clear_requests();
+    let mut usage = client.credits().usage().kind(CreditTransactionType::Deduction).limit(20).items();
+    let mut count = 0;
+    while let Some(transaction) = usage.next().await {
+        assert!(transaction.unwrap().run_id.is_some());
+        count += 1;
+    }
+    assert_eq!(count, 30);
+    assert_eq!(queries(&simulator), ["limit=20&offset=0&type=deduction", "limit=20&offset=19&type=deduction"]);
+    let page = client.credits().usage().tenant("acme-corp").pages().next().await.unwrap().unwrap();
+    assert_eq!((page.transactions.len(), page.into_iter().count()), (30, 30));
+}
+
+#[tokio::test]
+async fn lists_in_one_piece_are_streams_of_one_request() {
+    let (simulator, client) = simulator().await;
+    assert!(client.webhooks().list().pages().next().await.is_none());
+    let webhook = client.webhooks().create("https://app.example.com/hooks", ["run.completed"]).await.unwrap().webhook;
+    simulator.clear_requests();
+    let mut webhooks = client.webhooks().list().items();
+    assert_eq!(webhooks.next().await.unwrap().unwrap().id, webhook.id);
+    assert!(webhooks.next().await.is_none());
+    let mut pages = client.webhooks().list().pages();
+    assert_eq!(pages.next().await.unwrap().unwrap().len(), 1);
+    assert!(pages.next().await.is_none());
+    assert_eq!(simulator.request_count(), 2);
+    let mut built_in = client.templates().list().items().max_items(3);
+    for _ in 0..3 {
+        assert!(built_in.next().await.unwrap().unwrap().built_in);
+    }
+    assert!(built_in.next().await.is_none());
+    assert_eq!(client.templates().list().tag("no-such").items().next().await.map(Result::unwrap), None);
+}
+
+#[tokio::test]
+async fn a_failure_that_may_pass_loses_nothing() {
+    let (simulator, client) = simulator().await;
+    let expected = submit(&client, 35).await;
+    let mut runs = client.runs().list().limit(10).items();
+    let (mut given, mut errors) = (Vec::new(), Vec::new());
+    while let Some(run) = runs.next().await {
+        match run {
+            Ok(run) => given.push(run.id.to_string()),
+            Err(error) => errors.push(error.kind()),
+        }
+        if given.len() == 12 && errors.is_empty() {
+            simulator.inject(Fault::error("SERVICE_UNAVAILABLE").times(2));
+        }
+    }
+    assert_eq!(given, expected);
+    assert_eq!(errors, [ErrorKind::Unavailable, ErrorKind::Unavailable]);
+}
+
+#[tokio::test]
+async fn a_failure_that_stays_ends_the_stream() {
+    let (simulator, client) = simulator().await;
+    submit(&client, 35).await;
+    let mut runs = client.runs().list().limit(10).items().read_ahead(false);
+    for _ in 0..10 {
+        runs.next().await.unwrap().unwrap();
+    }
+    simulator.inject(Fault::error("EXPIRED_API_KEY").times(u32::MAX));
+    assert!(runs.next().await.unwrap().unwrap_err().is_authentication());
+    assert!(runs.next().await.is_none());
+}
+
+#[tokio::test]
+async fn a_service_that_stays_away_ends_the_stream_after_100_failures() {
+    let client = client("http://127.0.0.1:1", "org_live_1");
+    let mut runs = client.runs().list().items();
+    let mut failures = 0;
+    while let Some(run) = runs.next().await {
+        assert!(run.unwrap_err().is_connect());
+        failures += 1;
+    }
+    assert_eq!(failures, 100);
+}
+
+// A service by the rules of a test
+
+#[derive(Default)]
+struct Book {
+    /// The numbers of runs, oldest first.
+    runs: Vec<usize>,
+    /// How many more to add after each answer.
+    growth: Range<usize>,
+    requests: usize,
+    answers: usize,
+}
+
+type Rule = dyn Fn(&mut Book, usize, usize) -> Value + Send + Sync;
+
+#[derive(Clone)]
+struct Service {
+    book: Arc<Mutex<Book>>,
+    rule: Arc<Rule>,
+    /// Answers that may be given.
+    leave: Arc<Semaphore>,
+}
+
+fn run(number: usize) -> Value {
+    json!({ "id": format!("run_{number}"), "workOrderId": "wo_1", "status": "running" })
+}
+
+/// The page that was asked for.
+fn honest(book: &Book, limit: usize, offset: usize) -> Vec<Value> {
+    book.runs.iter().rev().skip(offset).take(limit).map(|number| run(*number)).collect()
+}
+
+async fn answer(State(service): State<Service>, RawQuery(query): RawQuery) -> impl IntoResponse {
+    let query = query.unwrap();
+    let number = |name: &str| query.split('&').find_map(|pair| pair.strip_prefix(name)).unwrap().parse().unwrap();
+    let (limit, offset) = (number("limit="), number("offset="));
+    service.book.lock().unwrap().requests += 1;
+    service.leave.acquire().await.unwrap().forget();
+    let mut book = service.book.lock().unwrap();
+    let answer = (service.rule)(&mut book, limit, offset);
+    book.answers += 1;
+    ([(CONTENT_TYPE, "application/json")], answer.to_string())
+}
+
+/// Serves so many runs by a rule.
+async fn serve(
+    count: usize,
+    rule: impl Fn(&mut Book, usize, usize) -> Value + Send + Sync + 'static,
+) -> (Service, Client) {
+    let book = Book { runs: (0..count).collect(), ..Book::default() };
+    let leave = Arc::new(Semaphore::new(Semaphore::MAX_PERMITS / 2));
+    let service = Service { book: Arc::new(Mutex::new(book)), rule: Arc::new(rule), leave };
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let client = client(&format!("http://{}", listener.local_addr().unwrap()), "org_live_1");
+    let router = Router::new().route("/v1/runs", get(answer)).with_state(service.clone());
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    (service, client)
+}
+
+impl Service {
+    fn requests(&self) -> usize {
+        self.book.lock().unwrap().requests
+    }
+
+    fn answers(&self) -> usize {
+        self.book.lock().unwrap().answers
+    }
+}
+
+/// What was given, and the error at the end if there was one.
+async fn read(mut runs: Items<RunSummary>) -> (Vec<usize>, Option<String>) {
+    let (mut given, mut end) = (Vec::new(), None);
+    while let Some(run) = runs.next().await {
+        assert!(end.is_none(), "something comes after the error");
+        match run {
+            Ok(run) => given.push(run.id.as_str().strip_prefix("run_").unwrap().parse().unwrap()),
+            Err(error) => {
+                assert_eq!(error.kind(), ErrorKind::Pagination);
+                end = Some(error.to_string());
+            }
+        }
+    }
+    (given, end)
+}
+
+async fn read_pages(mut pages: Pages<RunPage>) -> (usize, Option<String>) {
+    let (mut count, mut end) = (0, None);
+    while let Some(page) = pages.next().await {
+        assert!(end.is_none(), "something comes after the error");
+        match page {
+            Ok(page) => count += page.data.len(),
+            Err(error) => end = Some(error.to_string()),
+        }
+    }
+    (count, end)
+}
+
+fn newest_first(count: usize) -> Vec<usize> {
+    (0..count).rev().collect()
+}
+
+const REPEATS: &str = "could not list runs: the same page has come 4 times, for different offsets. What came until now is not the \
+                       whole list; look for a proxy that caches or drops the query.";
+
+#[tokio::test]
+async fn a_service_that_gives_fewer_than_asked_for_is_read_to_the_end() {
+    for cap in [1, 2, 7, 50] {
+        let (service, client) = serve(120, move |book, limit, offset| {
+            json!({ "data": honest(book, limit.min(cap), offset), "limit": cap, "offset": offset, "total": 120 })
+        })
+        .await;
+        assert_eq!(read(client.runs().list().items()).await, (newest_first(120), None));
+        assert!(service.requests() <= 1 + 120 / (cap - 1).max(1), "{cap}: {}", service.requests());
+        assert_eq!(read_pages(client.runs().list().pages()).await, (120, None));
+    }
+}
+
+#[tokio::test]
+async fn a_total_that_is_missing_or_wrong_loses_nothing() {
+    for total in [json!(null), json!(0), json!(3), json!(119), json!(121), json!(1_000_000)] {
+        let (service, client) =
+            serve(250, move |book, limit, offset| json!({ "data": honest(book, limit, offset), "total": total })).await;
+        assert_eq!(read(client.runs().list().items()).await, (newest_first(250), None));
+        assert!(service.requests() <= 4);
+        assert_eq!(read_pages(client.runs().list().pages()).await, (250, None));
+    }
+}
+
+#[tokio::test]
+async fn a_service_that_ignores_the_offset_leads_to_an_error_after_four_times_the_same_page() {
+    for total in [json!(null), json!(250)] {
+        let (service, client) =
+            serve(250, move |book, limit, _| json!({ "data": honest(book, limit, 0), "total": total })).await;
+        let (given, end) = read(client.runs().list().items()).await;
+        assert_eq!((given.len(), end.as_deref(), service.requests()), (100, Some(REPEATS), 4));
+        let (given, end) = read_pages(client.runs().list().pages()).await;
+        assert_eq!((given, end.as_deref(), service.requests()), (300, Some(REPEATS), 8));
+    }
+}
+
+#[tokio::test]
+async fn a_service_that_gives_the_whole_list_each_time_is_read_once() {
+    for (count, total) in [(250, json!(null)), (250, json!(250)), (100, json!(100))] {
+        let (service, client) =
+            serve(count, move |book, _, _| json!({ "data": honest(book, 1_000, 0), "total": total })).await;
+        assert_eq!(read(client.runs().list().items()).await, (newest_first(count), None));
+        assert_eq!(service.requests(), 4);
+        assert_eq!(read_pages(client.runs().list().pages()).await, (count, None));
+    }
+}
+
+#[tokio::test]
+async fn a_list_that_grows_as_fast_as_it_is_read_leads_to_an_error_after_1000_pages() {
+    let (service, client) = serve(0, |_, limit, offset| {
+        let data: Vec<_> = (offset..offset + limit).map(run).collect();
+        json!({ "data": data, "total": offset + 2 * limit })
+    })
+    .await;
+    let (given, end) = read(client.runs().list().limit(3).items()).await;
+    assert_eq!((given.len(), service.requests()), (2_003, 1_001));
+    assert_eq!(
+        end.unwrap(),
+        "could not list runs: the list grows as fast as it is read: 1000 pages have not brought its end nearer. End the reading \
+         with `max_items`, or narrow the list with a filter."
+    );
+}
+
+#[tokio::test]
+async fn pages_that_are_new_each_time_lead_to_an_error_after_100_requests() {
+    let (service, client) = serve(0, |book, limit, _| {
+        let first = limit * book.answers;
+        json!({ "data": (first..first + limit).map(run).collect::<Vec<_>>() })
+    })
+    .await;
+    let (given, end) = read(client.runs().list().items()).await;
+    assert_eq!((given.len(), service.requests()), (100, 101));
+    assert_eq!(
+        end.unwrap(),
+        "could not list runs: 100 requests in succession have brought no item that is new. Begin again, with filters that change \
+         less or with larger pages."
+    );
+}
+
+#[tokio::test]
+async fn an_empty_page_is_the_end() {
+    let (service, client) = serve(0, |_, _, _| json!({ "data": [], "total": 57 })).await;
+    assert_eq!(read(client.runs().list().items()).await, (vec![], None));
+    assert_eq!(read_pages(client.runs().list().pages()).await, (0, None));
+    assert_eq!(service.requests(), 2);
+}
+
+#[tokio::test]
+async fn more_than_a_page_of_new_items_between_two_requests_doubles_and_loses_nothing() {
+    let (service, client) = serve(500, |book, limit, offset| {
+        let answer = json!({ "data": honest(book, limit, offset), "total": book.runs.len() });
+        let next = book.runs.len();
+        if book.answers % 2 == 0 {
+            book.runs.extend(next..next + 450);
+        }
+        answer
+    })
+    .await;
+    let (given, end) = read(client.runs().list().items()).await;
+    assert_eq!((given, end), (newest_first(500), None));
+    assert!(service.requests() < 20, "{}", service.requests());
+}
+
+// Dropping
+
+#[tokio::test]
+async fn the_next_page_is_asked_for_while_the_present_one_is_handed_out() {
+    let (service, client) =
+        serve(30, |book, limit, offset| json!({ "data": honest(book, limit, offset), "total": 30 })).await;
+    for (reads_ahead, most) in [(true, 2), (false, 1)] {
+        service.book.lock().unwrap().requests = 0;
+        let mut runs = client.runs().list().limit(10).items().read_ahead(reads_ahead);
+        for _ in 0..9 {
+            runs.next().await.unwrap().unwrap();
+            while reads_ahead && service.requests() < most {
+                // The request goes on only while the stream is polled, by its connection.
+                tokio::task::yield_now().await;
+            }
+        }
+        assert_eq!(service.requests(), most);
+    }
+}
+
+#[tokio::test]
+async fn a_stream_dropped_at_any_point_leaves_no_request_behind() {
+    let (service, client) =
+        serve(30, |book, limit, offset| json!({ "data": honest(book, limit, offset), "total": 30 })).await;
+    // So many polls, and then it is dropped.
+    for polls in 0..60 {
+        let mut runs = client.runs().list().limit(10).items();
+        let mut given = Vec::new();
+        for _ in 0..polls {
+            let next = poll_fn(|context| Poll::Ready(pin!(runs.next()).poll(context))).await;
+            match next {
+                Poll::Ready(Some(run)) => given.push(run.unwrap().id.to_string()),
+                Poll::Ready(None) => break,
+                // Dropping the future of `next` loses nothing.
+                Poll::Pending => tokio::task::yield_now().await,
+            }
+        }
+        let expected: Vec<_> = newest_first(30).iter().map(|number| format!("run_{number}")).collect();
+        assert_eq!(given, expected[..given.len()]);
+    }
+    // None is polled any more, so none goes on to its second page.
+    let before = service.requests();
+    for _ in 0..1_000 {
+        tokio::task::yield_now().await;
+    }
+    assert!(service.requests() <= before + 1);
+    assert_eq!(ids(client.runs().list().limit(10).items()).await.len(), 30);
+}
+
+#[tokio::test]
+async fn a_stream_dropped_while_it_waits_hangs_up() {
+    let (service, client) = serve(30, |_, _, _| panic!("it is never answered")).await;
+    service.leave.forget_permits(usize::MAX);
+    let mut runs = client.runs().list().items();
+    while service.requests() == 0 {
+        assert!(pin!(runs.next()).poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        tokio::task::yield_now().await;
+    }
+    // The handler holds a clone of the service, until hyper sees that the connection is closed.
+    let waiting = Arc::strong_count(&service.book);
+    drop(runs);
+    while Arc::strong_count(&service.book) >= waiting {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(service.answers(), 0);
+}
+
+// A long list
+
+/// Reads to the end, and counts by the numbers of the runs how often each came. Keeps nothing else.
+async fn count(mut runs: Items<RunSummary>, counts: &mut [u8]) {
+    while let Some(run) = runs.next().await {
+        let number: usize = run.unwrap().id.as_str().strip_prefix("run_").unwrap().parse().unwrap();
+        if let Some(count) = counts.get_mut(number) {
+            *count += 1;
+        }
+    }
+}
+
+/// The most memory that is held at a time by reading so many runs, while new ones are added; and how many requests it takes.
+fn peak(runs: usize, new: usize) -> (u64, usize) {
+    // The service has a thread of its own, whose memory is not counted.
+    let (tell, told) = std::sync::mpsc::channel();
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let server = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let (service, client) = serve(runs, |book, limit, offset| {
+                let answer = json!({ "data": honest(book, limit, offset), "total": book.runs.len() });
+                let number = book.growth.next();
+                book.runs.extend(number);
+                answer
+            })
+            .await;
+            service.book.lock().unwrap().growth = runs..runs + new;
+            tell.send((service, client)).unwrap();
+            let _ = stopped.await;
+        });
+    });
+    let (service, client) = told.recv().unwrap();
+    let mut counts = vec![0; runs];
+    let measured = allocation_counter::measure(|| {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(count(client.runs().list().items(), &mut counts));
+    });
+    assert!(counts.iter().all(|count| *count == 1));
+    assert_eq!(service.book.lock().unwrap().growth.len(), 0);
+    drop(stop);
+    server.join().unwrap();
+    (measured.bytes_max, service.requests())
+}
+
+#[test]
+fn a_hundred_thousand_runs_are_given_once_each_in_constant_memory_while_a_thousand_are_added() {
+    let (few, _) = peak(2_000, 20);
+    let (many, requests) = peak(100_000, 1_000);
+    println!("2,000 runs: {few} bytes at most; 100,000 runs: {many} bytes at most, {requests} requests");
+    assert!(many < few + few / 4, "{few} bytes for 2,000 runs, {many} bytes for 100,000");
+    assert!(many < 1024 * 1024, "{many} bytes");
+    assert!(requests < 1_100, "{requests}");
+}

@@ -1,0 +1,14 @@
+//! The integration tests of `agentgate`, by topic: `cargo test -p agentgate-tests --test it rate_limit::` runs one of them.
+
+mod blocking;
+/// What `build.rs` is made of. It names itself `crate::build`.
+#[path = "../../build/mod.rs"]
+mod build;
+mod client;
+mod contract;
+mod follow;
+mod lists;
+mod rate_limit;
+mod retry;
+mod simulator;
+mod webhook;

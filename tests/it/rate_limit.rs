@@ -1,0 +1,646 @@
+//! Many calls against the organization's limits, in simulated time.
+//!
+//! The simulator keeps the limits as the service documents them, and the client's clock is the simulator's: an hour of
+//! waiting passes as soon as nothing else is left to do.
+
+use std::future::Future;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use agentgate::simulator::{Fault, Simulator};
+use agentgate::types::WorkOrderCreated;
+use agentgate::{Client, ClientBuilder, Error, ErrorKind, RateLimitMode, WorkspaceSource};
+use common::time::SimulatedTime;
+use tokio::task::JoinSet;
+
+const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_secs(60);
+const RUN: &str = r#"{"id":"run_1","workOrderId":"wo_1","status":"running"}"#;
+
+async fn read(client: &Client) -> Result<(), Error> {
+    client.credits().balance().await.map(drop)
+}
+
+async fn submit(client: &Client) -> Result<WorkOrderCreated, Error> {
+    client.work_orders().create("Fix it", WorkspaceSource::git("https://github.com/your-org/your-repo")).await
+}
+
+/// Starts these futures in their order.
+fn spawn<F>(futures: impl IntoIterator<Item = F>) -> JoinSet<F::Output>
+where
+    F: Future<Output: Send + 'static> + Send + 'static,
+{
+    futures.into_iter().collect()
+}
+
+fn reads(client: &Client, count: usize) -> JoinSet<Result<(), Error>> {
+    let clients = vec![client.clone(); count];
+    spawn(clients.into_iter().map(|client| async move { read(&client).await }))
+}
+
+fn submissions(client: &Client, count: usize) -> JoinSet<Result<WorkOrderCreated, Error>> {
+    let clients = vec![client.clone(); count];
+    spawn(clients.into_iter().map(|client| async move { submit(&client).await }))
+}
+
+/// How many calls have ended, once everything has gone as far as it can.
+async fn ended<T: 'static>(time: &SimulatedTime, calls: &mut JoinSet<Result<T, Error>>) -> usize {
+    time.settle().await;
+    let mut count = 0;
+    while let Some(call) = calls.try_join_next() {
+        call.unwrap().unwrap();
+        count += 1;
+    }
+    count
+}
+
+fn sent(time: &SimulatedTime) -> usize {
+    time.simulator().request_count()
+}
+
+/// Counts the 429s that were answered to a client: each is followed by a retry or is the call's error.
+#[derive(Clone, Debug, Default)]
+struct Refusals(Arc<AtomicU32>);
+
+impl Refusals {
+    fn watch(&self, builder: ClientBuilder) -> ClientBuilder {
+        let count = self.clone();
+        builder.on_retry(move |retry| count.add(retry.error))
+    }
+
+    fn add(&self, error: &Error) {
+        if error.status().is_some_and(|status| status.as_u16() == 429) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn count(&self) -> u32 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+// A thousand calls
+
+#[derive(Debug)]
+struct Figures {
+    succeeded: u32,
+    failed: u32,
+    requests: u32,
+    refused: u32,
+    took: Duration,
+}
+
+/// 200 tasks make five calls each, one after the other.
+async fn thousand_calls(set_up: impl FnOnce(ClientBuilder) -> ClientBuilder) -> Figures {
+    let time = SimulatedTime::start(Simulator::builder()).await;
+    let refusals = Refusals::default();
+    let client = refusals.watch(set_up(time.builder())).build().unwrap();
+    let succeeded = Arc::new(AtomicU32::new(0));
+    let tasks = spawn((0..200).map(|_| {
+        let (client, refusals, succeeded) = (client.clone(), refusals.clone(), Arc::clone(&succeeded));
+        async move {
+            for _ in 0..5 {
+                match read(&client).await {
+                    Ok(()) => _ = succeeded.fetch_add(1, Ordering::Relaxed),
+                    Err(error) => refusals.add(&error),
+                }
+            }
+        }
+    }));
+    time.run(tasks.join_all()).await;
+    let succeeded = succeeded.load(Ordering::Relaxed);
+    Figures {
+        succeeded,
+        failed: 1000 - succeeded,
+        requests: sent(&time).try_into().unwrap(),
+        refused: refusals.count(),
+        took: time.passed(),
+    }
+}
+
+#[tokio::test]
+async fn a_thousand_calls_from_200_tasks_all_succeed_with_hardly_a_429() {
+    let figures = thousand_calls(|builder| builder).await;
+    println!("waiting: {figures:?}");
+    assert_eq!((figures.succeeded, figures.failed), (1000, 0));
+    assert!(figures.refused * 100 <= figures.requests, "{figures:?}");
+    // A hundred a minute, and not one slot given away.
+    assert_eq!(figures.took, 9 * MINUTE);
+}
+
+#[tokio::test]
+async fn without_it_the_same_calls_mostly_fail() {
+    let off = thousand_calls(|builder| builder.rate_limit_mode(RateLimitMode::Off).max_retries(3)).await;
+    println!("off: {off:?}");
+    assert!(off.failed >= 500, "{off:?}");
+    assert!(off.refused * 100 >= off.requests * 50, "{off:?}");
+
+    // Even one that is patient with each refusal.
+    let patient =
+        |builder: ClientBuilder| builder.rate_limit_mode(RateLimitMode::Off).max_retries(3).max_retry_delay(2 * MINUTE);
+    let patient = thousand_calls(patient).await;
+    println!("off, with pauses as long as the service asks for: {patient:?}");
+    assert!(patient.refused * 100 >= patient.requests * 30, "{patient:?}");
+}
+
+// Everyone waits
+
+#[tokio::test]
+async fn one_429_holds_every_caller_of_the_client_and_of_its_clones() {
+    let time = SimulatedTime::start(Simulator::builder()).await;
+    time.simulator().inject(Fault::error("RATE_LIMITED").header("retry-after", "7"));
+    let client = time.client();
+    let mut calls = reads(&client, 1);
+    assert_eq!(ended(&time, &mut calls).await, 0);
+    assert_eq!(sent(&time), 1);
+
+    for _ in 0..20 {
+        let clone = client.clone();
+        calls.spawn(async move { read(&clone).await });
+    }
+    time.settle().await;
+    assert_eq!(sent(&time), 1);
+    time.advance(Duration::from_millis(6_999));
+    time.settle().await;
+    assert_eq!(sent(&time), 1);
+    time.advance(Duration::from_millis(1));
+    assert_eq!(ended(&time, &mut calls).await, 21);
+    assert_eq!(sent(&time), 22);
+}
+
+#[tokio::test]
+async fn who_came_first_is_sent_first() {
+    let time = SimulatedTime::start(Simulator::builder().rate_limit(1)).await;
+    let client = time.client();
+    read(&client).await.unwrap();
+    time.simulator().clear_requests();
+    let calls = spawn((0..9).map(|number| {
+        let client = client.clone();
+        async move { client.runs().get(format!("run_{number}")).await.map(drop) }
+    }));
+    let ends = time.run(calls.join_all()).await;
+    assert!(ends.iter().all(|end| end.as_ref().is_err_and(Error::is_not_found)), "{ends:?}");
+    let paths: Vec<_> = time.simulator().requests().into_iter().map(|request| request.path).collect();
+    assert_eq!(paths, (0..9).map(|number| format!("/v1/runs/run_{number}")).collect::<Vec<_>>());
+    assert_eq!(time.passed(), 9 * MINUTE);
+}
+
+#[tokio::test]
+async fn calls_that_are_dropped_while_they_wait_take_nothing_with_them() {
+    let time = SimulatedTime::start(Simulator::builder().rate_limit(2)).await;
+    let client = time.client();
+    read(&client).await.unwrap();
+    read(&client).await.unwrap();
+    let mut waiting = reads(&client, 1000);
+    assert_eq!(ended(&time, &mut waiting).await, 0);
+    drop(waiting);
+    time.settle().await;
+    assert_eq!(sent(&time), 2);
+
+    // They do not count as ahead of others, either: the next two have room in the next window.
+    let mut calls = spawn([1, 2].map(|_| {
+        let client = client.clone();
+        async move { client.credits().balance().deadline(MINUTE + SECOND).await }
+    }));
+    time.settle().await;
+    time.advance(MINUTE);
+    assert_eq!(ended(&time, &mut calls).await, 2);
+    assert_eq!(sent(&time), 4);
+}
+
+#[tokio::test]
+async fn the_first_in_line_can_be_dropped_and_the_second_takes_its_place() {
+    let time = SimulatedTime::start(Simulator::builder().rate_limit(1)).await;
+    let client = time.client();
+    read(&client).await.unwrap();
+    let first = reads(&client, 1);
+    time.settle().await;
+    let mut second = reads(&client, 1);
+    time.settle().await;
+    drop(first);
+    time.settle().await;
+    time.advance(MINUTE);
+    assert_eq!(ended(&time, &mut second).await, 1);
+    assert_eq!(time.passed(), MINUTE);
+}
+
+#[tokio::test]
+async fn a_submission_that_is_dropped_before_it_is_sent_takes_no_slot_with_it() {
+    let time = SimulatedTime::start(Simulator::builder().concurrent_runs(100)).await;
+    let client = time.client();
+    assert_eq!(ended(&time, &mut reads(&client, 100)).await, 100);
+    let mut waiting = submissions(&client, 20);
+    assert_eq!(ended(&time, &mut waiting).await, 0);
+    drop(waiting);
+    time.advance(MINUTE);
+    assert_eq!(ended(&time, &mut submissions(&client, 20)).await, 20);
+}
+
+#[tokio::test]
+async fn two_clients_of_one_organization_both_make_progress() {
+    let time = SimulatedTime::start(Simulator::builder()).await;
+    let refusals = Refusals::default();
+    let done = Arc::new(Mutex::new([0, 0]));
+    let (mut tasks, mut progress) = (JoinSet::new(), Vec::new());
+    for number in 0..2 {
+        let client = refusals.watch(time.builder()).max_retries(10).build().unwrap();
+        for _ in 0..250 {
+            let (client, done) = (client.clone(), Arc::clone(&done));
+            tasks.spawn(async move {
+                read(&client).await.unwrap();
+                done.lock().unwrap()[number] += 1;
+            });
+        }
+    }
+    for _ in 0..20 {
+        time.settle().await;
+        progress.push(*done.lock().unwrap());
+        time.advance(MINUTE);
+    }
+    println!("two clients: {} 429s, calls done in each minute: {progress:?}", refusals.count());
+    assert_eq!(progress[19], [250, 250]);
+    for minute in &progress[2..] {
+        assert!(minute.iter().all(|done| *done >= 25), "{progress:?}");
+    }
+}
+
+// Who cannot wait
+
+/// A client whose window is spent for a minute.
+async fn spent(set_up: impl FnOnce(ClientBuilder) -> ClientBuilder) -> (SimulatedTime, Client) {
+    let time = SimulatedTime::start(Simulator::builder().rate_limit(3)).await;
+    let client = set_up(time.builder()).build().unwrap();
+    for _ in 0..3 {
+        read(&client).await.unwrap();
+    }
+    (time, client)
+}
+
+fn assert_not_sent(error: &Error, wait: Duration) {
+    assert_eq!(error.kind(), ErrorKind::RateLimited, "{error}");
+    assert_eq!((error.retry_after(), error.attempts()), (Some(wait), 0));
+    assert_eq!((error.status(), error.may_have_reached_server()), (None, false));
+}
+
+#[tokio::test]
+async fn a_deadline_before_the_window_opens_fails_the_call_at_once() {
+    let (time, client) = spent(|builder| builder).await;
+    time.advance(20 * SECOND);
+    let call = client.credits().balance().deadline(39 * SECOND);
+    assert_not_sent(&call.await.unwrap_err(), 40 * SECOND);
+    assert_eq!(sent(&time), 3);
+    assert_eq!(time.passed(), 20 * SECOND);
+
+    let call = client.credits().balance().deadline(41 * SECOND);
+    time.run(call.into_future()).await.unwrap();
+    assert_eq!(time.passed(), MINUTE);
+}
+
+#[tokio::test]
+async fn a_deadline_counts_those_who_wait_already() {
+    let (time, client) = spent(|builder| builder).await;
+    let mut waiting = reads(&client, 5);
+    assert_eq!(ended(&time, &mut waiting).await, 0);
+    // The next window has room for three, the one after it for one more.
+    let error = client.credits().balance().deadline(119 * SECOND).await.unwrap_err();
+    assert_not_sent(&error, 2 * MINUTE);
+    let mut call = JoinSet::new();
+    call.spawn(client.credits().balance().deadline(121 * SECOND).into_future());
+    time.run(waiting.join_all()).await;
+    assert_eq!(ended(&time, &mut call).await, 1);
+    assert_eq!(time.passed(), 2 * MINUTE);
+}
+
+#[tokio::test]
+async fn failing_fast_fails_at_once_and_says_when_to_come_back() {
+    let (time, client) = spent(|builder| builder.rate_limit_mode(RateLimitMode::FailFast)).await;
+    time.advance(15 * SECOND);
+    assert_not_sent(&read(&client).await.unwrap_err(), 45 * SECOND);
+    assert_eq!(sent(&time), 3);
+    time.advance(45 * SECOND);
+    read(&client).await.unwrap();
+}
+
+#[tokio::test]
+async fn failing_fast_does_not_fail_before_it_knows_of_a_limit() {
+    let time = SimulatedTime::start(Simulator::builder()).await;
+    let client = time.builder().rate_limit_mode(RateLimitMode::FailFast).build().unwrap();
+    assert_eq!(ended(&time, &mut reads(&client, 50)).await, 50);
+}
+
+#[tokio::test]
+async fn a_deadline_does_not_fail_calls_before_a_limit_is_known() {
+    let time = SimulatedTime::start(Simulator::builder()).await;
+    let client = time.builder().deadline(10 * SECOND).build().unwrap();
+    assert_eq!(ended(&time, &mut reads(&client, 50)).await, 50);
+}
+
+#[tokio::test]
+async fn with_the_mode_off_everything_is_sent() {
+    let (time, client) = spent(|builder| builder.rate_limit_mode(RateLimitMode::Off).max_retries(0)).await;
+    for _ in 0..5 {
+        let error = read(&client).await.unwrap_err();
+        assert_eq!((error.kind(), error.attempts()), (ErrorKind::RateLimited, 1));
+        assert_eq!(error.retry_after(), Some(MINUTE));
+    }
+    assert_eq!(sent(&time), 8);
+}
+
+// Limits of their own
+
+#[tokio::test]
+async fn forty_submissions_keep_to_twenty_a_minute_by_themselves() {
+    let time = SimulatedTime::start(Simulator::builder().concurrent_runs(100)).await;
+    let refusals = Refusals::default();
+    let client = refusals.watch(time.builder()).build().unwrap();
+    let mut calls = submissions(&client, 40);
+    assert_eq!(ended(&time, &mut calls).await, 20);
+    time.advance(MINUTE);
+    assert_eq!(ended(&time, &mut calls).await, 20);
+    assert_eq!((sent(&time), refusals.count()), (40, 0));
+}
+
+#[tokio::test]
+async fn another_limit_on_submissions_can_be_set() {
+    for limit in [3, 50] {
+        let time = SimulatedTime::start(Simulator::builder().concurrent_runs(100).submission_limit(limit)).await;
+        let refusals = Refusals::default();
+        let client = refusals.watch(time.builder()).submissions_per_minute(limit).build().unwrap();
+        let count = limit as usize;
+        let mut calls = submissions(&client, 2 * count);
+        assert_eq!(ended(&time, &mut calls).await, count);
+        time.advance(MINUTE);
+        assert_eq!(ended(&time, &mut calls).await, count);
+        assert_eq!((sent(&time), refusals.count()), (2 * count, 0));
+    }
+}
+
+#[tokio::test]
+async fn a_deadline_that_is_too_short_for_the_limit_on_submissions_fails_the_call_at_once() {
+    let time = SimulatedTime::start(Simulator::builder().concurrent_runs(100)).await;
+    let client = time.client();
+    assert_eq!(ended(&time, &mut submissions(&client, 20)).await, 20);
+    let source = WorkspaceSource::git("https://github.com/your-org/your-repo");
+    let error = client.work_orders().create("Fix it", source).deadline(59 * SECOND).await.unwrap_err();
+    assert_not_sent(&error, MINUTE);
+    assert_eq!(sent(&time), 20);
+}
+
+#[tokio::test]
+async fn failing_fast_says_when_a_submission_can_be_made_even_while_the_last_are_on_their_way() {
+    let time = SimulatedTime::start(Simulator::builder().concurrent_runs(100)).await;
+    let client = time.builder().rate_limit_mode(RateLimitMode::FailFast).build().unwrap();
+    let errors: Vec<_> = submissions(&client, 25).join_all().await.into_iter().filter_map(Result::err).collect();
+    assert_eq!(errors.len(), 5, "{errors:?}");
+    for error in errors {
+        assert_not_sent(&error, MINUTE);
+    }
+}
+
+#[tokio::test]
+async fn a_429_for_the_limit_on_submissions_does_not_hold_reads() {
+    let time = SimulatedTime::start(Simulator::builder().submission_limit(1)).await;
+    let client = time.client();
+    read(&client).await.unwrap();
+    let mut submitted = submissions(&client, 3);
+    assert_eq!(ended(&time, &mut submitted).await, 1);
+    assert_eq!(ended(&time, &mut reads(&client, 50)).await, 50);
+    assert_eq!(client.rate_limit().unwrap().limit, Some(100));
+    // And more submissions are not even tried.
+    let before = sent(&time);
+    submitted.spawn(async move { submit(&client).await });
+    time.settle().await;
+    assert_eq!(sent(&time), before);
+    time.advance(MINUTE);
+    assert_eq!(ended(&time, &mut submitted).await, 1);
+}
+
+#[tokio::test]
+async fn a_429_for_too_many_runs_at_once_does_not_hold_reads() {
+    let time = SimulatedTime::start(Simulator::builder().concurrent_runs(1)).await;
+    let client = time.client();
+    assert_eq!(ended(&time, &mut submissions(&client, 1)).await, 1);
+    let mut second = submissions(&client, 1);
+    assert_eq!(ended(&time, &mut second).await, 0);
+    assert_eq!(ended(&time, &mut reads(&client, 50)).await, 50);
+}
+
+#[tokio::test]
+async fn a_429_for_the_limit_on_webhook_tests_does_not_hold_reads() {
+    let time = SimulatedTime::start(Simulator::builder()).await;
+    let client = time.client();
+    let created = client.webhooks().create("https://app.example.com/hooks", ["run.completed"]).await.unwrap();
+    let id = created.webhook.id;
+    let mut tests = spawn((0..11).map(|_| client.webhooks().test(id.clone()).into_future()));
+    assert_eq!(ended(&time, &mut tests).await, 10);
+    assert_eq!(ended(&time, &mut reads(&client, 50)).await, 50);
+    time.advance(MINUTE);
+    assert_eq!(ended(&time, &mut tests).await, 1);
+}
+
+// What the service says
+
+#[tokio::test]
+async fn what_the_service_said_of_its_limit_can_be_asked_for() {
+    let time = SimulatedTime::start(Simulator::builder()).await;
+    let client = time.client();
+    let clone = client.clone();
+    assert_eq!(client.rate_limit(), None);
+    read(&client).await.unwrap();
+    read(&client).await.unwrap();
+    let limit = clone.rate_limit().unwrap();
+    assert_eq!((limit.limit, limit.remaining), (Some(100), Some(98)));
+    assert_eq!(limit.reset_at, Some(time.simulator().now() + MINUTE));
+    assert_eq!(time.client().rate_limit(), None);
+}
+
+#[tokio::test]
+async fn a_service_that_says_nothing_of_a_limit_is_not_limited() {
+    let time = SimulatedTime::start(Simulator::builder()).await;
+    let client = time.client();
+    time.simulator().inject(Fault::response(200, "application/json", RUN).times(u32::MAX));
+    let mut calls = spawn((0..500).map(|_| client.runs().get("run_1").into_future()));
+    assert_eq!(ended(&time, &mut calls).await, 500);
+    assert_eq!(client.rate_limit(), None);
+}
+
+#[tokio::test]
+async fn a_client_that_was_idle_keeps_to_the_window_it_comes_back_in() {
+    let time = SimulatedTime::start(Simulator::builder()).await;
+    let refusals = Refusals::default();
+    let client = refusals.watch(time.builder()).build().unwrap();
+    read(&client).await.unwrap();
+    // Fifty seconds into some later window.
+    time.advance(5 * MINUTE + 50 * SECOND);
+    time.run(async {
+        for _ in 0..300 {
+            read(&client).await.unwrap();
+        }
+    })
+    .await;
+    // What is left of that window, and the two after it.
+    assert_eq!((time.passed(), refusals.count()), (7 * MINUTE, 0));
+}
+
+#[tokio::test]
+async fn absurd_headers_neither_stop_nor_harm_anybody() {
+    let year_ahead = (1_767_225_600 + 365 * 24 * 60 * 60).to_string();
+    let limits = ["", "0", "1", "100", "-5", "NaN", "4294967295"];
+    let lefts = ["", "0", "1000000", "-1"];
+    let resets = ["NaN", "0", "-1", "1767225540", year_ahead.as_str(), "9223372036854775807", "8210266876799"];
+    let mut slowest = Duration::ZERO;
+    for status in [200, 429] {
+        for limit in limits {
+            for left in lefts {
+                for reset in resets {
+                    let what = format!("{status}: limit {limit:?}, remaining {left:?}, reset {reset:?}");
+                    let took = absurd(status, [limit, left, reset]).await;
+                    slowest = slowest.max(took);
+                    // Four calls; each waits for a window at most, and after each of three refusals.
+                    assert!(took <= 4 * 4 * (MINUTE + SECOND), "{what}: {took:?}");
+                }
+            }
+        }
+    }
+    println!("the slowest four calls with absurd headers took {slowest:?}");
+}
+
+async fn absurd(status: u16, [limit, left, reset]: [&str; 3]) -> Duration {
+    let time = SimulatedTime::start(Simulator::builder()).await;
+    let client = time.client();
+    let fault = Fault::response(status, "application/json", RUN)
+        .header("x-ratelimit-limit", limit)
+        .header("x-ratelimit-remaining", left)
+        .header("x-ratelimit-reset", reset);
+    time.simulator().inject(fault.times(u32::MAX));
+    let mut calls = JoinSet::new();
+    for _ in 0..2 {
+        let client = client.clone();
+        calls.spawn(async move {
+            for _ in 0..2 {
+                let end = client.runs().get("run_1").await;
+                assert_eq!(end.is_ok(), status == 200, "{end:?}");
+            }
+        });
+    }
+    time.run(calls.join_all()).await;
+    time.passed()
+}
+
+#[tokio::test]
+async fn one_absurd_answer_does_not_spoil_those_that_follow() {
+    let time = SimulatedTime::start(Simulator::builder()).await;
+    let refusals = Refusals::default();
+    let client = refusals.watch(time.builder()).build().unwrap();
+    let absurd = Fault::response(200, "application/json", r#"{"includedCreditsCents":1,"totalCreditsCents":1}"#)
+        .header("x-ratelimit-limit", "100")
+        .header("x-ratelimit-remaining", "90")
+        .header("x-ratelimit-reset", "1798761600");
+    time.simulator().inject(absurd);
+    let mut first = reads(&client, 1);
+    time.settle().await;
+    drop(first.join_next().await);
+    time.advance(2 * MINUTE);
+    time.run(reads(&client, 350).join_all()).await.into_iter().for_each(Result::unwrap);
+    assert_eq!(refusals.count(), 0);
+    assert_eq!(time.passed(), 5 * MINUTE);
+}
+
+// Anything may happen
+
+/// Random limits, latencies, idle times and starts. Alone, a client never exceeds the window; beside another program, it
+/// loses no call.
+#[tokio::test]
+async fn the_window_is_never_exceeded_and_no_call_is_lost() {
+    for seed in 0..24 {
+        for beside_another in [false, true] {
+            let outcome = random_program(seed, beside_another).await;
+            println!("seed {seed}, beside another: {beside_another}: {outcome:?}");
+            assert_eq!(outcome.lost, 0, "seed {seed}: {outcome:?}");
+            assert!(beside_another || outcome.refused == 0, "seed {seed}: {outcome:?}");
+            assert!(outcome.took <= outcome.enough, "seed {seed}: {outcome:?}");
+        }
+    }
+}
+
+#[derive(Debug)]
+#[expect(dead_code, reason = "printed")]
+struct Outcome {
+    limit: u32,
+    tasks: u64,
+    calls: u64,
+    refused: u32,
+    refused_others: u32,
+    lost: u32,
+    took: Duration,
+    enough: Duration,
+}
+
+async fn random_program(seed: u64, beside_another: bool) -> Outcome {
+    let mut random = fastrand::Rng::with_seed(seed);
+    let limit = random.u32(10..=120);
+    let time = SimulatedTime::start(Simulator::builder().rate_limit(limit)).await;
+    time.advance(Duration::from_millis(random.u64(0..60_000)));
+    let slowest = random.u64(1..4_000);
+    let line = Mutex::new(random.fork());
+    let url = time.slow_line(move || Duration::from_millis(line.lock().unwrap().u64(0..slowest))).await;
+    let refusals = Refusals::default();
+    let client = refusals.watch(time.builder()).base_url(url).max_retries(100).build().unwrap();
+
+    let (tasks, each) = (random.u64(1..=40), random.u64(1..=12));
+    let lost = Arc::new(AtomicU32::new(0));
+    let mut idle = Duration::ZERO;
+    let mut set = JoinSet::new();
+    for _ in 0..tasks {
+        let (client, lost, time) = (client.clone(), Arc::clone(&lost), time.clone());
+        let pauses: Vec<_> = (0..each)
+            .map(|_| if random.u8(0..10) == 0 { Duration::from_millis(random.u64(0..150_000)) } else { Duration::ZERO })
+            .collect();
+        idle = idle.max(pauses.iter().sum());
+        set.spawn(async move {
+            for pause in pauses {
+                agentgate::Clock::sleep(&time, pause).await;
+                if read(&client).await.is_err() {
+                    lost.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+        });
+    }
+    let refused_others = Refusals::default();
+    let mut others = JoinSet::new();
+    if beside_another {
+        let other = time.builder().rate_limit_mode(RateLimitMode::Off).max_retries(0).build().unwrap();
+        let share = u64::from(random.u32(1..=limit / 2));
+        let (time, mut random, refused) = (time.clone(), random.fork(), refused_others.clone());
+        others.spawn(async move {
+            loop {
+                // On average its share of the window, by fits and starts.
+                let burst = random.u64(1..=share);
+                for error in
+                    reads(&other, burst.try_into().unwrap()).join_all().await.into_iter().filter_map(Result::err)
+                {
+                    refused.add(&error);
+                }
+                agentgate::Clock::sleep(&time, MINUTE * u32::try_from(burst).unwrap() / u32::try_from(share).unwrap())
+                    .await;
+            }
+        });
+    }
+    let before = time.passed();
+    time.run(set.join_all()).await;
+    let calls = tasks * each;
+    // At half of the window at least, with some for the way.
+    let windows = u32::try_from(calls).unwrap() / (limit / 2) + 2;
+    let way = Duration::from_millis(slowest * 8 * each);
+    Outcome {
+        limit,
+        tasks,
+        calls,
+        refused: refusals.count(),
+        refused_others: refused_others.count(),
+        lost: lost.load(Ordering::Relaxed),
+        took: time.passed_since(before),
+        enough: MINUTE * windows * 2 + idle + way,
+    }
+}

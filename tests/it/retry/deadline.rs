@@ -1,0 +1,307 @@
+//! How long a call may take and how often it may try: deadlines, time-outs, the retry budget, and what may be repeated.
+
+use std::time::Duration;
+
+use agentgate::simulator::{Fault, RecordedRequest, Simulator};
+use agentgate::types::WorkOrderCreated;
+use agentgate::{Client, Error, ErrorKind, RateLimitMode, WorkspaceSource};
+use common::script::{Act, Server, answer, closed_port};
+use common::time::SimulatedTime;
+
+const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_secs(60);
+const FOREVER: u32 = u32::MAX;
+/// The one thing that takes real time here is a server's silence; this much of it.
+const SILENCE: Duration = Duration::from_millis(50);
+const CREATED: &str = r#"{"workOrderId":"wo_1","runId":"run_1","status":"pending","createdAt":"2026-01-15T10:30:00Z"}"#;
+
+async fn start() -> (SimulatedTime, Client) {
+    let time = SimulatedTime::start(Simulator::builder().rate_limit(1_000_000)).await;
+    let client = time.client();
+    (time, client)
+}
+
+async fn read(client: &Client) -> Result<(), Error> {
+    client.credits().balance().await.map(drop)
+}
+
+fn source() -> WorkspaceSource {
+    WorkspaceSource::git("https://github.com/your-org/your-repo").into()
+}
+
+fn sent(time: &SimulatedTime) -> usize {
+    time.simulator().request_count()
+}
+
+fn busy(retry_after: u64) -> Fault {
+    Fault::error("SERVICE_UNAVAILABLE").header("retry-after", &retry_after.to_string())
+}
+
+// Deadlines
+
+#[tokio::test]
+async fn retries_end_when_the_pause_would_not_end_before_the_deadline() {
+    let (time, client) = start().await;
+    time.simulator().inject(busy(4).times(FOREVER));
+    let error = time.run(client.credits().balance().deadline(10 * SECOND).into_future()).await.unwrap_err();
+    assert_eq!((error.kind(), error.attempts()), (ErrorKind::Unavailable, 3));
+    assert_eq!(error.retry_after(), Some(4 * SECOND));
+    assert_eq!((time.passed(), sent(&time)), (8 * SECOND, 3));
+}
+
+#[tokio::test]
+async fn a_back_off_that_would_not_end_before_the_deadline_is_not_begun_either() {
+    let (time, client) = start().await;
+    time.simulator().inject(Fault::error("SERVICE_UNAVAILABLE").times(FOREVER));
+    for _ in 0..20 {
+        let before = time.passed();
+        let deadline = Duration::from_millis(700);
+        let error = time.run(client.credits().balance().deadline(deadline).into_future()).await.unwrap_err();
+        assert!(time.passed_since(before) < deadline, "{error}");
+        // Some are drawn so short that all the retries fit.
+        assert!(error.attempts() == 4 || error.retry_after().is_some(), "{error:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_deadline_of_a_call_counts_in_place_of_the_clients() {
+    let time = SimulatedTime::start(Simulator::builder()).await;
+    let client = time.builder().deadline(3 * SECOND).build().unwrap();
+    time.simulator().inject(busy(2).times(FOREVER));
+    let error = time.run(read(&client)).await.unwrap_err();
+    assert_eq!((error.attempts(), error.retry_after()), (2, Some(2 * SECOND)));
+    let longer = client.credits().balance().deadline(5 * SECOND);
+    assert_eq!(time.run(longer.into_future()).await.unwrap_err().attempts(), 3);
+    let shorter = client.credits().balance().deadline(SECOND);
+    assert_eq!(time.run(shorter.into_future()).await.unwrap_err().attempts(), 1);
+}
+
+#[tokio::test]
+async fn a_deadline_of_nothing_sends_nothing() {
+    let (time, client) = start().await;
+    for error in [
+        client.credits().balance().deadline(Duration::ZERO).await.unwrap_err(),
+        client.work_orders().create("Fix it", source()).deadline(Duration::ZERO).await.unwrap_err(),
+    ] {
+        assert!(error.is_timeout(), "{error:?}");
+        assert_eq!((error.attempts(), error.may_have_reached_server()), (0, false));
+    }
+    assert_eq!(sent(&time), 0);
+    read(&client).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_longest_deadline_of_all_is_none() {
+    let (time, client) = start().await;
+    time.simulator().inject(busy(30));
+    time.run(client.credits().balance().deadline(Duration::MAX).into_future()).await.unwrap();
+    assert_eq!(sent(&time), 2);
+}
+
+#[tokio::test]
+async fn an_attempt_is_given_no_more_than_what_is_left_of_the_deadline() {
+    let silent = || vec![Act::Read, Act::Stall];
+    let server = Server::start([answer("503 Service Unavailable", "retry-after: 60\r\n", ""), silent()]).await;
+    let (time, _) = start().await;
+    let client = time.builder().base_url(server.url()).max_retry_delay(MINUTE).timeout(MINUTE).build().unwrap();
+    let call = client.credits().balance().deadline(MINUTE + SILENCE).max_retries(1);
+    let error = time.run(call.into_future()).await.unwrap_err();
+    assert!(error.is_timeout(), "{error:?}");
+    assert_eq!((error.attempts(), time.passed()), (2, MINUTE));
+    assert!(error.to_string().contains("longer than its time-out of 50ms"), "{error}");
+}
+
+#[tokio::test]
+async fn a_time_out_that_is_shorter_than_the_deadline_stays_as_it_is() {
+    let server = Server::start([vec![Act::Read, Act::Stall]]).await;
+    let (time, _) = start().await;
+    let client =
+        time.builder().base_url(server.url()).deadline(MINUTE).timeout(SILENCE).max_retries(0).build().unwrap();
+    let error = read(&client).await.unwrap_err();
+    assert!(error.to_string().contains("longer than its time-out of 50ms"), "{error}");
+}
+
+#[tokio::test]
+async fn the_wait_for_the_rate_limit_counts_towards_the_deadline() {
+    let time = SimulatedTime::start(Simulator::builder().rate_limit(1)).await;
+    let client = time.client();
+    read(&client).await.unwrap();
+    time.simulator().inject(busy(20).times(FOREVER));
+    // A minute until the window opens, and 20 s more do not fit.
+    let error = time.run(client.credits().balance().deadline(75 * SECOND).into_future()).await.unwrap_err();
+    assert_eq!((error.kind(), error.attempts()), (ErrorKind::Unavailable, 1));
+    assert_eq!(error.retry_after(), Some(20 * SECOND));
+    assert_eq!((time.passed(), sent(&time)), (MINUTE, 2));
+}
+
+#[tokio::test]
+async fn a_retry_for_which_the_rate_limit_leaves_no_time_ends_the_call_with_what_went_wrong() {
+    let time = SimulatedTime::start(Simulator::builder().rate_limit(2)).await;
+    let client = time.client();
+    read(&client).await.unwrap();
+    // It is counted, so that nothing is left for the retry.
+    time.simulator().inject(busy(1).after_acting());
+    let error = time.run(client.credits().balance().deadline(30 * SECOND).into_future()).await.unwrap_err();
+    assert_eq!((error.kind(), error.attempts()), (ErrorKind::Unavailable, 1));
+    assert_eq!(error.retry_after(), Some(59 * SECOND));
+    assert_eq!((time.passed(), sent(&time)), (SECOND, 2));
+}
+
+// Retries
+
+#[tokio::test]
+async fn without_retries_there_is_one_attempt() {
+    let time = SimulatedTime::start(Simulator::builder()).await;
+    let client = time.builder().max_retries(0).build().unwrap();
+    time.simulator().inject(busy(1).times(FOREVER));
+    assert_eq!(read(&client).await.unwrap_err().attempts(), 1);
+    assert_eq!(client.credits().balance().max_retries(0).await.unwrap_err().attempts(), 1);
+    assert_eq!((time.passed(), sent(&time)), (Duration::ZERO, 2));
+}
+
+#[tokio::test]
+async fn an_outage_is_multiplied_by_a_hundred_retries_at_most_and_not_by_each_call() {
+    let (time, client) = start().await;
+    time.simulator().inject(Fault::error("SERVICE_UNAVAILABLE").times(FOREVER));
+    let mut given_up = 0;
+    for _ in 0..200 {
+        let clone = client.clone();
+        let error = time.run(async move { read(&clone).await }).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+        given_up += u32::from(error.attempts() < 4);
+    }
+    println!("200 calls in an outage sent {} requests; {given_up} calls had no retry left", sent(&time));
+    assert_eq!(sent(&time), 200 + 100);
+    let error = time.run(read(&client)).await.unwrap_err();
+    assert!(error.to_string().contains("stopped retrying until some succeed"), "{error}");
+    // Another client's is its own.
+    assert_eq!(time.run(read(&time.client())).await.unwrap_err().attempts(), 4);
+}
+
+#[tokio::test]
+async fn successes_bring_retries_back() {
+    let time = SimulatedTime::start(Simulator::builder().rate_limit(1_000_000)).await;
+    let client = time.builder().rate_limit_mode(RateLimitMode::Off).build().unwrap();
+    let outage = Fault::error("SERVICE_UNAVAILABLE");
+    time.simulator().inject(outage.clone().times(300));
+    for _ in 0..200 {
+        time.run(read(&client)).await.unwrap_err();
+    }
+    assert_eq!(sent(&time), 300);
+    for _ in 0..4 {
+        read(&client).await.unwrap();
+    }
+    time.simulator().inject(outage.clone());
+    assert_eq!(time.run(read(&client)).await.unwrap_err().attempts(), 1);
+    read(&client).await.unwrap();
+    time.simulator().inject(outage);
+    time.run(read(&client)).await.unwrap();
+}
+
+// What may have been done
+
+#[tokio::test]
+async fn what_one_attempt_may_have_done_the_next_does_not_undo() {
+    let hang_up = || vec![Act::Read];
+    let (time, _) = start().await;
+
+    let server = Server::start_and_leave([hang_up()]).await;
+    let client = time.builder().base_url(server.url()).build().unwrap();
+    let error = time.run(read(&client)).await.unwrap_err();
+    assert!(error.is_connect(), "{error:?}");
+    assert_eq!(error.attempts(), 4);
+    assert!(error.may_have_reached_server());
+
+    let server = Server::start_and_leave([hang_up()]).await;
+    let client = time.builder().base_url(server.url()).build().unwrap();
+    let call = client.work_orders().create("Fix it", source()).repeatable();
+    let error = time.run(call.into_future()).await.unwrap_err();
+    assert!(error.is_connect() && error.may_have_reached_server(), "{error:?}");
+    assert!(error.to_string().contains("may have done it nevertheless"), "{error}");
+
+    // Where nothing was ever sent, nothing can have been done.
+    let client = time.builder().base_url(closed_port().await).build().unwrap();
+    let error = time.run(read(&client)).await.unwrap_err();
+    assert!(error.is_connect() && !error.may_have_reached_server(), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_submission_that_may_be_repeated_is_sent_again_with_the_same_key() {
+    let created = answer("201 Created", "content-type: application/json\r\n", CREATED);
+    let cut = vec![Act::Read];
+    let server = Server::start([cut.clone(), cut, created]).await;
+    let (time, _) = start().await;
+    let client = time.builder().base_url(server.url()).build().unwrap();
+    let call = client.work_orders().create("Fix it", source()).repeatable();
+    let order: WorkOrderCreated = time.run(call.into_future()).await.unwrap();
+    assert_eq!(order.run_id, "run_1");
+    let requests = server.requests();
+    assert_eq!(requests.len(), 3);
+    assert_eq!(requests[0].headers("idempotency-key").len(), 1);
+    assert!(requests[0].headers("idempotency-key")[0].len() >= 32, "{requests:?}");
+    for request in &requests {
+        assert_eq!((&request.head, &request.body), (&requests[0].head, &requests[0].body));
+    }
+}
+
+#[tokio::test]
+async fn a_submission_that_was_done_is_not_sent_again_unless_it_may_be() {
+    let lost = || Fault::response(502, "text/html", "<h1>Bad Gateway</h1>").on("createWorkOrder").after_acting();
+    let (time, client) = start().await;
+    time.simulator().inject(lost());
+    let error = time.run(client.work_orders().create("Fix it", source()).into_future()).await.unwrap_err();
+    assert!(error.may_have_reached_server());
+    assert_eq!((error.attempts(), sent(&time)), (1, 1));
+    assert_eq!(client.runs().list().await.unwrap().data.len(), 1);
+
+    time.simulator().inject(lost());
+    time.run(client.work_orders().create("Fix it", source()).repeatable().into_future()).await.unwrap();
+    assert_eq!(client.runs().list().await.unwrap().data.len(), 3);
+}
+
+fn keys(requests: &[RecordedRequest]) -> Vec<Option<&str>> {
+    requests.iter().map(|request| request.header("idempotency-key")).collect()
+}
+
+#[tokio::test]
+async fn the_callers_own_key_is_sent_with_every_attempt() {
+    let (time, client) = start().await;
+    time.simulator().inject(busy(1).times(2));
+    let call = client.work_orders().create("Fix it", source()).idempotency_key("order 17");
+    time.run(call.into_future()).await.unwrap();
+    assert_eq!(keys(&time.simulator().requests()), [Some("order 17"); 3]);
+}
+
+#[tokio::test]
+async fn each_call_has_a_key_of_its_own_and_reads_have_none() {
+    let (time, client) = start().await;
+    for _ in 0..2 {
+        client.work_orders().create("Fix it", source()).await.unwrap();
+    }
+    read(&client).await.unwrap();
+    let requests = time.simulator().requests();
+    let [Some(first), Some(second), None] = keys(&requests)[..] else { panic!("{requests:?}") };
+    assert_ne!(first, second);
+}
+
+#[tokio::test]
+async fn a_key_that_cannot_stand_in_a_header_is_refused_before_anything_is_sent() {
+    let (time, client) = start().await;
+    for key in ["", " ", "a\nb", "a\r\nx-evil: 1", "a\0", "schlüssel", "\u{7f}"] {
+        let error = client.work_orders().create("Fix it", source()).idempotency_key(key).await.unwrap_err();
+        assert!(error.is_invalid_request(), "{key:?}: {error:?}");
+        assert_eq!((error.attempts(), error.may_have_reached_server()), (0, false));
+    }
+    assert_eq!(sent(&time), 0);
+}
+
+#[tokio::test]
+async fn failing_fast_does_not_wait_for_a_429_either() {
+    let simulator = Simulator::start().await.unwrap();
+    let builder = Client::builder().base_url(simulator.url()).api_key(simulator.api_key());
+    let client = builder.rate_limit_mode(RateLimitMode::FailFast).build().unwrap();
+    simulator.inject(Fault::error("RATE_LIMITED"));
+    let error = client.runs().list().await.unwrap_err();
+    assert!(error.is_rate_limited());
+    assert_eq!((error.attempts(), error.retry_after()), (1, Some(Duration::from_secs(1))));
+}

@@ -1,0 +1,118 @@
+//! Every fault on every operation: the outcome is the documented one, nothing is sent too often, nothing hangs.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use agentgate::simulator::{Fault, Simulator};
+use agentgate::{Client, Operation, WorkspaceSource};
+use common::call;
+use common::clock::InstantClock;
+use tokio::task::JoinSet;
+
+/// Attempts that an operation may make: one and three retries.
+const ATTEMPTS: usize = 4;
+
+/// The time-out where it is what ends an attempt, and where it is not to be met, however busy the machine is.
+const SHORT: Duration = Duration::from_secs(1);
+const LONG: Duration = Duration::from_secs(30);
+
+/// Answers by which the service says that it did nothing, and which are believed.
+const REFUSALS: [&str; 2] = ["rate_limited", "service_unavailable"];
+
+/// What came of a call with a fault in its way.
+async fn outcome(operation: Operation, fault: Fault, timeout: Duration) -> String {
+    let simulator = Simulator::start().await.unwrap();
+    let client = Client::builder()
+        .base_url(simulator.url())
+        .api_key(simulator.api_key())
+        .clock(InstantClock::default())
+        .timeout(timeout)
+        .build()
+        .unwrap();
+    let id = prepare(&client, operation).await;
+    let before = simulator.work_order_count();
+    simulator.clear_requests();
+    simulator.inject(fault.on(operation.id()));
+
+    let result = tokio::time::timeout(Duration::from_secs(200), call(&client, operation.id(), &id)).await;
+    let result = result.unwrap_or_else(|_| panic!("{operation} hangs"));
+
+    let sent = simulator.request_count();
+    let (text, attempts) = match result {
+        Ok(answered) => ("done".to_owned(), answered.attempts),
+        Err(error) => {
+            let reached = if error.may_have_reached_server() { ", may have been done" } else { "" };
+            (format!("{}{reached}", error.kind()), error.attempts())
+        }
+    };
+    assert!(sent <= ATTEMPTS, "{operation}: {sent} requests");
+    let repeats = sent > 1 && text.contains("may have been done");
+    assert!(operation.is_idempotent() || !repeats, "{operation} was repeated although it may have been done");
+    let made = simulator.work_order_count() - before;
+    assert!(made <= 1, "{operation} made {made} work orders");
+    if operation == Operation::CREATE_WORK_ORDER && text == "done" {
+        assert_eq!(made, 1, "{operation} is done");
+    }
+    format!("{text}, attempts: {attempts}")
+}
+
+/// Makes what the operation is about, and gives its id.
+async fn prepare(client: &Client, operation: Operation) -> String {
+    let source = WorkspaceSource::git("https://github.com/your-org/your-repo");
+    if operation.path().starts_with("/v1/work-orders/") {
+        client.work_orders().create("Fix it", source).await.unwrap().work_order_id.into()
+    } else if operation.path().starts_with("/v1/runs/") {
+        client.work_orders().create("Fix it", source).await.unwrap().run_id.into()
+    } else if operation.path().starts_with("/v1/webhooks/") {
+        client.webhooks().create("https://example.com/hook", ["run.failed"]).await.unwrap().webhook.id.into()
+    } else if operation.path().starts_with("/v1/templates/") {
+        client.templates().create("ours", "Ours", source).await.unwrap().id.into()
+    } else {
+        "new".to_owned()
+    }
+}
+
+/// The outcomes of each fault, with the operations that share them.
+async fn table(change: fn(Fault) -> Fault) -> String {
+    let mut table = String::new();
+    for (name, fault) in Fault::catalogue() {
+        let fault = change(fault);
+        if fault.is_after_acting() && REFUSALS.contains(&name) {
+            continue;
+        }
+        let timeout = if name.starts_with("stall") { SHORT } else { LONG };
+        let mut cells = JoinSet::new();
+        for operation in Operation::ALL {
+            let fault = fault.clone();
+            cells.spawn(async move { (*operation, outcome(*operation, fault, timeout).await) });
+        }
+        let mut outcomes: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+        for (operation, outcome) in cells.join_all().await {
+            outcomes.entry(outcome).or_default().push(operation.id());
+        }
+        assert_eq!(outcomes.values().map(Vec::len).sum::<usize>(), 18);
+        writeln!(table, "{name}").unwrap();
+        for (outcome, mut operations) in outcomes {
+            operations.sort_unstable();
+            writeln!(table, "    {outcome}\n        {}", operations.join(" ")).unwrap();
+        }
+    }
+    table
+}
+
+#[tokio::test]
+async fn every_fault_that_passes_on_every_operation() {
+    assert!(Fault::catalogue().len() >= 15);
+    insta::assert_snapshot!(table(|fault| fault).await);
+}
+
+#[tokio::test]
+async fn every_fault_that_stays_on_every_operation() {
+    insta::assert_snapshot!(table(|fault| fault.times(100)).await);
+}
+
+#[tokio::test]
+async fn every_fault_that_loses_the_answer_on_every_operation() {
+    insta::assert_snapshot!(table(Fault::after_acting).await);
+}

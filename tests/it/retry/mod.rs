@@ -1,0 +1,6 @@
+//! Attempts that fail: what is retried, what is not, and what a call costs in time.
+
+mod deadline;
+mod faults;
+mod network;
+mod reconcile;

@@ -1,0 +1,674 @@
+//! What a network can do to a call, played by servers that follow a script.
+//!
+//! A mock answers; these servers also hang up, break off, fall silent and speak nonsense. The waits between attempts go
+//! to a clock that notes them down and lets no time pass.
+
+use std::fmt::Write as _;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use agentgate::chrono::{DateTime, Utc};
+use agentgate::types::{Run, RunStatus};
+use agentgate::{Client, ClientBuilder, Clock, Error, ErrorKind, Operation, WorkspaceSource};
+use common::call;
+use common::script::{Act, Connection, Server, answer, closed_port, say, say_and_stall};
+
+const KEY: &str = "org_live_k3yThatN0bodyMaySee";
+const RUN: &str = r#"{"id":"run_1","workOrderId":"wo_1","status":"running"}"#;
+const CREATED: &str = r#"{"workOrderId":"wo_1","runId":"run_1","status":"pending","createdAt":"2026-01-15T10:30:00Z"}"#;
+
+// The server
+
+fn found() -> Connection {
+    answer("200 OK", "content-type: application/json\r\n", RUN)
+}
+
+fn created() -> Connection {
+    answer("201 Created", "content-type: application/json\r\n", CREATED)
+}
+
+fn html(status: &str) -> Connection {
+    answer(status, "content-type: text/html\r\nserver: proxy\r\n", "<html><h1>It is not your day</h1></html>")
+}
+
+/// Every way for an answer to break off.
+fn broken_answers() -> Vec<(&'static str, Connection)> {
+    vec![
+        ("hung up before the answer", vec![Act::Read]),
+        ("hung up in the status line", say("HTTP/1.1 20")),
+        ("hung up in the headers", say("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nx-ratelimit-li")),
+        ("hung up before the body", say("HTTP/1.1 200 OK\r\ncontent-length: 54\r\n\r\n")),
+        ("hung up in the body", say(format!("HTTP/1.1 200 OK\r\ncontent-length: 54\r\n\r\n{}", &RUN[..20]))),
+        ("hung up in a chunk", say("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n36\r\n{\"id\":")),
+        (
+            "hung up between chunks",
+            say(format!("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n36\r\n{RUN}\r\n")),
+        ),
+        ("no HTTP", say("SSH-2.0-OpenSSH_9.9\r\n\r\n")),
+        ("a TLS alert", say(b"\x15\x03\x01\x00\x02\x02\x46".as_slice())),
+        ("a status that is no number", say("HTTP/1.1 OK\r\n\r\n")),
+        ("a length that is no number", say("HTTP/1.1 200 OK\r\ncontent-length: many\r\n\r\n{}")),
+        ("a chunk whose size is no number", say("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n{}\r\n")),
+    ]
+}
+
+// The client
+
+/// No waits.
+const NONE: [Duration; 0] = [];
+
+/// Notes down how long it is asked to wait, and lets time pass by that alone.
+#[derive(Clone, Debug, Default)]
+struct Waits(Arc<Mutex<Vec<Duration>>>);
+
+impl Clock for Waits {
+    fn now(&self) -> DateTime<Utc> {
+        DateTime::UNIX_EPOCH + self.taken().iter().sum::<Duration>()
+    }
+
+    fn sleep(&self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        self.0.lock().unwrap().push(duration);
+        Box::pin(async {})
+    }
+}
+
+impl Waits {
+    fn taken(&self) -> Vec<Duration> {
+        self.0.lock().unwrap().clone()
+    }
+}
+
+fn builder(url: impl Into<String>) -> (ClientBuilder, Waits) {
+    let waits = Waits::default();
+    (Client::builder().api_key(KEY).base_url(url).clock(waits.clone()), waits)
+}
+
+fn client(url: impl Into<String>) -> (Client, Waits) {
+    let (builder, waits) = builder(url);
+    (builder.build().unwrap(), waits)
+}
+
+async fn get(client: &Client) -> Result<Run, Error> {
+    client.runs().get("run_1").await.map_err(without_key)
+}
+
+async fn submit(client: &Client) -> Result<String, Error> {
+    let source = WorkspaceSource::git("https://github.com/your-org/your-repo");
+    let order = client.work_orders().create("Fix it", source).await.map_err(without_key)?;
+    Ok(order.run_id.to_string())
+}
+
+/// Checks that an error shows the key nowhere, its sources included.
+fn without_key(error: Error) -> Error {
+    let mut texts = vec![format!("{error}"), format!("{error:?}"), format!("{error:#?}")];
+    let mut source = std::error::Error::source(&error);
+    while let Some(cause) = source {
+        texts.extend([cause.to_string(), format!("{cause:?}"), format!("{cause:#?}")]);
+        source = cause.source();
+    }
+    for text in texts {
+        assert!(!text.contains(&KEY[9..]), "{text}");
+    }
+    error
+}
+
+/// The error's line, the same on every machine and in every run.
+fn portable(error: &Error, port: u16) -> String {
+    let mut text = error.to_string();
+    assert!(!text.contains(['\n', '\r']), "{text}");
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        if let Some(io) = cause.downcast_ref::<std::io::Error>().filter(|io| io.raw_os_error().is_some()) {
+            text = text.replace(&io.to_string(), &format!("[{:?}]", io.kind()));
+        }
+        source = cause.source();
+    }
+    text.replace(&port.to_string(), "PORT")
+}
+
+fn seconds(seconds: &[u64]) -> Vec<Duration> {
+    seconds.iter().copied().map(Duration::from_secs).collect()
+}
+
+/// Checks waits that are drawn at random, below ceilings that double.
+fn assert_backs_off(waits: &Waits, count: usize) {
+    let waits = waits.taken();
+    assert_eq!(waits.len(), count, "{waits:?}");
+    for (wait, ceiling) in waits.iter().zip([500, 1000, 2000]) {
+        assert!(*wait <= Duration::from_millis(ceiling), "{waits:?}");
+    }
+}
+
+// No connection
+
+#[tokio::test]
+async fn a_refused_connection_is_tried_again_for_reading_and_for_submitting() {
+    let (client, waits) = client(closed_port().await);
+    for error in [get(&client).await.unwrap_err(), submit(&client).await.unwrap_err()] {
+        assert!(error.is_connect(), "{error:?}");
+        assert_eq!(error.attempts(), 4);
+        assert!(!error.may_have_reached_server());
+        assert_eq!((error.status(), error.headers(), error.body()), (None, None, None));
+        assert!(error.to_string().ends_with("(4 attempts)"), "{error}");
+    }
+    assert_eq!(waits.taken().len(), 6);
+}
+
+#[tokio::test]
+async fn the_waits_between_attempts_double_at_most() {
+    let (client, waits) = client(closed_port().await);
+    get(&client).await.unwrap_err();
+    assert_backs_off(&waits, 3);
+}
+
+#[tokio::test]
+async fn no_retries_means_one_attempt_and_no_wait() {
+    let (builder, waits) = builder(closed_port().await);
+    let client = builder.max_retries(0).build().unwrap();
+    for error in [get(&client).await.unwrap_err(), submit(&client).await.unwrap_err()] {
+        assert_eq!(error.attempts(), 1);
+        assert!(!error.to_string().contains("attempts"), "{error}");
+    }
+    assert_eq!(waits.taken(), NONE);
+}
+
+#[tokio::test]
+async fn a_call_counts_its_own_retries() {
+    let (builder, waits) = builder(closed_port().await);
+    let client = builder.max_retries(0).build().unwrap();
+    let error = client.runs().get("run_1").max_retries(2).await.unwrap_err();
+    assert_eq!((error.attempts(), waits.taken().len()), (3, 2));
+    let error = client.runs().get("run_1").await.unwrap_err();
+    assert_eq!((error.attempts(), waits.taken().len()), (1, 2));
+}
+
+// Broken connections
+
+#[tokio::test]
+async fn reading_survives_every_way_for_an_answer_to_break_off() {
+    for (what, connection) in broken_answers() {
+        let server = Server::start([connection, found()]).await;
+        let (client, waits) = client(server.url());
+        let response =
+            client.runs().get("run_1").with_response().await.unwrap_or_else(|error| panic!("{what}: {error}"));
+        assert_eq!(response.value().id, "run_1", "{what}");
+        assert_eq!(response.attempts(), 2, "{what}");
+        assert_eq!((server.connections(), server.requests().len()), (2, 2), "{what}");
+        assert_backs_off(&waits, 1);
+    }
+}
+
+#[tokio::test]
+async fn a_submission_whose_answer_breaks_off_is_not_sent_again() {
+    for (what, connection) in broken_answers() {
+        let server = Server::start([connection, created()]).await;
+        let (client, waits) = client(server.url());
+        let error = submit(&client).await.expect_err(what);
+        assert_eq!(error.kind(), ErrorKind::Interrupted, "{what}: {error:?}");
+        assert!(error.may_have_reached_server(), "{what}");
+        assert_eq!(error.attempts(), 1, "{what}");
+        assert_eq!(error.operation(), Some(Operation::CREATE_WORK_ORDER), "{what}");
+        assert_eq!((server.connections(), server.requests().len()), (1, 1), "{what}");
+        assert_eq!(waits.taken(), NONE, "{what}");
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_is_closed_right_after_it_was_accepted_is_not_trusted() {
+    let server = Server::start([vec![], found()]).await;
+    let (client, _) = client(server.url());
+    assert_eq!(get(&client).await.unwrap().id, "run_1");
+    assert_eq!(server.connections(), 2);
+
+    let server = Server::start([vec![], created()]).await;
+    let (client, waits) = self::client(server.url());
+    let error = submit(&client).await.unwrap_err();
+    assert_eq!((error.kind(), error.attempts()), (ErrorKind::Interrupted, 1));
+    assert!(error.may_have_reached_server());
+    assert_eq!(server.connections(), 1);
+    assert_eq!(waits.taken(), NONE);
+}
+
+#[tokio::test]
+async fn a_submission_on_a_used_connection_that_is_cut_is_not_sent_again() {
+    let alive = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{RUN}", RUN.len());
+    let server = Server::start([vec![Act::Read, Act::Write(alive.into_bytes()), Act::Read], created()]).await;
+    let (client, _) = client(server.url());
+    get(&client).await.unwrap();
+    let error = submit(&client).await.unwrap_err();
+    assert!(error.may_have_reached_server());
+    assert_eq!(server.connections(), 1);
+    let lines: Vec<_> = server.requests().iter().map(|request| request.line().to_owned()).collect();
+    assert_eq!(lines, ["GET /v1/runs/run_1", "POST /v1/work-orders"]);
+}
+
+#[tokio::test]
+async fn attempts_end_when_the_connection_keeps_breaking() {
+    let server = Server::start(vec![vec![Act::Read]; 9]).await;
+    let (client, waits) = client(server.url());
+    let error = get(&client).await.unwrap_err();
+    assert_eq!((error.kind(), error.attempts()), (ErrorKind::Interrupted, 4));
+    assert_eq!(server.requests().len(), 4);
+    assert_backs_off(&waits, 3);
+}
+
+#[tokio::test]
+async fn an_answer_without_a_length_ends_with_its_connection() {
+    let server = Server::start([say(format!("HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n{RUN}"))]).await;
+    let (client, _) = client(server.url());
+    assert_eq!(get(&client).await.unwrap().status, RunStatus::Running);
+}
+
+// Time-outs
+
+const SOON: Duration = Duration::from_millis(50);
+
+#[tokio::test]
+async fn a_server_that_never_answers_is_given_up() {
+    let server = Server::start(vec![say_and_stall(""); 2]).await;
+    let (client, waits) = client(server.url());
+    let error = without_key(client.runs().get("run_1").timeout(SOON).max_retries(1).await.unwrap_err());
+    assert!(error.is_timeout(), "{error:?}");
+    assert!(!error.is_connect());
+    assert!(error.may_have_reached_server());
+    assert_eq!(error.attempts(), 2);
+    assert_backs_off(&waits, 1);
+}
+
+#[tokio::test]
+async fn a_body_that_never_ends_is_given_up() {
+    let start = format!("HTTP/1.1 200 OK\r\ncontent-length: 54\r\n\r\n{}", &RUN[..20]);
+    let server = Server::start(vec![say_and_stall(start); 2]).await;
+    let (client, waits) = client(server.url());
+    let error = without_key(client.runs().get("run_1").timeout(SOON).max_retries(1).await.unwrap_err());
+    assert!(error.is_timeout(), "{error:?}");
+    assert!(error.may_have_reached_server());
+    assert_eq!(error.attempts(), 2);
+    assert_backs_off(&waits, 1);
+}
+
+#[tokio::test]
+async fn a_submission_that_runs_out_of_time_is_not_sent_again() {
+    let starts = ["", "HTTP/1.1 201 Created\r\ncontent-length: 88\r\n\r\n{\"workOrderId\":"];
+    for start in starts {
+        let server = Server::start([say_and_stall(start), created()]).await;
+        let (builder, waits) = builder(server.url());
+        let error = submit(&builder.timeout(SOON).build().unwrap()).await.unwrap_err();
+        assert!(error.is_timeout(), "{error:?}");
+        assert!(error.may_have_reached_server());
+        assert_eq!(error.attempts(), 1);
+        assert_eq!(server.connections(), 1);
+        assert_eq!(waits.taken(), NONE);
+    }
+}
+
+// Answers that ask for patience
+
+#[tokio::test]
+async fn a_rate_limit_is_waited_out_to_the_second() {
+    let busy = |seconds| answer("429 Too Many Requests", &format!("retry-after: {seconds}\r\n"), "");
+    let server = Server::start([busy(7), busy(1), busy(30), found()]).await;
+    let (client, waits) = client(server.url());
+    let response = client.runs().get("run_1").with_response().await.unwrap();
+    assert_eq!(response.attempts(), 4);
+    assert_eq!(waits.taken(), seconds(&[7, 1, 30]));
+}
+
+#[tokio::test]
+async fn a_submission_that_is_refused_for_now_is_sent_again_as_it_was() {
+    for status in ["429 Too Many Requests", "503 Service Unavailable"] {
+        let server = Server::start([answer(status, "retry-after: 3\r\n", ""), created()]).await;
+        let (client, waits) = client(server.url());
+        assert_eq!(submit(&client).await.unwrap(), "run_1");
+        assert_eq!(waits.taken(), seconds(&[3]));
+        let requests = server.requests();
+        assert_eq!(requests.len(), 2);
+        assert_eq!((&requests[0].head, &requests[0].body), (&requests[1].head, &requests[1].body));
+        assert!(requests[0].body.starts_with(b"{"), "{requests:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_wait_that_is_too_long_is_left_to_the_caller() {
+    for status in ["429 Too Many Requests", "503 Service Unavailable"] {
+        let server = Server::start([answer(status, "retry-after: 3600\r\n", ""), found()]).await;
+        let (client, waits) = client(server.url());
+        let error = get(&client).await.unwrap_err();
+        assert_eq!(error.retry_after(), Some(Duration::from_secs(3600)));
+        assert_eq!((error.attempts(), server.connections()), (1, 1));
+        assert!(!error.may_have_reached_server());
+        assert_eq!(waits.taken(), NONE);
+        assert!(error.to_string().contains("should wait 3600 s"), "{error}");
+    }
+}
+
+// Failures of the service
+
+#[tokio::test]
+async fn a_failure_of_the_service_is_tried_again_for_reading_alone() {
+    for status in ["500 Internal Server Error", "502 Bad Gateway", "504 Gateway Timeout"] {
+        let server = Server::start(vec![html(status); 9]).await;
+        let (client, waits) = client(server.url());
+        let error = get(&client).await.unwrap_err();
+        assert_eq!((error.kind(), error.attempts()), (ErrorKind::Server, 4));
+        assert_eq!(server.requests().len(), 4);
+        assert_backs_off(&waits, 3);
+
+        let server = Server::start(vec![html(status); 9]).await;
+        let (client, waits) = self::client(server.url());
+        let error = submit(&client).await.unwrap_err();
+        assert_eq!((error.kind(), error.attempts()), (ErrorKind::Server, 1));
+        assert!(error.may_have_reached_server());
+        assert_eq!(server.requests().len(), 1);
+        assert_eq!(waits.taken(), NONE);
+    }
+}
+
+#[tokio::test]
+async fn what_a_proxy_says_survives_into_the_error() {
+    let server = Server::start([html("502 Bad Gateway")]).await;
+    let (builder, _) = builder(server.url());
+    let error = get(&builder.max_retries(0).build().unwrap()).await.unwrap_err();
+    assert_eq!(error.status().unwrap(), 502);
+    assert_eq!(error.headers().unwrap()["server"], "proxy");
+    assert_eq!(error.body(), Some(b"<html><h1>It is not your day</h1></html>".as_slice()));
+    assert_eq!((error.code(), error.message(), error.request_id()), (None, None, None));
+    assert!(error.to_string().contains("It is not your day"), "{error}");
+}
+
+#[tokio::test]
+async fn a_failure_whose_body_breaks_off_keeps_its_status() {
+    for (status, kind) in [
+        ("401 Unauthorized", ErrorKind::Authentication),
+        ("402 Payment Required", ErrorKind::Billing),
+        ("502 Bad Gateway", ErrorKind::Server),
+    ] {
+        let start = r#"{"error": {"code": "#;
+        for cut in [
+            format!("content-length: 500\r\n\r\n{start}"),
+            format!("transfer-encoding: chunked\r\n\r\n{:x}\r\n{start}\r\n", start.len()),
+        ] {
+            let cut = say(format!("HTTP/1.1 {status}\r\nx-request-id: req_1\r\n{cut}"));
+            let server = Server::start(vec![cut; 2]).await;
+            let (builder, _) = builder(server.url());
+            let client = builder.max_retries(0).build().unwrap();
+            for error in [get(&client).await.unwrap_err(), submit(&client).await.unwrap_err()] {
+                assert_eq!(error.kind(), kind, "{error}");
+                assert!(status.starts_with(error.status().unwrap().as_str()));
+                assert_eq!((error.request_id(), error.body()), (Some("req_1"), Some(start.as_bytes())));
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn redirects_are_not_followed() {
+    let elsewhere = Server::start(vec![found(); 9]).await;
+    for status in
+        ["301 Moved Permanently", "302 Found", "303 See Other", "307 Temporary Redirect", "308 Permanent Redirect"]
+    {
+        let location = format!("location: {}/v1/runs/run_1\r\n", elsewhere.url());
+        let server = Server::start(vec![answer(status, &location, ""); 2]).await;
+        let (client, waits) = client(server.url());
+        for error in [get(&client).await.unwrap_err(), submit(&client).await.unwrap_err()] {
+            assert_eq!((error.kind(), error.attempts()), (ErrorKind::UnexpectedStatus, 1));
+            assert!(status.starts_with(error.status().unwrap().as_str()));
+            assert_eq!(error.headers().unwrap()["location"], location["location: ".len()..].trim_end());
+            assert!(!error.may_have_reached_server());
+        }
+        assert_eq!(waits.taken(), NONE);
+        assert_eq!(server.requests().len(), 2);
+    }
+    assert_eq!(elsewhere.connections(), 0);
+}
+
+// Large answers
+
+#[tokio::test]
+async fn a_body_that_is_too_large_is_refused_before_it_is_read() {
+    // The rest never comes: whoever waits for it waits in vain.
+    let start = "HTTP/1.1 200 OK\r\nx-cache: hit\r\ncontent-length: 1000000000000\r\n\r\n{";
+    let server = Server::start([say_and_stall(start)]).await;
+    let (builder, waits) = builder(server.url());
+    let error = get(&builder.max_body_size(100).build().unwrap()).await.unwrap_err();
+    assert_eq!((error.kind(), error.attempts()), (ErrorKind::BodyTooLarge, 1));
+    assert_eq!(
+        (error.status().unwrap().as_u16(), &error.headers().unwrap()["x-cache"]),
+        (200, &"hit".parse().unwrap())
+    );
+    assert!(error.may_have_reached_server());
+    assert_eq!(waits.taken(), NONE);
+}
+
+#[tokio::test]
+async fn a_body_of_unknown_length_is_refused_once_it_is_too_large() {
+    let body = "x".repeat(60);
+    let chunks = format!("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3c\r\n{body}\r\n3c\r\n{body}\r\n");
+    let server = Server::start([say_and_stall(chunks)]).await;
+    let (builder, waits) = builder(server.url());
+    let error = get(&builder.max_body_size(100).build().unwrap()).await.unwrap_err();
+    assert_eq!((error.kind(), error.attempts()), (ErrorKind::BodyTooLarge, 1));
+    assert_eq!(error.status().unwrap(), 200);
+    assert_eq!((server.connections(), waits.taken()), (1, vec![]));
+}
+
+#[tokio::test]
+async fn a_body_of_just_the_size_that_is_accepted_is_accepted() {
+    let chunked =
+        say(format!("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n{:x}\r\n{RUN}\r\n0\r\n\r\n", RUN.len()));
+    for connection in [found(), chunked] {
+        let server = Server::start(vec![connection; 2]).await;
+        let client = |size| builder(server.url()).0.max_body_size(size).build().unwrap();
+        assert_eq!(get(&client(RUN.len())).await.unwrap().id, "run_1");
+        assert_eq!(get(&client(RUN.len() - 1)).await.unwrap_err().kind(), ErrorKind::BodyTooLarge);
+    }
+}
+
+#[tokio::test]
+async fn a_failure_stays_what_it_is_however_long_its_body() {
+    let page = format!("<html>{}", "x".repeat(1000));
+    let server = Server::start([answer("401 Unauthorized", "x-request-id: req_1\r\n", &page)]).await;
+    let (builder, _) = builder(server.url());
+    let error = get(&builder.max_body_size(100).build().unwrap()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Authentication);
+    assert_eq!((error.status().unwrap().as_u16(), error.request_id()), (401, Some("req_1")));
+    assert!(error.body().unwrap().starts_with(b"<html>"));
+}
+
+// What is sent
+
+#[tokio::test]
+async fn a_path_in_the_base_url_is_kept_and_a_trailing_slash_is_not_doubled() {
+    for (suffix, line) in [
+        ("", "GET /v1/runs/run_1"),
+        ("/", "GET /v1/runs/run_1"),
+        ("/gate/way", "GET /gate/way/v1/runs/run_1"),
+        ("/gate/way/", "GET /gate/way/v1/runs/run_1"),
+        ("/gate/way///", "GET /gate/way/v1/runs/run_1"),
+    ] {
+        let server = Server::start([found()]).await;
+        let (client, _) = client(server.url() + suffix);
+        get(&client).await.unwrap();
+        assert_eq!(server.request().line(), line, "{suffix}");
+        assert_eq!(server.request().headers("host"), [server.address.to_string()]);
+    }
+}
+
+#[tokio::test]
+async fn every_operation_says_who_it_is_and_what_it_accepts() {
+    for operation in Operation::ALL {
+        let server = Server::start([html("404 Not Found")]).await;
+        let (builder, _) = builder(server.url());
+        let client = builder.user_agent("acme-ci/2.1").build().unwrap();
+        let error = without_key(call(&client, operation.id(), "id_1").await.unwrap_err());
+        assert_eq!(error.operation(), Some(*operation));
+        let request = server.request();
+        assert_eq!(request.headers("authorization"), [format!("Bearer {KEY}")], "{operation}");
+        let version = env!("CARGO_PKG_VERSION");
+        assert_eq!(request.headers("user-agent"), [format!("agentgate-rust/{version} acme-ci/2.1")], "{operation}");
+        assert_eq!(request.headers("api-version"), [""; 0], "{operation}");
+        let line = format!("{} {}", operation.method(), operation.path().replace("{id}", "id_1"));
+        assert_eq!(request.line(), line);
+    }
+}
+
+/// Errors are JSON too, so this holds for operations whose success has no body.
+#[tokio::test]
+async fn every_operation_accepts_json_and_nothing_else() {
+    let mut others = Vec::new();
+    for operation in Operation::ALL {
+        let server = Server::start([html("404 Not Found")]).await;
+        let (client, _) = client(server.url());
+        call(&client, operation.id(), "id_1").await.unwrap_err();
+        let request = server.request();
+        if request.headers("accept") != ["application/json"] {
+            others.push(format!("{operation}: {:?}", request.headers("accept")));
+        }
+    }
+    assert_eq!(others, [""; 0]);
+}
+
+#[tokio::test]
+async fn bodies_are_json_with_their_length() {
+    for operation in Operation::ALL {
+        let server = Server::start([html("404 Not Found")]).await;
+        let (client, _) = client(server.url());
+        call(&client, operation.id(), "id_1").await.unwrap_err();
+        let request = server.request();
+        if request.body.is_empty() {
+            assert_eq!(request.headers("content-type"), [""; 0], "{operation}");
+        } else {
+            assert_eq!(request.headers("content-type"), ["application/json"], "{operation}");
+            assert!(serde_json::from_slice::<serde_json::Value>(&request.body).unwrap().is_object(), "{operation}");
+        }
+        assert_eq!(request.headers("transfer-encoding"), [""; 0], "{operation}");
+        let takes_body = matches!(operation.method(), "PUT" | "PATCH") || operation.id().starts_with("create");
+        assert_eq!(request.body.is_empty(), !takes_body, "{operation}");
+    }
+}
+
+fn with_id() -> impl Iterator<Item = &'static Operation> {
+    Operation::ALL.iter().filter(|operation| operation.path().contains("{id}"))
+}
+
+#[tokio::test]
+async fn an_id_cannot_leave_its_place_in_the_path() {
+    for (id, encoded) in
+        [("run/../x?y#z ä", "run%2F..%2Fx%3Fy%23z%20%C3%A4"), ("../credits", "..%2Fcredits"), ("%2e%2e", "%252e%252e")]
+    {
+        let mut wrong = Vec::new();
+        for operation in with_id() {
+            let server = Server::start([html("404 Not Found")]).await;
+            let (client, _) = client(server.url() + "/gate");
+            call(&client, operation.id(), id).await.unwrap_err();
+            let expected = format!("{} /gate{}", operation.method(), operation.path().replace("{id}", encoded));
+            let request = server.request();
+            if request.line() != expected {
+                wrong.push(format!("{}, not {expected}", request.line()));
+            }
+        }
+        assert_eq!(wrong, [""; 0], "{id}");
+    }
+    assert_eq!(with_id().count(), 10);
+}
+
+/// In a URL, a backslash is as good as a slash. Such an id may be refused or encoded.
+#[tokio::test]
+async fn a_backslash_in_an_id_does_not_lead_elsewhere() {
+    for id in [r"..\credits", r"a\..\..\credits", r"a\b"] {
+        let mut wrong = Vec::new();
+        for operation in with_id() {
+            let server = Server::start([html("404 Not Found")]).await;
+            let (client, _) = client(server.url());
+            let error = call(&client, operation.id(), id).await.unwrap_err();
+            let encoded = operation.path().replace("{id}", &id.replace('\\', "%5C"));
+            match server.requests().first() {
+                None => assert!(error.is_invalid_request(), "{error:?}"),
+                Some(request) if request.line() == format!("{} {encoded}", operation.method()) => {}
+                Some(request) => wrong.push(format!("{operation}: {}", request.line())),
+            }
+        }
+        assert_eq!(wrong, [""; 0], "{id}");
+    }
+}
+
+#[tokio::test]
+async fn an_id_that_is_none_is_refused_before_anything_is_sent() {
+    let server = Server::start(vec![found(); 9]).await;
+    let (client, waits) = client(server.url());
+    for operation in with_id() {
+        for id in ["", ".", "..", " ", "\n", "run_1\n", "a\0b"] {
+            let error = call(&client, operation.id(), id).await.map(|_| ()).expect_err(id);
+            assert!(error.is_invalid_request(), "{error:?}");
+            assert_eq!((error.operation(), error.attempts()), (Some(*operation), 0));
+            assert!(!error.may_have_reached_server());
+            assert_eq!(error.status(), None);
+        }
+    }
+    assert_eq!((server.connections(), waits.taken()), (0, vec![]));
+}
+
+// What is shown
+
+#[tokio::test]
+async fn the_key_shows_in_no_debug() {
+    let server = Server::start([found()]).await;
+    let (builder, _) = builder(server.url());
+    let mut texts = format!("{builder:?} {builder:#?}");
+    let client = builder.build().unwrap();
+    write!(texts, "{client:?} {client:#?} {:?} {:?}", client.runs(), client.work_orders()).unwrap();
+    write!(texts, "{:?}", client.runs().get("run_1")).unwrap();
+    write!(texts, "{:?}", client.runs().get("run_1").with_response().await.unwrap()).unwrap();
+    assert!(texts.contains("ClientBuilder") && texts.contains("run_1"));
+    assert!(!texts.contains(&KEY[9..]), "{texts}");
+}
+
+#[tokio::test]
+async fn every_failure_has_one_line_that_says_what_to_do() {
+    let page = "x".repeat(1000);
+    let mut scenes = broken_answers();
+    scenes.extend([
+        ("silence", say_and_stall("")),
+        ("silence in the body", say_and_stall(format!("HTTP/1.1 200 OK\r\ncontent-length: 54\r\n\r\n{}", &RUN[..20]))),
+        ("429", answer("429 Too Many Requests", "retry-after: 7\r\n", "")),
+        ("503 for an hour", answer("503 Service Unavailable", "retry-after: 3600\r\n", "")),
+        ("500", answer("500 Internal Server Error", "x-request-id: req_1\r\n", "")),
+        ("502 of a proxy", html("502 Bad Gateway")),
+        ("a redirect", answer("302 Found", "location: https://login.example/\r\n", "")),
+        ("304", say("HTTP/1.1 304 Not Modified\r\nconnection: close\r\n\r\n")),
+        ("a body that is too large", answer("200 OK", "", &page)),
+        ("a page that is too large, of a proxy", answer("502 Bad Gateway", "", &page)),
+    ]);
+    let mut texts = String::new();
+    let mut note = |what: &str, port, errors: [Error; 2]| {
+        writeln!(texts, "{what}").unwrap();
+        for error in errors {
+            writeln!(texts, "    {}", portable(&without_key(error), port)).unwrap();
+        }
+    };
+
+    let url = closed_port().await;
+    let port = url.rsplit(':').next().unwrap().parse().unwrap();
+    let (client, _) = client(url);
+    note("nobody listens", port, [get(&client).await.unwrap_err(), submit(&client).await.unwrap_err()]);
+
+    for (what, connection) in scenes {
+        let server = Server::start(vec![connection; 2]).await;
+        let (builder, _) = builder(server.url());
+        // Only the scenes of silence last as long as they are allowed to.
+        let timeout = if what.starts_with("silence") { SOON } else { Duration::from_secs(30) };
+        let client = builder.max_retries(0).max_body_size(500).timeout(timeout).build().unwrap();
+        let errors = [get(&client).await.expect_err(what), submit(&client).await.expect_err(what)];
+        note(what, server.address.port(), errors);
+    }
+
+    let (client, _) = self::client("http://127.0.0.1:1");
+    let refused = |id: &'static str| {
+        let client = client.clone();
+        async move { client.runs().get(id).await.unwrap_err() }
+    };
+    note("an id that is none", 1, [refused("").await, refused("..").await]);
+    insta::assert_snapshot!(texts);
+}

@@ -1,0 +1,298 @@
+//! Safe resubmission: one work order for each submission, whatever the network does.
+
+use std::future::IntoFuture as _;
+use std::time::Duration;
+
+use agentgate::simulator::{Fault, RunPlan, Simulator};
+use agentgate::types::{RunStatus, WorkOrderCreated};
+use agentgate::{Client, Result, WorkspaceSource};
+use common::clock::InstantClock;
+use common::proxy::Proxy;
+use serde_json::json;
+
+/// A simulator whose limits are out of the way.
+async fn simulator() -> Simulator {
+    Simulator::builder()
+        .rate_limit(1_000_000)
+        .submission_limit(1_000_000)
+        .concurrent_runs(1_000_000)
+        .default_run(RunPlan::succeeds())
+        .start()
+        .await
+        .unwrap()
+}
+
+fn client(simulator: &Simulator, url: &str) -> Client {
+    simulator.set_credits(i64::MAX / 2);
+    // A connection for each request, so that each can be cut anywhere.
+    let http = reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0).build().unwrap();
+    Client::builder()
+        .http_client(http)
+        .base_url(url)
+        .api_key(simulator.api_key())
+        .submissions_per_minute(u32::MAX)
+        .max_retries(20)
+        .clock(InstantClock::default())
+        .build()
+        .unwrap()
+}
+
+/// The answer is lost after the request was carried out.
+fn lost_answer() -> Fault {
+    Fault::response(502, "text/html", "<h1>Bad Gateway</h1>").on("createWorkOrder").after_acting()
+}
+
+/// The request is lost before it was carried out.
+fn lost_request() -> Fault {
+    Fault::response(502, "text/html", "<h1>Bad Gateway</h1>").on("createWorkOrder")
+}
+
+async fn submit(client: &Client) -> Result<WorkOrderCreated> {
+    client
+        .work_orders()
+        .create("Fix it", WorkspaceSource::git("https://github.com/your-org/your-repo"))
+        .tenant("acme-corp", "user_123")
+        .metadata("ticket", "API-42")
+        .reconcile()
+        .await
+}
+
+async fn orders(client: &Client) -> u64 {
+    client.runs().list().limit(1).await.unwrap().total.unwrap()
+}
+
+#[tokio::test]
+async fn a_submission_that_is_answered_is_submitted_once() {
+    let simulator = simulator().await;
+    let client = client(&simulator, simulator.url());
+    let created = submit(&client).await.unwrap();
+    assert_eq!(created.status, RunStatus::Pending);
+    assert_eq!(simulator.request_count(), 1);
+    let order = client.work_orders().get(&created.work_order_id).await.unwrap();
+    assert_eq!(order.metadata["ticket"], "API-42");
+    assert_eq!(order.metadata["agentgate-submission"].as_str().unwrap().len(), 36);
+}
+
+#[tokio::test]
+async fn a_submission_whose_answer_was_lost_is_found_again() {
+    let simulator = simulator().await;
+    let client = client(&simulator, simulator.url());
+    simulator.inject(lost_answer());
+    let created = submit(&client).await.unwrap();
+    assert_eq!(created.work_order_id, "wo_000001");
+    assert_eq!(created.run_id, "run_000001");
+    assert_eq!(orders(&client).await, 1);
+}
+
+#[tokio::test]
+async fn a_submission_that_was_lost_is_made_again() {
+    let simulator = simulator().await;
+    let client = client(&simulator, simulator.url());
+    simulator.inject(lost_request());
+    let created = submit(&client).await.unwrap();
+    assert_eq!(created.work_order_id, "wo_000001");
+    assert_eq!(orders(&client).await, 1);
+    let keys: Vec<_> = simulator
+        .requests()
+        .iter()
+        .filter(|request| request.method == "POST")
+        .map(|request| request.header("idempotency-key").unwrap().to_owned())
+        .collect();
+    assert_eq!(keys.len(), 2);
+    assert_eq!(keys[0], keys[1]);
+}
+
+#[tokio::test]
+async fn equal_work_orders_are_told_apart() {
+    let simulator = simulator().await;
+    let client = client(&simulator, simulator.url());
+    let first = submit(&client).await.unwrap();
+    simulator.inject(lost_request());
+    let second = submit(&client).await.unwrap();
+    simulator.inject(lost_answer());
+    let third = submit(&client).await.unwrap();
+    assert_eq!([first.run_id, second.run_id, third.run_id], ["run_000001", "run_000002", "run_000003"]);
+    assert_eq!(orders(&client).await, 3);
+}
+
+#[tokio::test]
+async fn another_programs_equal_work_order_is_not_taken_for_it() {
+    let simulator = simulator().await;
+    let (mine, other) = (client(&simulator, simulator.url()), client(&simulator, simulator.url()));
+    let theirs = submit(&other).await.unwrap();
+    simulator.inject(lost_request());
+    let created = submit(&mine).await.unwrap();
+    assert_ne!(created.work_order_id, theirs.work_order_id);
+}
+
+#[tokio::test]
+async fn a_work_order_is_found_behind_pages_of_others() {
+    let simulator = simulator().await;
+    let (mine, other) = (client(&simulator, simulator.url()), client(&simulator, simulator.url()));
+    simulator.inject(lost_answer());
+    // While the first look waits, others submit.
+    let source = WorkspaceSource::git("https://github.com/your-org/your-repo");
+    let pending = tokio::spawn({
+        let call = mine.work_orders().create("Mine", source.clone()).reconcile();
+        async move { call.await }
+    });
+    while simulator.request_count() == 0 {
+        tokio::task::yield_now().await;
+    }
+    for _ in 0..250 {
+        other.work_orders().create("Other", source.clone()).await.unwrap();
+    }
+    assert_eq!(pending.await.unwrap().unwrap().work_order_id, "wo_000001");
+}
+
+#[tokio::test]
+async fn a_service_that_keeps_metadata_to_itself_is_searched_by_content() {
+    let simulator = simulator().await;
+    let client = client(&simulator, simulator.url());
+    simulator.inject(lost_answer());
+    let without_metadata = json!({
+        "id": "wo_000001",
+        "taskPrompt": "Fix it",
+        "workspaceSource": { "type": "git", "repository": "https://github.com/your-org/your-repo" },
+        "tenantContext": { "tenantId": "acme-corp", "tenantUserId": "user_123" },
+    });
+    simulator
+        .inject(Fault::response(200, "application/json", without_metadata.to_string()).on("getWorkOrder").times(100));
+    assert_eq!(submit(&client).await.unwrap().work_order_id, "wo_000001");
+    assert_eq!(orders(&client).await, 1);
+}
+
+#[tokio::test]
+async fn a_work_order_that_may_be_the_one_is_left_to_the_caller() {
+    for metadata in [json!({}), json!({ "ticket": "API-42" })] {
+        let simulator = simulator().await;
+        let client = client(&simulator, simulator.url());
+        simulator.inject(lost_answer());
+        // The service has dropped the token, and filled in the branch.
+        let changed = json!({
+            "id": "wo_000001",
+            "taskPrompt": "Fix it",
+            "workspaceSource": { "type": "git", "repository": "https://github.com/your-org/your-repo", "branch": "main" },
+            "metadata": metadata,
+        });
+        simulator.inject(Fault::response(200, "application/json", changed.to_string()).on("getWorkOrder").times(100));
+        assert!(submit(&client).await.unwrap_err().may_have_reached_server());
+        assert_eq!(orders(&client).await, 1);
+    }
+}
+
+#[tokio::test]
+async fn a_run_whose_work_order_cannot_be_found_proves_nothing() {
+    let simulator = simulator().await;
+    let client = client(&simulator, simulator.url());
+    simulator.inject(lost_answer());
+    simulator.inject(Fault::error("RESOURCE_NOT_FOUND").on("getWorkOrder").times(100));
+    assert!(submit(&client).await.unwrap_err().may_have_reached_server());
+    assert_eq!(orders(&client).await, 1);
+}
+
+#[tokio::test]
+async fn nothing_is_submitted_again_when_the_looking_fails() {
+    let simulator = simulator().await;
+    let client = client(&simulator, simulator.url());
+    simulator.inject(lost_answer());
+    simulator.inject(Fault::error("SCOPE_REQUIRED").on("listRuns").times(100));
+    let error = submit(&client).await.unwrap_err();
+    assert_eq!(error.status().unwrap(), 502);
+    assert!(error.may_have_reached_server());
+    assert_eq!(simulator.requests().iter().filter(|request| request.method == "POST").count(), 1);
+}
+
+#[tokio::test]
+async fn nothing_is_submitted_again_after_a_success_that_cannot_be_read() {
+    let simulator = simulator().await;
+    let client = client(&simulator, simulator.url());
+    simulator.inject(Fault::response(201, "application/json", "{\"workOrderId\": \"wo").on("createWorkOrder"));
+    let error = submit(&client).await.unwrap_err();
+    assert!(error.is_decode() && error.may_have_reached_server());
+    assert_eq!(simulator.requests().iter().filter(|request| request.method == "POST").count(), 1);
+}
+
+#[tokio::test]
+async fn a_refusal_is_returned_without_looking() {
+    let simulator = simulator().await;
+    let client = client(&simulator, simulator.url());
+    simulator.set_credits(0);
+    let error = submit(&client).await.unwrap_err();
+    assert!(error.is_insufficient_credits());
+    assert_eq!(simulator.request_count(), 1);
+}
+
+#[tokio::test]
+async fn the_last_failure_says_that_nothing_was_done() {
+    let simulator = simulator().await;
+    let client = client(&simulator, simulator.url());
+    simulator.inject(lost_request().times(100));
+    let error = submit(&client).await.unwrap_err();
+    assert!(!error.may_have_reached_server());
+    assert_eq!(simulator.requests().iter().filter(|request| request.method == "POST").count(), 21);
+    assert_eq!(orders(&client).await, 0);
+}
+
+#[tokio::test]
+async fn a_deadline_ends_the_looking() {
+    let simulator = simulator().await;
+    let client = client(&simulator, simulator.url());
+    simulator.inject(lost_answer());
+    let source = WorkspaceSource::git("r");
+    let call = client.work_orders().create("x", source).deadline(Duration::from_millis(500)).reconcile();
+    assert!(call.await.unwrap_err().may_have_reached_server());
+    assert_eq!(orders(&client).await, 1);
+}
+
+/// Submits through a proxy that cuts connections; gives how many work orders each submission came to.
+async fn through_a_bad_network(seed: u64, submissions: usize, reconcile: bool) -> (usize, Vec<usize>) {
+    println!("seed {seed}");
+    let simulator = simulator().await;
+    let proxy = Proxy::start(simulator.url(), seed, 0.3).await;
+    let client = client(&simulator, &proxy.url());
+    let mut answered = 0;
+    // Few at a time, so that it is the network that is tested and not the number of sockets.
+    let mut tasks = tokio::task::JoinSet::new();
+    for number in 0..submissions {
+        simulator.advance(Duration::from_secs(3));
+        let call = client.work_orders().create(format!("Task {number}"), WorkspaceSource::template("python-flask"));
+        if reconcile {
+            tasks.spawn(call.reconcile().into_future());
+        } else {
+            tasks.spawn(call.into_future());
+        }
+        while tasks.len() >= 8 {
+            answered += usize::from(tasks.join_next().await.unwrap().unwrap().is_ok());
+        }
+    }
+    while let Some(result) = tasks.join_next().await {
+        answered += usize::from(result.unwrap().is_ok());
+    }
+    assert!(proxy.cuts() > submissions / 10, "{} cuts", proxy.cuts());
+
+    let mut counts = vec![0; submissions];
+    let direct = self::client(&simulator, simulator.url());
+    let total = orders(&direct).await;
+    for number in 1..=total {
+        let order = direct.work_orders().get(format!("wo_{number:06}")).await.unwrap();
+        let submission: usize = order.task_prompt["Task ".len()..].parse().unwrap();
+        counts[submission] += 1;
+    }
+    (answered, counts)
+}
+
+#[tokio::test]
+async fn a_thousand_submissions_over_a_bad_network_make_a_thousand_work_orders() {
+    let (answered, counts) = through_a_bad_network(fastrand::u64(..), 1_000, true).await;
+    assert_eq!(answered, 1_000);
+    assert!(counts.iter().all(|count| *count == 1), "{counts:?}");
+}
+
+#[tokio::test]
+async fn without_safe_resubmission_none_is_made_twice() {
+    let (answered, counts) = through_a_bad_network(fastrand::u64(..), 1_000, false).await;
+    println!("{answered} answered, {} made", counts.iter().sum::<usize>());
+    assert!(counts.iter().all(|count| *count <= 1), "{counts:?}");
+    assert!(answered < 1_000, "the proxy cuts nothing");
+}

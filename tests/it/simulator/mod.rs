@@ -1,0 +1,6 @@
+//! The simulator itself, over plain HTTP.
+
+mod deliveries;
+mod faults;
+mod listener;
+mod routes;

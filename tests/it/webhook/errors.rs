@@ -1,0 +1,142 @@
+//! What is said about a refused delivery, to the receiver's log and to the sender; and what is said to neither.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use agentgate::Secret;
+use agentgate::webhook::{Error, Event, EventFault, SecretError, SignatureFault, Verifier};
+
+/// Each variant at least once.
+fn errors() -> Vec<Error> {
+    let limit = Duration::from_secs(24 * 60 * 60);
+    vec![
+        Error::MissingSignature,
+        Error::MalformedSignature(SignatureFault::Empty),
+        Error::MalformedSignature(SignatureFault::NotSha256),
+        Error::MalformedSignature(SignatureFault::Length { digits: 40 }),
+        Error::MalformedSignature(SignatureFault::NotHex),
+        Error::NoMatch { signatures: 2, secrets: 3 },
+        Error::BodyTooLarge { limit: 2 * 1024 * 1024 },
+        Error::IncompleteBody("connection reset".into()),
+        Event::parse_unverified(b"").unwrap_err(),
+        Event::parse_unverified(b"<html>").unwrap_err(),
+        Event::parse_unverified(b"{\"id\": \"\xff\"}").unwrap_err(),
+        Error::NotAnEvent(EventFault::NotAnObject),
+        Error::NotAnEvent(EventFault::NoId),
+        Error::NotAnEvent(EventFault::NoType),
+        Error::NoTime,
+        Error::TooOld { age: limit + Duration::from_secs(1), limit },
+        Error::InFuture { ahead: Duration::from_secs(301), limit: Duration::from_secs(300) },
+        Error::NoVerifier,
+    ]
+}
+
+fn secret_errors() -> Vec<SecretError> {
+    vec![
+        SecretError::None,
+        SecretError::Empty { index: 0 },
+        SecretError::Padded { index: 1 },
+        SecretError::NotSet,
+        SecretError::NotText,
+    ]
+}
+
+/// The variants that an enum of `src/webhook/error.rs` has.
+fn variants(name: &str) -> BTreeSet<String> {
+    let source = syn::parse_file(include_str!("../../../src/webhook/error.rs")).unwrap();
+    let mut enums =
+        source.items.into_iter().filter_map(|item| if let syn::Item::Enum(item) = item { Some(item) } else { None });
+    let found = enums.find(|item| item.ident == name).unwrap();
+    found.variants.iter().map(|variant| variant.ident.to_string()).collect()
+}
+
+/// The name of a variant; `{:?}` is a text for people.
+macro_rules! name {
+    ($value:expr, $kind:ident: $($variant:ident),*) => {
+        match $value {
+            $($kind::$variant { .. } => stringify!($variant),)*
+            _ => "?",
+        }
+        .to_owned()
+    };
+}
+
+fn name(error: &Error) -> String {
+    name!(
+        error,
+        Error: MissingSignature, MalformedSignature, NoMatch, BodyTooLarge, IncompleteBody, NotJson, NotAnEvent, NoTime, TooOld,
+        InFuture, NoVerifier
+    )
+}
+
+fn secret_name(error: &SecretError) -> String {
+    name!(error, SecretError: None, Empty, Padded, NotSet, NotText)
+}
+
+#[test]
+fn every_refusal_has_a_text_a_status_and_a_public_message() {
+    assert_eq!(errors().iter().map(name).collect::<BTreeSet<_>>(), variants("Error"));
+    let mut texts = String::new();
+    for error in errors() {
+        let status = error.status().as_u16();
+        writeln!(texts, "{error}\n    {status}, to the sender: {}", error.public_message()).unwrap();
+    }
+    insta::assert_snapshot!(texts);
+}
+
+#[test]
+fn every_bad_secret_has_a_text_that_says_what_to_do() {
+    assert_eq!(secret_errors().iter().map(secret_name).collect::<BTreeSet<_>>(), variants("SecretError"));
+    insta::assert_snapshot!(secret_errors().iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"));
+}
+
+#[test]
+fn the_sender_is_told_no_more_than_the_status_tells() {
+    for (number, error) in errors().iter().enumerate() {
+        for other in &errors()[number..] {
+            let same_status = error.status() == other.status();
+            assert_eq!(error.public_message() == other.public_message(), same_status, "{error:?}, {other:?}");
+        }
+        assert!(!error.status().is_success());
+    }
+}
+
+/// Whoever reads the log must not be able to sign.
+#[test]
+fn neither_the_secret_nor_the_expected_signature_shows_anywhere() {
+    let secret = "whsec_d2hvX3JlYWRzX3RoaXM";
+    let verifier = Verifier::new([secret, "whsec_other"]).unwrap().max_age(Duration::from_secs(60));
+    let body = br#"{"id": "evt_1", "type": "run.completed"}"#;
+    let genuine = verifier.sign(body);
+    let (_, tag) = genuine.split_once('=').unwrap();
+
+    let mut shown = vec![format!("{verifier:?}"), format!("{verifier:#?}"), format!("{:?}", Secret::from(secret))];
+    let forged = tag.chars().rev().collect::<String>();
+    for value in ["", "sha256=", tag, "sha1=00", &format!("sha256={forged}"), &genuine[..40], &format!("{genuine}0")] {
+        shown.extend(texts(&verifier.verify(body, value).unwrap_err()));
+        shown.extend(texts(&verifier.unwrap_any(body, &[value, "x"]).unwrap_err()));
+    }
+    // Signed, but refused.
+    shown.extend(texts(&verifier.unwrap_any(body, &[&genuine]).unwrap_err()));
+    shown.extend(texts(&verifier.clone().max_body_size(1).verify(body, &genuine).unwrap_err()));
+    shown.extend(texts(&verifier.unwrap_any(b"secret", &[verifier.sign(b"secret")]).unwrap_err()));
+    for padded in [format!("{secret}\n"), format!(" {secret}")] {
+        let error = Verifier::new([padded]).unwrap_err();
+        shown.extend([error.to_string(), format!("{error:?}")]);
+    }
+
+    let tag_bytes: Vec<u8> =
+        (0..32).map(|place| u8::from_str_radix(&tag[2 * place..2 * place + 2], 16).unwrap()).collect();
+    let secret_bytes = format!("{:?}", secret.as_bytes());
+    for text in shown {
+        for kept in [secret, &secret[6..], tag, &tag.to_uppercase(), &format!("{tag_bytes:?}"), &secret_bytes] {
+            assert!(!text.contains(kept), "{text}");
+        }
+    }
+}
+
+fn texts(error: &Error) -> [String; 4] {
+    let source = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
+    [error.to_string(), format!("{error:?}"), format!("{error:#?}"), source]
+}

@@ -1,0 +1,15 @@
+//! Receiving deliveries.
+
+mod actix;
+mod allocations;
+mod axum;
+mod dependencies;
+mod errors;
+mod examples;
+mod forgeries;
+mod http;
+mod once;
+mod properties;
+mod python;
+mod redis;
+mod vectors;

@@ -1,0 +1,96 @@
+//! Signatures that others computed: the test vectors of RFC 4231, and the one in GitHub's documentation.
+
+use agentgate::webhook::{Error, SecretError, SignatureFault, Verifier};
+
+/// A secret, a body and the HMAC-SHA256 of the two.
+struct Vector {
+    name: &'static str,
+    secret: &'static str,
+    body: &'static [u8],
+    tag: &'static str,
+}
+
+/// Those of RFC 4231, section 4, whose key can be a secret; the others cannot:
+///
+/// - Case 1 (20 times 0x0b) and case 5 (20 times 0x0c): the keys are text, but nothing except white space, which a verifier
+///   refuses; see [`keys_of_white_space_are_refused`].
+/// - Case 3 (20 times 0xaa), and cases 6 and 7 (131 times 0xaa): the keys are not UTF-8, and secrets are text. That keys longer
+///   than a block of SHA-256 are hashed first, which cases 6 and 7 are about, is shown by the comparison with Python.
+const VECTORS: [Vector; 3] = [
+    Vector {
+        name: "RFC 4231, test case 2",
+        secret: "Jefe",
+        body: b"what do ya want for nothing?",
+        tag: "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843",
+    },
+    Vector {
+        name: "RFC 4231, test case 4",
+        secret: "\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c\x0d\x0e\x0f\x10\x11\x12\x13\x14\x15\x16\x17\x18\x19",
+        body: &[0xcd; 50],
+        tag: "82558a389a443c0ea4cc819899f2083a85f0faa3e578f8077a2e3ff46729665b",
+    },
+    Vector {
+        name: "GitHub, validating webhook deliveries",
+        secret: "It's a Secret to Everybody",
+        body: b"Hello, World!",
+        tag: "757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17",
+    },
+];
+
+#[test]
+fn the_published_signatures_are_made_and_accepted() {
+    for Vector { name, secret, body, tag } in VECTORS {
+        let verifier = Verifier::new([secret]).unwrap();
+        let signature = format!("sha256={tag}");
+        assert_eq!(verifier.sign(body), signature, "{name}");
+        assert!(verifier.verify(body, &signature).is_ok(), "{name}");
+    }
+}
+
+#[test]
+fn the_published_signature_of_one_secret_or_body_does_not_fit_another() {
+    for (number, vector) in VECTORS.iter().enumerate() {
+        let next = &VECTORS[(number + 1) % VECTORS.len()];
+        let signature = format!("sha256={}", vector.tag);
+        for (secret, body) in [(next.secret, vector.body), (vector.secret, next.body)] {
+            let error = Verifier::new([secret]).unwrap().verify(body, &signature).unwrap_err();
+            assert!(matches!(error, Error::NoMatch { signatures: 1, secrets: 1 }), "{}: {error:?}", vector.name);
+        }
+    }
+}
+
+/// RFC 4231, test case 5, is about tags of 128 bits. The service sends whole ones, and half a tag is half the work to forge.
+#[test]
+fn a_truncated_signature_is_refused() {
+    for Vector { name, secret, body, tag } in VECTORS {
+        let verifier = Verifier::new([secret]).unwrap();
+        for digits in 0..tag.len() {
+            let error = verifier.verify(body, format!("sha256={}", &tag[..digits])).unwrap_err();
+            let expected = SignatureFault::Length { digits };
+            assert!(matches!(error, Error::MalformedSignature(fault) if fault == expected), "{name}: {error:?}");
+        }
+    }
+    // The one that the RFC prints.
+    let verifier = Verifier::new(["any"]).unwrap();
+    let error = verifier.verify(b"Test With Truncation", "sha256=a3b6167473100ee06e0c796c2955552b").unwrap_err();
+    assert!(matches!(error, Error::MalformedSignature(SignatureFault::Length { digits: 32 })), "{error:?}");
+}
+
+#[test]
+fn keys_of_white_space_are_refused() {
+    for key in ["\x0b".repeat(20), "\x0c".repeat(20)] {
+        assert_eq!(Verifier::new([key]).unwrap_err(), SecretError::Padded { index: 0 });
+    }
+}
+
+/// To HMAC, which fills keys up with zeros, these are the empty key, with which everybody can sign.
+#[test]
+fn a_secret_of_zeros_alone_is_an_empty_one_and_refused() {
+    const EMPTY_SECRET_AND_BODY: &str = "b613679a0814d9ec772f95d778c35fc5ff1697c493715653c6c712144292c5ad";
+    for secret in ["", "\0", &"\0".repeat(64)] {
+        match Verifier::new([secret]) {
+            Err(error) => assert_eq!(error, SecretError::Empty { index: 0 }),
+            Ok(verifier) => panic!("{:?}", verifier.verify(b"", format!("sha256={EMPTY_SECRET_AND_BODY}"))),
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! Chores of this repository, as `cargo xtask <task>`. `.ci/run` runs them all, and then the tests.
+
+use std::env;
+use std::path::Path;
+use std::process::{Command, ExitCode, Stdio};
+
+/// The feature combinations that users will pick.
+const FEATURES: [&str; 14] = [
+    "",
+    "client",
+    "blocking",
+    "rustls",
+    "schemars",
+    "simulator",
+    "client,simulator",
+    "rustls,simulator,schemars",
+    "webhooks",
+    "axum",
+    "actix-web",
+    "redis",
+    "client,webhooks",
+    "axum,redis,tracing",
+];
+
+/// Each task: its name, what it does, and the function that runs it.
+const TASKS: [(&str, &str, Task); 6] = [
+    ("examples", "runs each example to its end, against the simulator", examples),
+    ("lint", "checks format, clippy and the contract", lint),
+    ("features", "runs clippy for each combination of features that users will pick", features),
+    ("docs", "builds the documentation, and fails on warnings", docs),
+    ("fuzz", "compiles the fuzz targets", fuzz),
+    ("package", "packs the crate as it would be published, and compiles that", package),
+];
+
+type Task = fn() -> Outcome;
+
+/// `Err` holds the command that failed.
+type Outcome = Result<(), String>;
+
+fn main() -> ExitCode {
+    let name = env::args().nth(1).unwrap_or_default();
+    let Some((_, _, task)) = TASKS.iter().find(|(task, ..)| *task == name) else {
+        eprintln!("Usage: cargo xtask <task>\n\nTasks:");
+        for (name, description, _) in TASKS {
+            eprintln!("    {name:<10} {description}");
+        }
+        return if matches!(&*name, "help" | "-h" | "--help") { ExitCode::SUCCESS } else { ExitCode::from(2) };
+    };
+    match task() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(command) => {
+            eprintln!("cargo xtask {name}: failed: {command}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn examples() -> Outcome {
+    cargo("run --quiet --package agentgate --example quickstart --features simulator")?;
+    cargo("run --quiet --package agentgate --example webhooks --features axum,simulator")?;
+    cargo("run --quiet --package agentgate --example follow_many --features simulator")
+}
+
+fn lint() -> Outcome {
+    cargo("fmt --all --check")?;
+    run(Command::new("bash").arg(".ci/lint-contract"))?;
+    cargo("clippy --quiet --workspace --all-targets --features agentgate/full -- -D warnings")
+}
+
+fn features() -> Outcome {
+    for features in FEATURES {
+        clippy(features)?;
+    }
+    // It builds with the system's OpenSSL, and only where that is.
+    if Command::new("pkg-config")
+        .args(["--exists", "openssl"])
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|it| it.success())
+    {
+        clippy("native-tls")?;
+    } else {
+        println!("skipped: feature native-tls (no OpenSSL to build with)");
+    }
+    Ok(())
+}
+
+fn clippy(features: &str) -> Outcome {
+    let arguments = ["clippy", "--quiet", "--package", "agentgate", "--no-default-features", "--features", features];
+    run(Command::new(cargo_path()).args(arguments).args(["--", "-D", "warnings"]))
+}
+
+fn docs() -> Outcome {
+    for features in ["--features full", "--no-default-features", "--no-default-features --features webhooks"] {
+        let arguments = format!("doc --quiet --package agentgate --lib --no-deps {features}");
+        run(Command::new(cargo_path()).args(arguments.split(' ')).env("RUSTDOCFLAGS", "-D warnings"))?;
+    }
+    Ok(())
+}
+
+fn fuzz() -> Outcome {
+    cargo("check --quiet --manifest-path fuzz/Cargo.toml --target-dir target/fuzz")
+}
+
+fn package() -> Outcome {
+    cargo("package --quiet --allow-dirty --package agentgate")
+}
+
+/// Runs cargo with these arguments, which are separated by spaces.
+fn cargo(arguments: &str) -> Outcome {
+    run(Command::new(cargo_path()).args(arguments.split(' ')))
+}
+
+/// The cargo that runs this program.
+fn cargo_path() -> String {
+    env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned())
+}
+
+/// Prints a command and runs it at the root of the repository, without a key that would make an example cost credits.
+fn run(command: &mut Command) -> Outcome {
+    let words = command.get_args().map(|word| word.to_string_lossy());
+    let line = format!("{} {}", program(command), words.collect::<Vec<_>>().join(" "));
+    println!("\n== {line}");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."));
+    match command.current_dir(root).env_remove("AGENTGATE_API_KEY").status() {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(format!("{line} ({status})")),
+        Err(error) => Err(format!("{line} ({error})")),
+    }
+}
+
+fn program(command: &Command) -> String {
+    let path = Path::new(command.get_program());
+    path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
+}
