@@ -5,17 +5,14 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::mistake::Mistake;
+use super::yaml;
 
 /// Methods that an OpenAPI path item can have.
 pub const METHODS: [&str; 8] = ["get", "put", "post", "delete", "options", "head", "patch", "trace"];
 
 /// Parses YAML into a document that has the shape of OpenAPI 3.0.
 pub fn parse(text: &str) -> Result<Value, Mistake> {
-    // The library's `Display` draws a picture of the text; `message` and `location` fit on one line.
-    let document: Value = serde_saphyr::from_str(text).map_err(|error| {
-        let error = error.without_snippet();
-        Mistake::at("", format!("not valid YAML: {error}"))
-    })?;
+    let document = yaml::read(text).map_err(|error| Mistake::at("", format!("not valid YAML: {error}")))?;
     match document.get("openapi").and_then(Value::as_str) {
         Some(version) if version.starts_with("3.0.") => {}
         Some(version) => {

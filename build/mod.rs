@@ -21,6 +21,7 @@ mod mapping;
 mod mistake;
 mod polish;
 mod prepare;
+pub mod yaml;
 
 pub use mistake::Mistake;
 

@@ -316,10 +316,10 @@ fn user_agent(suffix: Option<&str>) -> Result<HeaderValue> {
 }
 
 fn http_client(base_url: &BaseUrl, connect_timeout: Duration) -> Result<reqwest::Client> {
-    if base_url.is_https && !cfg!(any(feature = "rustls", feature = "native-tls")) {
+    if base_url.is_https && !cfg!(any(feature = "rustls", feature = "rustls-ring", feature = "native-tls")) {
         return Err(Error::configuration(
             "this build has no TLS, which https:// needs",
-            "Turn on the crate's feature `rustls` or `native-tls`, or give an `http_client` that has TLS.",
+            "Turn on the crate's feature `rustls`, `rustls-ring` or `native-tls`, or give an `http_client` that has TLS.",
         ));
     }
     let mut builder = reqwest::Client::builder()
@@ -334,6 +334,8 @@ fn http_client(base_url: &BaseUrl, connect_timeout: Duration) -> Result<reqwest:
         // A proxy would look for the service on its own machine.
         builder = builder.no_proxy();
     }
+    #[cfg(all(feature = "rustls-ring", not(feature = "rustls")))]
+    let builder = super::tls::with_ring(builder)?;
     builder.build().map_err(|error| {
         Error::configuration(root_cause(&error), "Check the machine's TLS certificates and proxy settings.")
     })
@@ -367,7 +369,7 @@ mod tests {
         for variables in [&[("AGENTGATE_API_KEY", "k")][..], &[("AGENTGATE_API_KEY", "k"), ("AGENTGATE_BASE_URL", "")]]
         {
             let client = from_variables(variables).map(|client| client.base_url().to_owned());
-            if cfg!(any(feature = "rustls", feature = "native-tls")) {
+            if cfg!(any(feature = "rustls", feature = "rustls-ring", feature = "native-tls")) {
                 assert_eq!(client.unwrap(), "https://agentgate.mynewapi.com");
             } else {
                 assert!(client.unwrap_err().to_string().contains("no TLS"));

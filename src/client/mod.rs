@@ -2,6 +2,8 @@
 
 mod base_url;
 mod builder;
+#[cfg(all(feature = "rustls-ring", not(feature = "rustls")))]
+mod tls;
 
 use std::fmt;
 use std::sync::Arc;

@@ -5,11 +5,12 @@ use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 
 /// The feature combinations that users will pick.
-const FEATURES: [&str; 14] = [
+const FEATURES: [&str; 16] = [
     "",
     "client",
     "blocking",
     "rustls",
+    "rustls-ring",
     "schemars",
     "simulator",
     "client,simulator",
@@ -20,6 +21,7 @@ const FEATURES: [&str; 14] = [
     "redis",
     "client,webhooks",
     "axum,redis,tracing",
+    "rustls,rustls-ring",
 ];
 
 /// Each task: its name, what it does, and the function that runs it.
@@ -57,6 +59,9 @@ fn main() -> ExitCode {
 
 fn examples() -> Outcome {
     cargo("run --quiet --package agentgate --example quickstart --features simulator")?;
+    cargo(
+        "run --quiet --package agentgate --example quickstart --no-default-features --features rustls-ring,simulator",
+    )?;
     cargo("run --quiet --package agentgate --example webhooks --features axum,simulator")?;
     cargo("run --quiet --package agentgate --example follow_many --features simulator")
 }

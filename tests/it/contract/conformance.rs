@@ -12,6 +12,8 @@ use jsonschema::{Draft, Validator};
 use reqwest::header::HeaderMap;
 use serde_json::{Map, Value, json};
 
+use crate::build::yaml;
+
 // The contract
 
 struct Contract {
@@ -41,7 +43,7 @@ impl Operation {
 
 impl Contract {
     fn read() -> Self {
-        Self { document: serde_saphyr::from_str(common::CONTRACT).unwrap(), validators: RefCell::default() }
+        Self { document: yaml::read(common::CONTRACT).unwrap(), validators: RefCell::default() }
     }
 
     fn operations(&self) -> Vec<Operation> {

@@ -4,9 +4,11 @@ use agentgate::types::EventData;
 use agentgate::webhook::Event;
 use serde_json::{Value, to_value, to_vec};
 
+use crate::build::yaml;
+
 /// Every example, and the event that is read from it.
 fn examples() -> Vec<(Value, Event)> {
-    let contract: Value = serde_saphyr::from_str(common::CONTRACT).unwrap();
+    let contract: Value = yaml::read(common::CONTRACT).unwrap();
     let examples = &contract["components"]["requestBodies"]["Delivery"]["content"]["application/json"]["examples"];
     let values = examples.as_object().unwrap().values().map(|example| example["value"].clone());
     values.map(|value| (value.clone(), Event::parse_unverified(&to_vec(&value).unwrap()).unwrap())).collect()
