@@ -13,6 +13,11 @@ use super::verifier::Verifier;
 /// is answered with [`Error::status`] and no detail; the reason is a warning by `tracing` if that feature is on. To decide
 /// otherwise, take a `Result<Delivery, Error>`, and log the error yourself.
 ///
+/// **Time.** The extractor waits for the body as long as the server lets it: whoever sends a byte now and then, with any signature, holds a
+/// connection. Set a time-out for bodies: a layer of `tower_http::timeout` for axum (`RequestBodyTimeoutLayer` between two parts of a
+/// body, `TimeoutLayer` for the request as a whole); for actix-web, whose `client_request_timeout` ends with the head of the
+/// request, a middleware that awaits the next service within `actix_web::rt::time::timeout`; or that of a proxy before either.
+///
 /// **axum.** The verifier is the state of the router, or comes from it by `FromRef`. The extractor reads the body, so it is the handler's
 /// last argument; and the error in an [`OnceError`](super::OnceError) has to be `Display` (`Box<dyn Error + Send + Sync>` will do). If
 /// the compiler says that `Handler` is not implemented, it is one of these. A state of your own:

@@ -237,6 +237,23 @@ pub enum SecretError {
         /// Which, counted from zero.
         index: usize,
     },
+    /// One holds white space, a control character, or a character of no width such as a byte order mark. No delivery would fit it.
+    Invisible {
+        /// Which, counted from zero.
+        index: usize,
+        /// The first such character in it.
+        character: char,
+    },
+    /// One begins or ends with a quotation mark, which some readers of `.env` files keep. No delivery would fit it.
+    Quoted {
+        /// Which, counted from zero.
+        index: usize,
+    },
+    /// One has no letter and no digit, or none after `whsec_`: it stands for a secret, as in `whsec_...`. Everybody could sign with it.
+    Placeholder {
+        /// Which, counted from zero.
+        index: usize,
+    },
     /// The environment variable `AGENTGATE_WEBHOOK_SECRET` is not set, or is empty.
     NotSet,
     /// The environment variable `AGENTGATE_WEBHOOK_SECRET` is not text.
@@ -251,6 +268,24 @@ impl fmt::Display for SecretError {
             Self::Padded { index } => {
                 write!(f, "webhook secret {index} (counted from 0) begins or ends with white space; trim it")
             }
+            Self::Invisible { index, character } if character.is_whitespace() => write!(
+                f,
+                "webhook secret {index} (counted from 0) has white space in it; give several secrets one by one, in \
+                 AGENTGATE_WEBHOOK_SECRET with commas between them, and nothing behind them"
+            ),
+            Self::Invisible { index, character } => write!(
+                f,
+                "webhook secret {index} (counted from 0) has the invisible character U+{:04X} in it; copy the secret again, and save a \
+                 file that holds it without a byte order mark",
+                u32::from(*character)
+            ),
+            Self::Quoted { index } => {
+                write!(f, "webhook secret {index} (counted from 0) begins or ends with a quotation mark; remove the marks")
+            }
+            Self::Placeholder { index } => write!(
+                f,
+                "webhook secret {index} (counted from 0) is a placeholder; give the whole secret that the webhook was created with"
+            ),
             Self::NotSet => f.write_str(
                 "AGENTGATE_WEBHOOK_SECRET is not set, or empty; set it to the secret that the webhook was created with (`whsec_...`)",
             ),

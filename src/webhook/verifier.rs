@@ -22,8 +22,11 @@ type HmacSha256 = Hmac<Sha256>;
 /// The environment variable with the secrets: `AGENTGATE_WEBHOOK_SECRET`.
 const VARIABLE: &str = "AGENTGATE_WEBHOOK_SECRET";
 
-/// The largest body by default: 2 MiB. An event has a few KiB, most of them metadata of the tenant.
-const MAX_BODY_SIZE: usize = 2 * 1024 * 1024;
+/// The largest body by default: 256 KiB. An event has a few KiB, most of them metadata of the tenant.
+const MAX_BODY_SIZE: usize = 256 * 1024;
+
+/// The beginning of every secret that the service makes.
+const SECRET_PREFIX: &str = "whsec_";
 
 /// Verifies deliveries, and unwraps the events in them.
 ///
@@ -62,7 +65,9 @@ impl Verifier {
     ///
     /// # Errors
     ///
-    /// If there is no secret, or one is empty or padded with white space. One of nothing but NUL characters counts as empty.
+    /// If there is no secret, or one cannot be right: it is empty, has white space or an invisible character in it, stands in
+    /// quotation marks, or is a placeholder such as `whsec_...`. The [`SecretError`] says which. One of nothing but NUL characters
+    /// counts as empty.
     pub fn new<S: Into<Secret>>(secrets: impl IntoIterator<Item = S>) -> Result<Self, SecretError> {
         let secrets: Vec<Secret> = secrets.into_iter().map(Into::into).collect();
         if secrets.is_empty() {
@@ -81,7 +86,7 @@ impl Verifier {
     ///
     /// # Errors
     ///
-    /// If the variable is not set, or holds no secret, or an empty one.
+    /// If the variable is not set, or holds no secret, or one that [`new`](Self::new) refuses.
     pub fn from_env() -> Result<Self, SecretError> {
         let secrets = std::env::var(VARIABLE).map_err(|error| match error {
             VarError::NotPresent => SecretError::NotSet,
@@ -94,9 +99,10 @@ impl Verifier {
         Self::new(secrets.expose_secret().split(',').map(str::trim))
     }
 
-    /// Refuses larger bodies, in bytes. 2 MiB by default.
+    /// Refuses larger bodies, in bytes. Defaults to 256 KiB.
     ///
-    /// The extractors read no further than this, so that a stranger cannot fill the memory.
+    /// The extractors read no further than this. That limits the memory of one request, and neither the time that it takes nor how many
+    /// come at once: limit these in the server, or in a proxy before it.
     #[must_use]
     pub fn max_body_size(mut self, bytes: usize) -> Self {
         self.max_body_size = bytes;
@@ -282,6 +288,14 @@ impl fmt::Debug for Verifier {
 
 fn key(secret: &Secret, index: usize) -> Result<HmacSha256, SecretError> {
     let secret = secret.expose_secret();
+    check(secret, index)?;
+    // HMAC takes keys of every length, so this error cannot come.
+    HmacSha256::new_from_slice(secret.as_bytes()).map_err(|_| SecretError::Empty { index })
+}
+
+/// Refuses what cannot be a secret of the service, and would only show when the first delivery comes.
+fn check(secret: &str, index: usize) -> Result<(), SecretError> {
+    const QUOTATION_MARKS: [char; 7] = ['"', '\'', '`', '\u{2018}', '\u{2019}', '\u{201c}', '\u{201d}'];
     // HMAC fills short keys up with zeros: to it, a secret of zeros is an empty one.
     if secret.bytes().all(|byte| byte == 0) {
         return Err(SecretError::Empty { index });
@@ -289,6 +303,63 @@ fn key(secret: &Secret, index: usize) -> Result<HmacSha256, SecretError> {
     if secret.trim() != secret {
         return Err(SecretError::Padded { index });
     }
-    // HMAC takes keys of every length, so this error cannot come.
-    HmacSha256::new_from_slice(secret.as_bytes()).map_err(|_| SecretError::Empty { index })
+    if let Some(character) = secret.chars().find(|character| is_invisible(*character)) {
+        return Err(SecretError::Invisible { index, character });
+    }
+    if secret.starts_with(QUOTATION_MARKS) || secret.ends_with(QUOTATION_MARKS) {
+        return Err(SecretError::Quoted { index });
+    }
+    if !secret.strip_prefix(SECRET_PREFIX).unwrap_or(secret).contains(char::is_alphanumeric) {
+        return Err(SecretError::Placeholder { index });
+    }
+    Ok(())
+}
+
+/// Whether a character is white space, a control character, or of no width such as a byte order mark.
+fn is_invisible(character: char) -> bool {
+    let has_no_width = matches!(
+        character,
+        '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
+    );
+    has_no_width || character.is_whitespace() || character.is_control()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The vectors of RFC 4231, section 4, and the one of GitHub's documentation whose keys are no secrets of the service: they have
+    /// white space in them, or are not text. Case 5 is about tags that were cut.
+    #[test]
+    fn the_published_signatures_of_any_key_are_made_and_accepted() {
+        let long = [0xaa; 131];
+        let counted: Vec<u8> = (1..=25).collect();
+        let vectors: [(&[u8], &[u8], &str); 6] = [
+            (&[0x0b; 20], b"Hi There", "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7"),
+            (&[0xaa; 20], &[0xdd; 50], "773ea91e36800e46854db8ebd09181a72959098b3ef8c122d9635514ced565fe"),
+            (&counted, &[0xcd; 50], "82558a389a443c0ea4cc819899f2083a85f0faa3e578f8077a2e3ff46729665b"),
+            (
+                &long,
+                b"Test Using Larger Than Block-Size Key - Hash Key First",
+                "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54",
+            ),
+            (
+                &long,
+                b"This is a test using a larger than block-size key and a larger than block-size data. The key needs to be \
+                  hashed before being used by the HMAC algorithm.",
+                "9b09ffa71b942fcb27635fbcd5b0e944bfdc63644f0713938a7f51535c3a35e2",
+            ),
+            (
+                b"It's a Secret to Everybody",
+                b"Hello, World!",
+                "757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17",
+            ),
+        ];
+        for (key, body, tag) in vectors {
+            let keys = Arc::new(vec![HmacSha256::new_from_slice(key).unwrap()]);
+            let verifier = Verifier { keys, max_body_size: MAX_BODY_SIZE, age_limit: AgeLimit::default() };
+            assert_eq!(verifier.sign(body), format!("sha256={tag}"));
+            assert!(verifier.verify(body, verifier.sign(body)).is_ok(), "{tag}");
+        }
+    }
 }

@@ -39,8 +39,9 @@ use crate::types::EventId;
 ///
 /// - this future is dropped, or the process ends, after the handler succeeded and before that is noted;
 /// - the guard could not note it, twice (then the outcome is still [`Once::Handled`], and with the feature `tracing` a warning says so);
-/// - it is delivered again when the guard has forgotten it: after the retention, and with a
-///   [`MemoryReplayGuard`](super::MemoryReplayGuard) after a restart, too, or when more events than its capacity came since.
+/// - it is delivered again when the guard has forgotten it: after the retention; with a [`MemoryReplayGuard`](super::MemoryReplayGuard)
+///   also after a restart, or when more events than its capacity came since; with a `RedisReplayGuard` also when Redis has lost it, by a
+///   restart without persistence, by eviction or by a failover.
 ///
 /// So a handler with effects outside should be idempotent by the event's id.
 ///

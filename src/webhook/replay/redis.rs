@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use redis::aio::{ConnectionLike, ConnectionManager, ConnectionManagerConfig};
-use redis::{Client, Cmd, FromRedisValue};
+use redis::{Client, Cmd, ErrorKind, FromRedisValue, RedisError};
 
 use super::{Claim, ClaimToken, GuardError, GuardFuture, LEASE, RETENTION, ReplayGuard};
 use crate::types::EventId;
@@ -28,6 +28,18 @@ const RELEASE: &str = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redi
 /// # }
 /// ```
 ///
+/// # When it forgets
+///
+/// The guard remembers as long as Redis does. An event that Redis has lost is handled again if it is delivered again:
+///
+/// - **Persistence.** Without it, a restart of Redis forgets everything. Snapshots (RDB) lose what came after the last one, and an
+///   append-only file with `appendfsync everysec` up to a second.
+/// - **Eviction.** When its memory is full, Redis deletes keys by its `maxmemory-policy`. All policies but `noeviction` may delete
+///   events; with `noeviction`, claims fail instead, and the service delivers again later.
+/// - **Failover.** Replication is asynchronous. A replica that takes over, by Sentinel or in a cluster, may lack the last writes.
+///
+/// So use an instance with `appendonly yes` and `noeviction`, and a handler that is idempotent by the event's id.
+///
 /// An address with `rediss://` needs TLS, which is a feature of the `redis` crate: add that crate with, for example,
 /// `tokio-rustls-comp` to your program.
 #[derive(Clone)]
@@ -44,13 +56,19 @@ impl RedisReplayGuard {
     ///
     /// # Errors
     ///
-    /// If the address is none, or nobody answers there.
+    /// If the address is none, if nobody answers there, or if the server asks for a password that the address does not have.
     pub async fn connect(url: &str) -> Result<Self, GuardError> {
         let client = Client::open(url).map_err(GuardError::new)?;
         // Whoever asks waits for the connection. Were it tried several times, with pauses, deliveries would pile up for ten seconds and
         // more, only to fail; whoever asks next is the next attempt.
         let config = ConnectionManagerConfig::new().set_number_of_retries(0);
-        Ok(Self::new(client.get_connection_manager_with_config(config).await.map_err(GuardError::new)?))
+        let mut connection = client.get_connection_manager_with_config(config).await.map_err(refused)?;
+        // Connecting sends no command whose failure counts: a server that asks for a password says so to the first that does.
+        match redis::cmd("PING").exec_async(&mut connection).await {
+            // The user may be allowed no more than what the guard needs.
+            Err(error) if error.code() != Some("NOPERM") => Err(refused(error)),
+            _ => Ok(Self::new(connection)),
+        }
     }
 }
 
@@ -104,6 +122,15 @@ impl<C: ConnectionLike + Clone + Send + Sync> RedisReplayGuard<C> {
     async fn query<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, GuardError> {
         command.query_async(&mut self.connection.clone()).await.map_err(GuardError::new)
     }
+}
+
+/// Why a server cannot be connected to, and what to do about it if it is the password.
+fn refused(error: RedisError) -> GuardError {
+    if error.code() == Some("NOAUTH") || error.kind() == ErrorKind::AuthenticationFailed {
+        let advice = "give the right one in the address, such as redis://:password@127.0.0.1/ or redis://user:password@127.0.0.1/";
+        return GuardError::new(format!("Redis asks for a password; {advice} ({error})"));
+    }
+    GuardError::new(error)
 }
 
 /// What stands in Redis for an event that is being handled by the owner of this token.

@@ -33,7 +33,7 @@ fn the_counter_counts() {
 fn a_genuine_delivery_is_verified_without_an_allocation() {
     let (verifier, signature) = (verifier(), signature());
     let list = format!("v1=abc, sha256={}, {signature}", "0".repeat(64));
-    let large = vec![b'x'; 1024 * 1024];
+    let large = vec![b'x'; 256 * 1024];
     let large_signature = verifier.sign(&large);
     assert_eq!(allocations(|| verifier.verify(BODY, &signature).unwrap()), 0);
     assert_eq!(allocations(|| verifier.verify(BODY, &list).unwrap()), 0);

@@ -17,11 +17,11 @@ fn errors() -> Vec<Error> {
         Error::MalformedSignature(SignatureFault::Length { digits: 40 }),
         Error::MalformedSignature(SignatureFault::NotHex),
         Error::NoMatch { signatures: 2, secrets: 3 },
-        Error::BodyTooLarge { limit: 2 * 1024 * 1024 },
+        Error::BodyTooLarge { limit: 256 * 1024 },
         Error::IncompleteBody("connection reset".into()),
         Event::parse_unverified(b"").unwrap_err(),
         Event::parse_unverified(b"<html>").unwrap_err(),
-        Event::parse_unverified(b"{\"id\": \"\xff\"}").unwrap_err(),
+        Event::parse_unverified(b"{\"id\": \"evt_1\"").unwrap_err(),
         Error::NotAnEvent(EventFault::NotAnObject),
         Error::NotAnEvent(EventFault::NoId),
         Error::NotAnEvent(EventFault::NoType),
@@ -37,6 +37,10 @@ fn secret_errors() -> Vec<SecretError> {
         SecretError::None,
         SecretError::Empty { index: 0 },
         SecretError::Padded { index: 1 },
+        SecretError::Invisible { index: 0, character: ' ' },
+        SecretError::Invisible { index: 2, character: '\u{feff}' },
+        SecretError::Quoted { index: 0 },
+        SecretError::Placeholder { index: 0 },
         SecretError::NotSet,
         SecretError::NotText,
     ]
@@ -71,7 +75,7 @@ fn name(error: &Error) -> String {
 }
 
 fn secret_name(error: &SecretError) -> String {
-    name!(error, SecretError: None, Empty, Padded, NotSet, NotText)
+    name!(error, SecretError: None, Empty, Padded, Invisible, Quoted, Placeholder, NotSet, NotText)
 }
 
 #[test]
@@ -121,8 +125,14 @@ fn neither_the_secret_nor_the_expected_signature_shows_anywhere() {
     shown.extend(texts(&verifier.unwrap_any(body, &[&genuine]).unwrap_err()));
     shown.extend(texts(&verifier.clone().max_body_size(1).verify(body, &genuine).unwrap_err()));
     shown.extend(texts(&verifier.unwrap_any(b"secret", &[verifier.sign(b"secret")]).unwrap_err()));
-    for padded in [format!("{secret}\n"), format!(" {secret}")] {
-        let error = Verifier::new([padded]).unwrap_err();
+    for bad in [
+        format!("{secret}\n"),
+        format!(" {secret}"),
+        format!("{secret} {secret}"),
+        format!("\u{feff}{secret}"),
+        format!("'{secret}'"),
+    ] {
+        let error = Verifier::new([bad]).unwrap_err();
         shown.extend([error.to_string(), format!("{error:?}")]);
     }
 

@@ -12,4 +12,5 @@ mod once;
 mod properties;
 mod python;
 mod redis;
+mod secrets;
 mod vectors;

@@ -323,6 +323,37 @@ async fn a_connection_of_ones_own_and_a_shared_guard_will_do() {
     assert_eq!(claim(&shared).await, Claim::InProgress);
 }
 
+// A server with a password
+
+#[tokio::test]
+#[cfg_attr(not(redis_server), ignore = "needs redis-server")]
+async fn a_missing_or_wrong_password_is_found_when_connecting_and_its_text_says_what_to_do() {
+    let redis = Redis::start();
+    redis.ask::<()>(&["CONFIG", "SET", "requirepass", "s3cret"]).await;
+    for address in ["", ":wr0ng@", "someone:wr0ng@"] {
+        let url = redis.url().replace("://", &format!("://{address}"));
+        let text = RedisReplayGuard::connect(&url).await.unwrap_err().to_string();
+        assert!(text.contains("Redis asks for a password") && text.contains("redis://:password@"), "{text}");
+        assert!(!text.contains("wr0ng"), "{text}");
+    }
+    let url = redis.url().replace("://", "://:s3cret@");
+    assert_eq!(claim(&RedisReplayGuard::connect(&url).await.unwrap()).await, Claim::First);
+}
+
+#[tokio::test]
+#[cfg_attr(not(redis_server), ignore = "needs redis-server")]
+async fn a_user_who_is_allowed_no_more_than_the_guard_needs_can_connect() {
+    let redis = Redis::start();
+    let rules =
+        ["ACL", "SETUSER", "guard", "on", ">s3cret", "~agentgate:event:*", "-@all", "+set", "+get", "+eval", "+del"];
+    redis.ask::<()>(&rules).await;
+    let guard = RedisReplayGuard::connect(&redis.url().replace("://", "://guard:s3cret@")).await.unwrap();
+    let token = ClaimToken::new();
+    assert_eq!(guard.claim(&id(), &token).await.unwrap(), Claim::First);
+    guard.release(&id(), &token).await.unwrap();
+    assert_eq!(claim(&guard).await, Claim::First);
+}
+
 // A server that fails
 
 /// No claim may take so long that the service, which waits for 30 seconds, gives up on the delivery.
