@@ -14,6 +14,8 @@ mod endpoints;
 pub mod error;
 #[cfg(feature = "client")]
 pub mod follow;
+#[cfg(any(feature = "client", feature = "webhooks"))]
+mod json;
 #[cfg(feature = "client")]
 mod limit;
 mod operation;

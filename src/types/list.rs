@@ -42,14 +42,17 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for List<T> {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut found = None;
+                let mut found: Option<(String, Self::Value)> = None;
                 while let Some(key) = map.next_key::<String>()? {
-                    if found.is_none() && KEYS.contains(&key.as_str()) {
-                        found = Some(map.next_value()?);
+                    // Of a key that occurs twice, the last value counts.
+                    let is_list = KEYS.contains(&key.as_str());
+                    if is_list && found.as_ref().is_none_or(|(earlier, _)| *earlier == key) {
+                        found = Some((key, map.next_value()?));
                     } else {
                         map.next_value::<IgnoredAny>()?;
                     }
                 }
+                let found = found.map(|(_, list)| list);
                 found.ok_or_else(|| A::Error::custom(format_args!("there is no list under any of {KEYS:?}")))
             }
         }
@@ -77,6 +80,12 @@ mod tests {
         ] {
             assert_eq!(read(json), Ok(vec![1, 2]), "{json}");
         }
+    }
+
+    #[test]
+    fn of_a_key_that_occurs_twice_the_last_list_counts() {
+        assert_eq!(read(r#"{"data": [1], "total": 2, "data": [2]}"#), Ok(vec![2]));
+        assert_eq!(read(r#"{"data": [1], "webhooks": [2]}"#), Ok(vec![1]));
     }
 
     #[test]

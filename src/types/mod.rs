@@ -16,6 +16,10 @@
 //! # }
 //! ```
 //!
+//! JSON that `serde_json` refuses, and that the parsers of JavaScript and Python read, is read in responses and deliveries: an unpaired
+//! surrogate (`"\ud83d"`) becomes U+FFFD, and a number beyond `f64` becomes `null`, so that an optional field is missing. A required field
+//! that is `null` is an error that names it.
+//!
 //! What events carry, [`EventData`], is not documented by the service. All fields of its structs are optional, and a value of
 //! another type than expected is left out, so that no event fails over it.
 

@@ -9,7 +9,7 @@ macro_rules! open_union {
         }
     ) => {
         $(#[$doc])*
-        #[derive(Clone, Debug, PartialEq, ::serde::Serialize, ::serde::Deserialize)]
+        #[derive(Clone, Debug, PartialEq, ::serde::Serialize)]
         #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
         #[serde(tag = $tag)]
         #[non_exhaustive]
@@ -24,6 +24,18 @@ macro_rules! open_union {
             Unknown(::serde_json::Value),
         }
 
+        impl<'de> ::serde::Deserialize<'de> for $name {
+            fn deserialize<D: ::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                // In a value, each key occurs once.
+                let value = ::serde_json::Value::deserialize(deserializer)?;
+                let known = match value.get($tag).and_then(::serde_json::Value::as_str) {
+                    $(Some($word) => $schema::deserialize(&value).ok().map(Self::$variant),)*
+                    _ => None,
+                };
+                Ok(known.unwrap_or(Self::Unknown(value)))
+            }
+        }
+
         $(
             impl From<$schema> for $name {
                 fn from(value: $schema) -> Self {
@@ -32,4 +44,34 @@ macro_rules! open_union {
             }
         )*
     };
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::types::WorkspaceSource;
+
+    #[test]
+    fn of_a_key_that_occurs_twice_the_last_value_counts() {
+        let text = r#"{"type": "url", "type": "git", "repository": "a", "repository": "b", "url": "c"}"#;
+        let source: WorkspaceSource = serde_json::from_str(text).unwrap();
+        assert_eq!(source, WorkspaceSource::git("b").into());
+    }
+
+    #[test]
+    fn what_is_not_known_or_does_not_fit_is_kept_and_written_as_it_came() {
+        for value in [
+            json!({ "type": "image", "reference": "x" }),
+            json!({ "type": "git" }),
+            json!({ "type": "git", "repository": 7 }),
+            json!({ "repository": "a" }),
+            json!(7),
+            json!(null),
+        ] {
+            let source: WorkspaceSource = serde_json::from_value(value.clone()).unwrap();
+            assert_eq!(source, WorkspaceSource::Unknown(value.clone()));
+            assert_eq!(serde_json::to_value(source).unwrap(), value);
+        }
+    }
 }

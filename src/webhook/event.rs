@@ -6,6 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use serde_json::Value;
 
 use super::error::{Error, EventFault};
+use crate::json;
 use crate::types::{
     EventData, EventId, RunEventData, RunId, TenantContext, VerificationEventData, WebhookEventType, WorkOrderId,
 };
@@ -62,9 +63,9 @@ impl Event {
     ///
     /// # Errors
     ///
-    /// If the bytes are not JSON, or the JSON has no `id` and `type`.
+    /// If the bytes are not JSON, even to the parsers of JavaScript and Python, or the JSON has no `id` and `type`.
     pub fn parse_unverified(body: &[u8]) -> Result<Self, Error> {
-        let json = serde_json::from_slice(body).map_err(Error::NotJson)?;
+        let json = json::read(body).map_err(Error::NotJson)?;
         Self::from_json(json).map_err(Error::NotAnEvent)
     }
 
@@ -83,8 +84,9 @@ impl Event {
         Ok(Self { id, event_type, created_at, data, json })
     }
 
-    /// The whole event. Its values are those that were delivered, but for two corners of JSON: of a key that stands twice, the last
-    /// counts, and integers beyond 64 bits become floating-point numbers.
+    /// The whole event. Its values are those that were delivered, as far as a [`Value`] can hold them: of a key that occurs twice, the last
+    /// value counts, and integers beyond 64 bits become floating-point numbers. An unpaired surrogate (`"\ud83d"`) and bytes that are not
+    /// UTF-8 become U+FFFD; numbers beyond `f64`, `NaN`, `Infinity`, and arrays and objects inside of 127 others become `null`.
     #[must_use]
     pub fn json(&self) -> &Value {
         &self.json

@@ -7,6 +7,7 @@ mod build;
 mod client;
 mod contract;
 mod follow;
+mod json;
 mod lists;
 mod rate_limit;
 mod retry;

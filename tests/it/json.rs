@@ -1,0 +1,536 @@
+//! JSON that other parsers read is read: by the client in responses, by the verifier in deliveries.
+//!
+//! Good bodies are written anew with everything that JSON allows and `serde_json` refuses in one place or another: unpaired
+//! surrogates, numbers beyond `f64`, deep nesting, keys that occur twice, `null` for what is optional, bytes that are not UTF-8.
+//! What was not changed has to come out as it was. Python says whether the bodies are JSON, and which others it reads.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::process::{Command, Stdio};
+
+use agentgate::Client;
+use agentgate::simulator::{Fault, Simulator};
+use agentgate::webhook::{Error, Event, Verifier};
+use common::call;
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::{Index, select};
+use proptest::strategy::ValueTree as _;
+use proptest::test_runner::TestRunner;
+use serde_json::{Map, Value, json};
+
+/// A field that nobody has heard of.
+const UNHEARD_OF: &str = "unheardOf";
+
+/// Operations, and what they respond. A key that ends in `?` is that of a field that may be missing.
+fn responses() -> Vec<(&'static str, Value)> {
+    let run = json!({
+        "id": "run_1", "workOrderId": "wo_1", "status": "failed", "iterations?": 3, "prUrl?": "https://example.com/pull/1",
+        "timing?": { "startedAt?": "2026-01-15T10:30:02Z", "completedAt?": "2026-01-15T10:34:47Z", "durationMs?": 285_000 },
+        "cost?": { "credits?": 12, "tokens?": 7 },
+        "tenantContext?": { "tenantId?": "acme-corp", "tenantUserId?": "user_123", "metadata?": { "plan?": "team" } },
+        "error?": { "code?": "TESTS_FAILED", "message?": "2 of 40 tests failed", "step?": ["tests", 1] },
+    });
+    let summary = |id: &str| {
+        json!({
+            "id": id, "workOrderId": "wo_1", "status": "running", "iterations?": 3,
+            "createdAt?": "2026-01-15T10:30:00Z", "completedAt?": "2026-01-15T10:34:47Z",
+        })
+    };
+    let order = json!({
+        "id": "wo_1", "taskPrompt": "Fix it", "runId?": "run_1", "status?": "running", "maxIterations?": 10,
+        "workspaceSource": { "type": "git", "repository": "https://example.com/repo", "branch?": "main", "commit?": "abc" },
+        "tenantContext?": { "tenantId?": "acme-corp" }, "metadata?": { "ticket?": "T-1", "parts?": [1, "two"] },
+        "createdAt?": "2026-01-15T10:30:00Z",
+    });
+    let transaction = json!({
+        "id": "txn_1", "type": "deduction", "amount": -50, "runId?": "run_1", "tenantId?": "acme-corp",
+        "tenantUserId?": "user_123", "createdAt": "2026-01-15T10:30:00Z",
+    });
+    let template = json!({
+        "id": "our-api", "name": "Our API", "description?": "An API", "builtIn": true, "tags?": ["api", "ours"],
+        "source": { "type": "template", "templateId": "python-flask", "variables?": { "name": "shop" } },
+        "variables?": [{ "name": "name", "description?": "Of the shop", "required?": true, "default?": "shop" }],
+        "hooks?": { "setup?": "make" }, "createdAt?": "2026-01-15T10:30:00Z", "updatedAt?": "2026-01-15T10:30:00Z",
+    });
+    let webhook = json!({
+        "id": "wh_1", "url": "https://example.com", "events": ["run.failed", "run.completed"], "enabled": true,
+        "description?": "ours", "createdAt?": "2026-01-15T10:30:00Z", "updatedAt?": "2026-01-15T10:30:00Z",
+    });
+    vec![
+        ("getRun", run),
+        ("listRuns", json!({ "data": [summary("run_1"), summary("run_2")], "total?": 2, "limit?": 20, "offset?": 0 })),
+        ("getWorkOrder", order),
+        ("listCreditUsage", json!({ "transactions": [transaction], "total?": 1, "limit?": 50, "offset?": 0 })),
+        ("listTemplates", json!([template])),
+        ("createWebhook", json!({ "webhook": webhook, "secret": "whsec_0123456789" })),
+    ]
+}
+
+/// An event, with its optional keys marked in the same way.
+fn event() -> Value {
+    json!({
+        "id": "evt_1", "type": "run.failed", "createdAt?": "2026-01-15T10:35:00Z", "data?": {
+            "runId?": "run_1", "workOrderId?": "wo_1", "status?": "failed", "iterations?": 3, "prUrl?": "https://example.com",
+            "timing?": { "startedAt?": "2026-01-15T10:30:02Z", "durationMs?": 285_000 }, "cost?": { "credits?": 12 },
+            "tenantContext?": { "tenantId?": "acme-corp", "metadata?": { "plan?": "team" } },
+            "error?": { "code?": "TESTS_FAILED", "step?": ["tests", 1] }, "more?": { "deep?": [1] },
+        },
+    })
+}
+
+// JSON as it is written, and as it is to be read
+
+#[derive(Clone, Debug)]
+struct Json {
+    kind: Kind,
+    is_optional: bool,
+    /// Values that stand under the same key before this one. `None` if this is not the value of a key.
+    earlier: Option<Vec<Vec<u8>>>,
+}
+
+#[derive(Clone, Debug)]
+enum Kind {
+    Word { written: Vec<u8>, read: Value },
+    Text { written: Vec<u8>, read: String },
+    List(Vec<Json>),
+    Object(Vec<(String, Json)>),
+}
+
+impl Json {
+    fn new(value: &Value) -> Self {
+        let kind = match value {
+            Value::String(text) => Kind::Text { written: text.clone().into_bytes(), read: text.clone() },
+            Value::Array(items) => Kind::List(items.iter().map(Self::new).collect()),
+            Value::Object(members) => {
+                Kind::Object(members.iter().map(|(key, value)| Self::member(key, value)).collect())
+            }
+            word => Kind::Word { written: word.to_string().into_bytes(), read: word.clone() },
+        };
+        Self { kind, is_optional: false, earlier: None }
+    }
+
+    fn member(key: &str, value: &Value) -> (String, Self) {
+        let name = key.trim_end_matches('?');
+        (name.to_owned(), Self { is_optional: name != key, earlier: Some(Vec::new()), ..Self::new(value) })
+    }
+
+    /// The value that is to be read.
+    fn read(&self) -> Value {
+        match &self.kind {
+            Kind::Word { read, .. } => read.clone(),
+            Kind::Text { read, .. } => json!(read),
+            Kind::List(items) => items.iter().map(Self::read).collect(),
+            Kind::Object(members) => members.iter().map(|(name, value)| (name.clone(), value.read())).collect(),
+        }
+    }
+
+    fn write(&self, space: &[u8], output: &mut Vec<u8>) {
+        output.extend(space);
+        match &self.kind {
+            Kind::Word { written, .. } => output.extend(written),
+            Kind::Text { written, .. } => output.extend([b"\"", &**written, b"\""].concat()),
+            Kind::List(items) => {
+                output.push(b'[');
+                for (number, item) in items.iter().enumerate() {
+                    output.extend((number > 0).then_some(b','));
+                    item.write(space, output);
+                }
+                output.push(b']');
+            }
+            Kind::Object(members) => {
+                output.push(b'{');
+                for (number, (name, value)) in members.iter().enumerate() {
+                    output.extend((number > 0).then_some(b','));
+                    for earlier in value.earlier.iter().flatten() {
+                        output.extend([space, b"\"", name.as_bytes(), b"\"", space, b":", earlier, b","].concat());
+                    }
+                    // Two spellings of one key are the same key.
+                    let name =
+                        if value.earlier.iter().flatten().count() % 2 == 1 { escaped(name) } else { name.clone() };
+                    output.extend([space, b"\"", name.as_bytes(), b"\"", space, b":"].concat());
+                    value.write(space, output);
+                }
+                output.push(b'}');
+            }
+        }
+        output.extend(space);
+    }
+
+    fn each(&mut self, act: &mut dyn FnMut(&mut Self)) {
+        act(self);
+        match &mut self.kind {
+            Kind::List(items) => items.iter_mut().for_each(|item| item.each(act)),
+            Kind::Object(members) => members.iter_mut().for_each(|(_, value)| value.each(act)),
+            _ => {}
+        }
+    }
+}
+
+/// The text with each of its characters as an escape.
+fn escaped(text: &str) -> String {
+    text.encode_utf16().fold(String::new(), |text, unit| text + &format!("\\u{unit:04x}"))
+}
+
+// What happens to it
+
+#[derive(Clone, Debug)]
+enum Change {
+    /// Appends this to a string: as it is written, and as it is read.
+    Append(&'static [u8], &'static str),
+    /// Writes a string by escapes alone.
+    Escape,
+    /// Writes an integer with this after it, which does not change it.
+    Respell(&'static str),
+    /// Writes this in place of an optional number.
+    Replace(Vec<u8>),
+    /// Writes `null` in place of an optional value.
+    Null,
+    /// Writes this value before the right one, under the same key.
+    Repeat(Vec<u8>),
+    /// Adds a field that nobody has heard of, with this value.
+    Add(Vec<u8>),
+}
+
+impl Change {
+    fn fits(&self, json: &Json) -> bool {
+        match (self, &json.kind) {
+            // A time with something after it is no time.
+            (Self::Append(..), Kind::Text { read, .. }) => !read.ends_with('Z'),
+            (Self::Escape, Kind::Text { written, read }) => written == read.as_bytes(),
+            (Self::Respell(_), Kind::Word { written, read }) => {
+                read.as_i64().is_some_and(|number| written == number.to_string().as_bytes() && number != 0)
+            }
+            (Self::Replace(_), Kind::Word { read, .. }) => json.is_optional && read.is_number(),
+            (Self::Null, _) => json.is_optional,
+            (Self::Repeat(_), _) => json.earlier.is_some(),
+            (Self::Add(_), kind) => matches!(kind, Kind::Object(_)),
+            _ => false,
+        }
+    }
+
+    fn apply(&self, json: &mut Json) {
+        match (self, &mut json.kind) {
+            (Self::Append(as_written, as_read), Kind::Text { written, read }) => {
+                written.extend(*as_written);
+                read.push_str(as_read);
+            }
+            (Self::Escape, Kind::Text { written, read }) => *written = escaped(read).into_bytes(),
+            (Self::Respell(suffix), Kind::Word { written, .. }) => written.extend(suffix.bytes()),
+            (Self::Replace(word), kind) => *kind = Kind::Word { written: word.clone(), read: Value::Null },
+            (Self::Null, kind) => *kind = Kind::Word { written: b"null".to_vec(), read: Value::Null },
+            (Self::Repeat(value), _) => json.earlier.get_or_insert_default().push(value.clone()),
+            (Self::Add(value), Kind::Object(members)) => {
+                let mut added = Json::member(UNHEARD_OF, &Value::Null).1;
+                added.kind = Kind::Word { written: value.clone(), read: Value::Null };
+                members.push((UNHEARD_OF.to_owned(), added));
+            }
+            _ => {}
+        }
+    }
+
+    /// Makes the change in one of the places where it fits, if there are any.
+    fn apply_at(&self, json: &mut Json, place: Index) {
+        let mut places = 0;
+        json.each(&mut |json| places += usize::from(self.fits(json)));
+        if places == 0 {
+            return;
+        }
+        let mut left = place.index(places);
+        json.each(&mut |json| {
+            if self.fits(json) {
+                if left == 0 {
+                    self.apply(json);
+                }
+                left = left.wrapping_sub(1);
+            }
+        });
+    }
+}
+
+/// Numbers beyond `f64`. Python writes and reads the last three.
+fn huge() -> impl Strategy<Value = Vec<u8>> {
+    let words = ["1e400", "-1E+999", "17.5e308", "1e99999999999999999999", "NaN", "Infinity", "-Infinity"];
+    prop_oneof![
+        select(words.to_vec()).prop_map(|word| word.as_bytes().to_vec()),
+        (309..1000_usize).prop_map(|digits| vec![b'7'; digits]),
+    ]
+}
+
+/// Values of all kinds, those that parsers differ over among them.
+fn value() -> impl Strategy<Value = Vec<u8>> {
+    let written: [&[u8]; 12] = [
+        b"null",
+        b"true",
+        b"-0.0",
+        b"1e-999",
+        b"7",
+        br#""\ud83d""#,
+        br#"{"\udc00\ud83d":"\ud83d\ud83d\ude00"}"#,
+        b"\"\xff\"",
+        b"\"\xed\xa0\xbd\"",
+        br#"{"a":1,"a":[{}],"\u0061":"\\\"]"}"#,
+        br#"[[],{},"",0]"#,
+        "\"\u{2028}\u{1f600}\"".as_bytes(),
+    ];
+    let nested = (1..400_usize, any::<bool>()).prop_map(|(depth, is_list)| {
+        let (open, close) = if is_list { ("[", "]") } else { (r#"{"]":"#, "}") };
+        (open.repeat(depth) + r#""[\"""# + &close.repeat(depth)).into_bytes()
+    });
+    prop_oneof![3 => select(written.map(<[u8]>::to_vec).to_vec()), 1 => nested, 1 => huge()]
+}
+
+fn change() -> impl Strategy<Value = Change> {
+    let appended: [(&[u8], &str); 9] = [
+        (br"\ud83d", "\u{fffd}"),
+        (br"-\uDE00", "-\u{fffd}"),
+        (br"\ud83d\ud83d\ude00", "\u{fffd}\u{1f600}"),
+        (br"\ud83d\n", "\u{fffd}\n"),
+        (br"\ud83d\u0041", "\u{fffd}A"),
+        (br"\ud83d\\ude00", "\u{fffd}\\ude00"),
+        (br#"\"\/\b\f\t\u00e4"#, "\"/\u{8}\u{c}\tä"),
+        (b"\xff", "\u{fffd}"),
+        (b"\xf0\x9f\x98", "\u{fffd}"),
+    ];
+    prop_oneof![
+        select(appended.to_vec()).prop_map(|(written, read)| Change::Append(written, read)),
+        Just(Change::Escape),
+        select(&[".0", "e0", ".000E+0", "000e-3"][..]).prop_map(Change::Respell),
+        huge().prop_map(Change::Replace),
+        Just(Change::Null),
+        value().prop_map(Change::Repeat),
+        value().prop_map(Change::Add),
+    ]
+}
+
+/// Changes, the white space, and whether a byte order mark comes first.
+fn changes() -> impl Strategy<Value = (Vec<(Change, Index)>, &'static str, bool)> {
+    let space = select(&["", " ", "\r\n\t "][..]);
+    (vec((change(), any::<Index>()), 1..12), space, prop::bool::weighted(0.1))
+}
+
+/// What is written of a body after the changes, and what is to be read of it.
+fn changed(
+    base: &Value,
+    (changes, space, has_mark): &(Vec<(Change, Index)>, &'static str, bool),
+    is_enveloped: bool,
+) -> (Vec<u8>, Value) {
+    let mut json = Json::new(base);
+    for (change, place) in changes {
+        change.apply_at(&mut json, *place);
+    }
+    let read = json.read();
+    if is_enveloped {
+        json = Json { kind: Kind::Object(vec![("data".to_owned(), json)]), is_optional: false, earlier: None };
+    }
+    let mut body = if *has_mark { b"\xef\xbb\xbf".to_vec() } else { Vec::new() };
+    json.write(space.as_bytes(), &mut body);
+    (body, read)
+}
+
+/// The value without what says nothing, without unknown fields, and with numbers as JavaScript has them.
+fn plain(value: &Value) -> Value {
+    let says_something = |value: &Value| match value {
+        Value::Null => false,
+        Value::Array(items) => !items.is_empty(),
+        Value::Object(members) => !members.is_empty(),
+        _ => true,
+    };
+    match value {
+        Value::Number(number) => json!(number.as_f64()),
+        Value::Array(items) => items.iter().map(plain).collect(),
+        Value::Object(members) => {
+            let known = members.iter().filter(|(name, _)| *name != UNHEARD_OF);
+            let plain = known.map(|(name, value)| (name.clone(), plain(value)));
+            Value::Object(plain.filter(|(_, value)| says_something(value)).collect::<Map<_, _>>())
+        }
+        other => other.clone(),
+    }
+}
+
+fn shown(body: &[u8]) -> String {
+    String::from_utf8_lossy(body).chars().take(2000).collect()
+}
+
+/// What fails is printed; no file is to remember it.
+fn config(cases: u32) -> ProptestConfig {
+    ProptestConfig { failure_persistence: None, cases, ..ProptestConfig::default() }
+}
+
+// Responses
+
+async fn service() -> (Simulator, Client) {
+    let simulator = Simulator::builder().record_requests(false).start().await.unwrap();
+    let client = Client::builder().api_key(simulator.api_key()).base_url(simulator.url()).build().unwrap();
+    (simulator, client)
+}
+
+#[test]
+fn every_response_that_other_parsers_read_is_read_and_keeps_what_was_not_changed() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let (simulator, client) = runtime.block_on(service());
+    proptest!(config(768), |(response in select(responses()), changes in changes(), is_enveloped: bool)| {
+        let (operation, base) = response;
+        let (body, read) = changed(&base, &changes, is_enveloped);
+        simulator.inject(Fault::response(200, "application/json", body.clone()).on(operation));
+        let answered = runtime.block_on(call(&client, operation, "id_1"));
+        let answered = answered.map_err(|error| TestCaseError::fail(format!("{error}: {}", shown(&body))))?;
+        prop_assert_eq!(plain(&answered.value), plain(&read), "{}", shown(&body));
+    });
+}
+
+#[test]
+fn no_broken_response_makes_the_client_panic() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let (simulator, client) = runtime.block_on(service());
+    proptest!(config(512), |(response in select(responses()), changes in changes(), cuts in cuts(8))| {
+        let (operation, base) = response;
+        let body = broken(changed(&base, &changes, false).0, &cuts);
+        simulator.inject(Fault::response(200, "application/json", body.clone()).on(operation));
+        match runtime.block_on(call(&client, operation, "id_1")) {
+            Ok(_) => {}
+            Err(error) => prop_assert!(error.is_decode(), "{error}: {}", shown(&body)),
+        }
+    });
+}
+
+#[tokio::test]
+async fn one_bad_item_does_not_take_the_page_and_the_body_stays_as_it_came() {
+    let (simulator, client) = service().await;
+    let body = br#"{"data": [{"id": "run_1", "workOrderId": "wo_1", "status": "running"},
+                             {"id": "run_2", "workOrderId": "wo_\ud83d", "status": "running", "iterations": 1e400}]}"#;
+    simulator.inject(Fault::response(200, "application/json", body.as_slice()));
+    let response = client.runs().list().with_response().await.unwrap();
+    let runs: Vec<_> = response.value().data.iter().map(|run| (run.id.as_str(), run.work_order_id.as_str())).collect();
+    assert_eq!(runs, [("run_1", "wo_1"), ("run_2", "wo_\u{fffd}")]);
+    assert_eq!(response.value().data[1].iterations, None);
+    assert_eq!(response.body().as_ref(), body);
+}
+
+#[tokio::test]
+async fn an_error_of_the_service_keeps_its_code_beside_what_serde_json_refuses() {
+    let (simulator, client) = service().await;
+    let body =
+        r#"{"error": {"code": "INVALID_VALUE", "message": "No such branch: \ud83d", "details": {"limit": 1e400}}}"#;
+    simulator.inject(Fault::response(400, "application/json", body));
+    let error = client.runs().get("run_1").await.unwrap_err();
+    assert_eq!((error.code(), error.message()), (Some("INVALID_VALUE"), Some("No such branch: \u{fffd}")));
+}
+
+#[tokio::test]
+async fn a_required_number_beyond_the_range_is_an_error_that_names_it() {
+    let (simulator, client) = service().await;
+    let body = r#"{"includedCreditsCents": 0, "purchasedCreditsCents": 1e400, "totalCreditsCents": 0}"#;
+    simulator.inject(Fault::response(200, "application/json", body));
+    let error = client.credits().balance().await.unwrap_err();
+    assert!(error.is_decode() && error.to_string().contains("at `purchasedCreditsCents`"), "{error}");
+}
+
+// Deliveries
+
+fn deliver(body: &[u8]) -> Result<Event, Error> {
+    let verifier = Verifier::new(["whsec_0123456789"]).unwrap();
+    verifier.unwrap_any(body, &[verifier.sign(body)])
+}
+
+proptest! {
+    #![proptest_config(config(768))]
+
+    #[test]
+    fn every_delivery_that_other_parsers_read_is_an_event_that_keeps_what_was_not_changed(mut changes in changes()) {
+        // An event is no response: there, an integer that is written as `3.0` costs its field.
+        changes.0.retain(|(change, _)| !matches!(change, Change::Respell(_)));
+        let (body, read) = changed(&event(), &changes, false);
+        let event = deliver(&body).map_err(|error| TestCaseError::fail(format!("{error}: {}", shown(&body))))?;
+        prop_assert_eq!(event.id.as_str(), &read["id"]);
+        prop_assert_eq!(event.event_type.as_str(), &read["type"]);
+        prop_assert_eq!(event.created_at.is_some(), read["createdAt"].is_string());
+        let data = serde_json::to_value(&event.data).unwrap();
+        prop_assert_eq!(plain(&data), plain(&read["data"]), "{}", shown(&body));
+
+        // It survives a queue.
+        let queued = serde_json::to_vec(&event).unwrap();
+        prop_assert_eq!(serde_json::from_slice::<Event>(&queued).unwrap(), event);
+    }
+
+    #[test]
+    fn no_broken_delivery_makes_the_verifier_panic(changes in changes(), cuts in cuts(8)) {
+        let body = broken(changed(&event(), &changes, false).0, &cuts);
+        let outcome = deliver(&body);
+        prop_assert!(matches!(outcome, Ok(_) | Err(Error::NotJson(_) | Error::NotAnEvent(_))), "{outcome:?}");
+    }
+}
+
+fn cuts(most: usize) -> impl Strategy<Value = Vec<(Index, u8)>> {
+    vec((any::<Index>(), any::<u8>()), 1..most)
+}
+
+/// The body with some bytes changed, or cut off at the last of them.
+fn broken(mut body: Vec<u8>, cuts: &[(Index, u8)]) -> Vec<u8> {
+    /// What JSON is made of.
+    const BYTES: &[u8] = b"[]{}\",:\\u.-+e0dD8 \nNtI\xff\xed";
+    for (place, byte) in cuts {
+        let place = place.index(body.len());
+        match byte {
+            0..16 => body.truncate(place.max(1)),
+            _ => body[place] = BYTES[usize::from(*byte) % BYTES.len()],
+        }
+    }
+    body
+}
+
+#[test]
+fn hostile_bodies_end_in_an_error_and_not_in_an_overflow_of_the_stack() {
+    let size = 256 * 1024;
+    for part in ["[", "{\"a\":", "{\"data\":[", "\"\\ud83d", "[1e400,", "{\"\\ud83d\":", "\"", "\\", "-"] {
+        let body = part.repeat(size / part.len());
+        assert!(matches!(deliver(body.as_bytes()), Err(Error::NotJson(_))), "{part}");
+    }
+}
+
+// Other parsers
+
+/// Answers each line with whether Python reads the body in it, after the bytes were decoded as `fetch` and `requests` do.
+const PYTHON: &str = r"
+import json, sys
+
+for line in sys.stdin:
+    try:
+        json.loads(bytes.fromhex(line).decode('utf-8-sig', 'replace'))
+        print('read', flush=True)
+    except (ValueError, RecursionError):
+        print('refused', flush=True)
+";
+
+#[test]
+#[cfg_attr(not(python3), ignore = "needs python3")]
+fn every_body_that_python_reads_is_read() {
+    let mut runner = TestRunner::new(config(1));
+    let bodies: Vec<_> = (0..3000)
+        .map(|number| {
+            let changes = changes().new_tree(&mut runner).unwrap().current();
+            let cuts = cuts(3).new_tree(&mut runner).unwrap().current();
+            let good = changed(&event(), &changes, false).0;
+            if number % 3 == 0 { (good, true) } else { (broken(good, &cuts), false) }
+        })
+        .collect();
+
+    let mut python =
+        Command::new("python3").args(["-c", PYTHON]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut input = python.stdin.take().unwrap();
+    let lines: String = bodies
+        .iter()
+        .flat_map(|(body, _)| body.iter().map(|byte| format!("{byte:02x}")).chain(["\n".to_owned()]))
+        .collect();
+    let writer = std::thread::spawn(move || input.write_all(lines.as_bytes()).unwrap());
+    let mut only_by_others = 0;
+    for ((body, is_good), answer) in bodies.iter().zip(BufReader::new(python.stdout.take().unwrap()).lines()) {
+        let python_reads = answer.unwrap() == "read";
+        assert!(python_reads || !is_good, "Python does not read {}", shown(body));
+        let is_json = !matches!(deliver(body), Err(Error::NotJson(_)));
+        assert!(is_json || !python_reads, "only Python reads {}", shown(body));
+        only_by_others += usize::from(python_reads && serde_json::from_slice::<Value>(body).is_err());
+    }
+    writer.join().unwrap();
+    assert!(python.wait().unwrap().success());
+    assert!(only_by_others > 300, "serde_json refuses only {only_by_others} of the bodies");
+}
