@@ -8,7 +8,7 @@
 
 use std::time::Duration;
 
-use agentgate::simulator::{RunPlan, SimulatedClock, Simulator};
+use agentgate::simulator::{Builder, RunPlan, SimulatedClock, Simulator};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -16,23 +16,37 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         Some(port) => port.parse().map_err(|_| format!("`{port}` is not a port"))?,
         None => 0,
     };
-    let simulator = Simulator::builder()
+    let simulator = builder(port).start().await?;
+    println!("{}", instructions(&simulator));
+    std::future::pending().await
+}
+
+/// It may run for days, and nobody looks at what was sent: so no request is kept.
+pub(crate) fn builder(port: u16) -> Builder {
+    Simulator::builder()
         .port(port)
         .clock(SimulatedClock::Scaled(1.0))
         .default_run(RunPlan::succeeds().pending(Duration::from_secs(1)).running(Duration::from_secs(5)))
-        .start()
-        .await?;
+        .record_requests(false)
+}
 
-    println!("AgentGate is simulated at {}. Stop it with Ctrl-C.", simulator.url());
-    println!();
-    println!("Use it in another terminal:");
-    println!();
-    println!("export AGENTGATE_BASE_URL={}", simulator.url());
-    println!("export AGENTGATE_API_KEY={}", simulator.api_key());
-    println!();
-    println!("{CURL}");
+pub(crate) fn instructions(simulator: &Simulator) -> String {
+    let (url, key, secret) = (simulator.url(), simulator.api_key(), simulator.webhook_secret());
+    format!(
+        "AgentGate is simulated at {url}. Stop it with Ctrl-C.
 
-    std::future::pending().await
+Use it in another terminal:
+
+export AGENTGATE_BASE_URL={url}
+export AGENTGATE_API_KEY={key}
+
+Deliveries to the `webhookUrl` of a work order are signed with this secret. A webhook has a secret of its own, in the response to its
+creation:
+
+export AGENTGATE_WEBHOOK_SECRET={secret}
+
+{CURL}"
+    )
 }
 
 const CURL: &str = r#"curl "$AGENTGATE_BASE_URL/v1/work-orders" \
