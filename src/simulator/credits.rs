@@ -8,9 +8,6 @@ use super::clock::timestamp;
 use super::error::ApiError;
 use super::run::Tenant;
 
-/// The words for a transaction's type.
-pub(super) const TYPES: [&str; 3] = ["deduction", "purchase", "refund"];
-
 /// All amounts are in cents.
 #[derive(Debug)]
 pub(super) struct Ledger {

@@ -57,8 +57,9 @@
 //! `tenantContext`. Events count from one in the order in which they happen, told or not. `webhook.test` and the fields of
 //! `data` are not documented; the service may choose others.
 //!
-//! Deliveries go by `http://` to this machine alone. What is to go elsewhere, such as to an `https://` address, is recorded
-//! as undeliverable and never sent. Each receiver gets one delivery at a time, in the order in which they are due; one that
+//! Deliveries go by `http://` to this machine alone. The service demands HTTPS; the simulator accepts `http://` URLs of this
+//! machine besides. A delivery to an `https://` address is recorded as undeliverable and never sent. A webhook's own headers
+//! are sent with each delivery, except those that the delivery sets itself or that HTTP does not allow. Each receiver gets one delivery at a time, in the order in which they are due; one that
 //! hangs does not hold up the others, up to 128 of them. What is not answered with 2xx within [`Builder::delivery_timeout`] is sent again
 //! after the pauses of [`Builder::delivery_retries`]. Until then, other events overtake it. A disabled or deleted webhook
 //! gets nothing more, and what failed before that is not tried again.
@@ -87,6 +88,11 @@
 //!
 //! Receivers have to cope with deliveries that come twice, late, out of order or not at all. So a test can order that, too:
 //! [`Simulator::duplicate_deliveries`], [`Simulator::hold_deliveries`] and [`Simulator::lose_deliveries`].
+//!
+//! # What it accepts
+//!
+//! A request is valid here exactly if `openapi.yaml` allows it, except for the URLs of this machine. Everything else is refused
+//! with 400 and the fields concerned, before the resource is looked for. A body needs `Content-Type: application/json`.
 //!
 //! # What it is not
 //!

@@ -170,11 +170,15 @@ pub(super) enum Status {
 }
 
 impl Status {
-    /// The words of the API, in the order a run goes through them.
-    pub(super) const WORDS: [&'static str; 5] = ["pending", "running", "succeeded", "failed", "cancelled"];
-
+    /// The word of the API for it.
     pub(super) fn word(self) -> &'static str {
-        Self::WORDS[self as usize]
+        match self {
+            Self::Pending => "pending",
+            Self::Running => "running",
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+        }
     }
 
     pub(super) fn is_final(self) -> bool {

@@ -1,6 +1,6 @@
 //! Query strings: filters, and the pages of a list.
 
-use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
 use super::error::{ApiError, FieldError};
@@ -36,36 +36,13 @@ impl Query {
         self.parameters.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
-    /// A parameter that is one of these words.
-    pub(super) fn word(&mut self, name: &str, words: &[&'static str]) -> Option<&'static str> {
-        let value = self.text(name)?;
-        let word = words.iter().find(|word| **word == value).copied();
-        if word.is_none() {
-            self.refuse(name, format!("must be one of {}", words.join(", ")));
+    /// A parameter that is a time.
+    pub(super) fn time(&mut self, name: &str) -> Option<DateTime<Utc>> {
+        let time = DateTime::parse_from_rfc3339(self.text(name)?).ok();
+        if time.is_none() {
+            self.refuse(name, "must be an ISO 8601 time, such as 2026-01-31T00:00:00Z".to_owned());
         }
-        word
-    }
-
-    /// The first moment that lies within a range from this parameter on.
-    pub(super) fn from(&mut self, name: &str) -> Option<DateTime<Utc>> {
-        self.moment(name, TimeDelta::zero())
-    }
-
-    /// The last moment that lies within a range up to this parameter: a date without a time means all of the day.
-    pub(super) fn up_to(&mut self, name: &str) -> Option<DateTime<Utc>> {
-        self.moment(name, TimeDelta::days(1) - TimeDelta::nanoseconds(1))
-    }
-
-    fn moment(&mut self, name: &str, into_day: TimeDelta) -> Option<DateTime<Utc>> {
-        let value = self.text(name)?;
-        let moment = match value.parse::<NaiveDate>() {
-            Ok(day) => day.and_time(NaiveTime::MIN).and_utc().checked_add_signed(into_day),
-            Err(_) => DateTime::parse_from_rfc3339(value).ok().map(|moment| moment.to_utc()),
-        };
-        if moment.is_none() {
-            self.refuse(name, "must be an ISO 8601 date or time, such as 2026-01-31T00:00:00Z".to_owned());
-        }
-        moment
+        time.map(|time| time.to_utc())
     }
 
     /// `limit`, at most 100, and `offset`.
@@ -156,20 +133,18 @@ mod tests {
 
     #[test]
     fn every_bad_parameter_is_named() {
-        let mut query = Query::parse("limit=101&offset=-1&status=queued&startDate=yesterday");
+        let mut query = Query::parse("limit=101&offset=-1&startDate=yesterday&endDate=2026-01-31");
         query.page(20);
-        query.word("status", &["pending"]);
-        query.from("startDate");
+        query.time("startDate");
+        query.time("endDate");
         let fields: Vec<_> = query.errors.iter().map(|error| error.field.as_str()).collect();
-        assert_eq!(fields, ["limit", "offset", "status", "startDate"]);
+        assert_eq!(fields, ["limit", "offset", "startDate", "endDate"]);
         assert!(query.check().is_err());
     }
 
     #[test]
-    fn a_range_of_days_holds_all_of_its_last_day() {
-        let mut query = Query::parse("startDate=2026-01-01&endDate=2026-01-31&other=2026-01-31T12:00:00%2B02:00");
-        assert_eq!(query.from("startDate").unwrap().to_rfc3339(), "2026-01-01T00:00:00+00:00");
-        assert_eq!(query.up_to("endDate").unwrap().to_rfc3339(), "2026-01-31T23:59:59.999999999+00:00");
-        assert_eq!(query.up_to("other").unwrap().to_rfc3339(), "2026-01-31T10:00:00+00:00");
+    fn a_time_may_have_an_offset() {
+        let mut query = Query::parse("endDate=2026-01-31T12:00:00%2B02:00");
+        assert_eq!(query.time("endDate").unwrap().to_rfc3339(), "2026-01-31T10:00:00+00:00");
     }
 }

@@ -182,7 +182,8 @@ impl State {
         let Route { operation, id } = route?;
         key.require(operation.scope)?;
         let body = body.ok_or_else(|| ApiError::new("PAYLOAD_TOO_LARGE"))?;
-        let mut call = Call { id, query: Query::parse(head.uri.query().unwrap_or_default()), body, now };
+        let query = Query::parse(head.uri.query().unwrap_or_default());
+        let mut call = Call { id, query, headers: &head.headers, body, now };
         (operation.handle)(organization, &mut call)
     }
 }

@@ -2,7 +2,7 @@
 
 use super::Call;
 use crate::simulator::answer::Answer;
-use crate::simulator::credits::{TYPES, Transaction};
+use crate::simulator::credits::Transaction;
 use crate::simulator::error::ApiError;
 use crate::simulator::organization::Organization;
 
@@ -14,9 +14,10 @@ pub(super) fn get(organization: &mut Organization, call: &mut Call<'_>) -> Resul
 
 pub(super) fn usage(organization: &mut Organization, call: &mut Call<'_>) -> Result<Answer, ApiError> {
     let page = call.query.page(50);
-    let (start, end) = (call.query.from("startDate"), call.query.up_to("endDate"));
-    let kind = call.query.word("type", &TYPES);
+    let (start, end) = (call.query.time("startDate"), call.query.time("endDate"));
     call.query.check()?;
+    // The types are an open set: one that no transaction has matches none.
+    let kind = call.query.text("type");
     let (tenant, user) = (call.query.text("tenantId"), call.query.text("tenantUserId"));
     let matching = organization.credits.transactions().filter(|transaction| {
         start.is_none_or(|start| transaction.created_at >= start)

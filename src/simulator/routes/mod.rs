@@ -8,9 +8,13 @@ pub(super) mod work_orders;
 
 use std::fmt;
 
+use axum::http::HeaderMap;
+use axum::http::header::CONTENT_TYPE;
 use chrono::{DateTime, Utc};
+use serde_json::Value;
 
 use super::answer::Answer;
+use super::body;
 use super::error::ApiError;
 use super::organization::Organization;
 use super::query::{Query, percent_decode};
@@ -33,8 +37,22 @@ pub(super) struct Call<'a> {
     /// The id in the path; empty if the path has none.
     pub(super) id: String,
     pub(super) query: Query,
+    pub(super) headers: &'a HeaderMap,
     pub(super) body: &'a [u8],
     pub(super) now: DateTime<Utc>,
+}
+
+impl Call<'_> {
+    /// The body, as JSON.
+    fn json(&self) -> Result<Value, ApiError> {
+        let value = self.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let media_type = value.split(';').next().unwrap_or_default().trim();
+        if !media_type.eq_ignore_ascii_case("application/json") {
+            let message = "The body must be sent with `Content-Type: application/json`.";
+            return Err(ApiError::new("INVALID_REQUEST").with_message(message));
+        }
+        body::parse(self.body)
+    }
 }
 
 const fn operation(

@@ -39,7 +39,7 @@ struct Submission {
 }
 
 pub(super) fn create(organization: &mut Organization, call: &mut Call<'_>) -> Result<Answer, ApiError> {
-    let submission = read(organization, call.body)?;
+    let submission = read(organization, &call.json()?)?;
     // Only what is accepted counts as submitted, so everything else is looked at first.
     organization.room_for_a_run(call.now)?;
     organization.credits.afford(organization.price)?;
@@ -90,9 +90,8 @@ pub(super) fn get(organization: &mut Organization, call: &mut Call<'_>) -> Resul
     }))))
 }
 
-fn read(organization: &Organization, body: &[u8]) -> Result<Submission, ApiError> {
-    let body = body::parse(body)?;
-    let order = body::root(&body)?;
+fn read(organization: &Organization, body: &Value) -> Result<Submission, ApiError> {
+    let order = body::root(body)?;
     let mut check = Check::default();
 
     check.require(&order, "taskPrompt");

@@ -16,19 +16,19 @@ use crate::build::yaml;
 
 // The contract
 
-struct Contract {
-    document: Value,
+pub(super) struct Contract {
+    pub(super) document: Value,
     /// By the schema they are of: most answers are errors, and all errors have the same one.
     validators: RefCell<HashMap<String, Validator>>,
 }
 
 /// An operation, as the contract has it.
 #[derive(Clone)]
-struct Operation {
-    id: String,
-    method: String,
-    path: String,
-    definition: Value,
+pub(super) struct Operation {
+    pub(super) id: String,
+    pub(super) method: String,
+    pub(super) path: String,
+    pub(super) definition: Value,
 }
 
 impl Operation {
@@ -42,11 +42,20 @@ impl Operation {
 }
 
 impl Contract {
-    fn read() -> Self {
-        Self { document: yaml::read(common::CONTRACT).unwrap(), validators: RefCell::default() }
+    pub(super) fn read() -> Self {
+        let mut document: Value = yaml::read(common::CONTRACT).unwrap();
+        // Named sets of words are open, as their descriptions say.
+        for schema in document["components"]["schemas"].as_object_mut().unwrap().values_mut() {
+            if schema.get("x-enumDescriptions").is_some() && schema.get("enum").is_some() {
+                let schema = schema.as_object_mut().unwrap();
+                let (words, kind) = (schema.remove("enum").unwrap(), schema.remove("type").unwrap());
+                schema.insert("anyOf".to_owned(), json!([{ "type": kind, "enum": words }, { "type": kind }]));
+            }
+        }
+        Self { document, validators: RefCell::default() }
     }
 
-    fn operations(&self) -> Vec<Operation> {
+    pub(super) fn operations(&self) -> Vec<Operation> {
         let mut operations = Vec::new();
         for (path, item) in self.document["paths"].as_object().unwrap() {
             for method in ["get", "put", "post", "delete", "options", "head", "patch", "trace"] {
@@ -60,7 +69,7 @@ impl Contract {
         operations
     }
 
-    fn operation(&self, id: &str) -> Operation {
+    pub(super) fn operation(&self, id: &str) -> Operation {
         self.operations()
             .into_iter()
             .find(|operation| operation.id == id)
@@ -68,7 +77,7 @@ impl Contract {
     }
 
     /// What a value that may be a reference stands for.
-    fn resolve<'a>(&'a self, value: &'a Value) -> &'a Value {
+    pub(super) fn resolve<'a>(&'a self, value: &'a Value) -> &'a Value {
         match value.get("$ref").and_then(Value::as_str) {
             Some(reference) => self.resolve(self.document.pointer(reference.trim_start_matches('#')).unwrap()),
             None => value,
@@ -76,7 +85,7 @@ impl Contract {
     }
 
     /// What is wrong with a value, by a schema of the contract.
-    fn violations(&self, schema: &Value, value: &Value) -> Vec<String> {
+    pub(super) fn violations(&self, schema: &Value, value: &Value) -> Vec<String> {
         let mut validators = self.validators.borrow_mut();
         let validator = validators.entry(schema.to_string()).or_insert_with(|| self.validator(schema));
         validator.iter_errors(value).map(|error| format!("{}: {error}", error.instance_path())).collect()
@@ -92,7 +101,7 @@ impl Contract {
     }
 
     /// Checks an answer of an operation.
-    fn check(&self, operation: &Operation, answer: &Answer) {
+    pub(super) fn check(&self, operation: &Operation, answer: &Answer) {
         let context = format!("{} -> {answer:?}", operation.id);
         let response = operation
             .responses()
@@ -161,10 +170,17 @@ struct Api {
     seen: BTreeSet<(String, u16)>,
 }
 
-struct Answer {
-    status: u16,
+pub(super) struct Answer {
+    pub(super) status: u16,
     headers: HeaderMap,
-    body: Vec<u8>,
+    pub(super) body: Vec<u8>,
+}
+
+impl Answer {
+    pub(super) async fn of(response: reqwest::Response) -> Self {
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        Self { status, headers, body: response.bytes().await.unwrap().to_vec() }
+    }
 }
 
 impl std::fmt::Debug for Answer {
@@ -194,11 +210,9 @@ impl Api {
         if let Some(body) = body {
             request = request.json(body);
         }
-        let response = request.send().await.unwrap();
-        let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        let answer = Answer { status, headers, body: response.bytes().await.unwrap().to_vec() };
+        let answer = Answer::of(request.send().await.unwrap()).await;
         self.contract.check(&operation, &answer);
-        self.seen.insert((id.to_owned(), status));
+        self.seen.insert((id.to_owned(), answer.status));
         answer
     }
 
@@ -224,7 +238,7 @@ fn work_order() -> Value {
     })
 }
 
-fn webhook() -> Value {
+pub(super) fn webhook() -> Value {
     json!({
         "url": "https://app.example.com/hooks/agentgate",
         "events": ["run.completed"],
@@ -232,7 +246,7 @@ fn webhook() -> Value {
     })
 }
 
-fn template() -> Value {
+pub(super) fn template() -> Value {
     json!({
         "id": "acme-order-service",
         "name": "Order service",
@@ -245,7 +259,7 @@ fn template() -> Value {
 }
 
 /// Something of this operation's kind that exists, if the operation is about one.
-fn target(operation: &str) -> &'static str {
+pub(super) fn target(operation: &str) -> &'static str {
     match operation {
         "getWorkOrder" => "wo_000001",
         "getRun" | "cancelRun" => "run_000001",
@@ -363,8 +377,14 @@ async fn fail(api: &mut Api) {
 /// Every operation fails by every code of the contract that has a status the operation documents.
 async fn fail_on_demand(api: &mut Api) {
     let operations = api.contract.operations();
-    let codes =
-        api.contract.document.pointer("/components/schemas/ErrorCode/enum").unwrap().as_array().unwrap().clone();
+    let codes = api
+        .contract
+        .document
+        .pointer("/components/schemas/ErrorCode/anyOf/0/enum")
+        .unwrap()
+        .as_array()
+        .unwrap()
+        .clone();
     for code in codes.iter().map(|code| code.as_str().unwrap()).chain(["CONFLICT"]) {
         // The fault knows its status. It is asked where nothing else could answer.
         api.simulator.inject(Fault::error(code.to_owned()));

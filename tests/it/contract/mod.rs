@@ -2,4 +2,5 @@
 
 mod conformance;
 mod generator;
+mod requests;
 mod schemas;

@@ -60,7 +60,8 @@ impl Wire {
     async fn send(&mut self, line: &str, body: &str) {
         let (key, length) = (&self.key, body.len());
         let request = format!(
-            "{line} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {key}\r\ncontent-length: {length}\r\n\r\n{body}"
+            "{line} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {key}\r\ncontent-type: application/json\r\n\
+             content-length: {length}\r\n\r\n{body}"
         );
         self.stream.write_all(request.as_bytes()).await.unwrap();
     }

@@ -1,0 +1,431 @@
+//! Which requests are valid: the contract and the simulator have to agree, in both directions.
+//!
+//! Everything here is derived from `openapi.yaml`. Each request body and each query is built from its schema, with all of
+//! its fields; then every value in it is replaced, removed or added to, one at a time. Whatever the contract calls valid
+//! the simulator has to accept, and whatever the contract calls invalid it has to refuse with 400, naming the field.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use agentgate::simulator::{RunPlan, Simulator};
+use serde_json::{Map, Value, json};
+
+use super::conformance::{Answer, Contract, Operation, target, template, webhook};
+
+/// Keywords of a schema that are no rules by themselves.
+const ANNOTATIONS: [&str; 8] =
+    ["additionalProperties", "default", "description", "discriminator", "example", "items", "properties", "title"];
+
+/// The field that a request body does not know.
+const EXTRA: &str = "extraField";
+
+/// Values of every type, some of which break each rule that the contract has.
+fn pool() -> Vec<Value> {
+    vec![
+        json!(null),
+        json!(true),
+        json!(0),
+        json!(-1),
+        json!(1),
+        json!(1.5),
+        json!(1_000_000),
+        json!(3_000_000_000_u64),
+        json!(1e300),
+        json!(""),
+        json!(" "),
+        json!("x"),
+        json!("Two Words"),
+        json!("no-such-word"),
+        json!("a\nb"),
+        json!("caf\u{e9}"),
+        json!("http://app.example.com/hooks"),
+        json!("https://"),
+        json!("https://app.example.com/two words"),
+        json!("https://b\u{fc}ro.example.com:8443/hooks?a=b#c"),
+        json!("2026-01-31"),
+        json!("2026-01-31T12:00:00+02:00"),
+        json!([]),
+        json!([null]),
+        json!(["x"]),
+        json!({}),
+        json!({ "x": null }),
+        json!({ "x": "y" }),
+    ]
+}
+
+/// A place in a value: its JSON pointer, and the schema of what stands there.
+type Place = (String, Value);
+
+impl Contract {
+    /// The alternatives that a schema has: one of these is what a value may be.
+    fn alternatives(&self, schema: &Value) -> Vec<Value> {
+        let schema = self.resolve(schema);
+        match schema.get("oneOf").and_then(Value::as_array) {
+            Some(alternatives) => alternatives.iter().flat_map(|schema| self.alternatives(schema)).collect(),
+            None => vec![self.widest(schema).clone()],
+        }
+    }
+
+    /// An open set of words is as wide as its last alternative, any string.
+    fn widest<'a>(&'a self, schema: &'a Value) -> &'a Value {
+        let schema = self.resolve(schema);
+        schema
+            .get("anyOf")
+            .and_then(Value::as_array)
+            .and_then(|any| any.last())
+            .map_or(schema, |last| self.widest(last))
+    }
+
+    /// Valid values with all of their fields: the first, and for each choice within it one that chooses otherwise.
+    fn samples(&self, schema: &Value) -> Vec<Value> {
+        self.alternatives(schema).iter().flat_map(|schema| self.samples_of_one(schema)).collect()
+    }
+
+    fn samples_of_one(&self, schema: &Value) -> Vec<Value> {
+        if let Some(value) = schema.get("example").or_else(|| schema["enum"].get(0)) {
+            return vec![value.clone()];
+        }
+        match schema["type"].as_str() {
+            Some("object") => {
+                let mut members = Vec::new();
+                for (name, property) in schema["properties"].as_object().into_iter().flatten() {
+                    members.push((name.clone(), self.samples(property)));
+                }
+                if schema["additionalProperties"].is_object() {
+                    members.push(("x-name".to_owned(), self.samples(&schema["additionalProperties"])));
+                }
+                let first: Map<_, _> =
+                    members.iter().map(|(name, samples)| (name.clone(), samples[0].clone())).collect();
+                let mut objects = vec![Value::Object(first)];
+                for (name, samples) in members {
+                    for other in samples.into_iter().skip(1) {
+                        let mut object = objects[0].clone();
+                        object[&name] = other;
+                        objects.push(object);
+                    }
+                }
+                objects
+            }
+            Some("array") => {
+                let length = usize::try_from(schema["minItems"].as_u64().unwrap_or(1)).unwrap();
+                self.samples(&schema["items"]).into_iter().map(|item| json!(vec![item; length.max(1)])).collect()
+            }
+            Some("integer") => vec![schema.get("minimum").cloned().unwrap_or(json!(1))],
+            Some("boolean") => vec![json!(true)],
+            Some("string") if schema["format"] == "date-time" => vec![json!("2026-01-31T00:00:00Z")],
+            _ => vec![json!("x".repeat(usize::try_from(schema["minLength"].as_u64().unwrap_or(1)).unwrap()))],
+        }
+    }
+
+    /// All places in a value of this schema, itself the first.
+    fn places(&self, schema: &Value, value: &Value, pointer: &str) -> Vec<Place> {
+        let alternatives = self.alternatives(schema);
+        let schema = alternatives.iter().find(|schema| self.violations(schema, value).is_empty()).unwrap();
+        let mut places = vec![(pointer.to_owned(), schema.clone())];
+        match value {
+            Value::Object(fields) => {
+                for (name, value) in fields {
+                    let schema = schema["properties"].get(name).unwrap_or(&schema["additionalProperties"]);
+                    if schema.is_object() {
+                        places.extend(self.places(schema, value, &format!("{pointer}/{name}")));
+                    }
+                }
+            }
+            Value::Array(items) if schema.get("items").is_some() => {
+                for (index, item) in items.iter().enumerate() {
+                    places.extend(self.places(&schema["items"], item, &format!("{pointer}/{index}")));
+                }
+            }
+            _ => {}
+        }
+        places
+    }
+
+    /// Values for a place of this schema: the pool, and what lies at and beyond each of its bounds.
+    fn candidates(&self, schema: &Value) -> Vec<Value> {
+        let mut candidates = pool();
+        candidates.extend(self.samples(schema));
+        for word in schema["enum"].as_array().into_iter().flatten() {
+            candidates.push(word.clone());
+        }
+        for (keyword, bound) in schema.as_object().unwrap() {
+            let Some(bound) = bound.as_i64() else { continue };
+            for n in bound - 1..=bound + 1 {
+                let length = usize::try_from(n).unwrap_or_default();
+                match keyword.as_str() {
+                    "minimum" | "maximum" => candidates.push(json!(n)),
+                    "minLength" | "maxLength" => candidates.push(json!("x".repeat(length))),
+                    "minItems" | "maxItems" => {
+                        candidates.push(json!(vec![self.samples(&schema["items"]).swap_remove(0); length]));
+                    }
+                    _ => {}
+                }
+            }
+        }
+        self.every_rule_is_broken(schema, &candidates);
+        candidates
+    }
+
+    /// For each rule of a schema, one of the candidates breaks it and no other.
+    fn every_rule_is_broken(&self, schema: &Value, candidates: &[Value]) {
+        for (keyword, rule) in schema.as_object().unwrap() {
+            let is_rule = match keyword.as_str() {
+                // Not those of numbers, which are no rules.
+                "format" => rule == "date-time",
+                // The words say the type, too.
+                "type" => schema.get("enum").is_none(),
+                "required" => false,
+                _ => !ANNOTATIONS.contains(&keyword.as_str()) && !keyword.starts_with("x-"),
+            };
+            let mut others = schema.clone();
+            others.as_object_mut().unwrap().remove(keyword);
+            let breaks = |value: &&Value| {
+                !self.violations(schema, value).is_empty() && self.violations(&others, value).is_empty()
+            };
+            assert!(
+                !is_rule || candidates.iter().any(|value| breaks(&value)),
+                "nothing breaks {keyword}: {rule} alone"
+            );
+        }
+    }
+
+    /// Each value that differs from this one at a single place, and that place.
+    fn mutants(&self, schema: &Value, value: &Value) -> Vec<(Value, String)> {
+        let mut mutants = vec![(value.clone(), String::new())];
+        for (pointer, schema) in self.places(schema, value, "") {
+            for candidate in self.candidates(&schema) {
+                let mut mutant = value.clone();
+                *mutant.pointer_mut(&pointer).unwrap() = candidate;
+                mutants.push((mutant, pointer.clone()));
+            }
+            let Some(Value::Object(fields)) = value.pointer(&pointer) else { continue };
+            for name in fields.keys() {
+                let mut mutant = value.clone();
+                mutant.pointer_mut(&pointer).unwrap().as_object_mut().unwrap().remove(name);
+                mutants.push((mutant, format!("{pointer}/{name}")));
+            }
+            let mut mutant = value.clone();
+            mutant.pointer_mut(&pointer).unwrap()[EXTRA] = json!(null);
+            mutants.push((mutant, format!("{pointer}/{EXTRA}")));
+            // Nothing but what is required.
+            let mut mutant = value.clone();
+            let required = schema["required"].as_array().cloned().unwrap_or_default();
+            mutant
+                .pointer_mut(&pointer)
+                .unwrap()
+                .as_object_mut()
+                .unwrap()
+                .retain(|name, _| required.contains(&json!(name)));
+            mutants.push((mutant, pointer.clone()));
+        }
+        mutants
+    }
+}
+
+/// `/variables/0/name` → `variables[0].name`.
+fn field(pointer: &str) -> String {
+    let steps = pointer.split('/').skip(1).map(|step| match step.parse::<usize>() {
+        Ok(index) => format!("[{index}]"),
+        Err(_) => format!(".{step}"),
+    });
+    steps.collect::<String>().trim_start_matches('.').to_owned()
+}
+
+/// The schema of an operation's request body.
+fn body_schema(contract: &Contract, operation: &Operation) -> Option<Value> {
+    let body = contract.resolve(operation.definition.get("requestBody")?);
+    Some(body.pointer("/content/application~1json/schema").unwrap().clone())
+}
+
+struct Api {
+    simulator: Simulator,
+    http: reqwest::Client,
+    contract: Contract,
+}
+
+impl Api {
+    /// A simulator without limits, with one webhook and one template.
+    async fn start() -> Self {
+        let builder = Simulator::builder().price(0).rate_limit(u32::MAX).submission_limit(u32::MAX);
+        let simulator = builder.concurrent_runs(u32::MAX).start().await.unwrap();
+        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        let api = Self { simulator, http, contract: Contract::read() };
+        for (operation, body) in [("createWebhook", webhook()), ("createTemplate", template())] {
+            assert_eq!(api.send(&api.contract.operation(operation), "", "", Some(&body)).await.status, 201);
+        }
+        api
+    }
+
+    /// Sends a request and checks that its response is a documented one.
+    async fn send(&self, operation: &Operation, target: &str, query: &str, body: Option<&Value>) -> Answer {
+        let request = self.request(operation, target, query);
+        let request = if let Some(body) = body { request.json(body) } else { request };
+        let answer = Answer::of(request.send().await.unwrap()).await;
+        self.contract.check(operation, &answer);
+        answer
+    }
+
+    fn request(&self, operation: &Operation, target: &str, query: &str) -> reqwest::RequestBuilder {
+        let url = format!("{}{}{query}", self.simulator.url(), operation.path.replace("{id}", target));
+        self.http.request(operation.method.parse().unwrap(), url).bearer_auth(self.simulator.api_key())
+    }
+}
+
+/// Checks that both sides call a request valid, or both invalid, and that the refusal names the field.
+fn agree(violations: &[String], answer: &Answer, field: &str, request: &str) {
+    if answer.status != 400 {
+        assert!((200..300).contains(&answer.status) || answer.status == 409, "{request} -> {answer:?}");
+        assert!(violations.is_empty(), "accepted, though {violations:?}: {request}");
+        return;
+    }
+    let body: Value = serde_json::from_slice(&answer.body).unwrap();
+    let errors = body["error"]["details"]["errors"].as_array().unwrap();
+    // Whether there is such a template, no schema can say.
+    let unknown = |error: &Value| error["message"].as_str().unwrap().starts_with("there is no template");
+    assert!(!violations.is_empty() || errors.iter().all(unknown), "refused, though valid: {request} -> {answer:?}");
+    let names = |error: &Value| error["field"].as_str().unwrap().starts_with(field);
+    assert!(errors.iter().any(names), "{field} is not named: {request} -> {answer:?}");
+}
+
+#[tokio::test]
+async fn a_body_is_accepted_exactly_if_the_contract_allows_it() {
+    let api = Api::start().await;
+    let mut count = 0;
+    for operation in &api.contract.operations() {
+        let Some(schema) = body_schema(&api.contract, operation) else { continue };
+        for sample in api.contract.samples(&schema) {
+            for (body, pointer) in api.contract.mutants(&schema, &sample) {
+                let violations = api.contract.violations(&schema, &body);
+                let answer = api.send(operation, target(&operation.id), "", Some(&body)).await;
+                agree(&violations, &answer, &field(&pointer), &format!("{} {body}", operation.id));
+                count += 1;
+            }
+        }
+    }
+    assert!(count > 1_000, "{count}");
+}
+
+#[tokio::test]
+async fn a_query_is_accepted_exactly_if_the_contract_allows_it() {
+    let api = Api::start().await;
+    let mut count = 0;
+    for operation in &api.contract.operations() {
+        for parameter in operation.definition["parameters"].as_array().into_iter().flatten() {
+            let parameter = api.contract.resolve(parameter);
+            if parameter["in"] != "query" {
+                continue;
+            }
+            let (name, schema) = (parameter["name"].as_str().unwrap(), api.contract.widest(&parameter["schema"]));
+            for candidate in api.contract.candidates(schema) {
+                let text = match candidate {
+                    Value::String(text) => text,
+                    Value::Number(number) => number.to_string(),
+                    _ => continue,
+                };
+                let value = text.parse::<i64>().ok().filter(|_| schema["type"] == "integer");
+                let value = value.map_or_else(|| json!(text), |number| json!(number));
+                let violations = api.contract.violations(schema, &value);
+                let request = api.request(operation, "", "").query(&[(name, &text)]);
+                let answer = Answer::of(request.send().await.unwrap()).await;
+                agree(&violations, &answer, name, &format!("{} {name}={text}", operation.id));
+                count += 1;
+            }
+        }
+    }
+    assert!(count > 100, "{count}");
+}
+
+#[tokio::test]
+async fn a_body_of_another_media_type_is_refused() {
+    let api = Api::start().await;
+    for operation in &api.contract.operations() {
+        let Some(schema) = body_schema(&api.contract, operation) else { continue };
+        let body = api.contract.samples(&schema).swap_remove(0).to_string();
+        for (media_type, accepted) in [
+            (None, false),
+            (Some(""), false),
+            (Some("text/plain"), false),
+            (Some("application/x-www-form-urlencoded"), false),
+            (Some("application/jsonx"), false),
+            (Some("application/json"), true),
+            (Some("Application/JSON; charset=utf-8"), true),
+        ] {
+            let mut request = api.request(operation, target(&operation.id), "").body(body.clone());
+            if let Some(media_type) = media_type {
+                request = request.header("content-type", media_type);
+            }
+            let answer = Answer::of(request.send().await.unwrap()).await;
+            api.contract.check(operation, &answer);
+            assert_eq!(answer.status != 400, accepted, "{} {media_type:?} -> {answer:?}", operation.id);
+        }
+    }
+}
+
+/// A server checks the request before it looks for the resource that the request is about.
+#[tokio::test]
+async fn an_invalid_body_is_refused_whatever_it_is_about() {
+    let api = Api::start().await;
+    for operation in api.contract.operations().iter().filter(|operation| operation.path.contains("{id}")) {
+        if operation.definition.get("requestBody").is_none() {
+            continue;
+        }
+        for target in [target(&operation.id), "unknown", "python-flask"] {
+            assert_eq!(
+                api.send(operation, target, "", Some(&json!([]))).await.status,
+                400,
+                "{} {target}",
+                operation.id
+            );
+        }
+    }
+}
+
+/// Not by the contract: a receiver on this machine rarely speaks TLS, and the simulator delivers to no other.
+#[tokio::test]
+async fn deliveries_to_this_machine_need_no_https() {
+    let api = Api::start().await;
+    for url in ["http://127.0.0.1:8080/hooks", "http://localhost/", "http://[::1]:8080/hooks"] {
+        let mut body = webhook();
+        body["url"] = json!(url);
+        assert_eq!(api.send(&api.contract.operation("createWebhook"), "", "", Some(&body)).await.status, 201, "{url}");
+    }
+}
+
+#[tokio::test]
+async fn every_delivery_is_one_that_the_contract_describes() {
+    let api = Api::start().await;
+    let [create, test, submit, cancel] =
+        ["createWebhook", "testWebhook", "createWorkOrder", "cancelRun"].map(|id| api.contract.operation(id));
+    let types = &api.contract.document["components"]["schemas"]["WebhookEventType"];
+    let types = types.get("enum").unwrap_or(&types["anyOf"][0]["enum"]).clone();
+    let mut body = webhook();
+    body["events"] = types.clone();
+    assert_eq!(api.send(&create, "", "", Some(&body)).await.status, 201);
+    assert_eq!(api.send(&test, "wh_000002", "", None).await.status, 200);
+
+    let sample = api.contract.samples(&body_schema(&api.contract, &submit).unwrap()).swap_remove(0);
+    for plan in [RunPlan::succeeds(), RunPlan::fails("TESTS_FAILED", "2 of 14 tests failed"), RunPlan::succeeds()] {
+        api.simulator.next_run(plan);
+        assert_eq!(api.send(&submit, "", "", Some(&sample)).await.status, 201);
+    }
+    api.simulator.advance(Duration::from_secs(3));
+    assert_eq!(api.send(&cancel, "run_000003", "", None).await.status, 200);
+    api.simulator.advance(Duration::from_secs(60));
+    api.simulator.settle().await;
+
+    let body = json!({ "$ref": "#/components/requestBodies/Delivery" });
+    let body = &api.contract.resolve(&body)["content"]["application/json"]["schema"];
+    let signature = json!({ "$ref": "#/components/parameters/Signature" });
+    let signature = api.contract.resolve(&signature);
+    let mut seen = BTreeSet::new();
+    for delivery in api.simulator.deliveries() {
+        let event = serde_json::from_slice(&delivery.body).unwrap();
+        assert_eq!(api.contract.violations(body, &event), [""; 0], "{event}");
+        let proof = delivery.header(signature["name"].as_str().unwrap()).unwrap();
+        assert_eq!(api.contract.violations(&signature["schema"], &json!(proof)), [""; 0], "{proof}");
+        seen.insert(delivery.event_type);
+    }
+    for word in types.as_array().unwrap() {
+        assert!(seen.contains(word.as_str().unwrap()), "{word} was never delivered");
+    }
+}
