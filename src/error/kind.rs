@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::Operation;
+
 /// What kind of failure an [`Error`](super::Error) is.
 ///
 /// The set grows with the service, so a `match` on it needs a `_` arm.
@@ -154,7 +156,9 @@ const CORRECT: &str = "Correct the request and send it again.";
 const NOT_FOUND: &str = "Check the id, and that the API key belongs to the organization that owns it.";
 const NOT_FOUND_BY_WHOM: &str =
     "Check the id; and check the base URL and any proxy, as the service itself gives a code.";
-const SLOW_DOWN: &str = "Wait before the next request; the limit is shared by the whole organization.";
+const NOT_FOUND_WITHOUT_ID: &str =
+    "Check the base URL and any proxy, and that everything exists that the request refers to.";
+const SLOW_DOWN: &str = "Wait before the next request; other programs of the organization may share the limit.";
 const TRY_LATER: &str = "The fault is on the service's side; try again later.";
 
 /// The kind of a failed answer, and what its receiver can do. The code decides; an unknown code leaves it to the status.
@@ -172,14 +176,11 @@ pub(super) fn classify(code: Option<&str>, status: u16) -> (ErrorKind, &'static 
         ),
         400 | 413 | 422 => (ErrorKind::InvalidRequest, CORRECT),
         401 => (ErrorKind::Authentication, "Check AGENTGATE_API_KEY."),
-        402 => (ErrorKind::Billing, "Look at the organization's credits and billing; a retry alone does not help."),
+        402 => (ErrorKind::Billing, "Look at the organization's billing; a retry alone does not help."),
         403 => (ErrorKind::PermissionDenied, "Check what the API key may do."),
         404 | 410 => (ErrorKind::NotFound, if code.is_some() { NOT_FOUND } else { NOT_FOUND_BY_WHOM }),
         408 => (ErrorKind::Timeout, TRY_LATER),
-        409 => (
-            ErrorKind::Conflict,
-            "Its present state does not allow this: a finished run cannot be cancelled, a built-in template not changed.",
-        ),
+        409 => (ErrorKind::Conflict, "The present state of the resource does not allow this; fetch it and look at it."),
         429 => (ErrorKind::RateLimited, SLOW_DOWN),
         503 => (ErrorKind::Unavailable, TRY_LATER),
         500..=599 => (ErrorKind::Server, TRY_LATER),
@@ -187,6 +188,23 @@ pub(super) fn classify(code: Option<&str>, status: u16) -> (ErrorKind, &'static 
             ErrorKind::UnexpectedStatus,
             "This does not look like AgentGate; check the base URL, and look for a proxy.",
         ),
+    }
+}
+
+/// The conflicts that the contract describes, by operation.
+const CONFLICTS: &[(Operation, &str)] = &[
+    (Operation::CANCEL_RUN, "A run that has ended cannot be cancelled; get it to see its outcome."),
+    (Operation::CREATE_TEMPLATE, "The id is taken; choose another, or update the template that has it."),
+    (Operation::UPDATE_TEMPLATE, "A built-in template cannot be changed; create one of your own instead."),
+    (Operation::DELETE_TEMPLATE, "A built-in template cannot be deleted."),
+];
+
+/// Returns the advice for a kind of failure that means something of its own for this operation.
+pub(super) fn advice_for(operation: Operation, kind: ErrorKind) -> Option<&'static str> {
+    match kind {
+        ErrorKind::Conflict => CONFLICTS.iter().find(|(known, _)| *known == operation).map(|(_, advice)| *advice),
+        ErrorKind::NotFound if !operation.path().contains('{') => Some(NOT_FOUND_WITHOUT_ID),
+        _ => None,
     }
 }
 

@@ -239,6 +239,9 @@ impl Error {
 
     pub(crate) fn with_operation(mut self, operation: Operation) -> Self {
         self.0.operation = Some(operation);
+        if let Some(advice) = kind::advice_for(operation, self.0.kind) {
+            self.0.advice = advice;
+        }
         self
     }
 

@@ -1,10 +1,11 @@
 //! What every documented error, and every undocumented one, looks like.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use agentgate::simulator::{Fault, Simulator};
 use agentgate::types::ErrorCode;
-use agentgate::{Client, Error, ErrorKind, WorkspaceSource};
+use agentgate::{Client, Error, ErrorKind, Operation, WorkspaceSource};
 
 struct Failing {
     simulator: Simulator,
@@ -13,7 +14,7 @@ struct Failing {
 
 impl Failing {
     async fn start() -> Self {
-        let simulator = Simulator::start().await.unwrap();
+        let simulator = Simulator::builder().rate_limit(u32::MAX).start().await.unwrap();
         let client =
             Client::builder().base_url(simulator.url()).api_key(simulator.api_key()).max_retries(0).build().unwrap();
         Self { simulator, client }
@@ -41,6 +42,85 @@ async fn every_documented_error_has_a_text_that_says_what_to_do() {
         writeln!(texts, "{code} ({status}, {})\n    {error}", error.kind()).unwrap();
     }
     insta::assert_snapshot!(texts);
+}
+
+/// The nouns of the resources, as texts name them.
+const RESOURCES: [&str; 5] = ["work order", "run", "webhook", "template", "credit"];
+
+/// Whether a text about this operation may name a resource: its own, or the one that the code speaks of. A work order is
+/// followed by its run.
+fn may_name(operation: &Operation, code: &str, resource: &str) -> bool {
+    operation.path().contains(&resource.replace(' ', "-"))
+        || code.to_lowercase().contains(resource)
+        || (operation.id() == "createWorkOrder" && resource == "run")
+}
+
+/// The resources that a text names, in the singular or the plural.
+fn named(text: &str) -> Vec<&str> {
+    let words: Vec<_> = text.split(|letter: char| !letter.is_alphanumeric()).collect();
+    let is_named = |noun: &&str| {
+        let singular = |word: &&str| word.to_lowercase().trim_end_matches('s').to_owned();
+        words
+            .windows(noun.split(' ').count())
+            .any(|words| words.iter().map(singular).eq(noun.split(' ').map(str::to_owned)))
+    };
+    RESOURCES.into_iter().filter(is_named).collect()
+}
+
+/// What an error says after the words of the service: what to do.
+fn advice(error: &Error) -> String {
+    let text = error.to_string();
+    let (_, advice) = text.split_once("Refused").unwrap_or_else(|| panic!("{text}"));
+    let (_, advice) = advice.split_once(". ").unwrap_or_else(|| panic!("{text}"));
+    let advice = advice.split(" (request id").next().unwrap_or_default();
+    advice.split(" The next attempt should wait").next().unwrap_or_default().to_owned()
+}
+
+#[tokio::test]
+async fn no_advice_speaks_of_another_resource_or_of_an_id_that_the_operation_does_not_have() {
+    let statuses = [400, 401, 402, 403, 404, 405, 408, 409, 410, 413, 415, 422, 429, 500, 501, 502, 503, 504];
+    let codes = ErrorCode::KNOWN.iter().map(|code| (*code).to_owned());
+    let mut on = Failing::start().await;
+    // The operations by advice and case.
+    let mut texts: BTreeMap<String, BTreeMap<String, Vec<&str>>> = BTreeMap::new();
+    for case in codes.chain(statuses.map(|status| status.to_string())) {
+        for operation in Operation::ALL {
+            let fault = match case.parse() {
+                Ok(status) => Fault::response(status, "application/json", r#"{"error": {"message": "Refused"}}"#),
+                Err(_) => Fault::error(case.clone()).message("Refused"),
+            };
+            on.simulator.inject(fault.on(operation.id()));
+            let error = common::call(&on.client, operation.id(), "x").await.unwrap_err();
+            let advice = advice(&error);
+            for resource in named(&advice) {
+                assert!(may_name(operation, &case, resource), "{}, {case}: `{advice}`", operation.id());
+            }
+            let has_id = operation.path().contains("{id}");
+            assert!(has_id || !advice.contains("Check the id"), "{}, {case}: `{advice}`", operation.id());
+            if error.is_rate_limited() {
+                // It holds what comes after it.
+                on = Failing::start().await;
+            }
+            // Whether it may have been done depends on the failure, not on the advice.
+            let advice = advice.split(" The service may have done it").next().unwrap_or_default().to_owned();
+            texts.entry(advice).or_default().entry(case.clone()).or_default().push(operation.id());
+        }
+    }
+    let mut table = String::new();
+    for (advice, cases) in texts {
+        writeln!(table, "{advice}").unwrap();
+        for (case, operations) in cases {
+            let others: Vec<_> =
+                Operation::ALL.iter().map(Operation::id).filter(|operation| !operations.contains(operation)).collect();
+            let operations = match others.len() {
+                0 => "all".to_owned(),
+                1..=6 => format!("all but {}", others.join(" ")),
+                _ => operations.join(" "),
+            };
+            writeln!(table, "    {case}: {operations}").unwrap();
+        }
+    }
+    insta::assert_snapshot!(table);
 }
 
 #[tokio::test]
