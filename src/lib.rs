@@ -24,6 +24,8 @@ mod race;
 #[cfg(feature = "client")]
 mod rate_limit;
 #[cfg(feature = "client")]
+mod redact;
+#[cfg(feature = "client")]
 pub mod resources;
 #[cfg(feature = "client")]
 mod response;

@@ -25,6 +25,18 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const MAX_BODY_SIZE: usize = 8 * 1024 * 1024;
 
+/// The time after which an idle connection is not used again.
+///
+/// A request on a connection that the other side is closing is lost, and a lost submission has to be looked for. So connections are
+/// given up before the other side does that. The shortest of the documented defaults counts: 5 s in Node's HTTP server
+/// ([`server.keepAliveTimeout`]); nginx has 75 s ([`keepalive_timeout`]), an AWS Application Load Balancer 60 s
+/// ([`idle_timeout.timeout_seconds`]). reqwest's own default is 90 s.
+///
+/// [`server.keepAliveTimeout`]: https://nodejs.org/api/http.html#serverkeepalivetimeout
+/// [`keepalive_timeout`]: https://nginx.org/en/docs/http/ngx_http_core_module.html#keepalive_timeout
+/// [`idle_timeout.timeout_seconds`]: https://docs.aws.amazon.com/elasticloadbalancing/latest/application/edit-load-balancer-attributes.html
+const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
+
 /// Sets up a [`Client`].
 ///
 /// ```no_run
@@ -125,14 +137,19 @@ impl ClientBuilder {
         self
     }
 
-    /// How long one attempt may take, from connecting to the last byte of the answer. The default is 30 s, as in the vendor's
+    /// Sets the time limit for one attempt, from connecting to the last byte of the response. Defaults to 30 s, as in the vendor's
     /// own SDK.
+    ///
+    /// An attempt that runs out of time before its body was handed to a connection fails with
+    /// [`ErrorKind::Connect`](crate::ErrorKind::Connect) and is retried, however [`connect_timeout`](Self::connect_timeout) is set:
+    /// nothing was sent.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
     }
 
-    /// How long connecting may take. The default is 10 s. It has no effect on a ready [`http_client`](Self::http_client).
+    /// Sets the time limit for connecting, name resolution and TLS included. Defaults to 10 s, and to nine tenths of the
+    /// [`timeout`](Self::timeout) where that is shorter. It has no effect on a ready [`http_client`](Self::http_client).
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = timeout;
         self
@@ -148,8 +165,8 @@ impl ClientBuilder {
 
     /// How many attempts may follow the first. The default is 3, as in the vendor's own SDK.
     ///
-    /// What is retried: failed connections, 429 and 503; and for idempotent operations also 408, 500, 502, 504, cut
-    /// connections and time-outs. Pauses grow from half a second, at random below a ceiling that doubles; where the service says
+    /// What is retried: failed connections, a 429, and a 503 that is the service's own error with the code `SERVICE_UNAVAILABLE`;
+    /// for idempotent operations also any other 503, 408, 500, 502, 504, cut connections and time-outs. Pauses grow from half a second, at random below a ceiling that doubles; where the service says
     /// how long to wait, that counts instead. A budget that the clones of a client share ends the retries of all when
     /// most calls fail.
     pub fn max_retries(mut self, retries: u32) -> Self {
@@ -238,8 +255,9 @@ impl ClientBuilder {
         }
         let http = match self.http {
             Some(http) => http,
-            // An attempt that runs out of time while it connects has sent nothing, and is to be told from one that has.
-            None => http_client(&base_url, self.connect_timeout.min(self.timeout))?,
+            // An attempt that runs out of time while it connects has sent nothing. Where a request has no body to tell that by, the
+            // connection has to fail first.
+            None => http_client(&base_url, self.connect_timeout.min(self.timeout.mul_f64(0.9)))?,
         };
         let transport = Arc::new(Transport {
             http,
@@ -324,7 +342,11 @@ fn http_client(base_url: &BaseUrl, connect_timeout: Duration) -> Result<reqwest:
     }
     let mut builder = reqwest::Client::builder()
         .connect_timeout(connect_timeout)
+        .pool_idle_timeout(IDLE_TIMEOUT)
         .redirect(redirect::Policy::none())
+        // Over HTTP/2, which another crate of the program may turn on, reqwest repeats requests by itself after some errors. hyper
+        // sends a request anew on another connection only if it has not begun to write it, which is safe.
+        .retry(reqwest::retry::never())
         // Another crate of the program may turn reqwest's decompression on; answers are small.
         .no_gzip()
         .no_brotli()

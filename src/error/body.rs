@@ -5,6 +5,8 @@ use serde_json::{Map, Value};
 /// What the body of a failed answer says. Everything may be missing: the body may be a proxy's HTML, empty or cut off.
 #[derive(Clone, Debug, Default)]
 pub(super) struct ErrorBody {
+    /// Whether the code stands where the service writes it, in `error`.
+    pub(super) is_documented: bool,
     pub(super) code: Option<String>,
     pub(super) message: Option<String>,
     pub(super) details: Option<Value>,
@@ -18,15 +20,16 @@ impl ErrorBody {
             return Self::default();
         };
         let outer_id = take_text(&mut top, "requestId");
-        let mut error = match top.remove("error") {
-            Some(Value::Object(error)) => error,
+        let (is_documented, mut error) = match top.remove("error") {
+            Some(Value::Object(error)) => (true, error),
             Some(Value::String(message)) => {
                 top.insert("message".to_owned(), Value::String(message));
-                top
+                (false, top)
             }
-            _ => top,
+            _ => (false, top),
         };
         Self {
+            is_documented,
             code: take_text(&mut error, "code"),
             message: take_text(&mut error, "message"),
             details: error.remove("details").filter(|details| !details.is_null()),

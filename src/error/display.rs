@@ -3,50 +3,70 @@
 use std::fmt;
 
 use super::{Answer, Error, ceil_seconds};
+use crate::redact::redact_text;
 
 /// As much of a body as a line can hold.
 const EXCERPT: usize = 120;
 
+/// A secret that slipped into the text, by way of a run for example, is removed here.
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (self.operation(), self.run_id()) {
-            (Some(operation), _) => write!(f, "could not {}: ", lower_first(operation.summary()))?,
-            (None, Some(id)) => write!(f, "run {} ", one_line(id.as_str()))?,
-            (None, None) => write!(f, "could not {}: ", self.0.task)?,
-        }
-        match (&self.0.problem, self.answer()) {
-            (Some(problem), Some(answer)) => {
-                write!(f, "{}", one_line(problem))?;
-                if answer.status.is_success() && self.operation().is_some_and(|operation| operation.answers_secret()) {
-                    write!(f, "; status {}, the body is not shown, as it may hold the secret", answer.status.as_u16())?;
-                } else if !answer.body.trim_ascii().is_empty() {
-                    write!(f, "; status {}, the body starts with `{}`", answer.status.as_u16(), excerpt(&answer.body))?;
-                }
-            }
-            (Some(problem), None) => write!(f, "{}", one_line(problem))?,
-            (None, Some(answer)) => write_answer(f, answer)?,
-            (None, None) => write!(f, "{}", self.kind())?,
-        }
-        write_details(f, self)?;
-        write!(f, ". {}", self.0.advice)?;
-        if let Some(wait) = self.retry_after().filter(|_| self.answer().is_some()) {
-            write!(f, " The next attempt should wait {} s.", ceil_seconds(wait))?;
-        }
-        if self.may_have_reached_server() && self.operation().is_some_and(|operation| !operation.is_idempotent()) {
-            f.write_str(" The service may have done it nevertheless: look before you repeat it.")?;
-        }
-        write_footer(f, self)
+        let mut line = String::new();
+        write_line(&mut line, self)?;
+        f.write_str(&redact_text(&line, &[]))
     }
+}
+
+fn write_line(f: &mut impl fmt::Write, error: &Error) -> fmt::Result {
+    match (error.operation(), error.run_id()) {
+        (Some(operation), _) => write!(f, "could not {}: ", lower_first(operation.summary()))?,
+        (None, Some(id)) => write!(f, "run {} ", one_line(id.as_str()))?,
+        (None, None) => write!(f, "could not {}: ", error.0.task)?,
+    }
+    match (&error.0.problem, error.answer()) {
+        (Some(problem), Some(answer)) => {
+            write!(f, "{}", one_line(problem))?;
+            if hides_body(error, answer) {
+                write!(f, "; status {}, {HIDDEN}", answer.status.as_u16())?;
+            } else if !answer.excerpt.is_empty() {
+                write!(f, "; status {}, the body starts with `{}`", answer.status.as_u16(), answer.excerpt)?;
+            }
+        }
+        (Some(problem), None) => write!(f, "{}", one_line(problem))?,
+        (None, Some(answer)) if hides_body(error, answer) => write!(f, "{}, {HIDDEN}", answer.status)?,
+        (None, Some(answer)) => write_answer(f, answer)?,
+        (None, None) => write!(f, "{}", error.kind())?,
+    }
+    write_details(f, error)?;
+    write!(f, ". {}", error.0.advice)?;
+    if let Some(wait) = error.retry_after().filter(|_| error.answer().is_some()) {
+        write!(f, " The next attempt should wait {} s.", ceil_seconds(wait))?;
+    }
+    if error.may_have_reached_server() && error.operation().is_some_and(|operation| !operation.is_idempotent()) {
+        match &error.0.search {
+            Some(result) => write!(f, " The service may have done it nevertheless: {}", one_line(result))?,
+            None => f.write_str(" The service may have done it nevertheless: look before you repeat it.")?,
+        }
+    }
+    write_footer(f, error)
+}
+
+const HIDDEN: &str = "the body is not shown, as it may hold the secret";
+
+/// Whether the response may hold a secret that does not look like one. Failures (4xx, 5xx) do not.
+fn hides_body(error: &Error, answer: &Answer) -> bool {
+    let may_succeed = !answer.status.is_client_error() && !answer.status.is_server_error();
+    may_succeed && error.operation().is_some_and(|operation| operation.answers_secret())
 }
 
 /// `{:?}` is what a program prints whose `main` returns the error, so it is for people too; `{:#?}` has every field.
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if f.alternate() { self.0.fmt(f) } else { write!(f, "{self}") }
+        if f.alternate() { f.write_str(&redact_text(&format!("{:#?}", self.0), &[])) } else { write!(f, "{self}") }
     }
 }
 
-fn write_answer(f: &mut fmt::Formatter<'_>, answer: &Answer) -> fmt::Result {
+fn write_answer(f: &mut impl fmt::Write, answer: &Answer) -> fmt::Result {
     let status = answer.status;
     match (&answer.read.code, &answer.read.message) {
         (Some(code), Some(message)) => write!(f, "{} {code}: {}", status.as_u16(), sentence(message)),
@@ -54,12 +74,12 @@ fn write_answer(f: &mut fmt::Formatter<'_>, answer: &Answer) -> fmt::Result {
         (None, Some(message)) => write!(f, "{status}: {}", sentence(message)),
         (None, None) if answer.body.is_empty() => write!(f, "{status} with an empty body"),
         (None, None) => {
-            write!(f, "{status}, and the body is no error of the service; it starts with `{}`", excerpt(&answer.body))
+            write!(f, "{status}, and the body is no error of the service; it starts with `{}`", answer.excerpt)
         }
     }
 }
 
-fn write_details(f: &mut fmt::Formatter<'_>, error: &Error) -> fmt::Result {
+fn write_details(f: &mut impl fmt::Write, error: &Error) -> fmt::Result {
     // Some messages repeat their field errors; once is enough.
     let message = error.message().unwrap_or_default();
     let faults: Vec<_> = error
@@ -80,7 +100,7 @@ fn write_details(f: &mut fmt::Formatter<'_>, error: &Error) -> fmt::Result {
     Ok(())
 }
 
-fn write_footer(f: &mut fmt::Formatter<'_>, error: &Error) -> fmt::Result {
+fn write_footer(f: &mut impl fmt::Write, error: &Error) -> fmt::Result {
     let mut parts = Vec::new();
     if let Some(id) = error.run_id().filter(|_| error.operation().is_some()) {
         parts.push(format!("run {}", one_line(id.as_str())));
@@ -121,7 +141,7 @@ fn is_harmless(letter: char) -> bool {
     !letter.is_control() && !turns
 }
 
-fn excerpt(body: &[u8]) -> String {
+pub(super) fn excerpt(body: &[u8]) -> String {
     let start = String::from_utf8_lossy(&body[..body.len().min(4 * EXCERPT)]);
     let line = one_line(&start);
     let short: String = line.chars().take(EXCERPT).collect();

@@ -35,6 +35,7 @@ pub use kind::ErrorKind;
 
 use self::body::ErrorBody;
 use crate::rate_limit::RateLimit;
+use crate::redact::{redact, redact_text};
 use crate::types::{Run, RunId, RunStatus};
 use crate::{Operation, Response};
 
@@ -61,6 +62,8 @@ struct Inner {
     attempts: u32,
     retry_after: Option<Duration>,
     may_have_reached_server: bool,
+    /// The result of the search for what may have been done.
+    search: Option<String>,
     source: Option<Arc<dyn StdError + Send + Sync>>,
     run: Option<Box<ConcernedRun>>,
 }
@@ -79,7 +82,39 @@ struct Answer {
     status: StatusCode,
     headers: HeaderMap,
     body: Bytes,
+    /// The start of the body, fit to be shown.
+    excerpt: String,
     read: ErrorBody,
+    request_id: Option<String>,
+}
+
+impl Answer {
+    /// Removes secrets from all that is shown.
+    fn redact(&mut self, key: &[u8]) {
+        self.excerpt = display::excerpt(&redact(&self.body, key));
+        let ErrorBody { code, message, request_id, details, .. } = &mut self.read;
+        for text in [code, message, request_id, &mut self.request_id].into_iter().flatten() {
+            *text = redact_text(text, key).into_owned();
+        }
+        details.iter_mut().for_each(|details| redact_value(details, key));
+    }
+}
+
+fn redact_value(value: &mut Value, key: &[u8]) {
+    match value {
+        Value::String(text) => *text = redact_text(text, key).into_owned(),
+        Value::Array(values) => values.iter_mut().for_each(|value| redact_value(value, key)),
+        Value::Object(object) => {
+            *object = std::mem::take(object)
+                .into_iter()
+                .map(|(name, mut value)| {
+                    redact_value(&mut value, key);
+                    (redact_text(&name, key).into_owned(), value)
+                })
+                .collect();
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
 }
 
 /// Shows how long the body is, and none of it: the answer to a new webhook holds its secret.
@@ -106,6 +141,7 @@ impl Error {
             attempts: 0,
             retry_after: None,
             may_have_reached_server: false,
+            search: None,
             source: None,
             run: None,
         }))
@@ -131,31 +167,35 @@ impl Error {
         Self::new(ErrorKind::InvalidRequest, Some(problem.into()), advice)
     }
 
-    /// The service answered, and the answer is a failure.
-    pub(crate) fn from_answer(status: StatusCode, headers: HeaderMap, body: &Bytes) -> Self {
+    /// The service responded, and the response is a failure.
+    pub(crate) fn from_answer(operation: Operation, status: StatusCode, headers: HeaderMap, body: &Bytes) -> Self {
         let read = ErrorBody::read(body);
         let (kind, advice) = kind::classify(read.code.as_deref(), status.as_u16());
-        let mut error = Self::new(kind, None, advice);
-        // 503 and 429 refuse the request; other failures of the service leave open how far it came.
-        error.0.may_have_reached_server = status == StatusCode::REQUEST_TIMEOUT
-            || (status.is_server_error() && status != StatusCode::SERVICE_UNAVAILABLE);
+        let mut error = Self::new(kind, None, advice).with_operation(operation);
+        error.0.may_have_reached_server = may_have_acted(operation, status, &read);
         error.with_answer(status, headers, body, read)
     }
 
-    /// The request or the answer was lost on the way.
-    pub(crate) fn from_network(error: reqwest::Error) -> Self {
+    /// The request or the response was lost on the way. A request that was not sent had no effect, whatever was lost.
+    pub(crate) fn from_network(error: reqwest::Error, timeout: Option<Duration>, was_sent: bool) -> Self {
         let address = error.url().map_or_else(String::new, |url| format!(" to {}", url.origin().ascii_serialization()));
+        let within = timeout.map_or_else(String::new, |timeout| format!(" of {timeout:?}"));
         // The whole URL may hold ids; the operation says enough.
         let error = error.without_url();
         let cause = root_cause(&error);
+        let connect = "Check the base URL, the network and any proxy.";
         let (kind, problem, advice) = if error.is_connect() {
-            let problem = format!("no connection{address}: {cause}");
-            (ErrorKind::Connect, problem, "Check the base URL, the network and any proxy.")
+            (ErrorKind::Connect, format!("no connection{address}: {cause}"), connect)
+        } else if error.is_timeout() && !was_sent {
+            (ErrorKind::Connect, format!("no connection{address} within the time-out{within}"), connect)
         } else if error.is_timeout() {
-            let problem = "the attempt took longer than its time-out".to_owned();
+            let problem = format!("the attempt took longer than its time-out{within}");
             (ErrorKind::Timeout, problem, "Allow it more time with `timeout`, or try again later.")
         } else if error.is_builder() {
             (ErrorKind::InvalidRequest, cause, "Correct the request and send it again.")
+        } else if !was_sent {
+            let problem = format!("the connection{address} closed before the request was sent: {cause}");
+            (ErrorKind::Connect, problem, connect)
         } else {
             let problem = format!("the connection{address} broke off: {cause}");
             (
@@ -173,14 +213,6 @@ impl Error {
     /// The answer had begun before it was lost.
     pub(crate) fn with_partial_answer(self, status: StatusCode, headers: HeaderMap, body: &Bytes) -> Self {
         self.with_answer(status, headers, body, ErrorBody::default())
-    }
-
-    /// The attempt was given this long.
-    pub(crate) fn with_timeout(mut self, timeout: Duration) -> Self {
-        if self.kind() == ErrorKind::Timeout && self.0.source.is_some() {
-            self.0.problem = Some(format!("the attempt took longer than its time-out of {timeout:?}"));
-        }
-        self
     }
 
     /// There is no leave to send, and none before the caller's time is up.
@@ -233,7 +265,25 @@ impl Error {
     fn with_answer(mut self, status: StatusCode, headers: HeaderMap, body: &Bytes, read: ErrorBody) -> Self {
         // A copy, so that a short excerpt does not hold on to a large body.
         let body = Bytes::copy_from_slice(&body[..body.len().min(KEPT_BODY)]);
-        self.0.answer = Some(Answer { status, headers, body, read });
+        let request_id = crate::response::request_id(&headers).or(read.request_id.as_deref()).map(str::to_owned);
+        let mut answer = Answer { status, headers, body, excerpt: String::new(), read, request_id };
+        answer.redact(&[]);
+        self.0.answer = Some(answer);
+        self
+    }
+
+    /// Removes this key, and all that looks like a secret, from what is shown of the error.
+    pub(crate) fn without_secrets(mut self, key: &[u8]) -> Self {
+        if let Some(problem) = &mut self.0.problem {
+            *problem = redact_text(problem, key).into_owned();
+        }
+        if let Some(answer) = &mut self.0.answer {
+            answer.redact(key);
+        }
+        // A source shows itself, so one with a secret goes.
+        if self.0.source.as_deref().is_some_and(|source| shows_secret(source, key)) {
+            self.0.source = None;
+        }
         self
     }
 
@@ -268,9 +318,9 @@ impl Error {
         self
     }
 
-    /// The service has said that it did not do it after all.
-    pub(crate) fn with_proof_of_absence(mut self) -> Self {
-        self.0.may_have_reached_server = false;
+    /// It was looked for, as it may have been done, with this result.
+    pub(crate) fn with_search(mut self, result: impl Into<String>) -> Self {
+        self.0.search = Some(result.into());
         self
     }
 
@@ -282,6 +332,13 @@ impl Error {
             (),
             crate::response::Answer { status: StatusCode::NO_CONTENT, headers, body: Bytes::new(), attempts },
         )
+    }
+
+    /// The search for a work order has ended before it could tell that there is none.
+    pub(crate) fn incomplete_search(problem: &'static str) -> Self {
+        let mut error = Self::new(ErrorKind::Pagination, Some(problem.to_owned()), "Look for it by hand.");
+        error.0.task = "search to the end";
+        error
     }
 
     /// The list cannot be read on by its pages.
@@ -409,8 +466,7 @@ impl Error {
     /// The request's id, which support asks for: from the header `x-request-id`, else from the body.
     #[must_use]
     pub fn request_id(&self) -> Option<&str> {
-        let answer = self.answer()?;
-        crate::response::request_id(&answer.headers).or(answer.read.request_id.as_deref())
+        self.answer()?.request_id.as_deref()
     }
 
     /// How long to wait before the next attempt, if the service said so. It is set when the SDK did not wait itself: because
@@ -426,10 +482,14 @@ impl Error {
         self.0.attempts
     }
 
-    /// Whether the service may have done what was asked although the call failed: the connection broke after the
-    /// request was sent, the time ran out, the service failed half-way, or its answer could not be read.
+    /// Returns whether the service may have done what was asked although the call failed: the connection broke after the
+    /// request was sent, the time ran out, the service or a gateway failed half-way, or the response could not be read.
     ///
-    /// Before you submit a work order again after such an error, look whether its run exists: a run costs credits.
+    /// A 429 is a refusal, and so is a 503 whose body is the service's own error with the code `SERVICE_UNAVAILABLE`. Any other
+    /// 503 may come from a gateway that had forwarded the request.
+    ///
+    /// A work order was then looked for by [`create`](crate::resources::WorkOrders::create) and not found; the text of the error
+    /// says so. Look at the recent runs before you submit it again: a run costs credits.
     #[must_use]
     pub fn may_have_reached_server(&self) -> bool {
         self.0.may_have_reached_server
@@ -559,6 +619,32 @@ impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         self.0.source.as_deref().map(|source| source as &(dyn StdError + 'static))
     }
+}
+
+/// Whether the service may have acted although it responded with a failure.
+///
+/// | response | may have acted |
+/// |---|---|
+/// | 429 | no |
+/// | 503 whose body is the service's own error with the code `SERVICE_UNAVAILABLE` | no |
+/// | any other 503: gateways send one after they forwarded the request, too | yes |
+/// | 408, any other 5xx | yes |
+/// | 303 to a POST: the result is elsewhere | yes |
+/// | everything else | no |
+fn may_have_acted(operation: Operation, status: StatusCode, read: &ErrorBody) -> bool {
+    match status {
+        StatusCode::SERVICE_UNAVAILABLE => !(read.is_documented && read.code.as_deref() == Some("SERVICE_UNAVAILABLE")),
+        StatusCode::SEE_OTHER => operation.method() == "POST",
+        _ => status == StatusCode::REQUEST_TIMEOUT || status.is_server_error(),
+    }
+}
+
+/// Whether an error, or what caused it, shows a secret.
+fn shows_secret(error: &(dyn StdError + 'static), key: &[u8]) -> bool {
+    let shows = |text: String| matches!(redact_text(&text, key), std::borrow::Cow::Owned(_));
+    shows(error.to_string())
+        || shows(format!("{error:?}"))
+        || error.source().is_some_and(|source| shows_secret(source, key))
 }
 
 fn ceil_seconds(duration: Duration) -> f64 {

@@ -1,9 +1,9 @@
 //! What all calls have in common.
 
-use std::future::Future;
+use std::future::{Future, Ready, ready};
 use std::pin::Pin;
-use std::time::Duration;
 
+use crate::transport::Call;
 use crate::types::Id;
 use crate::{Error, Response, Result};
 
@@ -38,7 +38,7 @@ fn spaced(name: &str) -> String {
 /// Defines a call: a builder that can be awaited.
 ///
 /// The fields in the first braces are required, `filters` are not; `path [id]` names the fields that stand in the path;
-/// `|this, api|` sends the request by a generated function, and `or` has a second look at a failure.
+/// `|this, api|` sends the request by a generated function, and `then` has a second look at the result.
 macro_rules! call {
     (
         $(#[$doc:meta])*
@@ -46,7 +46,7 @@ macro_rules! call {
         $(filters { $($filter:ident: $filter_kind:ty),* $(,)? })?
         path [$($id:ident),*]
         |$this:ident, $api:ident| $send:expr
-        $(; or $recover:path)?
+        $(; then $then:path)?
     ) => {
         $(#[$doc])*
         #[must_use = "a call does nothing until it is awaited"]
@@ -93,25 +93,28 @@ macro_rules! call {
             pub fn with_response(self) -> $crate::resources::CallFuture<$crate::Response<$output>> {
                 ::std::boxed::Box::pin(async move {
                     let $this = &self;
-                    let call = $crate::transport::Call::new(
-                        &$this.client.transport,
-                        $crate::Operation::$operation,
-                        $this.options.clone(),
-                    );
                     $(
                         $crate::resources::call::check_id(&$this.$id)
                             .map_err(|error| error.with_operation($crate::Operation::$operation))?;
                     )*
-                    let $api = call.endpoints();
-                    let result = call.finish($send.await).map(|response| response.map(::std::convert::Into::into));
-                    $(
-                        let result = match result {
-                            Err(error) => $recover($this, error, call.time_left()).await,
-                            done => done,
-                        };
-                    )?
+                    let call = $this.begin($this.options.clone());
+                    let result = $this.send(&call).await;
+                    $(let result = $then($this, result, &call).await;)?
                     result
                 })
+            }
+
+            pub(super) fn begin(&self, options: $crate::transport::CallOptions) -> $crate::transport::Call {
+                $crate::transport::Call::new(&self.client.transport, $crate::Operation::$operation, options)
+            }
+
+            #[allow(unused_variables, reason = "not every call sends something of its own")]
+            pub(super) async fn send(
+                &self,
+                call: &$crate::transport::Call,
+            ) -> $crate::Result<$crate::Response<$output>> {
+                let ($this, $api) = (self, call.endpoints());
+                call.finish($send.await).map(|response| response.map(::std::convert::Into::into))
             }
         }
 
@@ -161,9 +164,11 @@ macro_rules! not_idempotent {
 }
 
 /// A deletion that finds nothing is done, if an earlier attempt may have done it: its answer was lost.
-pub(super) fn deleted<C>(_: &C, error: Error, _: Option<Duration>) -> std::future::Ready<Result<Response<()>>> {
-    let is_done = error.is_not_found() && error.may_have_reached_server();
-    std::future::ready(if is_done { Ok(error.into_done()) } else { Err(error) })
+pub(super) fn deleted<C>(_: &C, result: Result<Response<()>>, _: &Call) -> Ready<Result<Response<()>>> {
+    ready(result.or_else(|error| {
+        let is_done = error.is_not_found() && error.may_have_reached_server();
+        if is_done { Ok(error.into_done()) } else { Err(error) }
+    }))
 }
 
 /// Defines the filters that lists of runs and of credit transactions share.

@@ -36,7 +36,6 @@ pub(crate) use call::check_id;
 pub use credits::{Credits, GetCredits, ListCreditUsage};
 pub(crate) use pages::PAGE;
 pub use pages::{Items, Pages};
-pub use reconcile::ReconcileWorkOrder;
 pub(crate) use reconcile::Submitted;
 pub use runs::{CancelRun, GetRun, ListRuns, Runs};
 pub use templates::{CreateTemplate, DeleteTemplate, GetTemplate, ListTemplates, Templates, UpdateTemplate};

@@ -1,11 +1,10 @@
 //! Runs: an agent at work on a work order.
 
-use std::time::Duration;
-
 use super::pages::in_pages;
 use crate::follow::{WaitForRun, WatchRun, Watcher};
+use crate::transport::Call;
 use crate::types::{CancelledRun, Run, RunId, RunPage, RunStatus, RunSummary};
-use crate::{Error, Response, Result};
+use crate::{Response, Result};
 
 resource! {
     /// Runs: from [`Client::runs`](crate::Client::runs).
@@ -126,17 +125,22 @@ call! {
     CancelRun(CANCEL_RUN) -> CancelledRun { id: RunId }
     path [id]
     |this, api| api.cancel_run(&this.id)
-    ; or cancelled
+    ; then cancelled
 }
 
 /// A run that cannot be cancelled may have been cancelled by an earlier attempt, whose answer was lost.
-async fn cancelled(call: &CancelRun, error: Error, time_left: Option<Duration>) -> Result<Response<CancelledRun>> {
-    if !error.is_conflict() || !error.may_have_reached_server() {
-        return Err(error);
-    }
+async fn cancelled(
+    call: &CancelRun,
+    result: Result<Response<CancelledRun>>,
+    sent: &Call,
+) -> Result<Response<CancelledRun>> {
+    let error = match result {
+        Err(error) if error.is_conflict() && error.may_have_reached_server() => error,
+        result => return result,
+    };
     let mut look = call.client.runs().get(&call.id);
     look.options.clone_from(&call.options);
-    look.options.deadline = time_left;
+    look.options.deadline = sent.time_left();
     match look.max_retries(0).with_response().await {
         Ok(response) if response.value().status == RunStatus::Cancelled => Ok(response.map(|run| CancelledRun {
             id: run.id,

@@ -94,7 +94,7 @@ call! {
     DeleteTemplate(DELETE_TEMPLATE) -> () { id: TemplateId }
     path [id]
     |this, api| api.delete_template(&this.id)
-    ; or super::call::deleted
+    ; then super::call::deleted
 }
 
 in_one_piece!(ListTemplates(LIST_TEMPLATES) of Template { tag }, "templates");

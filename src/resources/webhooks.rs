@@ -108,7 +108,7 @@ call! {
     DeleteWebhook(DELETE_WEBHOOK) -> () { id: WebhookId }
     path [id]
     |this, api| api.delete_webhook(&this.id)
-    ; or super::call::deleted
+    ; then super::call::deleted
 }
 
 call! {

@@ -1,7 +1,9 @@
 //! Work orders: what an agent is asked to do.
 
 use serde_json::{Map, Value};
+use uuid::Uuid;
 
+use super::reconcile::{self, TOKEN};
 use crate::follow::WaitForRun;
 use crate::types::{self, TenantContext, WorkOrder, WorkOrderCreated, WorkOrderId, WorkspaceSource};
 
@@ -14,8 +16,18 @@ impl WorkOrders {
     /// Submits a work order: what to do, and where the files to do it with come from. The answer has the id of the run that
     /// carries it out.
     ///
-    /// A run costs credits, so a submission is not repeated by itself when the first may have been accepted: such an error says
-    /// [`may_have_reached_server`](crate::Error::may_have_reached_server).
+    /// A run costs credits, so a submission that may have been accepted is not sent again. Each submission carries a random token in
+    /// the `metadata` of the work order, as `agentgate-submission`. When the response is lost (a cut connection, a time-out, a 5xx
+    /// that may come from a gateway, a response that cannot be read), the client waits for a second, lists the recent runs, and
+    /// fetches the work orders that it does not know. The one with the token is returned as though the response had arrived, with
+    /// the status and the headers of the response that it was found in. Any other is left alone, also one that is equal.
+    ///
+    /// If it is not found, the failure is returned, and says
+    /// [`may_have_reached_server`](crate::Error::may_have_reached_server). [`reconcile`](CreateWorkOrder::reconcile) submits it again
+    /// then, and [`repeatable`](CreateWorkOrder::repeatable) does so without a search.
+    ///
+    /// The search fetches 10 pages and 50 work orders at most, within the [`deadline`](CreateWorkOrder::deadline). The API key needs the
+    /// scopes `runs:read` and `work-orders:read` for it.
     ///
     /// ```no_run
     /// use agentgate::WorkspaceSource;
@@ -38,7 +50,8 @@ impl WorkOrders {
         self.submit(types::CreateWorkOrder::new(task_prompt, source))
     }
 
-    /// Submits a work order that is held as a value, for example in a queue.
+    /// Submits a work order that is held as a value, for example in a queue. It is otherwise the same as [`create`](Self::create):
+    /// each call has a token of its own.
     ///
     /// ```no_run
     /// use agentgate::WorkspaceSource;
@@ -50,8 +63,12 @@ impl WorkOrders {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn submit(&self, order: types::CreateWorkOrder) -> CreateWorkOrder {
-        CreateWorkOrder::new(self.client.clone(), order)
+    pub fn submit(&self, mut order: types::CreateWorkOrder) -> CreateWorkOrder {
+        let token = Uuid::new_v4();
+        order.metadata.get_or_insert_default().insert(TOKEN.to_owned(), token.to_string().into());
+        let mut call = CreateWorkOrder::new(self.client.clone(), order, token, false);
+        call.options.idempotency_key = Some(token.to_string());
+        call
     }
 
     /// Gets a work order by its id.
@@ -62,9 +79,14 @@ impl WorkOrders {
 
 call! {
     /// Submits a work order: from [`WorkOrders::create`].
-    CreateWorkOrder(CREATE_WORK_ORDER) -> WorkOrderCreated { body: types::CreateWorkOrder }
+    CreateWorkOrder(CREATE_WORK_ORDER) -> WorkOrderCreated {
+        body: types::CreateWorkOrder,
+        token: Uuid,
+        reconcile: bool,
+    }
     path []
     |this, api| api.create_work_order(&this.body)
+    ; then reconcile::resolved
 }
 
 call! {
@@ -96,8 +118,14 @@ impl CreateWorkOrder {
     }
 
     /// Adds an entry to the metadata that is kept with the work order.
+    ///
+    /// The entry `agentgate-submission` belongs to the client. A value of yours for it has no effect, so that metadata which was
+    /// copied from another work order cannot pass for this one.
     pub fn metadata(mut self, key: impl Into<String>, value: impl Into<Value>) -> Self {
-        self.body.metadata.get_or_insert_default().insert(key.into(), value.into());
+        let key = key.into();
+        if key != TOKEN {
+            self.body.metadata.get_or_insert_default().insert(key, value.into());
+        }
         self
     }
 

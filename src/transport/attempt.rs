@@ -1,12 +1,16 @@
 //! One attempt: send the request, read the whole answer.
 
+use std::borrow::Cow;
+
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, StatusCode};
 use reqwest::Request;
 
 use super::Transport;
+use super::body::Unsent;
 use crate::Error;
 use crate::error::KEPT_BODY;
+use crate::redact::redact;
 
 /// Memory that is set aside for a body before it arrives.
 const FIRST_BUFFER: u64 = 64 * 1024;
@@ -20,10 +24,19 @@ pub(super) struct Received {
 
 impl Transport {
     /// Reading the body belongs to the attempt: a connection cut in the middle of a body is as lost as one cut before it.
-    pub(super) async fn attempt(&self, request: Request) -> Result<Received, Error> {
-        let mut response = self.http.execute(request).await.map_err(Error::from_network)?;
+    pub(super) async fn attempt(&self, mut request: Request) -> Result<Received, Error> {
+        let timeout = request.timeout().copied();
+        let unsent = Unsent::replace_body(&mut request);
+        let mut response = self.http.execute(request).await.map_err(|error| {
+            let was_sent = !unsent.is_some_and(|unsent| unsent.withdraw());
+            Error::from_network(error, timeout, was_sent)
+        })?;
         let status = response.status();
-        let headers = std::mem::take(response.headers_mut());
+        let mut headers = std::mem::take(response.headers_mut());
+        for value in headers.values_mut().filter(|value| matches!(redact(value.as_bytes(), self.key()), Cow::Owned(_)))
+        {
+            value.set_sensitive(true);
+        }
         let expected = response.content_length().unwrap_or(0);
         // Of a failure, the start says enough, and its status more than that its body is long or breaks off.
         let must_be_whole = status.is_success();
@@ -36,7 +49,8 @@ impl Transport {
             let chunk = match response.chunk().await {
                 Ok(Some(chunk)) => chunk,
                 Err(error) if must_be_whole => {
-                    return Err(Error::from_network(error).with_partial_answer(status, headers, &body.freeze()));
+                    let error = Error::from_network(error, timeout, true);
+                    return Err(error.with_partial_answer(status, headers, &body.freeze()));
                 }
                 Ok(None) | Err(_) => break,
             };

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use progenitor_client::{ClientHooks, ClientInfo, OperationInfo, ResponseValue};
 use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderName, HeaderValue, USER_AGENT};
 use reqwest::{Request, ResponseBuilderExt as _, Url};
@@ -31,6 +32,7 @@ struct Inner {
     transport: Arc<Transport>,
     operation: Operation,
     options: CallOptions,
+    begun: DateTime<Utc>,
     /// By the clock's [`monotonic`](crate::Clock::monotonic).
     deadline: Option<Duration>,
     outcome: Mutex<Option<Outcome>>,
@@ -45,8 +47,9 @@ enum Outcome {
 impl Call {
     pub(crate) fn new(transport: &Arc<Transport>, operation: Operation, options: CallOptions) -> Self {
         let deadline = transport.deadline_of(&options);
+        let begun = transport.clock.now();
         let transport = Arc::clone(transport);
-        Self(Arc::new(Inner { transport, operation, options, deadline, outcome: Mutex::new(None) }))
+        Self(Arc::new(Inner { transport, operation, options, begun, deadline, outcome: Mutex::new(None) }))
     }
 
     /// The generated functions, sending through this call.
@@ -57,7 +60,12 @@ impl Call {
 
     /// What the call came to, given what the generated function made of it.
     pub(crate) fn finish<T: DeserializeOwned>(&self, result: Generated<T>) -> Result<Response<T>> {
-        self.read(result).map_err(|error| error.with_operation(self.0.operation))
+        self.read(result).map_err(|error| self.labelled(error))
+    }
+
+    /// Names the operation in an error that leaves the transport, and removes secrets from it.
+    fn labelled(&self, error: Error) -> Error {
+        error.with_operation(self.0.operation).without_secrets(self.0.transport.key())
     }
 
     fn read<T: DeserializeOwned>(&self, result: Generated<T>) -> Result<Response<T>> {
@@ -71,7 +79,9 @@ impl Call {
                 Ok(Response::new(value, answer))
             }
             // Nothing was sent: the request could not be built.
-            (None, Err(progenitor_client::Error::CommunicationError(error))) => Err(Error::from_network(error)),
+            (None, Err(progenitor_client::Error::CommunicationError(error))) => {
+                Err(Error::from_network(error, None, false))
+            }
             (None, _) => Err(Error::invalid_request(
                 "the request could not be built",
                 "Look for unusual characters in its values.",
@@ -128,7 +138,7 @@ impl Call {
                 Ok(received) => {
                     let wait = server_wait::asked(received.status, &received.headers, transport.clock.now());
                     permit.answered(received.status, &received.headers, wait);
-                    match judge(received, wait) {
+                    match judge(*operation, received, wait) {
                         Ok(answer) => {
                             transport.budget.deposit(last.map(|failure| failure.cost));
                             break Ok(Answer { attempts, ..answer });
@@ -142,12 +152,12 @@ impl Call {
                     } else {
                         drop(permit);
                     }
-                    error.with_timeout(timeout)
+                    error
                 }
             };
             // An earlier attempt that may have done it is not undone by a later one that did not.
             let ambiguous = last.as_ref().is_some_and(|failure| failure.error.may_have_reached_server());
-            let error = error.with_attempts(attempts).or_may_have_reached_server(ambiguous);
+            let error = self.labelled(error).with_attempts(attempts).or_may_have_reached_server(ambiguous);
             let (pause, cost) = match self.decide(&error) {
                 Decision::Retry(pause) => match transport.budget.withdraw(&error) {
                     Some(cost) => (pause, cost),
@@ -184,6 +194,15 @@ impl Call {
                 jitter: fastrand::f64(),
             },
         )
+    }
+
+    pub(crate) fn begun(&self) -> DateTime<Utc> {
+        self.0.begun
+    }
+
+    /// By the clock's [`monotonic`](crate::Clock::monotonic).
+    pub(crate) fn deadline(&self) -> Option<Duration> {
+        self.0.deadline
     }
 
     /// The time to the call's deadline, if it has one.
@@ -232,12 +251,12 @@ impl Failure {
 type Generated<T> = std::result::Result<ResponseValue<T>, progenitor_client::Error<()>>;
 
 /// A success, or what kind of failure it is.
-fn judge(received: Received, wait: Option<Duration>) -> Result<Answer> {
+fn judge(operation: Operation, received: Received, wait: Option<Duration>) -> Result<Answer> {
     let Received { status, headers, body } = received;
     if status.is_success() {
         return Ok(Answer { status, headers, body, attempts: 0 });
     }
-    Err(Error::from_answer(status, headers, &body).with_retry_after(wait))
+    Err(Error::from_answer(operation, status, headers, &body).with_retry_after(wait))
 }
 
 /// The answer, for the generated code to read.

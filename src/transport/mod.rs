@@ -12,6 +12,7 @@
 
 mod answer;
 mod attempt;
+mod body;
 mod call;
 mod observe;
 mod retry;
@@ -27,7 +28,7 @@ pub(crate) use self::call::Call;
 pub use self::observe::Retry;
 pub(crate) use self::retry::RetryPolicy;
 pub(crate) use self::retry_budget::RetryBudget;
-pub(crate) use self::server_wait::{service_date, service_now, until};
+pub(crate) use self::server_wait::{service_now, until};
 use crate::clock::Clock;
 use crate::limit::RateLimiter;
 
@@ -58,6 +59,11 @@ impl Transport {
     /// The time to a deadline, if there is one.
     pub(crate) fn time_left(&self, deadline: Option<Duration>) -> Option<Duration> {
         Some(deadline?.saturating_sub(self.clock.monotonic()))
+    }
+
+    /// The API key, to be removed from what is shown.
+    pub(crate) fn key(&self) -> &[u8] {
+        self.authorization.as_bytes().strip_prefix(b"Bearer ").unwrap_or_default()
     }
 
     /// How many attempts may follow the first.

@@ -5,6 +5,8 @@
 
 #![cfg_attr(not(feature = "tracing"), allow(clippy::unused_self, reason = "without tracing there is nobody to tell"))]
 
+#[cfg(feature = "tracing")]
+use std::borrow::Cow;
 use std::future::Future;
 use std::time::Duration;
 
@@ -13,6 +15,8 @@ use reqwest::Request;
 use tracing::{Instrument, Span, field};
 
 use super::Transport;
+#[cfg(feature = "tracing")]
+use crate::redact::redact_text;
 use crate::response::Answer;
 use crate::{Error, Operation};
 
@@ -100,8 +104,11 @@ impl<'a> Observed<'a> {
     #[cfg(feature = "tracing")]
     pub(super) fn end(&self, outcome: Result<&Answer, &Error>) {
         let (attempts, status, request_id) = match outcome {
-            Ok(answer) => (answer.attempts, Some(answer.status), crate::response::request_id(&answer.headers)),
-            Err(error) => (error.attempts(), error.status(), error.request_id()),
+            Ok(answer) => {
+                let id = crate::response::request_id(&answer.headers);
+                (answer.attempts, Some(answer.status), id.map(|id| redact_text(id, self.transport.key())))
+            }
+            Err(error) => (error.attempts(), error.status(), error.request_id().map(Cow::Borrowed)),
         };
         if attempts > 1 {
             self.span.record("http.request.resend_count", attempts - 1);
@@ -110,7 +117,7 @@ impl<'a> Observed<'a> {
             self.span.record("http.response.status_code", status.as_u16());
         }
         if let Some(id) = request_id {
-            self.span.record("agentgate.request_id", id);
+            self.span.record("agentgate.request_id", &*id);
         }
         match outcome {
             Ok(_) => tracing::debug!(parent: &self.span, attempts, "done"),

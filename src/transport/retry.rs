@@ -81,9 +81,11 @@ impl RetryPolicy {
 /// | | repeatable | not |
 /// |---|---|---|
 /// | could not connect | yes | yes |
-/// | 429, 503 | yes | yes |
-/// | 408, 500, 502, 504, cut connection, time-out | yes | no: it may have been done |
+/// | 429; 503 with the service's own `SERVICE_UNAVAILABLE` | yes | yes |
+/// | any other 503, 408, 500, 502, 504, 303 to a POST, cut connection, time-out | yes | no: it may have been done |
 /// | everything else | no | no |
+///
+/// The error knows by its response whether it may have been done.
 fn is_retryable(error: &Error, repeatable: bool) -> bool {
     // A code can say what the status does not, so what the service may have done counts beside the kind.
     let is_safe = repeatable || !error.may_have_reached_server();
@@ -94,6 +96,7 @@ fn is_retryable(error: &Error, repeatable: bool) -> bool {
         | ErrorKind::Timeout
         | ErrorKind::Interrupted => true,
         ErrorKind::Server => error.status().is_some_and(|status| matches!(status.as_u16(), 500 | 502..=504)),
+        ErrorKind::UnexpectedStatus => error.may_have_reached_server(),
         _ => false,
     };
     may_help && is_safe
@@ -102,20 +105,25 @@ fn is_retryable(error: &Error, repeatable: bool) -> bool {
 #[cfg(test)]
 mod tests {
     use super::{Decision, RetryPolicy, Situation, decide, is_retryable};
-    use crate::Error;
+    use crate::{Error, Operation};
     use bytes::Bytes;
     use http::{HeaderMap, StatusCode};
     use std::time::Duration;
 
     const SECOND: Duration = Duration::from_secs(1);
 
+    fn response(operation: Operation, status: u16, body: &str) -> Error {
+        let body = Bytes::copy_from_slice(body.as_bytes());
+        Error::from_answer(operation, StatusCode::from_u16(status).unwrap(), HeaderMap::new(), &body)
+    }
+
     fn answered(status: u16) -> Error {
-        Error::from_answer(StatusCode::from_u16(status).unwrap(), HeaderMap::new(), &Bytes::new())
+        response(Operation::CREATE_WORK_ORDER, status, "")
     }
 
     fn with_code(status: u16, code: &str) -> Error {
-        let body = Bytes::from(format!(r#"{{"error": {{"code": "{code}", "message": "m"}}}}"#));
-        Error::from_answer(StatusCode::from_u16(status).unwrap(), HeaderMap::new(), &body)
+        let body = format!(r#"{{"error": {{"code": "{code}", "message": "m"}}}}"#);
+        response(Operation::CREATE_WORK_ORDER, status, &body)
     }
 
     fn situation(error: &Error) -> Situation<'_> {
@@ -130,29 +138,59 @@ mod tests {
         }
     }
 
+    /// Bodies of a 503 that are not the service's own word.
+    const FOREIGN: [&str; 10] = [
+        "",
+        "<html><h1>503 Service Temporarily Unavailable</h1></html>",
+        "upstream connect error or disconnect/reset before headers",
+        r#"{"message": "no healthy upstream"}"#,
+        r#"{"code": "SERVICE_UNAVAILABLE"}"#,
+        r#"{"error": "SERVICE_UNAVAILABLE"}"#,
+        r#"{"error": {"code": 503, "status": "UNAVAILABLE"}}"#,
+        r#"{"error": {"code": "UNAVAILABLE", "message": "SERVICE_UNAVAILABLE"}}"#,
+        r#"{"error": {"code": "SERVICE_UNAVAILABLE", "mess"#,
+        r#"[{"error": {"code": "SERVICE_UNAVAILABLE"}}]"#,
+    ];
+
     #[test]
-    fn the_table_of_what_is_retried_holds() {
-        for (status, repeatable, not) in [
-            (302, false, false),
-            (400, false, false),
-            (401, false, false),
-            (402, false, false),
-            (403, false, false),
-            (404, false, false),
-            (408, true, false),
-            (409, false, false),
-            (418, false, false),
-            (422, false, false),
-            (429, true, true),
-            (500, true, false),
-            (501, false, false),
-            (502, true, false),
-            (503, true, true),
-            (504, true, false),
-            (505, false, false),
-        ] {
-            assert_eq!(is_retryable(&answered(status), true), repeatable, "{status}");
-            assert_eq!(is_retryable(&answered(status), false), not, "{status}");
+    fn the_table_of_what_is_retried_and_what_may_have_been_done_holds() {
+        let own = |code: &str| format!(r#"{{"error": {{"code": "{code}", "message": "m"}}}}"#);
+        let mut table = Vec::new();
+        // Status, body; whether it is retried if it is repeatable, if it is not; whether it may have been done.
+        for status in [300, 301, 302, 304, 307, 308, 400, 401, 402, 403, 404, 405, 409, 410, 413, 418, 422] {
+            table.push((status, String::new(), false, false, false));
+        }
+        for status in [408, 500, 502, 504] {
+            table.push((status, String::new(), true, false, true));
+            table.push((status, own("SERVICE_UNAVAILABLE"), true, false, true));
+        }
+        for status in [501, 505, 507, 520, 524, 599] {
+            table.push((status, String::new(), false, false, true));
+        }
+        table.push((303, String::new(), true, false, true));
+        table.extend(FOREIGN.map(|body| (503, body.to_owned(), true, false, true)));
+        table.extend(FOREIGN.map(|body| (429, body.to_owned(), true, true, false)));
+        table.push((429, own("RATE_LIMITED"), true, true, false));
+        table.push((503, own("SERVICE_UNAVAILABLE"), true, true, false));
+        table.push((503, own("INTERNAL_ERROR"), true, false, true));
+        for (status, body, repeatable, not, may_have_been_done) in table {
+            let error = response(Operation::CREATE_WORK_ORDER, status, &body);
+            assert_eq!(is_retryable(&error, true), repeatable, "{status} {body}");
+            assert_eq!(is_retryable(&error, false), not, "{status} {body}");
+            assert_eq!(error.may_have_reached_server(), may_have_been_done, "{status} {body}");
+        }
+    }
+
+    #[test]
+    fn a_redirect_to_a_result_means_something_after_a_post_alone() {
+        for operation in Operation::ALL {
+            let error = response(*operation, 303, "");
+            assert_eq!(error.may_have_reached_server(), operation.method() == "POST", "{operation}");
+            assert_eq!(
+                is_retryable(&error, operation.is_idempotent()),
+                *operation == Operation::CANCEL_RUN,
+                "{operation}"
+            );
         }
     }
 

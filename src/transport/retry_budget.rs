@@ -55,12 +55,12 @@ impl RetryBudget {
 #[cfg(test)]
 mod tests {
     use super::{CAPACITY, RetryBudget};
-    use crate::Error;
+    use crate::{Error, Operation};
     use bytes::Bytes;
     use http::{HeaderMap, StatusCode};
 
     fn answered(status: u16) -> Error {
-        Error::from_answer(StatusCode::from_u16(status).unwrap(), HeaderMap::new(), &Bytes::new())
+        Error::from_answer(Operation::GET_RUN, StatusCode::from_u16(status).unwrap(), HeaderMap::new(), &Bytes::new())
     }
 
     #[test]

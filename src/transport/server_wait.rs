@@ -43,7 +43,7 @@ pub(crate) fn service_now(headers: &HeaderMap, now: DateTime<Utc>) -> SystemTime
 }
 
 /// The `Date` of an answer.
-pub(crate) fn service_date(headers: &HeaderMap) -> Option<SystemTime> {
+fn service_date(headers: &HeaderMap) -> Option<SystemTime> {
     httpdate::parse_http_date(headers.get(header::DATE)?.to_str().ok()?).ok()
 }
 

@@ -1,0 +1,113 @@
+//! Request bodies that tell whether they were sent.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use reqwest::Request;
+
+/// The bytes of a body until the connection takes them.
+///
+/// A request that has a body has no effect without it. So a failed attempt whose bytes can be [withdrawn](Self::withdraw) was not sent,
+/// whatever failed: name resolution, the handshake, a proxy, or the time that all of this took.
+#[derive(Clone, Debug)]
+pub(super) struct Unsent(Arc<Mutex<Option<Bytes>>>);
+
+impl Unsent {
+    /// Replaces the body of a request by one that can be withdrawn; none if it has no body.
+    pub(super) fn replace_body(request: &mut Request) -> Option<Self> {
+        let bytes = request.body()?.as_bytes().filter(|bytes| !bytes.is_empty()).map(Bytes::copy_from_slice)?;
+        let body = WithdrawableBody { length: bytes.len() as u64, bytes: Self(Arc::new(Mutex::new(Some(bytes)))) };
+        let unsent = body.bytes.clone();
+        *request.body_mut() = Some(reqwest::Body::wrap(body));
+        Some(unsent)
+    }
+
+    /// Returns whether nothing was sent. From then on, nothing will be.
+    pub(super) fn withdraw(&self) -> bool {
+        self.take().is_some()
+    }
+
+    fn take(&self) -> Option<Bytes> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+struct WithdrawableBody {
+    bytes: Unsent,
+    /// What is still to be sent.
+    length: u64,
+}
+
+impl Body for WithdrawableBody {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let bytes = self.bytes.take();
+        if bytes.is_some() {
+            self.length = 0;
+        }
+        // Without its bytes the body is shorter than announced, and the connection breaks it off.
+        Poll::Ready(bytes.map(|bytes| Ok(Frame::data(bytes))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.length == 0
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.length)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::{Context, Poll, Waker};
+
+    use http_body::Body as _;
+    use reqwest::{Method, Request};
+
+    use super::Unsent;
+
+    fn request(body: &'static str) -> Request {
+        let mut request = Request::new(Method::POST, "http://127.0.0.1/".parse().unwrap());
+        *request.body_mut() = Some(body.into());
+        request
+    }
+
+    fn read(request: &mut Request) -> Option<Vec<u8>> {
+        let body = std::pin::Pin::new(request.body_mut().as_mut().unwrap());
+        match body.poll_frame(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(frame) => frame.map(|frame| frame.unwrap().into_data().unwrap().to_vec()),
+            Poll::Pending => None,
+        }
+    }
+
+    #[test]
+    fn a_body_that_was_read_cannot_be_withdrawn() {
+        let mut request = request("abc");
+        let unsent = Unsent::replace_body(&mut request).unwrap();
+        assert_eq!(request.body().unwrap().size_hint().exact(), Some(3));
+        assert_eq!(read(&mut request).unwrap(), b"abc");
+        assert!(request.body().unwrap().is_end_stream());
+        assert!(!unsent.withdraw());
+    }
+
+    #[test]
+    fn a_body_that_was_withdrawn_is_never_read() {
+        let mut request = request("abc");
+        let unsent = Unsent::replace_body(&mut request).unwrap();
+        assert!(unsent.withdraw());
+        assert_eq!(read(&mut request), None);
+        assert!(!request.body().unwrap().is_end_stream());
+    }
+
+    #[test]
+    fn a_request_without_a_body_is_left_as_it_is() {
+        assert!(Unsent::replace_body(&mut request("")).is_none());
+    }
+}
