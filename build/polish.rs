@@ -44,7 +44,8 @@ pub fn types(items: Vec<Item>, mappings: &Mappings, document: &Value) -> Result<
                 polish_struct(&mut item, mappings, document);
                 let is_input = inputs.contains(&item.ident.to_string());
                 let constructor = is_input.then(|| constructor(&item, document));
-                tokens.extend(quote! { #item #constructor });
+                let debug = hide_values(&mut item, document);
+                tokens.extend(quote! { #item #constructor #debug });
             }
             Item::Enum(item) => {
                 let problem =
@@ -96,6 +97,38 @@ fn polish_struct(item: &mut ItemStruct, mappings: &Mappings, document: &Value) {
     }
     item.attrs.push(parse_quote!(#[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]));
     item.attrs.push(parse_quote!(#[non_exhaustive]));
+}
+
+/// Maps with `x-secret-values` are shown by their keys alone.
+fn hide_values(item: &mut ItemStruct, document: &Value) -> Option<TokenStream> {
+    let name = &item.ident;
+    let is_hidden = |field: &Field| {
+        let property = field.ident.as_ref().map(ToString::to_string).unwrap_or_default();
+        lookup(document, &format!("#/components/schemas/{name}/properties/{property}/x-secret-values")).is_some()
+    };
+    if !item.fields.iter().any(is_hidden) {
+        return None;
+    }
+    let fields = item.fields.iter().map(|field| {
+        let field_name = &field.ident;
+        let value = if is_hidden(field) {
+            quote! { crate::types::HiddenValues(&self.#field_name) }
+        } else {
+            quote! { self.#field_name }
+        };
+        quote! { .field(stringify!(#field_name), &#value) }
+    });
+    let debug = quote! {
+        impl ::std::fmt::Debug for #name {
+            fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+                f.debug_struct(stringify!(#name)) #(#fields)* .finish()
+            }
+        }
+    };
+    for attribute in item.attrs.iter_mut().filter(|attribute| attribute.path().is_ident("derive")) {
+        *attribute = parse_quote!(#[derive(::serde::Deserialize, ::serde::Serialize, Clone, PartialEq)]);
+    }
+    Some(debug)
 }
 
 /// A value that does not fit is left out. See `src/types/lenient.rs`.
