@@ -210,6 +210,15 @@ impl Error {
         new
     }
 
+    /// The HTTP client followed a redirect, so the response is not that to the request.
+    pub(crate) fn followed_redirect(status: StatusCode, headers: HeaderMap) -> Self {
+        let problem = "the HTTP client has followed a redirect, and this is another response";
+        let advice = "Turn redirects off in the client that was given to `http_client`.";
+        let mut error = Self::new(ErrorKind::UnexpectedStatus, Some(problem.to_owned()), advice);
+        error.0.may_have_reached_server = true;
+        error.with_answer(status, headers, &Bytes::new(), ErrorBody::default())
+    }
+
     /// The answer had begun before it was lost.
     pub(crate) fn with_partial_answer(self, status: StatusCode, headers: HeaderMap, body: &Bytes) -> Self {
         self.with_answer(status, headers, body, ErrorBody::default())

@@ -27,11 +27,15 @@ impl Transport {
     pub(super) async fn attempt(&self, mut request: Request) -> Result<Received, Error> {
         let timeout = request.timeout().copied();
         let unsent = Unsent::replace_body(&mut request);
+        let url = unsent.is_some().then(|| request.url().clone());
         let mut response = self.http.execute(request).await.map_err(|error| {
             let was_sent = !unsent.is_some_and(|unsent| unsent.withdraw());
             Error::from_network(error, timeout, was_sent)
         })?;
         let status = response.status();
+        if url.is_some_and(|url| url != *response.url()) {
+            return Err(Error::followed_redirect(status, std::mem::take(response.headers_mut())));
+        }
         let mut headers = std::mem::take(response.headers_mut());
         for value in headers.values_mut().filter(|value| matches!(redact(value.as_bytes(), self.key()), Cow::Owned(_)))
         {

@@ -11,6 +11,7 @@
 pub mod clock;
 pub mod deliver;
 pub mod delivery;
+pub mod gateway;
 pub mod proxy;
 pub mod script;
 pub mod time;

@@ -120,7 +120,7 @@ async fn play(mut socket: TcpStream, script: Connection, seen: Arc<Mutex<Seen>>)
     }
 }
 
-async fn read(socket: &mut TcpStream) -> Option<Request> {
+pub(crate) async fn read(socket: &mut TcpStream) -> Option<Request> {
     let mut bytes = Vec::new();
     let head_end = loop {
         if let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") {

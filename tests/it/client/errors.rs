@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use agentgate::simulator::{Fault, Simulator};
 use agentgate::types::ErrorCode;
 use agentgate::{Client, Error, ErrorKind, Operation, WorkspaceSource};
+use common::clock::InstantClock;
 
 struct Failing {
     simulator: Simulator,
@@ -15,8 +16,13 @@ struct Failing {
 impl Failing {
     async fn start() -> Self {
         let simulator = Simulator::builder().rate_limit(u32::MAX).start().await.unwrap();
-        let client =
-            Client::builder().base_url(simulator.url()).api_key(simulator.api_key()).max_retries(0).build().unwrap();
+        let client = Client::builder()
+            .base_url(simulator.url())
+            .api_key(simulator.api_key())
+            .max_retries(0)
+            .clock(InstantClock::default())
+            .build()
+            .unwrap();
         Self { simulator, client }
     }
 
@@ -192,11 +198,12 @@ async fn only_failures_that_leave_it_open_say_that_the_service_may_have_acted() 
     for (status, expected) in
         [(400, false), (401, false), (402, false), (404, false), (408, true), (409, false), (429, false)]
             .into_iter()
-            .chain([(500, true), (502, true), (503, false), (504, true)])
+            .chain([(303, true), (500, true), (502, true), (503, true), (504, true)])
     {
         let error = on.submit(Fault::response(status, "text/plain", "")).await;
         assert_eq!(error.may_have_reached_server(), expected, "{status}");
     }
+    assert!(!on.submit(Fault::error("SERVICE_UNAVAILABLE")).await.may_have_reached_server());
 }
 
 #[test]

@@ -2,5 +2,6 @@
 
 mod deadline;
 mod faults;
+mod gateways;
 mod network;
 mod reconcile;

@@ -146,20 +146,151 @@ async fn a_work_order_is_found_behind_pages_of_others() {
 }
 
 #[tokio::test]
-async fn a_service_that_keeps_metadata_to_itself_is_searched_by_content() {
+async fn a_submission_without_reconcile_is_looked_for_and_never_made_again() {
+    for fault in [lost_answer(), lost_request()] {
+        let simulator = simulator().await;
+        let client = client(&simulator, simulator.url());
+        let is_done = fault.is_after_acting();
+        simulator.inject(fault);
+        let call = client.work_orders().create("Fix it", WorkspaceSource::git("r"));
+        match call.with_response().await {
+            Ok(response) => {
+                assert!(is_done);
+                assert_eq!(response.value().work_order_id, "wo_000001");
+                assert_eq!((response.value().run_id.as_str(), response.status().as_u16()), ("run_000001", 200));
+            }
+            Err(error) => {
+                assert!(!is_done && error.may_have_reached_server());
+                assert_eq!(error.status().unwrap(), 502);
+                let text = error.to_string();
+                assert!(text.contains("it was looked for among the recent runs and not found"), "{text}");
+            }
+        }
+        assert_eq!(simulator.requests().iter().filter(|request| request.method == "POST").count(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_submission_that_may_be_repeated_is_repeated_without_a_search() {
     let simulator = simulator().await;
     let client = client(&simulator, simulator.url());
     simulator.inject(lost_answer());
-    let without_metadata = json!({
-        "id": "wo_000001",
-        "taskPrompt": "Fix it",
-        "workspaceSource": { "type": "git", "repository": "https://github.com/your-org/your-repo" },
-        "tenantContext": { "tenantId": "acme-corp", "tenantUserId": "user_123" },
-    });
-    simulator
-        .inject(Fault::response(200, "application/json", without_metadata.to_string()).on("getWorkOrder").times(100));
-    assert_eq!(submit(&client).await.unwrap().work_order_id, "wo_000001");
-    assert_eq!(orders(&client).await, 1);
+    client.work_orders().create("Fix it", WorkspaceSource::git("r")).repeatable().await.unwrap();
+    assert_eq!(simulator.requests().iter().filter(|request| request.method != "POST").count(), 0);
+    assert_eq!(orders(&client).await, 2);
+}
+
+#[tokio::test]
+async fn a_wait_goes_on_with_a_submission_that_was_found() {
+    let simulator = simulator().await;
+    let client = client(&simulator, simulator.url());
+    simulator.inject(lost_answer());
+    let wait = client.work_orders().create("Fix it", WorkspaceSource::git("r")).and_wait();
+    simulator.advance(Duration::from_secs(600));
+    let pending = tokio::spawn(wait.into_future());
+    while simulator.work_order_count() == 0 {
+        tokio::task::yield_now().await;
+    }
+    simulator.advance(Duration::from_secs(600));
+    assert_eq!(pending.await.unwrap().unwrap().succeeded().unwrap().id, "run_000001");
+}
+
+#[tokio::test]
+async fn equal_work_orders_of_others_are_never_taken() {
+    // Without metadata, with other metadata, with the token of another submission, with something else in its place.
+    let token = "agentgate-submission";
+    for metadata in [json!(null), json!({ "ticket": "API-42" }), json!({ token: uuid(7) }), json!({ token: 7 })] {
+        for reconcile in [false, true] {
+            let simulator = simulator().await;
+            let client = client(&simulator, simulator.url());
+            simulator.inject(lost_request());
+            let order = json!({
+                "taskPrompt": "Fix it",
+                "workspaceSource": { "type": "git", "repository": "https://github.com/your-org/your-repo" },
+                "tenantContext": { "tenantId": "acme-corp", "tenantUserId": "user_123" },
+                "metadata": metadata,
+            });
+            let call = client
+                .work_orders()
+                .create("Fix it", WorkspaceSource::git("https://github.com/your-org/your-repo"))
+                .tenant("acme-corp", "user_123");
+            let pending = tokio::spawn(if reconcile { call.reconcile() } else { call }.into_future());
+            while simulator.request_count() == 0 {
+                tokio::task::yield_now().await;
+            }
+            let raw = reqwest::Client::new();
+            let post = raw.post(format!("{}/v1/work-orders", simulator.url())).bearer_auth(simulator.api_key());
+            let order = if metadata.is_null() { without_metadata(order) } else { order };
+            assert_eq!(post.json(&order).send().await.unwrap().status(), 201);
+            match pending.await.unwrap() {
+                Ok(created) => assert!(reconcile && created.work_order_id == "wo_000002", "{created:?}"),
+                Err(error) => assert!(error.may_have_reached_server(), "{error}"),
+            }
+            assert!(simulator.work_order_count() <= 2);
+        }
+    }
+}
+
+fn uuid(number: u32) -> String {
+    format!("00000000-0000-4000-8000-{number:012}")
+}
+
+fn without_metadata(mut order: serde_json::Value) -> serde_json::Value {
+    order.as_object_mut().unwrap().remove("metadata");
+    order
+}
+
+#[tokio::test]
+async fn the_token_belongs_to_the_client_and_other_metadata_to_the_user() {
+    let simulator = simulator().await;
+    let client = client(&simulator, simulator.url());
+    let source = || WorkspaceSource::git("r");
+    let first = client.work_orders().create("Fix it", source()).metadata("ticket", 42).await.unwrap();
+    let first = client.work_orders().get(&first.work_order_id).await.unwrap();
+    // The metadata of an earlier work order, token included, is handed over again.
+    let mut copy = agentgate::types::CreateWorkOrder::new("Fix it", source());
+    copy.metadata = Some(first.metadata.clone());
+    let mut call = client.work_orders().submit(copy);
+    for (key, value) in first.metadata.clone() {
+        call = call.metadata(key, value);
+    }
+    simulator.inject(lost_request());
+    let created = call.reconcile().await.unwrap();
+    assert_eq!(created.work_order_id, "wo_000002");
+    let second = client.work_orders().get(&created.work_order_id).await.unwrap();
+    assert_eq!(second.metadata["ticket"], 42);
+    assert_ne!(second.metadata["agentgate-submission"], first.metadata["agentgate-submission"]);
+}
+
+#[tokio::test]
+async fn a_look_is_bounded_and_one_that_is_cut_short_proves_nothing() {
+    let simulator = simulator().await;
+    let (mine, other) = (client(&simulator, simulator.url()), client(&simulator, simulator.url()));
+    for _ in 0..60 {
+        other.work_orders().create("Other", WorkspaceSource::git("r")).await.unwrap();
+    }
+    simulator.inject(lost_request());
+    simulator.clear_requests();
+    let error = submit(&mine).await.unwrap_err();
+    assert!(error.may_have_reached_server());
+    assert!(error.to_string().contains("too many recent work orders"), "{error}");
+    // The submission, a page and fifty work orders.
+    assert_eq!(simulator.request_count(), 52);
+    assert_eq!(simulator.work_order_count(), 60);
+}
+
+#[tokio::test]
+async fn what_is_known_of_other_work_orders_is_not_fetched_again() {
+    let simulator = simulator().await;
+    let client = client(&simulator, simulator.url());
+    for _ in 0..60 {
+        client.work_orders().create("Other", WorkspaceSource::git("r")).await.unwrap();
+    }
+    simulator.inject(lost_request());
+    simulator.clear_requests();
+    submit(&client).await.unwrap();
+    // Two submissions, and three looks that find nothing unknown.
+    assert_eq!(simulator.request_count(), 5);
 }
 
 #[tokio::test]
@@ -168,7 +299,7 @@ async fn a_work_order_that_may_be_the_one_is_left_to_the_caller() {
         let simulator = simulator().await;
         let client = client(&simulator, simulator.url());
         simulator.inject(lost_answer());
-        // The service has dropped the token, and filled in the branch.
+        // The service has dropped the token.
         let changed = json!({
             "id": "wo_000001",
             "taskPrompt": "Fix it",
@@ -224,12 +355,13 @@ async fn a_refusal_is_returned_without_looking() {
 }
 
 #[tokio::test]
-async fn the_last_failure_says_that_nothing_was_done() {
+async fn the_last_failure_says_that_it_was_looked_for() {
     let simulator = simulator().await;
     let client = client(&simulator, simulator.url());
     simulator.inject(lost_request().times(100));
     let error = submit(&client).await.unwrap_err();
-    assert!(!error.may_have_reached_server());
+    assert!(error.may_have_reached_server());
+    assert!(error.to_string().contains("it was looked for among the recent runs and not found"), "{error}");
     assert_eq!(simulator.requests().iter().filter(|request| request.method == "POST").count(), 21);
     assert_eq!(orders(&client).await, 0);
 }
