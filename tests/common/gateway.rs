@@ -32,7 +32,7 @@ pub const RESPONSES: [(&str, &str); 14] = [
 /// How a gateway behaves.
 #[derive(Clone, Copy, Debug)]
 pub struct Behaviour {
-    /// The share of the requests that the gateway responds to itself.
+    /// The share of the POSTs that the gateway responds to itself. Of other requests it is a third of that.
     pub share: f64,
     /// The time that it adds to all times in responses.
     pub shift: TimeDelta,
@@ -101,7 +101,8 @@ async fn serve(
         Some((status, body)) => format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\n\r\n{body}", body.len()).into(),
         None => Vec::new(),
     };
-    let response = if random.f64() >= behaviour.share {
+    let share = if request.line().starts_with("POST") { behaviour.share } else { behaviour.share / 3.0 };
+    let response = if random.f64() >= share {
         forward(&upstream, &request, behaviour.shift).await?
     } else {
         match random.u8(..4) {

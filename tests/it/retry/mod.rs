@@ -1,5 +1,6 @@
 //! Attempts that fail: what is retried, what is not, and what a call costs in time.
 
+mod connecting;
 mod deadline;
 mod faults;
 mod gateways;
