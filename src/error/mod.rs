@@ -96,7 +96,9 @@ impl Answer {
         for text in [code, message, request_id, &mut self.request_id].into_iter().flatten() {
             *text = redact_text(text, key).into_owned();
         }
-        details.iter_mut().for_each(|details| redact_value(details, key));
+        if let Some(details) = details {
+            redact_value(details, key);
+        }
     }
 }
 
@@ -125,7 +127,7 @@ impl fmt::Debug for Answer {
             .field("headers", &self.headers)
             .field("body", &format_args!("[{} bytes]", self.body.len()))
             .field("read", &self.read)
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 

@@ -1,6 +1,7 @@
 //! A gateway between a client and a server, which responds in the server's place: before it forwards a request, or after.
 
 use std::collections::HashMap;
+use std::fmt::Write as _;
 use std::sync::{Arc, Mutex};
 
 use agentgate::chrono::{DateTime, TimeDelta, Utc};
@@ -38,7 +39,7 @@ pub struct Behaviour {
     pub shift: TimeDelta,
 }
 
-/// Forwards each request on a connection of its own.
+/// Forwards each request on a connection of its own. Connections of clients stay open unless they are cut.
 #[derive(Debug)]
 pub struct Gateway {
     url: String,
@@ -89,37 +90,41 @@ async fn serve(
     mut random: fastrand::Rng,
     behaviour: Behaviour,
 ) -> Option<()> {
-    let request = read(&mut client).await?;
-    if let Some(token) = token(&request) {
-        let key = request.headers("idempotency-key")[0].to_owned();
-        // A submission keeps its token.
-        assert_eq!(*tokens.lock().unwrap().entry(key).or_insert_with(|| token.clone()), token);
-    }
-    let own = match RESPONSES.get(random.usize(..=RESPONSES.len())) {
-        // A redirect is the response to a submission alone.
-        Some((status, _)) if status.starts_with("303") && !request.line().starts_with("POST") => Vec::new(),
-        Some((status, body)) => format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\n\r\n{body}", body.len()).into(),
-        None => Vec::new(),
-    };
-    let share = if request.line().starts_with("POST") { behaviour.share } else { behaviour.share / 3.0 };
-    let response = if random.f64() >= share {
-        forward(&upstream, &request, behaviour.shift).await?
-    } else {
-        match random.u8(..4) {
-            0 => own,
-            1 => {
-                let mut response = forward(&upstream, &request, behaviour.shift).await?;
-                response.truncate(random.usize(..response.len()));
-                response
-            }
-            _ => {
-                forward(&upstream, &request, behaviour.shift).await?;
-                own
-            }
+    while let Some(request) = read(&mut client).await {
+        if let Some(token) = token(&request) {
+            let key = request.headers("idempotency-key")[0].to_owned();
+            // A submission keeps its token.
+            assert_eq!(*tokens.lock().unwrap().entry(key).or_insert_with(|| token.clone()), token);
         }
-    };
-    client.write_all(&response).await.ok()?;
-    client.shutdown().await.ok()
+        let own = match RESPONSES.get(random.usize(..=RESPONSES.len())) {
+            // A redirect is the response to a submission alone.
+            Some((status, _)) if status.starts_with("303") && !request.line().starts_with("POST") => Vec::new(),
+            Some((status, body)) => format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\n\r\n{body}", body.len()).into(),
+            None => Vec::new(),
+        };
+        let share = if request.line().starts_with("POST") { behaviour.share } else { behaviour.share / 3.0 };
+        let (response, is_whole) = if random.f64() >= share {
+            (forward(&upstream, &request, behaviour.shift).await?, true)
+        } else {
+            match random.u8(..4) {
+                0 => (own, false),
+                1 => {
+                    let mut response = forward(&upstream, &request, behaviour.shift).await?;
+                    response.truncate(random.usize(..response.len()));
+                    (response, false)
+                }
+                _ => {
+                    forward(&upstream, &request, behaviour.shift).await?;
+                    (own, false)
+                }
+            }
+        };
+        client.write_all(&response).await.ok()?;
+        if !is_whole {
+            return None;
+        }
+    }
+    None
 }
 
 fn token(request: &Request) -> Option<String> {
@@ -133,6 +138,8 @@ async fn forward(upstream: &str, request: &Request, shift: TimeDelta) -> Option<
     server.write_all(&request.body).await.ok()?;
     // The head of a response has the same form as that of a request.
     let response = read(&mut server).await?;
+    // Thousands of closed connections would use up the ports of this machine.
+    server.set_zero_linger().ok()?;
     let mut body: Value = serde_json::from_slice(&response.body).ok()?;
     shift_times(&mut body, shift);
     let (body, mut head) = (body.to_string(), String::new());
@@ -141,9 +148,9 @@ async fn forward(upstream: &str, request: &Request, shift: TimeDelta) -> Option<
             Some((name, _)) if name.eq_ignore_ascii_case("content-length") => {}
             Some((name, date)) if name.eq_ignore_ascii_case("date") => {
                 let date = DateTime::parse_from_rfc2822(date).unwrap() + shift;
-                head += &format!("{name}: {}\r\n", date.format("%a, %d %b %Y %H:%M:%S GMT"));
+                write!(head, "{name}: {}\r\n", date.format("%a, %d %b %Y %H:%M:%S GMT")).unwrap();
             }
-            _ => head += &format!("{line}\r\n"),
+            _ => write!(head, "{line}\r\n").unwrap(),
         }
     }
     Some(format!("{head}content-length: {}\r\n\r\n{body}", body.len()).into_bytes())

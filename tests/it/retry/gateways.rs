@@ -90,7 +90,7 @@ async fn program(seed: u64, submissions: usize, way: Way, drops: f64) -> Counts 
         let behaviour = Behaviour { share: 0.3, shift: minutes() };
         let gateway = Gateway::start(simulator.url(), seed + number, behaviour).await;
         // It follows redirects, as those do that are made for other purposes.
-        let http = reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0).build().unwrap();
+        let http = reqwest::Client::builder().no_proxy().build().unwrap();
         let client = Client::builder()
             .http_client(http)
             .base_url(gateway.url())
