@@ -1,9 +1,12 @@
 //! Reads the text of a contract, and walks it.
 
+use std::collections::BTreeSet;
+
 use openapiv3::OpenAPI;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::check::shape;
 use super::mistake::Mistake;
 use super::yaml;
 
@@ -12,7 +15,9 @@ pub const METHODS: [&str; 8] = ["get", "put", "post", "delete", "options", "head
 
 /// Parses YAML into a document that has the shape of OpenAPI 3.0.
 pub fn parse(text: &str) -> Result<Value, Mistake> {
-    let document = yaml::read(text).map_err(|error| Mistake::at("", format!("not valid YAML: {error}")))?;
+    let mut document = yaml::read(text).map_err(|error| Mistake::at("", format!("not valid YAML: {error}")))?;
+    // The order of keys is that of the text where another crate enables `serde_json/preserve_order`.
+    document.sort_all_objects();
     match document.get("openapi").and_then(Value::as_str) {
         Some(version) if version.starts_with("3.0.") => {}
         Some(version) => {
@@ -23,6 +28,7 @@ pub fn parse(text: &str) -> Result<Value, Mistake> {
         }
         None => return Err(Mistake::at("openapi", "the version is missing; add `openapi: 3.0.3`")),
     }
+    shape::check(&document)?;
     // `openapiv3` loses the place inside of an operation, so these come first, one by one.
     for operation in operations(&document) {
         fit::<openapiv3::Operation>(operation.value, &operation.place)?;
@@ -48,13 +54,27 @@ fn fit<T: DeserializeOwned>(value: &Value, place: &str) -> Result<T, Mistake> {
     })
 }
 
-/// Follows `$ref`s within the document. References are checked before anything calls this, so what does not
-/// resolve is the value itself.
-pub fn resolve<'a>(document: &'a Value, mut value: &'a Value) -> &'a Value {
-    while let Some(target) = reference(value).and_then(|reference| lookup(document, reference)) {
-        value = target;
+/// A reference that leads to nothing.
+pub enum BrokenReference<'a> {
+    Missing(&'a str),
+    Circular(&'a str),
+}
+
+/// Follows `$ref`s within the document, from one to the next.
+pub fn follow<'a>(document: &'a Value, mut value: &'a Value) -> Result<&'a Value, BrokenReference<'a>> {
+    let mut visited = BTreeSet::new();
+    while let Some(reference) = reference(value) {
+        if !visited.insert(reference) {
+            return Err(BrokenReference::Circular(reference));
+        }
+        value = lookup(document, reference).ok_or(BrokenReference::Missing(reference))?;
     }
-    value
+    Ok(value)
+}
+
+/// What a value stands for, which is itself unless it is a `$ref`. References are checked before anything calls this.
+pub fn resolve<'a>(document: &'a Value, value: &'a Value) -> &'a Value {
+    follow(document, value).unwrap_or(value)
 }
 
 /// The `$ref` of a value that is one.
@@ -174,6 +194,6 @@ mod tests {
     #[test]
     fn a_misshapen_document_names_the_place() {
         let line = mistake("openapi: 3.0.3\ninfo: {title: [], version: b}\npaths: {}\n");
-        assert!(line.starts_with("openapi.yaml: info.title: does not fit OpenAPI 3.0: "), "{line}");
+        assert_eq!(line, "openapi.yaml: info.title: write a string here, not a list");
     }
 }

@@ -13,6 +13,9 @@ use super::mapping::{Data, Mapping, Mappings};
 use super::mistake::Mistake;
 use super::prepare::reachable_from_answer;
 
+/// The name of the table of operations.
+const TABLE: &str = "ALL";
+
 /// The types that take the place of generated ones.
 pub fn types(document: &Value, mappings: &Mappings) -> TokenStream {
     schemas(document)
@@ -70,7 +73,13 @@ pub fn operations(document: &Value) -> Result<syn::File, Mistake> {
             None => method != "POST",
         };
         let answers_secret = answers_secret(document, operation.value);
-        let name = format_ident!("{}", id.to_shouty_snake_case());
+        let name = id.to_shouty_snake_case();
+        if name == TABLE {
+            let problem =
+                format!("`{id}` would be `Operation::{TABLE}`, the table of all operations; choose another name");
+            return Err(Mistake::at(format!("{}.operationId", operation.place), problem));
+        }
+        let name = format_ident!("{name}");
         let doc = format!("{summary}: `{method} {path}`.");
         constants.push(quote! {
             #[doc = #doc]
@@ -86,12 +95,13 @@ pub fn operations(document: &Value) -> Result<syn::File, Mistake> {
         });
         names.push(name);
     }
+    let table = format_ident!("{TABLE}");
     syn::parse2(quote! {
         impl Operation {
             #(#constants)*
 
             /// All operations, by path and method.
-            pub const ALL: &'static [Self] = &[#(Self::#names),*];
+            pub const #table: &'static [Self] = &[#(Self::#names),*];
         }
     })
     .map_err(|error| Mistake::at("paths", format!("the table of operations is not Rust: {error}")))

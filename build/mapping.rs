@@ -79,11 +79,26 @@ impl Mapping {
     }
 }
 
-/// The mapping of every named schema that operations use, and of every enum.
+/// The set of words that a string is one of, with its place in the schema: `enum`, or an open set, which is written as
+/// `anyOf` of an enum and any string.
+pub fn words(schema: &Value) -> Option<(&Vec<Value>, &'static str)> {
+    if let Some(words) = schema.get("enum").filter(|_| text(schema, "type") == Some("string")) {
+        return Some((words.as_array()?, "enum"));
+    }
+    let [known, any] = schema.get("anyOf")?.as_array()?.as_slice() else {
+        return None;
+    };
+    let is_any_string =
+        any.as_object().is_some_and(|any| any.keys().all(|key| ["description", "type"].contains(&key.as_str())));
+    let are_strings = [known, any].into_iter().all(|schema| text(schema, "type") == Some("string"));
+    (is_any_string && are_strings).then_some((known.get("enum")?.as_array()?, "anyOf[0].enum"))
+}
+
+/// The mapping of every named schema that operations use, and of every set of words.
 pub fn of_document(document: &Value) -> Result<Mappings, Mistake> {
     let reachable = super::prepare::reachable(document);
     schemas(document)
-        .filter(|(name, schema)| reachable.contains(*name) || schema.get("enum").is_some())
+        .filter(|(name, schema)| reachable.contains(*name) || words(schema).is_some())
         .map(|(name, schema)| Ok((name.clone(), of_schema(document, name, schema)?)))
         .collect()
 }
@@ -93,10 +108,21 @@ fn of_schema(document: &Value, name: &str, schema: &Value) -> Result<Mapping, Mi
     if schema.get("x-list-of").is_some() {
         return list(document, schema, &place);
     }
-    if let Some(keyword) = ["allOf", "anyOf", "not"].into_iter().find(|keyword| schema.get(keyword).is_some()) {
+    if words(schema).is_some() {
+        return open_enum(document, schema, &place);
+    }
+    if let Some(keyword) = ["allOf", "anyOf", "enum", "not"].into_iter().find(|keyword| schema.get(keyword).is_some()) {
         return Err(Mistake::at(
             format!("{place}.{keyword}"),
-            format!("{keyword} maps to no Rust type; write the properties out, or use oneOf with a discriminator"),
+            match keyword {
+                "allOf" => "maps to no Rust type; write the properties out",
+                "anyOf" => {
+                    "maps to no Rust type, unless it is `[{type: string, enum: […]}, {type: string}]`, an open set of \
+                     words; for objects, use oneOf with a discriminator"
+                }
+                "enum" => "only strings can be a set of words; write `type: string`",
+                _ => "maps to no Rust type; write out what is allowed",
+            },
         ));
     }
     if schema.get("oneOf").is_some() {
@@ -107,7 +133,6 @@ fn of_schema(document: &Value, name: &str, schema: &Value) -> Result<Mapping, Mi
         Some("object") => {
             Err(Mistake::at(place, "a named object needs properties; write a free-form object where it is used"))
         }
-        Some("string") if schema.get("enum").is_some() => open_enum(document, schema, &place),
         Some("string") => match text(schema, "format") {
             None => Ok(Mapping::Id),
             Some("password") => Ok(Mapping::Secret),
@@ -133,36 +158,49 @@ fn list(document: &Value, schema: &Value, place: &str) -> Result<Mapping, Mistak
 }
 
 fn open_enum(document: &Value, schema: &Value, place: &str) -> Result<Mapping, Mistake> {
+    let (listed, words_place) = words(schema).ok_or_else(|| Mistake::at(place, "there is no word"))?;
+    let aliases = schema.get("x-aliases");
     let mut seen = BTreeSet::from([CATCH_ALL.to_owned()]);
     let mut words = Vec::new();
-    for (index, word) in items(schema.get("enum")).enumerate() {
-        let place = format!("{place}.enum[{index}]");
+    for (index, word) in listed.iter().enumerate() {
+        let place = format!("{place}.{words_place}[{index}]");
         let Some(word) = word.as_str() else {
             return Err(Mistake::at(place, format!("{word} is not a string; put it in quotes")));
         };
-        let variant = variant_name(word, &place)?;
-        if !seen.insert(variant.clone()) {
-            return Err(Mistake::at(place, format!("`{word}` would be the variant `{variant}`, which exists already")));
-        }
         let description = schema.get("x-enumDescriptions").and_then(|texts| text(texts, word));
         let Some(description) = description.filter(|text| !text.is_empty()) else {
             return Err(Mistake::at(place, format!("`{word}` has no entry in x-enumDescriptions")));
         };
-        let aliases = entries(schema.get("x-aliases"))
+        if aliases.is_some_and(|aliases| aliases.get(word).is_some()) {
+            continue;
+        }
+        let variant = variant_name(word, &place)?;
+        if !seen.insert(variant.clone()) {
+            return Err(Mistake::at(place, format!("`{word}` would be the variant `{variant}`, which exists already")));
+        }
+        let aliases = entries(aliases)
             .filter(|(_, target)| target.as_str() == Some(word))
             .map(|(alias, _)| alias.clone())
             .collect();
         words.push(Word { variant, text: word.to_owned(), description: description.to_owned(), aliases });
     }
     if words.is_empty() {
-        return Err(Mistake::at(format!("{place}.enum"), "there is no word"));
+        return Err(Mistake::at(format!("{place}.{words_place}"), "there is no word"));
     }
-    for (alias, target) in entries(schema.get("x-aliases")) {
+    for (alias, target) in entries(aliases) {
+        let place = format!("{place}.x-aliases.{alias}");
         if !words.iter().any(|word| target.as_str() == Some(&word.text)) {
-            return Err(Mistake::at(
-                format!("{place}.x-aliases.{alias}"),
-                format!("{target} is not a word of the enum"),
-            ));
+            return Err(Mistake::at(place, format!("{target} is not a word of the enum")));
+        }
+        // Clients that know nothing of `x-aliases` know the words of the enum.
+        if !listed.iter().any(|word| word.as_str() == Some(alias)) {
+            return Err(Mistake::at(place, format!("`{alias}` is not a word of the enum; list it there too")));
+        }
+    }
+    for (word, _) in entries(schema.get("x-enumDescriptions")) {
+        if !listed.iter().any(|listed| listed.as_str() == Some(word)) {
+            let place = format!("{place}.x-enumDescriptions.{word}");
+            return Err(Mistake::at(place, format!("`{word}` is not a word of the enum")));
         }
     }
     let data = event_data(document, schema, &words);
@@ -206,7 +244,7 @@ fn open_union(document: &Value, schema: &Value, place: &str) -> Result<Mapping, 
             "oneOf needs a discriminator with propertyName, so that answers can be told apart",
         ));
     };
-    let mut variants = Vec::new();
+    let mut variants: Vec<Variant> = Vec::new();
     for (word, target) in entries(discriminator.and_then(|discriminator| discriminator.get("mapping"))) {
         let place = format!("{place}.discriminator.mapping.{word}");
         let target = target.as_str().unwrap_or_default();
@@ -220,6 +258,15 @@ fn open_union(document: &Value, schema: &Value, place: &str) -> Result<Mapping, 
         let name = variant_name(word, &place)?;
         if name == CATCH_ALL {
             return Err(Mistake::at(place, format!("`{word}` is taken: it is the catch-all")));
+        }
+        if variants.iter().any(|other| other.name == name) {
+            return Err(Mistake::at(place, format!("`{word}` would be the variant `{name}`, which exists already")));
+        }
+        if variants.iter().any(|other| other.schema == component(target)) {
+            return Err(Mistake::at(
+                place,
+                format!("`{target}` has an entry already; give each word a schema of its own"),
+            ));
         }
         variants.push(Variant {
             name,
@@ -246,12 +293,8 @@ fn variant_name(word: &str, place: &str) -> Result<String, Mistake> {
 
 /// Holds a schema that is written where it is used against what maps well there.
 pub fn check_inline(schema: &Value, place: &str) -> Result<(), Mistake> {
-    if let Some(target) = reference(schema) {
-        return if target.starts_with("#/components/schemas/") {
-            Ok(())
-        } else {
-            Err(Mistake::at(place, format!("$ref `{target}` is not a schema")))
-        };
+    if reference(schema).is_some() {
+        return Ok(());
     }
     if schema.get("enum").is_some() {
         return Err(Mistake::at(
@@ -277,7 +320,17 @@ pub fn check_inline(schema: &Value, place: &str) -> Result<(), Mistake> {
                 format!("`{format}` maps to no Rust type; `date-time` and `uri` do"),
             )),
         },
-        Some("integer" | "number" | "boolean") => Ok(()),
+        Some(kind @ ("integer" | "number")) => match (kind, text(schema, "format")) {
+            (_, None) | ("integer", Some("int32" | "int64")) | ("number", Some("float" | "double")) => Ok(()),
+            (_, Some(format)) => Err(Mistake::at(
+                format!("{place}.format"),
+                format!(
+                    "`{format}` is no format of the type `{kind}`: integers have `int32` and \
+                     `int64`, numbers `float` and `double`"
+                ),
+            )),
+        },
+        Some("boolean") => Ok(()),
         Some("array") => match schema.get("items") {
             Some(items) => check_inline(items, &format!("{place}.items")),
             None => Err(Mistake::at(place, "an array needs items")),

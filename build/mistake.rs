@@ -22,7 +22,8 @@ impl fmt::Display for Mistake {
         if self.place.is_empty() {
             write!(f, "openapi.yaml: {message}")
         } else {
-            write!(f, "openapi.yaml: {}: {message}", self.place)
+            // A key may hold anything.
+            write!(f, "openapi.yaml: {}: {message}", self.place.replace(char::is_control, "?"))
         }
     }
 }

@@ -19,6 +19,8 @@ mod emit;
 mod generate;
 mod mapping;
 mod mistake;
+mod names;
+mod openapi;
 mod polish;
 mod prepare;
 pub mod yaml;
@@ -40,8 +42,10 @@ pub fn generate(text: &str) -> Result<Generated, Mistake> {
     let document = contract::parse(text)?;
     check::check(&document)?;
     let mappings = mapping::of_document(&document)?;
+    check::types(&document, &mappings)?;
     let prepared = prepare::prepare(&document, &mappings);
     let code = generate::generate(&prepared, &mappings)?;
+    names::check_endpoints(&document, &code)?;
     let (types, endpoints) = polish::split(code)?;
     Ok(Generated {
         types: polish::types(types, &mappings, &document)?,

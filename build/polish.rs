@@ -10,7 +10,10 @@ use super::contract::{items, lookup, text};
 use super::emit;
 use super::mapping::{Mapping, Mappings};
 use super::mistake::Mistake;
-use super::prepare::reachable_from_requests;
+use super::prepare::{reachable_from_requests, reachable_from_schema};
+
+/// How progenitor writes a time.
+const TIME: &str = "::chrono::DateTime<::chrono::offset::Utc>";
 
 /// Splits progenitor's file into the items of its `types` module and the rest.
 pub fn split(mut file: File) -> Result<(Vec<Item>, File), Mistake> {
@@ -40,6 +43,10 @@ pub fn types(items: Vec<Item>, mappings: &Mappings, document: &Value) -> Result<
     let mut tokens = TokenStream::new();
     for item in items {
         match item {
+            Item::Struct(item) if !matches!(mappings.get(&item.ident.to_string()), Some(Mapping::Struct)) => {
+                let problem = format!("progenitor made the struct `{}`; give what it stands for a name", item.ident);
+                return Err(Mistake::at("components.schemas", problem));
+            }
             Item::Struct(mut item) => {
                 polish_struct(&mut item, mappings, document);
                 let is_input = inputs.contains(&item.ident.to_string());
@@ -69,7 +76,10 @@ pub fn render(file: &File) -> String {
 
 fn polish_struct(item: &mut ItemStruct, mappings: &Mappings, document: &Value) {
     let is_lenient = lookup(document, &format!("#/components/schemas/{}/x-lenient", item.ident)).is_some();
-    let has_secret = item.fields.iter().any(|field| type_name(field) == "Secret");
+    let has_secret = lookup(document, &format!("#/components/schemas/{}", item.ident)).is_some_and(|schema| {
+        let within = reachable_from_schema(document, schema);
+        within.iter().any(|name| matches!(mappings.get(name), Some(Mapping::Secret)))
+    });
     for attribute in &mut item.attrs {
         shorten_doc(attribute);
         if has_secret && attribute.path().is_ident("derive") {
@@ -81,7 +91,11 @@ fn polish_struct(item: &mut ItemStruct, mappings: &Mappings, document: &Value) {
         field.attrs.iter_mut().for_each(shorten_doc);
         if !field.attrs.iter().any(|attribute| attribute.path().is_ident("doc")) {
             // A property that is a bare `$ref` is described by what it refers to.
-            let description = description(document, &type_name(field));
+            let description = if is_flattened(field) {
+                "Fields that the contract does not name.".to_owned()
+            } else {
+                description(document, &type_name(field))
+            };
             field.attrs.insert(0, parse_quote!(#[doc = #description]));
         }
         if is_lenient && !is_flattened(field) {
@@ -137,11 +151,11 @@ fn read_leniently(field: &Field, mappings: &Mappings) -> Attribute {
         // Progenitor has said `default` already.
         return parse_quote!(#[serde(deserialize_with = "crate::types::lenient::value")]);
     }
-    let kind = field.ty.to_token_stream().to_string().replace(' ', "");
+    let kind = kind(field);
     let name = type_name(field);
-    if kind.contains("Option<::chrono::DateTime<") {
+    if kind == optional(TIME) {
         parse_quote!(#[serde(default, deserialize_with = "crate::types::lenient::time")])
-    } else if kind.contains(&format!("Option<{name}>")) && matches!(mappings.get(&name), Some(Mapping::Struct)) {
+    } else if kind == optional(&name) && matches!(mappings.get(&name), Some(Mapping::Struct)) {
         parse_quote!(#[serde(default, deserialize_with = "crate::types::lenient::object")])
     } else {
         parse_quote!(#[serde(default, deserialize_with = "crate::types::lenient::value")])
@@ -150,15 +164,13 @@ fn read_leniently(field: &Field, mappings: &Mappings) -> Attribute {
 
 /// Times are read leniently, and one that cannot be read is quoted.
 fn read_time(field: &Field) -> Option<Attribute> {
-    let kind = field.ty.to_token_stream().to_string();
-    if !kind.contains("DateTime") {
-        return None;
+    match kind(field) {
+        kind if kind == TIME => Some(parse_quote!(#[serde(deserialize_with = "crate::types::time")])),
+        kind if kind == optional(TIME) => {
+            Some(parse_quote!(#[serde(default, deserialize_with = "crate::types::optional_time")]))
+        }
+        _ => None,
     }
-    Some(if is_option(field) {
-        parse_quote!(#[serde(default, deserialize_with = "crate::types::optional_time")])
-    } else {
-        parse_quote!(#[serde(deserialize_with = "crate::types::time")])
-    })
 }
 
 /// `new` takes what is required, so that the struct can grow without breaking anyone. Callers make inputs alone: a field that
@@ -234,6 +246,15 @@ fn is_flattened(field: &Field) -> bool {
     field.attrs.iter().filter_map(serde_attribute).any(|text| text.contains("flatten"))
 }
 
+/// The type of a field, without spaces.
+fn kind(field: &Field) -> String {
+    field.ty.to_token_stream().to_string().replace(' ', "").replace(",>", ">")
+}
+
+fn optional(kind: &str) -> String {
+    format!("::std::option::Option<{kind}>")
+}
+
 /// The last name in a type: `Run` of `Option<crate::types::Run>`.
 fn type_name(field: &Field) -> String {
     let kind = field.ty.to_token_stream().to_string();
@@ -243,7 +264,6 @@ fn type_name(field: &Field) -> String {
 fn description(document: &Value, schema: &str) -> String {
     let schema = match schema {
         "Secret" => "WebhookSecret",
-        "Value" => return "Fields that the contract does not name.".to_owned(),
         name => name,
     };
     lookup(document, &format!("#/components/schemas/{schema}"))
@@ -253,5 +273,5 @@ fn description(document: &Value, schema: &str) -> String {
 }
 
 fn is_option(field: &Field) -> bool {
-    field.ty.to_token_stream().to_string().replace(' ', "").starts_with("::std::option::Option")
+    kind(field).starts_with("::std::option::Option<")
 }

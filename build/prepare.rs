@@ -3,8 +3,8 @@
 //! - Answers other than 2xx go: progenitor fails over several error types, and loses status and headers of an error whose
 //!   body is not the documented JSON. Without them every failure arrives whole, and the SDK reads it itself.
 //! - The one success answer becomes `2XX`: which of the success codes the service uses is not documented.
-//! - Defaults, bounds and lengths go: progenitor would send every default, and refuse answers that exceed a bound. A
-//!   bound that says "not negative" leaves an unsigned integer behind.
+//! - Of a schema stay the keywords that types are made of. Defaults, bounds and lengths go: progenitor would send every
+//!   default, and refuse answers that exceed a bound. A bound that says "not negative" leaves an unsigned integer behind.
 //! - Schemas that no success answer, no request and no delivery needs go.
 
 use std::collections::BTreeSet;
@@ -13,23 +13,11 @@ use serde_json::{Map, Value, json};
 
 use super::contract::{component, deliveries, entries, items, operations, reference, resolve, schemas, text};
 use super::mapping::{Mapping, Mappings};
+use super::openapi::{MEDIA_TYPE, Object, PARAMETER, REQUEST_BODY, SCHEMA, nodes};
 
-/// Keys of a schema that the Rust types do not need.
-const DROPPED: [&str; 13] = [
-    "default",
-    "example",
-    "exclusiveMaximum",
-    "exclusiveMinimum",
-    "maxItems",
-    "maxLength",
-    "maxProperties",
-    "maximum",
-    "minItems",
-    "minLength",
-    "minProperties",
-    "minimum",
-    "pattern",
-];
+/// Keywords of a schema that Rust types are made of. All else would bind the service, or make types of its own.
+const KEPT: [&str; 9] =
+    ["$ref", "additionalProperties", "description", "format", "items", "nullable", "properties", "required", "type"];
 
 /// The document that progenitor reads.
 pub fn prepare(document: &Value, mappings: &Mappings) -> Value {
@@ -59,12 +47,14 @@ pub fn prepare(document: &Value, mappings: &Mappings) -> Value {
         }
     }
 
-    json!({
+    let mut prepared = json!({
         "openapi": document["openapi"],
         "info": {"title": "AgentGate", "version": document["info"]["version"]},
         "paths": paths,
         "components": {"schemas": types},
-    })
+    });
+    prepared.sort_all_objects();
+    prepared
 }
 
 fn prepare_operation<'a>(
@@ -78,7 +68,7 @@ fn prepare_operation<'a>(
             if let Some(schema) = parameter.get_mut("schema") {
                 *schema = simplified(schema);
             }
-            without(&mut parameter, &["example", "examples"]);
+            retain(&mut parameter, &["description", "in", "name", "required", "schema"]);
             parameter
         })
         .collect();
@@ -159,7 +149,11 @@ fn simplified(schema: &Value) -> Value {
             (false, false) => "int64",
         });
     }
-    without(&mut simple, &DROPPED);
+    retain(&mut simple, &KEPT);
+    if simple.get("additionalProperties") == Some(&json!(false)) {
+        // A field that the service adds would fail the whole object.
+        simple.as_object_mut().map(|simple| simple.remove("additionalProperties"));
+    }
     for key in ["items", "additionalProperties"] {
         if let Some(child) = simple.get_mut(key).filter(|child| child.is_object()) {
             *child = simplified(child);
@@ -173,9 +167,9 @@ fn simplified(schema: &Value) -> Value {
     simple
 }
 
-fn without(value: &mut Value, keys: &[&str]) {
+fn retain(value: &mut Value, keys: &[&str]) {
     if let Some(object) = value.as_object_mut() {
-        object.retain(|key, _| !keys.contains(&key.as_str()));
+        object.retain(|key, _| keys.contains(&key.as_str()));
     }
 }
 
@@ -192,16 +186,17 @@ pub fn reachable_from_requests(document: &Value) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     for operation in operations(document) {
         for (parameter, _) in operation.parameters() {
-            collect(document, resolve(document, parameter), &mut found);
+            collect(document, &PARAMETER, resolve(document, parameter), &mut found);
         }
         if let Some(body) = operation.value.get("requestBody") {
-            collect(document, resolve(document, body), &mut found);
+            collect(document, &REQUEST_BODY, resolve(document, body), &mut found);
         }
     }
     found
 }
 
-fn reachable_from_answers(document: &Value) -> BTreeSet<String> {
+/// Names of the schemas that successful answers need.
+pub fn reachable_from_answers(document: &Value) -> BTreeSet<String> {
     operations(document).flat_map(|operation| reachable_from_answer(document, operation.value)).collect()
 }
 
@@ -209,8 +204,9 @@ fn reachable_from_answers(document: &Value) -> BTreeSet<String> {
 pub fn reachable_from_answer(document: &Value, operation: &Value) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     for (_, response) in entries(operation.get("responses")).filter(|(status, _)| status.starts_with('2')) {
-        let response = resolve(document, response);
-        collect(document, response.get("content").unwrap_or(&Value::Null), &mut found);
+        for (_, content) in entries(resolve(document, response).get("content")) {
+            collect(document, &MEDIA_TYPE, content, &mut found);
+        }
     }
     found
 }
@@ -225,32 +221,34 @@ pub fn reachable_from_deliveries(document: &Value) -> BTreeSet<String> {
         };
         for (_, content) in entries(resolve(document, body).get("content")) {
             let event = resolve(document, content.get("schema").unwrap_or(&Value::Null));
-            collect(document, event.get("properties").unwrap_or(&Value::Null), &mut found);
+            for (_, property) in entries(event.get("properties")) {
+                collect(document, &SCHEMA, property, &mut found);
+            }
         }
     }
     found
 }
 
-fn collect(document: &Value, value: &Value, found: &mut BTreeSet<String>) {
-    match value {
-        Value::Object(object) => {
-            if let Some(target) = reference(value) {
-                if target.starts_with("#/components/schemas/") && found.insert(component(target).to_owned()) {
-                    collect(document, resolve(document, value), found);
-                }
-                return;
-            }
-            for (key, child) in object {
-                if key == "x-list-of" {
-                    let item = json!({"$ref": format!("#/components/schemas/{}", child.as_str().unwrap_or_default())});
-                    collect(document, &item, found);
-                } else if key != "example" && key != "examples" {
-                    collect(document, child, found);
-                }
-            }
+/// Names of the schemas that a schema needs, itself not among them unless it is part of a circle.
+pub fn reachable_from_schema(document: &Value, schema: &Value) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    collect(document, &SCHEMA, schema, &mut found);
+    found
+}
+
+fn collect(document: &Value, object: &'static Object, value: &Value, found: &mut BTreeSet<String>) {
+    for node in nodes(object, value, "") {
+        let name = match reference(node.value) {
+            Some(target) if target.starts_with("#/components/schemas/") => Some(component(target)),
+            Some(_) => None,
+            None => text(node.value, "x-list-of"),
+        };
+        if let Some(name) = name
+            && found.insert(name.to_owned())
+            && let Some((_, schema)) = schemas(document).find(|(other, _)| *other == name)
+        {
+            collect(document, &SCHEMA, schema, found);
         }
-        Value::Array(items) => items.iter().for_each(|item| collect(document, item, found)),
-        _ => {}
     }
 }
 

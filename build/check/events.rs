@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use crate::build::contract::{entries, items, lookup, schemas, text};
-use crate::build::mapping::{OTHER_DATA, data_variant};
+use crate::build::contract::{entries, lookup, schemas, text};
+use crate::build::mapping::{OTHER_DATA, data_variant, words};
 use crate::build::mistake::Mistake;
 use crate::build::prepare::reachable_from_deliveries;
 
@@ -14,7 +14,7 @@ pub fn check(document: &Value) -> Result<(), Mistake> {
             continue;
         };
         let place = format!("components.schemas.{name}.x-eventData");
-        if schema.get("enum").is_none() {
+        if words(schema).is_none() {
             return Err(Mistake::at(place, "only an enum, that of the event types, has this table"));
         }
         if let Some(other) = holders.first() {
@@ -32,7 +32,7 @@ pub fn check(document: &Value) -> Result<(), Mistake> {
 /// Every type of event has its data.
 fn check_complete(document: &Value, name: &str) -> Result<(), Mistake> {
     let holder = &document["components"]["schemas"][name];
-    for word in items(holder.get("enum")).filter_map(Value::as_str) {
+    for word in words(holder).into_iter().flat_map(|(words, _)| words).filter_map(Value::as_str) {
         if holder["x-eventData"].get(word).is_none() {
             let problem = format!("`{word}` has no entry; name the schema of what such an event carries");
             return Err(Mistake::at(format!("components.schemas.{name}.x-eventData"), problem));
@@ -48,7 +48,7 @@ fn check_table(document: &Value, holder: &Value, table: &Value, place: &str) -> 
     let delivered = reachable_from_deliveries(document);
     for (word, schema) in entries(Some(table)) {
         let place = format!("{place}.{word}");
-        if items(holder.get("enum")).all(|known| known.as_str() != Some(word)) {
+        if words(holder).into_iter().flat_map(|(words, _)| words).all(|known| known.as_str() != Some(word)) {
             return Err(Mistake::at(place, format!("`{word}` is not a word of the enum")));
         }
         let name = schema.as_str().unwrap_or_default();

@@ -5,17 +5,23 @@
 
 mod events;
 mod operations;
-mod references;
 mod schemas;
+pub mod shape;
+mod uses;
 
 use serde_json::Value;
 
+use super::mapping::Mappings;
 use super::mistake::Mistake;
 
 /// The first mistake of a document, if there is one.
 pub fn check(document: &Value) -> Result<(), Mistake> {
-    references::check(document)?;
     operations::check(document)?;
     schemas::check(document)?;
     events::check(document)
+}
+
+/// The first mistake in how a document uses its types, if there is one.
+pub fn types(document: &Value, mappings: &Mappings) -> Result<(), Mistake> {
+    uses::check(document, mappings)
 }

@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::build::contract::{Operation, deliveries, entries, operations, reference, resolve, text};
 use crate::build::mapping::check_inline;
 use crate::build::mistake::Mistake;
+use crate::build::names::snake_case;
 
 pub fn check(document: &Value) -> Result<(), Mistake> {
     let mut names = BTreeMap::new();
@@ -16,8 +17,11 @@ pub fn check(document: &Value) -> Result<(), Mistake> {
         if !path.starts_with('/') {
             return Err(Mistake::at(place, "a path starts with `/`"));
         }
-        if reference(item).is_some() {
-            return Err(Mistake::at(place, "write the path item here; a $ref to one is not supported"));
+        if !path.chars().all(|letter| letter.is_ascii_alphanumeric() || "/{}-._~%:@!$&'()*+,;=".contains(letter)) {
+            return Err(Mistake::at(place, "a path holds a character that a URL cannot; encode it, as `%20`"));
+        }
+        if let Some(method) = ["options", "trace"].into_iter().find(|method| item.get(method).is_some()) {
+            return Err(Mistake::at(format!("{place}.{method}"), "this method is not supported; remove the operation"));
         }
     }
     for operation in operations(document) {
@@ -75,7 +79,10 @@ fn check_parameters(document: &Value, operation: &Operation<'_>) -> Result<(), M
     for (parameter, place) in operation.parameters() {
         let parameter = resolve(document, parameter);
         let name = text(parameter, "name").unwrap_or_default();
-        if !seen.insert(name.to_snake_case()) {
+        let Some(argument) = snake_case(name) else {
+            return Err(Mistake::at(place, format!("`{name}` makes no argument of Rust; write it in camelCase")));
+        };
+        if !seen.insert(argument) {
             return Err(Mistake::at(place, format!("parameter `{name}` stands here twice")));
         }
         if text(parameter, "description").is_none_or(str::is_empty) {
@@ -94,6 +101,12 @@ fn check_parameters(document: &Value, operation: &Operation<'_>) -> Result<(), M
                     format!("a parameter in `{other}` is not supported; `path` and `query` are"),
                 ));
             }
+        }
+        if text(parameter, "style").is_some_and(|style| !["form", "simple"].contains(&style)) {
+            return Err(Mistake::at(
+                place,
+                format!("parameter `{name}` has a style that is not supported; remove `style`"),
+            ));
         }
         let Some(schema) = parameter.get("schema") else {
             return Err(Mistake::at(place, format!("parameter `{name}` has no schema")));

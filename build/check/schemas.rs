@@ -2,23 +2,40 @@
 
 use std::collections::BTreeMap;
 
-use heck::{ToSnakeCase, ToUpperCamelCase};
+use heck::ToUpperCamelCase;
 use serde_json::Value;
 
 use crate::build::contract::{component, entries, items, reference, schemas, text};
 use crate::build::mapping::check_inline;
 use crate::build::mistake::Mistake;
+use crate::build::names::{reserved_types, snake_case};
 use crate::build::prepare::reachable;
+
+/// Where progenitor puts what an open object has no property for.
+const EXTRA: &str = "extra";
 
 pub fn check(document: &Value) -> Result<(), Mistake> {
     let reachable = reachable(document);
+    let reserved = reserved_types()?;
     for (name, schema) in schemas(document) {
         let place = format!("components.schemas.{name}");
         if *name != name.to_upper_camel_case() {
             return Err(Mistake::at(place, format!("write the name in PascalCase: `{}`", name.to_upper_camel_case())));
         }
+        if reserved.contains(name) {
+            return Err(Mistake::at(place, format!("`{name}` is a name of Rust or of this crate; choose another")));
+        }
+        if reference(schema).is_some() {
+            return Err(Mistake::at(place, "a second name for a schema is not supported; use the first one"));
+        }
         if text(schema, "description").is_none_or(str::is_empty) {
             return Err(Mistake::at(place, "description is missing"));
+        }
+        if schema.get("nullable").is_some() {
+            return Err(Mistake::at(
+                format!("{place}.nullable"),
+                "a named schema can't be null; leave it out where it is used",
+            ));
         }
         check_required(schema, &place)?;
         check_lenient(schema, &place)?;
@@ -70,7 +87,19 @@ fn check_properties(schema: &Value, tags: &[&str], place: &str) -> Result<(), Mi
     let mut fields = BTreeMap::new();
     for (name, property) in entries(schema.get("properties")) {
         let place = format!("{place}.properties.{name}");
-        if let Some(other) = fields.insert(name.to_snake_case(), name) {
+        let Some(field) = snake_case(name) else {
+            return Err(Mistake::at(place, format!("`{name}` makes no field of Rust; write it in camelCase")));
+        };
+        if field == EXTRA && schema.get("additionalProperties").is_some_and(|open| open != &Value::Bool(false)) {
+            return Err(Mistake::at(
+                place,
+                format!(
+                    "the field `{EXTRA}` holds what an open object has no property for; rename the property, or remove \
+                     `additionalProperties`"
+                ),
+            ));
+        }
+        if let Some(other) = fields.insert(field, name) {
             return Err(Mistake::at(place, format!("`{name}` and `{other}` would be the same field in Rust")));
         }
         if reference(property).is_none() && text(property, "description").is_none_or(str::is_empty) {

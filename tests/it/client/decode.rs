@@ -111,6 +111,8 @@ impl Contract {
             }
             return self.collect(self.variant(schema, value), value, pointer, in_union || is_union, places);
         }
+        // An open set of words is the set, or any other string.
+        let schema = schema.get("anyOf").map_or(schema, |forms| &forms[0]);
         places.push(Place { pointer: pointer.to_owned(), schema: schema.clone(), in_union });
         for (field, child) in schema["properties"].as_object().into_iter().flatten() {
             if let Some(value) = value.get(field) {

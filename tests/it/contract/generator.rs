@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use common::CONTRACT;
+use serde_json::{Value, json};
 
 use crate::build;
 
@@ -24,8 +25,8 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     ("a parameter in a header", "      name: tag\n      in: query\n", "      name: tag\n      in: header\n"),
     (
         "an enum without a name",
-        "        maxIterations:\n          type: integer\n",
-        "        maxIterations:\n          type: string\n          enum: [few, many]\n",
+        "        tenantId:\n          type: string\n",
+        "        tenantId:\n          type: string\n          enum: [few, many]\n",
     ),
     ("an enum word without a description", "        running: ", "        walking: "),
     ("an alias of no word", "canceled: cancelled", "canceled: stopped"),
@@ -88,6 +89,139 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     ),
     ("an event type without its data", "        run.started: RunEventData\n", ""),
     ("no table of events", "      x-eventData:\n", "      x-events:\n"),
+    ("a mistyped keyword of a schema", "required: [id, workOrderId, status]", "requried: [id, workOrderId, status]"),
+    ("a mistyped keyword without a value", "      additionalProperties: true\n", "      additionalPropertys: true\n"),
+    (
+        "a mistyped keyword of a response",
+        "          description: The run was cancelled.\n",
+        "          desc: The run was cancelled.\n",
+    ),
+    (
+        "a mistyped keyword of a parameter",
+        "      in: query\n      description: Number of items to skip",
+        "      where: query\n      description: Number of items to skip",
+    ),
+    ("a mistyped keyword of the document", "\nservers:\n", "\nserver:\n"),
+    ("a mistyped extension", "      x-idempotent: true\n", "      x-idempotant: true\n"),
+    ("an extension in the wrong place", "      x-idempotent: true\n", "      x-lenient: true\n"),
+    ("a keyword of the wrong type", "required: [id, workOrderId, status]", "required: id"),
+    (
+        "a keyword without a value",
+        "          description: Number of iterations the agent has taken so far.\n",
+        "          description:\n",
+    ),
+    (
+        "a keyword that means nothing for the type",
+        "          type: integer\n          format: int64\n          minimum: 0\n          description: How long the run took",
+        "          type: boolean\n          minimum: 0\n          description: How long the run took",
+    ),
+    (
+        "a keyword beside a $ref",
+        "        timing:\n          $ref",
+        "        timing:\n          description: Times.\n          $ref",
+    ),
+    (
+        "a $ref to a thing of another kind",
+        "- $ref: '#/components/parameters/RunIdPath'",
+        "- $ref: '#/components/schemas/RunId'",
+    ),
+    (
+        "a $ref where none can be",
+        "      responses:\n        '201':\n",
+        "      responses:\n        $ref: '#/components/responses/Received'\n        '201':\n",
+    ),
+    (
+        "a control character in a description",
+        "description: The hosted service",
+        "description: \"The hosted\\rservice\"",
+    ),
+    (
+        "a schema that is named as a type of Rust",
+        "    RunTiming:\n",
+        "    String: {type: string, description: It.}\n    RunTiming:\n",
+    ),
+    (
+        "a schema that is named as a type of the crate",
+        "    RunTiming:\n",
+        "    EventData: {type: string, description: It.}\n    RunTiming:\n",
+    ),
+    (
+        "a second name for a schema",
+        "    RunTiming:\n",
+        "    Times: {$ref: '#/components/schemas/RunTiming'}\n    RunTiming:\n",
+    ),
+    ("a list of lists", "x-list-of: Webhook\n", "x-list-of: TemplateList\n"),
+    (
+        "a list in an object",
+        "        timing:\n          $ref: '#/components/schemas/RunTiming'\n",
+        "        timing:\n          $ref: '#/components/schemas/WebhookList'\n",
+    ),
+    (
+        "a secret in a request",
+        "        gatePlan:\n",
+        "        key: {$ref: '#/components/schemas/WebhookSecret'}\n        gatePlan:\n",
+    ),
+    (
+        "a property `extra` in an open object",
+        "        credits:\n          type: number\n          format: double\n          description: Number of credits the run",
+        "        extra:\n          type: number\n          format: double\n          description: Number of credits the run",
+    ),
+    (
+        "a property that makes no field",
+        "        prUrl:\n",
+        "        2ndUrl: {type: string, description: It again.}\n        prUrl:\n",
+    ),
+    ("an operation called `all`", "operationId: getRun\n", "operationId: all\n"),
+    ("an operation called `new`", "operationId: getRun\n", "operationId: new\n"),
+    ("an operation called as what the client calls", "operationId: getRun\n", "operationId: exec\n"),
+    ("a parameter called as what the function uses", "      name: tag\n", "      name: info\n"),
+    (
+        "a parameter that is no text",
+        "      schema:\n        type: string\n      example: python\n",
+        "      schema:\n        type: object\n",
+    ),
+    (
+        "a parameter of a path that may be null",
+        "      name: id\n      in: path\n      required: true\n      description: Id of the webhook.\n      schema:\n        $ref: '#/components/schemas/WebhookId'\n",
+        "      name: id\n      in: path\n      required: true\n      description: Id of the webhook.\n      schema: {type: string, nullable: true}\n",
+    ),
+    ("a path that no URL can have", "  /v1/credits:\n", "  /v1/my credits:\n"),
+    ("a method that is not supported", "  /v1/credits:\n    get:\n", "  /v1/credits:\n    trace:\n"),
+    (
+        "an object that requires itself",
+        "      required: [id, workOrderId, status]\n      properties:\n",
+        "      required: [id, workOrderId, status, parent]\n      properties:\n        parent: {$ref: '#/components/schemas/Run'}\n",
+    ),
+    (
+        "a union that holds itself",
+        "        repository:\n",
+        "        parent: {$ref: '#/components/schemas/WorkspaceSource'}\n        repository:\n",
+    ),
+    (
+        "two words for one variant of a union",
+        "          template: '#/components/schemas/TemplateWorkspaceSource'\n",
+        "          Git: '#/components/schemas/TemplateWorkspaceSource'\n",
+    ),
+    (
+        "a closed set of words that the service sends",
+        "      anyOf:\n        - type: string\n          enum: [deduction, purchase, refund]\n        - type: string\n",
+        "      type: string\n      enum: [deduction, purchase, refund]\n",
+    ),
+    (
+        "a spelling that the enum does not list",
+        "succeeded, failed, cancelled, canceled]",
+        "succeeded, failed, cancelled]",
+    ),
+    (
+        "a description of no word",
+        "        refund: Credits",
+        "        refunded: Credits were given back.\n        refund: Credits",
+    ),
+    (
+        "a format that the type does not have",
+        "          type: integer\n          format: int64\n          minimum: 0\n          description: How long the run took",
+        "          type: integer\n          format: uint8\n          minimum: 0\n          description: How long the run took",
+    ),
     (
         "two fields with one Rust name",
         "        prUrl:\n",
@@ -133,8 +267,8 @@ fn a_contract_cut_off_at_any_line_never_panics() {
 fn a_new_word_in_an_enum_becomes_a_variant() {
     let text = CONTRACT
         .replacen(
-            "enum: [pending, running, succeeded, failed, cancelled]",
-            "enum: [pending, running, succeeded, failed, cancelled, timed-out]",
+            "enum: [pending, running, succeeded, failed, cancelled, canceled]",
+            "enum: [pending, running, succeeded, failed, cancelled, canceled, timed-out]",
             1,
         )
         .replacen(
@@ -144,6 +278,217 @@ fn a_new_word_in_an_enum_becomes_a_variant() {
         );
     assert_ne!(text, CONTRACT);
     assert!(build::generate(&text).is_ok_and(|generated| generated.types.contains("TimedOut = \"timed-out\"")));
+}
+
+#[test]
+fn every_circle_of_references_is_one_line_wherever_it_is() {
+    let contract = |responses: &str, components: &str| {
+        format!(
+            "openapi: 3.0.3\ninfo: {{title: a, version: b}}\npaths:\n  /v1/a:\n    get:\n      responses: {{{responses}}}\n\
+             components: {{{components}}}\n"
+        )
+    };
+    let line = |contract: &str| build::generate(contract).err().expect(contract).to_string();
+    let sections = ["callbacks", "examples", "headers", "links", "parameters", "requestBodies", "responses", "schemas"];
+    // Some of these are keywords too, and elsewhere there is data under them.
+    for name in ["A", "default", "example", "examples", "enum", "x-a", "properties"] {
+        for section in sections {
+            let reference = |name: &str| format!("{{$ref: '#/components/{section}/{name}'}}");
+            for circle in [
+                format!("{section}: {{{name}: {}}}", reference(name)),
+                format!("{section}: {{{name}: {}, B: {}}}", reference("B"), reference(name)),
+            ] {
+                let line = line(&contract("", &circle));
+                assert!(line.starts_with(&format!("openapi.yaml: components.{section}.")), "{circle}: {line}");
+                assert!(line.contains("leads back to itself"), "{circle}: {line}");
+            }
+        }
+    }
+    let reference = "{$ref: '#/components/responses/default'}";
+    let line = line(&contract(&format!("default: {reference}"), &format!("responses: {{default: {reference}}}")));
+    assert!(line.contains("leads back to itself"), "{line}");
+}
+
+#[test]
+fn a_schema_that_reaches_itself_through_any_keyword_is_code_or_one_line() {
+    let itself = "$ref: '#/components/schemas/Run'";
+    for property in [
+        format!("{{{itself}}}"),
+        format!("{{description: It., type: array, items: {{{itself}}}}}"),
+        format!("{{description: It., type: object, additionalProperties: {{{itself}}}}}"),
+        format!("{{description: It., allOf: [{{{itself}}}]}}"),
+        format!("{{description: It., anyOf: [{{{itself}}}]}}"),
+        format!("{{description: It., oneOf: [{{{itself}}}]}}"),
+        format!("{{description: It., not: {{{itself}}}}}"),
+    ] {
+        let text =
+            with_mistake(&property, "        prUrl:\n", &format!("        parent: {property}\n        prUrl:\n"));
+        code_or_one_line(&text);
+    }
+}
+
+/// The code for a contract, if it can be generated; otherwise there is one line.
+fn code_or_one_line(text: &str) -> bool {
+    match build::generate(text) {
+        Ok(generated) => {
+            for part in [generated.types, generated.endpoints, generated.operations] {
+                syn::parse_file(&part).unwrap();
+            }
+            true
+        }
+        Err(mistake) => {
+            let line = mistake.to_string();
+            assert!(line.starts_with("openapi.yaml: ") && line.lines().count() == 1, "{line}");
+            false
+        }
+    }
+}
+
+/// The contract without its examples, which are most of it.
+fn without_examples() -> Value {
+    fn strip(value: &mut Value) {
+        if let Value::Object(object) = value {
+            object.retain(|key, _| key != "example" && key != "examples");
+        }
+        match value {
+            Value::Object(object) => object.values_mut().for_each(strip),
+            Value::Array(items) => items.iter_mut().for_each(strip),
+            _ => {}
+        }
+    }
+    let mut contract = build::yaml::read(CONTRACT).unwrap();
+    strip(&mut contract);
+    contract
+}
+
+/// Where there is anything, as JSON pointers.
+fn pointers(value: &Value, pointer: &str, found: &mut Vec<String>) {
+    found.push(pointer.to_owned());
+    let escaped = |key: &str| key.replace('~', "~0").replace('/', "~1");
+    match value {
+        Value::Object(object) => {
+            object.iter().for_each(|(key, child)| pointers(child, &format!("{pointer}/{}", escaped(key)), found));
+        }
+        Value::Array(items) => {
+            items.iter().enumerate().for_each(|(index, child)| pointers(child, &format!("{pointer}/{index}"), found));
+        }
+        _ => {}
+    }
+}
+
+/// Deletes, renames, doubles or replaces something.
+fn mutate(contract: &mut Value, random: &mut fastrand::Rng) {
+    let mut places = Vec::new();
+    pointers(contract, "", &mut places);
+    let other = contract.pointer(&places[random.usize(..places.len())]).cloned().unwrap_or_default();
+    let other_key = places[random.usize(..places.len())].rsplit('/').next().unwrap_or_default().replace("~1", "/");
+    let place = &places[random.usize(1..places.len())];
+    let (parent, key) = place.rsplit_once('/').unwrap();
+    let key = key.replace("~1", "/").replace("~0", "~");
+    match contract.pointer_mut(parent) {
+        Some(Value::Object(object)) => match random.u8(..6) {
+            0 => drop(object.remove(&key)),
+            1 => {
+                let value = object.remove(&key).unwrap_or_default();
+                object.insert(other_key, value);
+            }
+            2 => {
+                let value = object[&key].clone();
+                object.insert(other_key, value);
+            }
+            3 => drop(object.insert(
+                key,
+                [Value::Null, json!(true), json!(-1), json!([]), json!({}), json!("object")][random.usize(..6)].clone(),
+            )),
+            4 => drop(object.insert(key, json!({"$ref": format!("#{place}")}))),
+            _ => drop(object.insert(key, other)),
+        },
+        Some(Value::Array(items)) => match random.u8(..3) {
+            0 => drop(items.remove(key.parse().unwrap())),
+            1 => items.push(items[0].clone()),
+            _ => items.push(other),
+        },
+        _ => {}
+    }
+}
+
+/// `CONTRACT_MUTATIONS=5000` in the environment makes more of them.
+#[test]
+fn a_contract_that_is_changed_at_random_gives_code_or_one_line() {
+    let contract = without_examples();
+    let mut random = fastrand::Rng::with_seed(42);
+    let rounds = std::env::var("CONTRACT_MUTATIONS").map_or(200, |rounds| rounds.parse().unwrap());
+    let mut generated = 0;
+    for _ in 0..rounds {
+        let mut changed = contract.clone();
+        for _ in 0..random.usize(1..=2) {
+            mutate(&mut changed, &mut random);
+        }
+        generated += u32::from(code_or_one_line(&changed.to_string()));
+    }
+    assert!(generated > 0);
+}
+
+/// The same JSON, with the keys of each object in the opposite order.
+fn with_keys_reversed(value: &Value) -> String {
+    let list = |items: Vec<String>| items.join(",");
+    match value {
+        Value::Object(object) => {
+            let entry = |(key, value): (&String, &Value)| format!("{}:{}", json!(key), with_keys_reversed(value));
+            format!("{{{}}}", list(object.iter().rev().map(entry).collect()))
+        }
+        Value::Array(items) => format!("[{}]", list(items.iter().map(with_keys_reversed).collect())),
+        scalar => scalar.to_string(),
+    }
+}
+
+/// With `--features serde_json/preserve_order`, as another crate may set it, this compares two orders.
+#[test]
+fn the_order_of_keys_changes_nothing() {
+    let contract: Value = build::yaml::read(CONTRACT).unwrap();
+    let reversed = with_keys_reversed(&contract);
+    let [as_written, reversed] =
+        [CONTRACT, &reversed].map(|text| build::generate(text).map_err(|mistake| mistake.to_string()).unwrap());
+    assert_eq!(as_written.types, reversed.types);
+    assert_eq!(as_written.endpoints, reversed.endpoints);
+    assert_eq!(as_written.operations, reversed.operations);
+    assert_eq!(sorted_items(&as_written.types), items_in_order(&as_written.types));
+}
+
+fn items_in_order(types: &str) -> Vec<String> {
+    syn::parse_file(types)
+        .unwrap()
+        .items
+        .iter()
+        .filter_map(|item| if let syn::Item::Struct(item) = item { Some(item.ident.to_string()) } else { None })
+        .collect()
+}
+
+fn sorted_items(types: &str) -> Vec<String> {
+    let mut items = items_in_order(types);
+    items.sort();
+    items
+}
+
+#[test]
+fn names_that_only_look_taken_are_free() {
+    let property = "{type: string, description: It.}";
+    for name in
+        ["type", "self", "async", "default", "example", "examples", "enum", "properties", "x-note", "value", "url"]
+    {
+        let text = with_mistake(name, "        prUrl:\n", &format!("        {name}: {property}\n        prUrl:\n"));
+        assert!(code_or_one_line(&text), "{name}");
+    }
+    for name in ["Error", "Value", "Secret", "DateTimeRange", "Client"] {
+        let text = with_mistake(
+            name,
+            "        prUrl:\n",
+            &format!("        more: {{$ref: '#/components/schemas/{name}'}}\n        prUrl:\n"),
+        );
+        let schema =
+            format!("  schemas:\n    {name}: {{type: object, description: It., properties: {{id: {property}}}}}\n");
+        assert!(code_or_one_line(&text.replacen("  schemas:\n", &schema, 1)), "{name}");
+    }
 }
 
 #[test]

@@ -1,0 +1,273 @@
+//! Every object has the keywords of OpenAPI 3.0.3 and no others, and every `$ref` leads to what belongs in its place.
+//!
+//! Parsers pass over a keyword that they do not know, so that `requried` would make a required property optional
+//! without a word.
+
+use serde_json::{Map, Value};
+
+use crate::build::contract::{BrokenReference, follow, reference, text};
+use crate::build::mistake::Mistake;
+use crate::build::openapi::{DOCUMENT, Kind, Node, SCHEMA, extensions, nodes};
+
+/// Deeper documents would overflow the stack of what reads them.
+const MAX_DEPTH: usize = 64;
+
+/// Keywords of a schema that mean something for some types alone.
+const BY_TYPE: [(&[&str], &[&str]); 5] = [
+    (&["array"], &["items", "maxItems", "minItems", "uniqueItems"]),
+    (&["integer", "number"], &["exclusiveMaximum", "exclusiveMinimum", "maximum", "minimum", "multipleOf"]),
+    (&["object"], &["additionalProperties", "maxProperties", "minProperties", "properties", "required"]),
+    (&["string"], &["maxLength", "minLength", "pattern"]),
+    (&["integer", "number", "string"], &["format"]),
+];
+
+pub fn check(document: &Value) -> Result<(), Mistake> {
+    if !document.is_object() {
+        return Err(Mistake::at("", "write an object with `openapi`, `info` and `paths`"));
+    }
+    nodes(&DOCUMENT, document, "").try_for_each(|node| check_node(document, &node))
+}
+
+fn check_node(document: &Value, node: &Node<'_>) -> Result<(), Mistake> {
+    if node.depth > MAX_DEPTH {
+        return Err(Mistake::at(&node.place, format!("nested deeper than {MAX_DEPTH} objects; give the parts names")));
+    }
+    let keywords = node.value.as_object().into_iter().flatten();
+    if node.value.get("$ref").is_some() {
+        return check_reference(document, node, keywords);
+    }
+    for (key, value) in keywords {
+        let place = if node.place.is_empty() { key.clone() } else { format!("{}.{key}", node.place) };
+        match node.object.kind(key) {
+            Some(kind) => check_value(kind, value, &place)?,
+            None => check_extension(node, key, &place)?,
+        }
+        if std::ptr::eq(node.object, &raw const SCHEMA) {
+            check_type(node.value, key, &place)?;
+        }
+    }
+    Ok(())
+}
+
+fn check_reference<'a>(
+    document: &Value,
+    node: &Node<'_>,
+    keywords: impl Iterator<Item = (&'a String, &'a Value)>,
+) -> Result<(), Mistake> {
+    let name = node.object.name;
+    let Some(section) = node.object.section else {
+        return Err(Mistake::at(&node.place, format!("write the {name} here; a $ref to one is not supported")));
+    };
+    let Some(target) = reference(node.value) else {
+        return Err(Mistake::at(format!("{}.$ref", node.place), format!("write `#/components/{section}/…`")));
+    };
+    if let Some((key, _)) = keywords.into_iter().find(|(key, _)| *key != "$ref") {
+        let problem = format!("`{key}` has no effect beside a $ref; write it where the {name} is defined");
+        return Err(Mistake::at(&node.place, problem));
+    }
+    let problem = match follow(document, node.value) {
+        _ if !target.starts_with("#/") => format!("$ref `{target}` is not local; write `#/components/{section}/…`"),
+        _ if !target.starts_with(&format!("#/components/{section}/")) => {
+            format!("$ref `{target}` is no {name}; write `#/components/{section}/…`")
+        }
+        Err(BrokenReference::Missing(missing)) => {
+            format!("$ref `{missing}` leads nowhere; add it, or correct the name")
+        }
+        Err(BrokenReference::Circular(circular)) => {
+            format!("$ref `{circular}` leads back to itself; write the {name} in one place of the circle")
+        }
+        Ok(_) => return Ok(()),
+    };
+    Err(Mistake::at(&node.place, problem))
+}
+
+fn check_value(kind: &Kind, value: &Value, place: &str) -> Result<(), Mistake> {
+    let expected = match kind {
+        Kind::Text => return check_text(value, place),
+        Kind::Data => return Ok(()),
+        Kind::Texts => return check_texts(value, place),
+        Kind::TextMap => match value {
+            Value::Object(map) => {
+                return map.iter().try_for_each(|(key, value)| check_text(value, &format!("{place}.{key}")));
+            }
+            _ => "an object of strings".to_owned(),
+        },
+        Kind::Flag if value.is_boolean() => return Ok(()),
+        Kind::Flag => "`true` or `false`".to_owned(),
+        Kind::Number if value.is_number() => return Ok(()),
+        Kind::Number => "a number".to_owned(),
+        Kind::Count if value.is_u64() => return Ok(()),
+        Kind::Count => "a whole number that is not negative".to_owned(),
+        Kind::DataList if value.is_array() => return Ok(()),
+        Kind::DataList => "a list".to_owned(),
+        Kind::FlagOr(_) if value.is_boolean() || value.is_object() => return Ok(()),
+        Kind::FlagOr(object) => format!("`true`, `false` or {}", with_article(object.name)),
+        Kind::One(_) if value.is_object() => return Ok(()),
+        Kind::One(object) => with_article(object.name),
+        Kind::List(object) => match value {
+            Value::Array(items) => return each_is_object(items.iter().enumerate(), object.name, place),
+            _ => format!("a list, each item {}", with_article(object.name)),
+        },
+        Kind::Map(object) => match value {
+            Value::Object(map) => return check_map(map, object.name, place),
+            _ => format!("an object, each value {}", with_article(object.name)),
+        },
+    };
+    Err(Mistake::at(place, format!("write {expected} here, not {}", described(value))))
+}
+
+fn check_map(map: &Map<String, Value>, name: &str, place: &str) -> Result<(), Mistake> {
+    for (key, value) in map {
+        let place = format!("{place}.{key}");
+        check_characters(key, &place)?;
+        if !value.is_object() {
+            return Err(Mistake::at(place, format!("write {} here, not {}", with_article(name), described(value))));
+        }
+    }
+    Ok(())
+}
+
+fn each_is_object<'a>(items: impl Iterator<Item = (usize, &'a Value)>, name: &str, place: &str) -> Result<(), Mistake> {
+    for (index, value) in items {
+        if !value.is_object() {
+            let problem = format!("write {} here, not {}", with_article(name), described(value));
+            return Err(Mistake::at(format!("{place}[{index}]"), problem));
+        }
+    }
+    Ok(())
+}
+
+fn check_texts(value: &Value, place: &str) -> Result<(), Mistake> {
+    let Some(items) = value.as_array() else {
+        return Err(Mistake::at(place, format!("write a list of strings here, not {}", described(value))));
+    };
+    for (index, item) in items.iter().enumerate() {
+        let place = format!("{place}[{index}]");
+        check_text(item, &place)?;
+        if items.iter().take(index).any(|other| other == item) {
+            return Err(Mistake::at(place, format!("{item} stands here twice; remove one")));
+        }
+    }
+    Ok(())
+}
+
+fn check_text(value: &Value, place: &str) -> Result<(), Mistake> {
+    match value {
+        Value::String(text) => check_characters(text, place),
+        Value::Bool(_) | Value::Number(_) => {
+            Err(Mistake::at(place, format!("write a string here, not {}; put it in quotes", described(value))))
+        }
+        _ => Err(Mistake::at(place, format!("write a string here, not {}", described(value)))),
+    }
+}
+
+/// The Rust compiler refuses these in documentation: some of them make code read as what it is not.
+fn check_characters(text: &str, place: &str) -> Result<(), Mistake> {
+    let is_hidden = |letter: char| {
+        letter.is_control() && !matches!(letter, '\n' | '\t')
+            || matches!(letter, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    match text.chars().find(|letter| is_hidden(*letter)) {
+        Some(letter) => {
+            Err(Mistake::at(place, format!("holds the control character {}; remove it", letter.escape_unicode())))
+        }
+        None => Ok(()),
+    }
+}
+
+/// An extension may be anything, except for a known one that is misspelt or misplaced.
+fn check_extension(node: &Node<'_>, key: &str, place: &str) -> Result<(), Mistake> {
+    let name = with_article(node.object.name);
+    if key.starts_with("x-") {
+        if node.object.extensions.contains(&key) {
+            return Ok(());
+        }
+        return match extensions().find(|known| is_close(key, known)) {
+            Some(known) if known == key => {
+                Err(Mistake::at(place, format!("`{key}` has no meaning for {name}; remove it")))
+            }
+            Some(known) => Err(Mistake::at(place, format!("`{key}` is not known; did you mean `{known}`?"))),
+            None => Ok(()),
+        };
+    }
+    let similar = node.object.keywords.iter().map(|(keyword, _)| *keyword).find(|keyword| is_close(key, keyword));
+    let advice = match similar {
+        Some(keyword) => format!("did you mean `{keyword}`?"),
+        None => "remove it, or write `x-` before an extension".to_owned(),
+    };
+    Err(Mistake::at(place, format!("`{key}` is no keyword of {name} in OpenAPI 3.0; {advice}")))
+}
+
+fn check_type(schema: &Value, key: &str, place: &str) -> Result<(), Mistake> {
+    let Some(kind) = text(schema, "type") else {
+        return Ok(());
+    };
+    match BY_TYPE.iter().find(|(_, keywords)| keywords.contains(&key)) {
+        Some((types, _)) if !types.contains(&kind) => Err(Mistake::at(
+            place,
+            format!("`{key}` has no meaning for the type `{kind}`; remove it, or correct the type"),
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Whether two edits of one letter make the one the other, only case and hyphens tell them apart, or the end is
+/// missing.
+fn is_close(written: &str, meant: &str) -> bool {
+    let plain = |text: &str| text.to_lowercase().replace(['-', '_'], "");
+    let is_cut = written.len() > 3 && meant.starts_with(written);
+    is_cut || plain(written) == plain(meant) || distance(written, meant) <= 2.min(meant.len() / 3)
+}
+
+/// The number of letters to insert, remove or replace (Levenshtein).
+fn distance(a: &str, b: &str) -> usize {
+    let mut row: Vec<usize> = (0..=b.chars().count()).collect();
+    for (i, left) in a.chars().enumerate() {
+        let mut diagonal = i;
+        let mut last = i + 1;
+        row[0] = last;
+        for (right, cell) in b.chars().zip(row.iter_mut().skip(1)) {
+            let cost = diagonal + usize::from(left != right);
+            diagonal = *cell;
+            last = cost.min(last + 1).min(*cell + 1);
+            *cell = last;
+        }
+    }
+    row.last().copied().unwrap_or_default()
+}
+
+fn described(value: &Value) -> String {
+    match value {
+        Value::Null => "nothing".to_owned(),
+        Value::Array(_) => "a list".to_owned(),
+        Value::Object(_) => "an object".to_owned(),
+        other => format!("{:.60}", other.to_string()),
+    }
+}
+
+fn with_article(name: &str) -> String {
+    let article = if name.starts_with(['a', 'e', 'i', 'o', 'u', 'O']) { "an" } else { "a" };
+    format!("{article} {name}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{check, distance};
+    use serde_json::json;
+
+    #[test]
+    fn a_reference_in_data_is_data() {
+        let example = json!({"$ref": "#/nowhere"});
+        let schema = json!({"example": example, "default": example, "enum": [example], "x-note": example});
+        assert!(check(&json!({"components": {"schemas": {"A": schema}}})).is_ok());
+    }
+
+    #[test]
+    fn the_distance_is_the_number_of_letters_that_differ() {
+        for (a, b, expected) in
+            [("", "", 0), ("nulable", "nullable", 1), ("requried", "required", 2), ("get", "put", 2)]
+        {
+            assert_eq!(distance(a, b), expected, "{a} {b}");
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! Each type fits where the contract uses it.
+//!
+//! What a schema becomes in Rust decides where it can stand: a list whose wrapping is not documented is read and never
+//! written, a secret is not written out, and a type that holds itself needs a pointer on the way.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use crate::build::contract::{component, entries, items, operations, reference, resolve, schemas, text};
+use crate::build::mapping::{Mapping, Mappings};
+use crate::build::mistake::Mistake;
+use crate::build::openapi::{SCHEMA, nodes};
+use crate::build::prepare::{
+    reachable_from_answers, reachable_from_deliveries, reachable_from_requests, reachable_from_schema,
+};
+
+pub fn check(document: &Value, mappings: &Mappings) -> Result<(), Mistake> {
+    for (name, schema) in schemas(document) {
+        let place = format!("components.schemas.{name}");
+        match mappings.get(name) {
+            Some(Mapping::Struct) => check_fields(schema, mappings, &place)?,
+            Some(Mapping::List { item }) => check_item(item, mappings, &place)?,
+            Some(Mapping::OpenEnum { .. }) => check_open(document, name, schema, mappings, &place)?,
+            Some(Mapping::OpenUnion { .. }) => check_union(document, name, schema, mappings, &place)?,
+            Some(Mapping::Id | Mapping::Secret) | None => {}
+        }
+    }
+    check_secrets(document, mappings)?;
+    check_finite(document, mappings)?;
+    operations(document).try_for_each(|operation| {
+        for (parameter, place) in operation.parameters() {
+            let parameter = resolve(document, parameter);
+            let schema = parameter.get("schema").unwrap_or(&Value::Null);
+            check_parameter(schema, text(parameter, "in") == Some("path"), mappings, &format!("{place}.schema"))?;
+        }
+        check_body(document, operation.value, mappings, &operation.place)
+    })
+}
+
+/// A list whose wrapping is not documented is unwrapped by the function that returns it.
+fn check_fields(schema: &Value, mappings: &Mappings, place: &str) -> Result<(), Mistake> {
+    nodes(&SCHEMA, schema, place).try_for_each(|node| check_no_list(node.value, mappings, &node.place))
+}
+
+fn check_no_list(schema: &Value, mappings: &Mappings, place: &str) -> Result<(), Mistake> {
+    match target(schema, mappings) {
+        Some((name, Mapping::List { item })) => {
+            let problem = format!("`{name}` can only be the response of an operation; write an array of `{item}`");
+            Err(Mistake::at(place, problem))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn check_item(item: &str, mappings: &Mappings, place: &str) -> Result<(), Mistake> {
+    match mappings.get(item) {
+        Some(Mapping::List { .. }) => Err(Mistake::at(
+            format!("{place}.x-list-of"),
+            format!("`{item}` is such a list itself; name what it holds"),
+        )),
+        Some(Mapping::Secret) => Err(Mistake::at(
+            format!("{place}.x-list-of"),
+            format!("`{item}` is a secret; put it into an object, and name that"),
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// A set of words is open wherever the service sends it, for the clients that other generators make too.
+fn check_open(document: &Value, name: &str, schema: &Value, mappings: &Mappings, place: &str) -> Result<(), Mistake> {
+    let is_sent_alone = reachable_from_requests(document).contains(name)
+        && !reachable_from_answers(document).contains(name)
+        && !reachable_from_deliveries(document).contains(name);
+    if schema.get("enum").is_some() && !is_sent_alone {
+        let problem = "the service may send other words one day; write \
+                       `anyOf: [{type: string, enum: […]}, {type: string}]`";
+        return Err(Mistake::at(format!("{place}.enum"), problem));
+    }
+    if let Some(Mapping::OpenEnum { data, .. }) = mappings.get(name) {
+        for data in data {
+            if !matches!(mappings.get(&data.schema), Some(Mapping::Struct)) {
+                let problem = format!("`{}` is no object with properties", data.schema);
+                return Err(Mistake::at(format!("{place}.x-eventData"), problem));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn check_union(document: &Value, name: &str, schema: &Value, mappings: &Mappings, place: &str) -> Result<(), Mistake> {
+    for (index, variant) in items(schema.get("oneOf")).enumerate() {
+        let place = format!("{place}.oneOf[{index}]");
+        let Some((variant, Mapping::Struct)) = target(variant, mappings) else {
+            return Err(Mistake::at(place, "a variant is a $ref to an object with properties"));
+        };
+        if let Some(place) = way_back(document, variant, name, mappings, &mut BTreeSet::new()) {
+            return Err(Mistake::at(place, format!("`{name}` would hold itself here; write an array of it")));
+        }
+    }
+    Ok(())
+}
+
+/// The property through which a struct holds the union that it is a variant of, if it does.
+fn way_back(
+    document: &Value,
+    name: &str,
+    union: &str,
+    mappings: &Mappings,
+    visited: &mut BTreeSet<String>,
+) -> Option<String> {
+    if !visited.insert(name.to_owned()) {
+        return None;
+    }
+    let schema = &document["components"]["schemas"][name];
+    entries(schema.get("properties")).find_map(|(property, schema)| {
+        let (next, mapping) = target(schema, mappings)?;
+        match mapping {
+            Mapping::OpenUnion { .. } if next == union => {
+                Some(format!("components.schemas.{name}.properties.{property}"))
+            }
+            Mapping::Struct => way_back(document, next, union, mappings, visited),
+            Mapping::OpenUnion { variants, .. } => {
+                variants.iter().find_map(|variant| way_back(document, &variant.schema, union, mappings, visited))
+            }
+            _ => None,
+        }
+    })
+}
+
+/// A secret is read, and is neither written out nor compared. Events and unions are both.
+fn check_secrets(document: &Value, mappings: &Mappings) -> Result<(), Mistake> {
+    let mut compared = reachable_from_requests(document);
+    compared.append(&mut reachable_from_deliveries(document));
+    for (name, schema) in schemas(document) {
+        if matches!(mappings.get(name), Some(Mapping::OpenUnion { .. })) {
+            compared.append(&mut reachable_from_schema(document, schema));
+        }
+    }
+    for (name, mapping) in mappings {
+        if matches!(mapping, Mapping::Secret) && compared.contains(name) {
+            return Err(Mistake::at(
+                format!("components.schemas.{name}.format"),
+                "a secret can only be a property of a response; use a plain string in requests, events and unions",
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// An object that requires itself has no value.
+fn check_finite(document: &Value, mappings: &Mappings) -> Result<(), Mistake> {
+    let mut open: BTreeSet<&String> =
+        mappings.iter().filter(|(_, mapping)| matches!(mapping, Mapping::Struct)).map(|(name, _)| name).collect();
+    loop {
+        let is_open = |name: &str| open.iter().any(|open| *open == name);
+        let required = |name: &str| {
+            let schema = &document["components"]["schemas"][name];
+            items(schema.get("required"))
+                .filter_map(|property| target(schema.get("properties")?.get(property.as_str()?)?, mappings))
+        };
+        let ends = |name: &str| {
+            required(name).all(|(next, mapping)| match mapping {
+                Mapping::OpenUnion { variants, .. } => variants.iter().any(|variant| !is_open(&variant.schema)),
+                _ => !is_open(next),
+            })
+        };
+        let finite: BTreeSet<&String> = open.iter().copied().filter(|name| ends(name)).collect();
+        if finite.is_empty() {
+            break;
+        }
+        open.retain(|name| !finite.contains(name));
+    }
+    match open.first() {
+        Some(name) => Err(Mistake::at(
+            format!("components.schemas.{name}.required"),
+            format!("each `{name}` would hold another, without an end; make a property on the way back optional"),
+        )),
+        None => Ok(()),
+    }
+}
+
+/// A parameter is text in a URL.
+fn check_parameter(schema: &Value, in_path: bool, mappings: &Mappings, place: &str) -> Result<(), Mistake> {
+    let is_text = match target(schema, mappings) {
+        Some((_, mapping)) => matches!(mapping, Mapping::Id | Mapping::OpenEnum { .. }),
+        None => match text(schema, "type") {
+            Some("array") if !in_path => {
+                let item = schema.get("items").unwrap_or(&Value::Null);
+                // A list in a list has no place in a URL.
+                return check_parameter(item, true, mappings, &format!("{place}.items"));
+            }
+            // How a time would stand in a path is not defined.
+            _ if in_path && schema.get("nullable") == Some(&Value::Bool(true)) => false,
+            Some("string") => !in_path || text(schema, "format") != Some("date-time"),
+            Some("boolean" | "integer" | "number") => true,
+            _ => false,
+        },
+    };
+    if is_text {
+        return Ok(());
+    }
+    let also = if in_path { "" } else { ", or an array of these" };
+    Err(Mistake::at(
+        place,
+        format!("a parameter here is a string, a number, a boolean, an id or a word of a set{also}"),
+    ))
+}
+
+fn check_body(document: &Value, operation: &Value, mappings: &Mappings, place: &str) -> Result<(), Mistake> {
+    let body = resolve(document, operation.get("requestBody").unwrap_or(&Value::Null));
+    for (media_type, content) in entries(body.get("content")) {
+        let place = format!("{place}.requestBody.content.{media_type}.schema");
+        check_no_list(content.get("schema").unwrap_or(&Value::Null), mappings, &place)?;
+    }
+    Ok(())
+}
+
+/// The named schema that a `$ref` leads to.
+fn target<'a>(schema: &'a Value, mappings: &'a Mappings) -> Option<(&'a str, &'a Mapping)> {
+    let name = component(reference(schema)?);
+    Some((name, mappings.get(name)?))
+}
