@@ -20,7 +20,11 @@ fn main() {
 }
 
 fn run() -> Result<(), Box<dyn std::error::Error>> {
-    let text = fs::read_to_string(CONTRACT).map_err(|error| format!("{CONTRACT}: cannot be read: {error}"))?;
+    // The working directory is the package's with Cargo alone.
+    let package =
+        env::var_os("CARGO_MANIFEST_DIR").ok_or("CARGO_MANIFEST_DIR is not set; build with Cargo, or set it")?;
+    let text = fs::read_to_string(Path::new(&package).join(CONTRACT))
+        .map_err(|error| format!("{CONTRACT}: cannot be read: {error}"))?;
     let generated = build::generate(&text)?;
     let directory = env::var("OUT_DIR")?;
     for (name, text) in
