@@ -16,8 +16,6 @@ pub mod error;
 pub mod follow;
 #[cfg(any(feature = "client", feature = "webhooks"))]
 mod json;
-#[cfg(feature = "client")]
-mod limit;
 mod operation;
 #[cfg(feature = "client")]
 mod race;
@@ -44,11 +42,9 @@ pub use client::{Client, ClientBuilder};
 pub use clock::Clock;
 #[cfg(feature = "client")]
 pub use error::{Error, ErrorKind, Result};
-#[cfg(feature = "client")]
-pub use limit::RateLimitMode;
 pub use operation::Operation;
 #[cfg(feature = "client")]
-pub use rate_limit::RateLimit;
+pub use rate_limit::{RateLimit, RateLimitMode};
 #[cfg(feature = "client")]
 pub use response::Response;
 pub use secret::Secret;

@@ -13,7 +13,7 @@ use super::base_url::{self, BaseUrl};
 use crate::clock::{Clock, SystemClock};
 use crate::error::root_cause;
 use crate::follow::Follow;
-use crate::limit::{RateLimitMode, RateLimiter, SUBMISSIONS};
+use crate::rate_limit::{RateLimitMode, RateLimiter, SUBMISSIONS};
 use crate::transport::{OnRetry, Retry, RetryBudget, RetryPolicy, Transport};
 use crate::{Error, Result, Secret};
 
@@ -269,7 +269,7 @@ impl ClientBuilder {
             max_body_size: self.max_body_size,
             retry: self.retry,
             budget: RetryBudget::default(),
-            limiter: RateLimiter::new(self.rate_limit_mode, self.submissions),
+            limiter: Arc::new(RateLimiter::new(self.rate_limit_mode, self.submissions, Arc::clone(&self.clock))),
             on_retry: self.on_retry,
             clock: self.clock,
         });

@@ -11,10 +11,11 @@ use reqwest::{Request, ResponseBuilderExt as _, Url};
 use serde::de::DeserializeOwned;
 
 use super::attempt::Received;
+use super::exchange::exchange;
 use super::observe::Observed;
 use super::retry::{Decision, Situation, decide};
-use super::{CallOptions, Transport, answer, server_wait};
-use crate::limit::{LONGEST_WINDOW, RateLimitMode};
+use super::{CallOptions, Transport, answer};
+use crate::rate_limit::{LONGEST_WINDOW, RateLimitMode};
 use crate::response::{Answer, Response};
 use crate::{Error, ErrorKind, Operation, Result, endpoints};
 
@@ -109,7 +110,7 @@ impl Call {
         let mut attempts = 0;
         let mut last: Option<Failure> = None;
         let outcome = loop {
-            let permit = match transport.limiter.acquire(*operation, &*transport.clock, *deadline).await {
+            let permit = match transport.limiter.acquire(*operation, *deadline).await {
                 Ok(permit) => permit,
                 // The time was up while answers were on their way, which might have let the call through.
                 Err(Duration::ZERO) => break Err(Failure::error_or(last, Error::deadline_passed)),
@@ -134,26 +135,15 @@ impl Call {
             *attempt.timeout_mut() = Some(timeout);
             attempts += 1;
             observed.attempt(attempts);
-            let error = match observed.within(transport.attempt(attempt)).await {
-                Ok(received) => {
-                    let wait = server_wait::asked(received.status, &received.headers, transport.clock.now());
-                    permit.answered(received.status, &received.headers, wait);
-                    match judge(*operation, received, wait) {
-                        Ok(answer) => {
-                            transport.budget.deposit(last.map(|failure| failure.cost));
-                            break Ok(Answer { attempts, ..answer });
-                        }
-                        Err(error) => error,
+            let error = match observed.within(exchange(transport, permit, attempt)).await {
+                Ok((received, wait)) => match judge(*operation, received, wait) {
+                    Ok(answer) => {
+                        transport.budget.deposit(last.map(|failure| failure.cost));
+                        break Ok(Answer { attempts, ..answer });
                     }
-                }
-                Err(error) => {
-                    if error.is_connect() {
-                        permit.unsent();
-                    } else {
-                        drop(permit);
-                    }
-                    error
-                }
+                    Err(error) => error,
+                },
+                Err(error) => error,
             };
             // An earlier attempt that may have done it is not undone by a later one that did not.
             let ambiguous = last.as_ref().is_some_and(|failure| failure.error.may_have_reached_server());

@@ -14,6 +14,7 @@ mod answer;
 mod attempt;
 mod body;
 mod call;
+mod exchange;
 mod observe;
 mod retry;
 mod retry_budget;
@@ -30,7 +31,7 @@ pub(crate) use self::retry::RetryPolicy;
 pub(crate) use self::retry_budget::RetryBudget;
 pub(crate) use self::server_wait::{service_now, until};
 use crate::clock::Clock;
-use crate::limit::RateLimiter;
+use crate::rate_limit::RateLimiter;
 
 /// What the clones of a client share.
 pub(crate) struct Transport {
@@ -44,7 +45,7 @@ pub(crate) struct Transport {
     pub(crate) max_body_size: usize,
     pub(crate) retry: RetryPolicy,
     pub(crate) budget: RetryBudget,
-    pub(crate) limiter: RateLimiter,
+    pub(crate) limiter: Arc<RateLimiter>,
     pub(crate) on_retry: Option<OnRetry>,
     pub(crate) clock: Arc<dyn Clock>,
 }

@@ -1,9 +1,9 @@
-//! What the service says of its rate limits.
+//! The rate-limit headers of a response.
 
 use chrono::{DateTime, Utc};
 use http::HeaderMap;
 
-/// The organization's rate limit, as an answer reported it (`X-RateLimit-Limit`, `-Remaining`, `-Reset`).
+/// The organization's rate limit, as a response reported it (`X-RateLimit-Limit`, `-Remaining`, `-Reset`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RateLimit {

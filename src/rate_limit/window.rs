@@ -1,58 +1,56 @@
-//! The organization's window: so many requests until it resets, as the service's answers report it.
+//! The organization's window: so many requests until it resets, as the service's responses report it.
 
 use std::time::{Duration, SystemTime};
 
-use super::turnstile::Gate;
-
-/// Requests that may be on their way before the first answer has told anything. Without a bound, a program that starts with
-/// a thousand calls would spend the window many times over before it learns of it.
+/// Requests that may be in flight before the first response has reported a limit. Without a bound, a program that starts with a
+/// thousand calls would spend the window many times over before it learns of it.
 pub(super) const COLD_START: u32 = 10;
 
 /// The documented length of a window.
 pub(super) const MINUTE: Duration = Duration::from_secs(60);
 
-/// Two answers of one window may put its end up to this far apart, as the headers count in seconds.
+/// Two responses of one window may put its end up to this far apart, as the headers count in seconds.
 const SAME_WINDOW: Duration = Duration::from_secs(2);
 
-/// What is known of the window. Times are monotonic, but for the service's own.
+/// The window as far as it is known. Times are monotonic, but for the service's own.
 #[derive(Debug)]
 pub(super) struct Window {
     known: Known,
-    /// Requests that may be on their way while nothing is known.
+    /// Requests that may be in flight while nothing is known.
     cold_start: u32,
-    /// Requests that were let through and have not been answered. Whether the service has counted them is not known, so they
-    /// count as not yet subtracted from what it said was left.
+    /// Permits in use. Whether the service has counted their requests is not known, so they count as not yet subtracted from
+    /// what it reported as left.
     in_flight: u32,
-    /// Nobody passes before this: the service has answered 429.
+    /// No permits before this: the service has responded with 429.
     held_until: Duration,
 }
 
 #[derive(Debug)]
 enum Known {
-    /// No answer yet.
+    /// No response of the service yet.
     Nothing,
-    /// Answers do not tell: there is nothing to go by.
+    /// Responses of the service report no limit.
     NoLimit,
     Limit {
-        /// The last word on the window; of what is left, the least.
+        /// The last report on the window; of what is left, the least.
         last: Report,
-        /// The window is over by our clock, and no answer has told of the next: `last` is what it should be like.
+        /// The window is over by our clock, and no response has reported the next: `last` is what it should be like.
         is_over: bool,
     },
 }
 
-/// What an answer reports.
+/// The rate-limit headers of a response.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Report {
     pub(super) limit: u32,
     pub(super) left: u32,
     pub(super) resets_at: Duration,
-    /// When the window ends by the service's clock. It tells one window from another, however long the answer took.
+    /// The end of the window by the service's clock. It tells one window from another, however long the response took.
     pub(super) ends: SystemTime,
 }
 
 impl Report {
-    /// What a window has room for. Somebody has to ask whether a limit of 0 still holds.
+    /// The requests that fit into a window. A limit of 0 is tried once in each.
     fn room(&self) -> u32 {
         self.limit.max(1)
     }
@@ -63,63 +61,14 @@ impl Window {
         Self { known: Known::Nothing, cold_start, in_flight: 0, held_until: Duration::ZERO }
     }
 
-    /// An attempt has ended, with or without a report.
-    pub(super) fn answered(&mut self, report: Option<Report>, got_answer: bool) {
-        self.in_flight = self.in_flight.saturating_sub(1);
-        match (report, &mut self.known) {
-            (Some(new), Known::Limit { last, is_over }) => {
-                if new.ends > last.ends + SAME_WINDOW {
-                    (*last, *is_over) = (new, false);
-                } else if *is_over {
-                    // A late word from the window that is over. If it is not over for the service, the request counts.
-                    last.left = last.left.saturating_sub(1);
-                } else if new.ends + SAME_WINDOW >= last.ends {
-                    // Answers overtake each other; the least that was left is the latest word.
-                    last.limit = new.limit;
-                    last.left = last.left.min(new.left);
-                    last.resets_at = last.resets_at.min(new.resets_at);
-                } // else: a word from a window before.
-            }
-            (Some(new), known) => *known = Known::Limit { last: new, is_over: false },
-            // It may have been counted all the same.
-            (None, Known::Limit { last, .. }) => last.left = last.left.saturating_sub(1),
-            (None, known @ Known::Nothing) if got_answer => *known = Known::NoLimit,
-            (None, _) => {}
-        }
-    }
-
-    /// A caller has given up before it had an answer, or lost it.
-    pub(super) fn lost(&mut self) {
-        self.answered(None, false);
-    }
-
-    /// A caller passed and sent nothing.
-    pub(super) fn unsent(&mut self) {
-        self.in_flight = self.in_flight.saturating_sub(1);
-    }
-
-    /// The limit that the service last reported.
-    pub(super) fn limit(&self) -> Option<u32> {
-        match self.known {
-            Known::Limit { last, .. } => Some(last.limit),
-            _ => None,
-        }
-    }
-
-    /// Lets nobody pass before this.
-    pub(super) fn hold(&mut self, until: Duration) {
-        self.held_until = self.held_until.max(until);
-    }
-}
-
-impl Gate for Window {
-    fn try_pass(&mut self, now: Duration) -> Result<(), Duration> {
+    /// Takes room for a request, or returns when to try again at the latest. With nothing known, only a response makes room.
+    pub(super) fn try_acquire(&mut self, now: Duration) -> Result<(), Duration> {
         if now < self.held_until {
             return Err(self.held_until);
         }
         let again = match &mut self.known {
             Known::NoLimit => None,
-            Known::Nothing => (self.in_flight >= self.cold_start).then_some(now + MINUTE),
+            Known::Nothing => (self.in_flight >= self.cold_start).then_some(Duration::MAX),
             Known::Limit { last, is_over } => {
                 if now >= last.resets_at {
                     (last.left, last.resets_at, *is_over) = (last.room(), now + MINUTE, true);
@@ -134,7 +83,56 @@ impl Gate for Window {
         Ok(())
     }
 
-    fn estimate(&self, ahead: u32, now: Duration) -> Duration {
+    /// Gives back the room that a request took. If it was sent, [`answered`](Self::answered) or [`lost`](Self::lost) follows.
+    pub(super) fn release(&mut self) {
+        self.in_flight = self.in_flight.saturating_sub(1);
+    }
+
+    /// A request was responded to, with or without a report.
+    pub(super) fn answered(&mut self, report: Option<Report>, is_success: bool) {
+        match (report, &mut self.known) {
+            (Some(new), Known::Limit { last, is_over }) => {
+                if new.ends > last.ends + SAME_WINDOW {
+                    (*last, *is_over) = (new, false);
+                } else if *is_over {
+                    // A late report on the window that is over. If it is not over for the service, the request counts.
+                    last.left = last.left.saturating_sub(1);
+                } else if new.ends + SAME_WINDOW >= last.ends {
+                    // Responses overtake each other; the least that was left is the latest.
+                    last.limit = new.limit;
+                    last.left = last.left.min(new.left);
+                    last.resets_at = last.resets_at.min(new.resets_at);
+                } // else: a report on a window before.
+            }
+            (Some(new), known) => *known = Known::Limit { last: new, is_over: false },
+            // It may have been counted all the same.
+            (None, Known::Limit { last, .. }) => last.left = last.left.saturating_sub(1),
+            // Failures without headers may come from a gateway that knows nothing of limits.
+            (None, known @ Known::Nothing) if is_success => *known = Known::NoLimit,
+            (None, _) => {}
+        }
+    }
+
+    /// The response to a request was lost.
+    pub(super) fn lost(&mut self) {
+        self.answered(None, false);
+    }
+
+    /// The limit that the service last reported.
+    pub(super) fn limit(&self) -> Option<u32> {
+        match self.known {
+            Known::Limit { last, .. } => Some(last.limit),
+            _ => None,
+        }
+    }
+
+    /// Grants nothing before this.
+    pub(super) fn hold(&mut self, until: Duration) {
+        self.held_until = self.held_until.max(until);
+    }
+
+    /// When a request behind so many others can be sent at the earliest, as far as can be told.
+    pub(super) fn estimate(&self, ahead: u32, now: Duration) -> Duration {
         let opens = match self.known {
             Known::Limit { last, .. } => {
                 let left = if now >= last.resets_at { last.room() } else { last.left }.saturating_sub(self.in_flight);
@@ -152,7 +150,6 @@ impl Gate for Window {
 #[cfg(test)]
 mod tests {
     use super::{COLD_START, MINUTE, Report, Window};
-    use crate::limit::turnstile::Gate;
     use std::time::{Duration, SystemTime};
 
     const START: Duration = Duration::from_secs(1_000);
@@ -162,63 +159,69 @@ mod tests {
         Report { limit: 100, left, resets_at, ends: SystemTime::UNIX_EPOCH + resets_at }
     }
 
+    /// A request in flight ends with this.
+    fn end(window: &mut Window, report: Option<Report>, is_success: bool) {
+        window.release();
+        window.answered(report, is_success);
+    }
+
     /// How many pass right now.
     fn passing(window: &mut Window, now: Duration) -> u32 {
-        (0..1_000).take_while(|_| window.try_pass(now).is_ok()).count().try_into().unwrap()
+        (0..1_000).take_while(|_| window.try_acquire(now).is_ok()).count().try_into().unwrap()
     }
 
     #[test]
     fn a_cold_start_lets_a_few_through_until_the_first_answer() {
         let mut window = Window::new(COLD_START);
         assert_eq!(passing(&mut window, START), COLD_START);
-        window.answered(Some(report(99, 60)), true);
+        end(&mut window, Some(report(99, 60)), true);
         assert_eq!(passing(&mut window, START), 99 - (COLD_START - 1));
     }
 
     #[test]
     fn a_service_that_tells_nothing_limits_nothing() {
         let mut window = Window::new(COLD_START);
-        window.try_pass(START).unwrap();
-        window.answered(None, true);
+        window.try_acquire(START).unwrap();
+        end(&mut window, None, true);
         assert_eq!(passing(&mut window, START), 1_000);
     }
 
     #[test]
     fn a_lost_attempt_tells_nothing() {
         let mut window = Window::new(COLD_START);
-        window.try_pass(START).unwrap();
-        window.lost();
+        window.try_acquire(START).unwrap();
+        end(&mut window, None, false);
         assert_eq!(passing(&mut window, START), COLD_START);
     }
 
     #[test]
     fn a_spent_window_opens_at_its_reset() {
         let mut window = Window::new(COLD_START);
-        window.try_pass(START).unwrap();
-        window.answered(Some(report(0, 30)), true);
+        window.try_acquire(START).unwrap();
+        end(&mut window, Some(report(0, 30)), true);
         let reset = START + Duration::from_secs(30);
-        assert_eq!(window.try_pass(START), Err(reset));
+        assert_eq!(window.try_acquire(START), Err(reset));
         assert_eq!(passing(&mut window, reset), 100);
-        assert_eq!(window.try_pass(reset), Err(reset + MINUTE));
+        assert_eq!(window.try_acquire(reset), Err(reset + MINUTE));
     }
 
     #[test]
     fn requests_on_their_way_are_not_counted_as_left() {
         let mut window = Window::new(COLD_START);
         for _ in 0..5 {
-            window.try_pass(START).unwrap();
+            window.try_acquire(START).unwrap();
         }
-        window.answered(Some(report(10, 60)), true);
+        end(&mut window, Some(report(10, 60)), true);
         assert_eq!(passing(&mut window, START), 6);
     }
 
     #[test]
     fn answers_that_overtake_each_other_do_not_open_the_window() {
         let mut window = Window::new(COLD_START);
-        window.try_pass(START).unwrap();
-        window.try_pass(START).unwrap();
-        window.answered(Some(report(3, 60)), true);
-        window.answered(Some(report(4, 59)), true);
+        window.try_acquire(START).unwrap();
+        window.try_acquire(START).unwrap();
+        end(&mut window, Some(report(3, 60)), true);
+        end(&mut window, Some(report(4, 59)), true);
         assert_eq!(passing(&mut window, START), 3);
     }
 
@@ -226,46 +229,46 @@ mod tests {
     fn an_answer_from_a_window_that_is_over_is_ignored() {
         let mut window = Window::new(COLD_START);
         for _ in 0..3 {
-            window.try_pass(START).unwrap();
+            window.try_acquire(START).unwrap();
         }
-        window.answered(Some(report(50, 70)), true);
-        window.answered(Some(report(0, 10)), true);
+        end(&mut window, Some(report(50, 70)), true);
+        end(&mut window, Some(report(0, 10)), true);
         assert_eq!(passing(&mut window, START), 49);
     }
 
     #[test]
     fn a_slow_answer_is_told_from_one_of_the_next_window() {
         let mut window = Window::new(COLD_START);
-        window.try_pass(START).unwrap();
-        window.try_pass(START).unwrap();
-        window.answered(Some(report(3, 60)), true);
+        window.try_acquire(START).unwrap();
+        window.try_acquire(START).unwrap();
+        end(&mut window, Some(report(3, 60)), true);
         // It was on its way for nine seconds, in which the time to the reset has not become less.
-        window.answered(Some(Report { resets_at: START + Duration::from_secs(69), ..report(9, 60) }), true);
+        end(&mut window, Some(Report { resets_at: START + Duration::from_secs(69), ..report(9, 60) }), true);
         assert_eq!(passing(&mut window, START), 3);
-        assert_eq!(window.try_pass(START), Err(START + MINUTE));
+        assert_eq!(window.try_acquire(START), Err(START + MINUTE));
     }
 
     #[test]
     fn the_first_answer_after_idle_windows_counts_although_its_window_ends_earlier_than_expected() {
         let mut window = Window::new(COLD_START);
-        window.try_pass(START).unwrap();
-        window.answered(Some(report(99, 60)), true);
+        window.try_acquire(START).unwrap();
+        end(&mut window, Some(report(99, 60)), true);
         let now = START + Duration::from_secs(350);
-        window.try_pass(now).unwrap();
-        window.answered(Some(report(7, 360)), true);
+        window.try_acquire(now).unwrap();
+        end(&mut window, Some(report(7, 360)), true);
         assert_eq!(passing(&mut window, now), 7);
-        assert_eq!(window.try_pass(now), Err(START + Duration::from_secs(360)));
+        assert_eq!(window.try_acquire(now), Err(START + Duration::from_secs(360)));
     }
 
     #[test]
     fn a_late_word_from_the_window_before_neither_closes_nor_opens_the_next() {
         let mut window = Window::new(COLD_START);
-        window.try_pass(START).unwrap();
-        window.try_pass(START).unwrap();
-        window.answered(Some(report(1, 60)), true);
+        window.try_acquire(START).unwrap();
+        window.try_acquire(START).unwrap();
+        end(&mut window, Some(report(1, 60)), true);
         let next = START + MINUTE;
-        window.try_pass(next).unwrap();
-        window.answered(Some(report(0, 60)), true);
+        window.try_acquire(next).unwrap();
+        end(&mut window, Some(report(0, 60)), true);
         // One is on its way, and the late one may have been counted in this window.
         assert_eq!(passing(&mut window, next), 98);
     }
@@ -273,8 +276,8 @@ mod tests {
     #[test]
     fn a_limit_of_nothing_lets_one_ask_again_in_each_window() {
         let mut window = Window::new(COLD_START);
-        window.try_pass(START).unwrap();
-        window.answered(Some(Report { limit: 0, ..report(0, 30) }), true);
+        window.try_acquire(START).unwrap();
+        end(&mut window, Some(Report { limit: 0, ..report(0, 30) }), true);
         assert_eq!(passing(&mut window, START), 0);
         assert_eq!(passing(&mut window, START + MINUTE), 1);
         assert!(window.estimate(7, START) > START);
@@ -283,10 +286,10 @@ mod tests {
     #[test]
     fn an_attempt_that_was_lost_may_have_been_counted() {
         let mut window = Window::new(COLD_START);
-        window.try_pass(START).unwrap();
-        window.answered(Some(report(5, 60)), true);
-        window.try_pass(START).unwrap();
-        window.lost();
+        window.try_acquire(START).unwrap();
+        end(&mut window, Some(report(5, 60)), true);
+        window.try_acquire(START).unwrap();
+        end(&mut window, None, false);
         assert_eq!(passing(&mut window, START), 4);
     }
 
@@ -295,15 +298,15 @@ mod tests {
         let mut window = Window::new(COLD_START);
         window.hold(START + Duration::from_secs(9));
         window.hold(START + Duration::from_secs(3));
-        assert_eq!(window.try_pass(START), Err(START + Duration::from_secs(9)));
-        assert!(window.try_pass(START + Duration::from_secs(9)).is_ok());
+        assert_eq!(window.try_acquire(START), Err(START + Duration::from_secs(9)));
+        assert!(window.try_acquire(START + Duration::from_secs(9)).is_ok());
     }
 
     #[test]
     fn the_estimate_counts_whole_windows() {
         let mut window = Window::new(COLD_START);
-        window.try_pass(START).unwrap();
-        window.answered(Some(report(10, 30)), true);
+        window.try_acquire(START).unwrap();
+        end(&mut window, Some(report(10, 30)), true);
         let reset = START + Duration::from_secs(30);
         assert_eq!(window.estimate(9, START), START);
         assert_eq!(window.estimate(10, START), reset);

@@ -1,0 +1,338 @@
+//! A fair queue of permits: granted in the order in which they were asked for, as the limits allow.
+//!
+//! A call may be held unpolled for any time: by a `select!` on `&mut call`, by a stream that reads ahead while the loop's body runs.
+//! So nothing here rests on a certain waiter being polled. There is no turn to hold, and no task that grants: whichever
+//! waiter is polled grants to all in front of it that may have a permit, then sleeps until more may be granted. A waiter that is
+//! granted a permit and not polled holds that permit and nothing else, and loses it after [`CLAIM_WITHIN`]. It keeps its place, and
+//! is first in line as soon as it is polled again.
+
+use std::collections::BTreeMap;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
+
+use super::LONGEST_WINDOW;
+use super::submissions::Submissions;
+use super::window::Window;
+use crate::clock::Clock;
+
+/// A waiter that was granted a permit has to be polled within this, or others get the permit. A task that was woken takes
+/// far less; a future that nobody polls must not hold up the others for longer.
+const CLAIM_WITHIN: Duration = Duration::from_secs(1);
+
+/// After this, the service has counted a request, whether or not its response has come. Its permit is free.
+const COUNTED_WITHIN: Duration = LONGEST_WINDOW;
+
+/// The queue, and the limits behind it. Times are the clock's [`monotonic`](Clock::monotonic).
+#[derive(Debug)]
+pub(super) struct FairQueue(Mutex<State>);
+
+/// The limits that a permit takes from: all calls from the window, submissions from both.
+#[derive(Debug)]
+pub(super) struct Limits {
+    pub(super) window: Window,
+    pub(super) submissions: Submissions,
+}
+
+#[derive(Debug)]
+struct State {
+    limits: Limits,
+    next_ticket: u64,
+    /// Calls without a permit, in their order.
+    waiting: BTreeMap<u64, Waiter>,
+    permits: BTreeMap<u64, Held>,
+    /// Every waiter that is polled sleeps no longer than until this.
+    next_change: Duration,
+}
+
+#[derive(Debug)]
+struct Waiter {
+    is_submission: bool,
+    /// False after it was granted a permit and did not claim it. It is passed over until it is polled.
+    is_live: bool,
+    waker: Option<Waker>,
+}
+
+#[derive(Debug)]
+struct Held {
+    is_submission: bool,
+    /// The waiter has been polled since it was granted.
+    is_claimed: bool,
+    expires_at: Duration,
+}
+
+/// The limit that has no room, and when to try again at the latest.
+enum Full {
+    Window(Duration),
+    Submissions(Duration),
+}
+
+/// The state of one waiter.
+enum Turn {
+    Granted,
+    /// It would take this long, which is more than the caller has.
+    TooLong(Duration),
+    WaitUntil(Duration),
+}
+
+impl FairQueue {
+    pub(super) fn new(window: Window, submissions: Submissions) -> Self {
+        Self(Mutex::new(State {
+            limits: Limits { window, submissions },
+            next_ticket: 0,
+            waiting: BTreeMap::new(),
+            permits: BTreeMap::new(),
+            next_change: Duration::MAX,
+        }))
+    }
+
+    /// Returns the ticket of a permit, after waiting for it; or, if that would take until after `deadline`, how long it would
+    /// take.
+    pub(super) async fn acquire(
+        &self,
+        is_submission: bool,
+        clock: &dyn Clock,
+        deadline: Option<Duration>,
+    ) -> Result<u64, Duration> {
+        let mut place = Place::take(self, is_submission, clock);
+        poll_fn(|context| place.poll(context, deadline)).await?;
+        place.is_kept = false;
+        Ok(place.ticket)
+    }
+
+    /// Ends a permit, unless it has expired, and changes the limits by what its attempt came to. The change is told whether the
+    /// permit still takes a slot for submissions.
+    pub(super) fn finish(&self, ticket: u64, now: Duration, change: impl FnOnce(&mut Limits, bool)) {
+        let wakers = {
+            let mut state = self.lock();
+            let held = state.permits.remove(&ticket);
+            if let Some(held) = &held {
+                state.limits.release(held.is_submission);
+            }
+            change(&mut state.limits, held.is_some_and(|held| held.is_submission));
+            state.settle(now, None)
+        };
+        wake(wakers);
+    }
+
+    /// The limit of the window that the service last reported.
+    pub(super) fn limit(&self) -> Option<u32> {
+        self.lock().limits.window.limit()
+    }
+
+    fn check(&self, ticket: u64, now: Duration, deadline: Option<Duration>, waker: &Waker) -> Turn {
+        // To wake or to drop a waker may drop a task, and with it another place in this queue: never under the lock.
+        let (mut wakers, mut old) = (Vec::new(), None);
+        let turn = {
+            let mut state = self.lock();
+            if let Some(waiter) = state.waiting.get_mut(&ticket) {
+                waiter.is_live = true;
+                old = waiter.waker.take();
+                wakers = state.settle(now, Some(ticket));
+            }
+            if state.claim(ticket, now) {
+                Turn::Granted
+            } else {
+                let waker = old.take_if(|old| old.will_wake(waker)).unwrap_or_else(|| waker.clone());
+                state.wait(ticket, waker, now, deadline)
+            }
+        };
+        drop(old);
+        wake(wakers);
+        turn
+    }
+
+    /// Gives up a place, with what was granted to it.
+    fn leave(&self, ticket: u64, now: Duration) {
+        let waiter = self.lock().waiting.remove(&ticket);
+        if waiter.is_none() {
+            self.finish(ticket, now, |_, _| {});
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Takes back what has expired and grants what there is, in order. Returns the wakers of those that have to look. `own` is the
+    /// waiter that is being polled.
+    fn settle(&mut self, now: Duration, own: Option<u64>) -> Vec<Waker> {
+        self.expire(now);
+        let (granted, mut next_change) = self.grant(now);
+        let mut wakers = Vec::new();
+        for ticket in granted {
+            let Some(Waiter { is_submission, waker, .. }) = self.waiting.remove(&ticket) else { continue };
+            let is_claimed = own == Some(ticket);
+            let time = if is_claimed { COUNTED_WITHIN } else { CLAIM_WITHIN };
+            self.permits.insert(ticket, Held { is_submission, is_claimed, expires_at: now.saturating_add(time) });
+            wakers.extend(waker);
+        }
+        for held in self.permits.values() {
+            next_change = next_change.min(held.expires_at);
+        }
+        // The others sleep for too long now, and which of them are polled is not known.
+        if next_change < self.next_change {
+            wakers.extend(self.waiting.values_mut().filter_map(|waiter| waiter.waker.take()));
+        }
+        self.next_change = next_change;
+        wakers
+    }
+
+    fn expire(&mut self, now: Duration) {
+        let expired = self.permits.iter().filter(|(_, held)| held.expires_at <= now).map(|(ticket, _)| *ticket);
+        for ticket in expired.collect::<Vec<_>>() {
+            let Some(Held { is_submission, is_claimed, .. }) = self.permits.remove(&ticket) else { continue };
+            self.limits.release(is_submission);
+            if is_claimed {
+                self.limits.lost(is_submission, now);
+            } else {
+                self.waiting.insert(ticket, Waiter { is_submission, is_live: false, waker: None });
+            }
+        }
+    }
+
+    /// Takes from the limits for all that may have a permit. Returns their tickets, and when to try again at the latest.
+    fn grant(&mut self, now: Duration) -> (Vec<u64>, Duration) {
+        let (mut granted, mut try_again) = (Vec::new(), Duration::MAX);
+        let mut is_full_for_submissions = false;
+        for (ticket, waiter) in &self.waiting {
+            if !waiter.is_live || (waiter.is_submission && is_full_for_submissions) {
+                continue;
+            }
+            match self.limits.try_acquire(waiter.is_submission, now) {
+                Ok(()) => granted.push(*ticket),
+                Err(Full::Submissions(at)) => {
+                    (is_full_for_submissions, try_again) = (true, try_again.min(at));
+                }
+                Err(Full::Window(at)) => {
+                    try_again = try_again.min(at);
+                    break;
+                }
+            }
+        }
+        (granted, try_again)
+    }
+
+    /// Claims the permit that was granted to a waiter, if one was.
+    fn claim(&mut self, ticket: u64, now: Duration) -> bool {
+        let held = self.permits.get_mut(&ticket);
+        if let Some(held) = held {
+            (held.is_claimed, held.expires_at) = (true, now.saturating_add(COUNTED_WITHIN));
+            return true;
+        }
+        false
+    }
+
+    fn wait(&mut self, ticket: u64, waker: Waker, now: Duration, deadline: Option<Duration>) -> Turn {
+        let Some(waiter) = self.waiting.get_mut(&ticket) else { return Turn::WaitUntil(Duration::MAX) };
+        waiter.waker = Some(waker);
+        let is_submission = waiter.is_submission;
+        let Some(deadline) = deadline else { return Turn::WaitUntil(self.next_change) };
+        let granted_at = self.estimate(ticket, is_submission, now);
+        if now >= deadline || granted_at > deadline {
+            Turn::TooLong(granted_at.saturating_sub(now))
+        } else {
+            Turn::WaitUntil(self.next_change.min(deadline))
+        }
+    }
+
+    /// When a waiter can be granted a permit at the earliest, as far as can be told.
+    fn estimate(&self, ticket: u64, is_submission: bool, now: Duration) -> Duration {
+        let (mut submissions, mut others) = (0, 0);
+        for waiter in self.waiting.range(..ticket).map(|(_, waiter)| waiter).filter(|waiter| waiter.is_live) {
+            *if waiter.is_submission { &mut submissions } else { &mut others } += 1;
+        }
+        let limits = &self.limits;
+        // Submissions without a slot do not wait for the window yet.
+        let granted_at = limits.window.estimate(others + submissions.min(limits.submissions.free(now)), now);
+        if is_submission { granted_at.max(limits.submissions.estimate(submissions, now)) } else { granted_at }
+    }
+}
+
+impl Limits {
+    fn try_acquire(&mut self, is_submission: bool, now: Duration) -> Result<(), Full> {
+        if is_submission {
+            self.submissions.try_acquire(now).map_err(Full::Submissions)?;
+        }
+        self.window.try_acquire(now).map_err(|at| {
+            if is_submission {
+                self.submissions.release();
+            }
+            Full::Window(at)
+        })
+    }
+
+    /// A permit has ended.
+    fn release(&mut self, is_submission: bool) {
+        self.window.release();
+        if is_submission {
+            self.submissions.release();
+        }
+    }
+
+    /// An attempt has ended, and whether the service has counted it is not known.
+    pub(super) fn lost(&mut self, is_submission: bool, now: Duration) {
+        self.window.lost();
+        if is_submission {
+            self.submissions.answered(now);
+        }
+    }
+}
+
+/// A place in the queue, given up on drop.
+struct Place<'a> {
+    queue: &'a FairQueue,
+    clock: &'a dyn Clock,
+    ticket: u64,
+    is_kept: bool,
+    sleep: Option<(Duration, Pin<Box<dyn Future<Output = ()> + Send>>)>,
+    slept_until: Duration,
+}
+
+impl<'a> Place<'a> {
+    fn take(queue: &'a FairQueue, is_submission: bool, clock: &'a dyn Clock) -> Self {
+        let ticket = {
+            let mut state = queue.lock();
+            let ticket = state.next_ticket;
+            state.next_ticket += 1;
+            state.waiting.insert(ticket, Waiter { is_submission, is_live: false, waker: None });
+            ticket
+        };
+        Self { queue, clock, ticket, is_kept: true, sleep: None, slept_until: Duration::ZERO }
+    }
+
+    fn poll(&mut self, context: &mut Context<'_>, deadline: Option<Duration>) -> Poll<Result<(), Duration>> {
+        loop {
+            // A sleep counts as done although the clock may say it was a little short, so that this cannot spin.
+            let now = self.clock.monotonic().max(self.slept_until);
+            let until = match self.queue.check(self.ticket, now, deadline, context.waker()) {
+                Turn::Granted => return Poll::Ready(Ok(())),
+                Turn::TooLong(wait) => return Poll::Ready(Err(wait)),
+                Turn::WaitUntil(until) => until,
+            };
+            if self.sleep.as_ref().is_none_or(|(end, _)| *end > until) && until < Duration::MAX {
+                self.sleep = Some((until, self.clock.sleep(until.saturating_sub(now))));
+            }
+            let Some((end, sleep)) = &mut self.sleep else { return Poll::Pending };
+            ready!(sleep.as_mut().poll(context));
+            self.slept_until = *end;
+            self.sleep = None;
+        }
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        if self.is_kept {
+            self.queue.leave(self.ticket, self.clock.monotonic());
+        }
+    }
+}
+
+fn wake(wakers: Vec<Waker>) {
+    wakers.into_iter().for_each(Waker::wake);
+}
