@@ -240,6 +240,15 @@ impl Error {
         Self::new(ErrorKind::Timeout, Some(problem.to_owned()), "Allow the call a longer `deadline`.")
     }
 
+    /// The runtime that the request was sent on was shut down before the response.
+    pub(crate) fn runtime_shut_down() -> Self {
+        let problem = "the tokio runtime that sent the request was shut down before the response";
+        let advice = "Make the call on a runtime that outlives it.";
+        let mut error = Self::new(ErrorKind::Interrupted, Some(problem.to_owned()), advice);
+        error.0.may_have_reached_server = true;
+        error
+    }
+
     /// The answer's body is larger than `limit` bytes.
     pub(crate) fn body_too_large(limit: usize, status: StatusCode, headers: HeaderMap) -> Self {
         let problem = format!("the answer's body is larger than {limit} bytes");

@@ -11,7 +11,7 @@ use reqwest::{Request, ResponseBuilderExt as _, Url};
 use serde::de::DeserializeOwned;
 
 use super::attempt::Received;
-use super::exchange::exchange;
+use super::exchange::{exchange, in_task};
 use super::observe::Observed;
 use super::retry::{Decision, Situation, decide};
 use super::{CallOptions, Transport, answer};
@@ -135,7 +135,8 @@ impl Call {
             *attempt.timeout_mut() = Some(timeout);
             attempts += 1;
             observed.attempt(attempts);
-            let error = match observed.within(exchange(transport, permit, attempt)).await {
+            let exchange = observed.within(exchange(Arc::clone(transport), permit, attempt));
+            let error = match in_task(exchange).await {
                 Ok((received, wait)) => match judge(*operation, received, wait) {
                     Ok(answer) => {
                         transport.budget.deposit(last.map(|failure| failure.cost));

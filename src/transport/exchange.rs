@@ -1,17 +1,28 @@
-//! An exchange: one attempt with its permit.
+//! An exchange: one attempt with its permit, in a task of its own.
+//!
+//! A call may be begun and then held unpolled: by a stream that reads ahead while the loop's body runs, by a `select!` on `&mut call`.
+//! If the caller alone polled the exchange, it would stand still meanwhile, halfway through a TLS handshake or a body, while its
+//! time-outs went on: a service that had responded at once would be taken for one that did not respond. In a task, the exchange
+//! takes as long as the service takes. The limiter learns of the response when it arrives, and the permit is held no longer
+//! than the attempt's time-out. The rest of a call (retries, delays, callbacks) stays with its caller.
 
+use std::future::Future;
+use std::panic::resume_unwind;
+use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::Request;
+use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
 
 use super::attempt::Received;
 use super::{Transport, server_wait};
-use crate::Result;
 use crate::rate_limit::Permit;
+use crate::{Error, Result};
 
 /// Runs one attempt, and tells its permit how it ended. Returns the response and the wait that it asks for.
 pub(super) async fn exchange(
-    transport: &Transport,
+    transport: Arc<Transport>,
     permit: Permit,
     request: Request,
 ) -> Result<(Received, Option<Duration>)> {
@@ -27,5 +38,34 @@ pub(super) async fn exchange(
             }
             Err(error)
         }
+    }
+}
+
+/// Runs this in a task of its own, which is cancelled when the returned future is dropped.
+pub(super) async fn in_task<T, F>(exchange: F) -> Result<T>
+where
+    T: Send + 'static,
+    F: Future<Output = Result<T>> + Send + 'static,
+{
+    let Ok(runtime) = Handle::try_current() else {
+        let advice = "Await it in a task of a tokio runtime, or use the blocking client.";
+        return Err(Error::configuration("a call takes a tokio runtime, and there is none", advice));
+    };
+    let mut task = Task(runtime.spawn(exchange));
+    match (&mut task.0).await {
+        Ok(result) => result,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => resume_unwind(panic),
+            Err(_) => Err(Error::runtime_shut_down()),
+        },
+    }
+}
+
+/// A task that is cancelled on drop.
+struct Task<T>(JoinHandle<T>);
+
+impl<T> Drop for Task<T> {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }

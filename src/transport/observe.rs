@@ -74,15 +74,15 @@ impl<'a> Observed<'a> {
         let _ = attempt;
     }
 
-    /// Runs an attempt inside of the span.
+    /// Puts an attempt inside of the span.
     #[cfg(feature = "tracing")]
-    pub(super) async fn within<F: Future>(&self, attempt: F) -> F::Output {
-        attempt.instrument(self.span.clone()).await
+    pub(super) fn within<F: Future>(&self, attempt: F) -> impl Future<Output = F::Output> + use<F> {
+        attempt.instrument(self.span.clone())
     }
 
     #[cfg(not(feature = "tracing"))]
-    pub(super) async fn within<F: Future>(&self, attempt: F) -> F::Output {
-        attempt.await
+    pub(super) fn within<F: Future>(&self, attempt: F) -> F {
+        attempt
     }
 
     pub(super) fn retry(&self, error: &Error, pause: Duration) {
