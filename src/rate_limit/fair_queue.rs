@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use super::LONGEST_WINDOW;
@@ -142,6 +142,13 @@ impl FairQueue {
         drop(old);
         wake(wakers);
         turn
+    }
+
+    /// Whether a waiter has not been woken since it was last polled by the same task.
+    fn is_unchanged(&self, ticket: u64, waker: &Waker) -> bool {
+        let state = self.lock();
+        let own = state.waiting.get(&ticket).and_then(|waiter| waiter.waker.as_ref());
+        own.is_some_and(|own| own.will_wake(waker))
     }
 
     /// Gives up a place, with what was granted to it.
@@ -307,6 +314,16 @@ impl<'a> Place<'a> {
 
     fn poll(&mut self, context: &mut Context<'_>, deadline: Option<Duration>) -> Poll<Result<(), Duration>> {
         loop {
+            if let Some((end, sleep)) = &mut self.sleep {
+                match sleep.as_mut().poll(context) {
+                    Poll::Ready(()) => {
+                        self.slept_until = *end;
+                        self.sleep = None;
+                    }
+                    Poll::Pending if self.queue.is_unchanged(self.ticket, context.waker()) => return Poll::Pending,
+                    Poll::Pending => {}
+                }
+            }
             // A sleep counts as done although the clock may say it was a little short, so that this cannot spin.
             let now = self.clock.monotonic().max(self.slept_until);
             let until = match self.queue.check(self.ticket, now, deadline, context.waker()) {
@@ -314,13 +331,10 @@ impl<'a> Place<'a> {
                 Turn::TooLong(wait) => return Poll::Ready(Err(wait)),
                 Turn::WaitUntil(until) => until,
             };
-            if self.sleep.as_ref().is_none_or(|(end, _)| *end > until) && until < Duration::MAX {
-                self.sleep = Some((until, self.clock.sleep(until.saturating_sub(now))));
+            if until == Duration::MAX || self.sleep.as_ref().is_some_and(|(end, _)| *end <= until) {
+                return Poll::Pending;
             }
-            let Some((end, sleep)) = &mut self.sleep else { return Poll::Pending };
-            ready!(sleep.as_mut().poll(context));
-            self.slept_until = *end;
-            self.sleep = None;
+            self.sleep = Some((until, self.clock.sleep(until.saturating_sub(now))));
         }
     }
 }
@@ -335,4 +349,164 @@ impl Drop for Place<'_> {
 
 fn wake(wakers: Vec<Waker>) {
     wakers.into_iter().for_each(Waker::wake);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{CLAIM_WITHIN, COUNTED_WITHIN, FairQueue, Place};
+    use crate::clock::Clock;
+    use crate::rate_limit::submissions::Submissions;
+    use crate::rate_limit::window::{MINUTE, Report, Window};
+    use chrono::{DateTime, Utc};
+    use std::future::{Future, pending};
+    use std::pin::Pin;
+    use std::sync::Mutex;
+    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::task::{Context, Poll, Wake, Waker};
+    use std::time::{Duration, SystemTime};
+
+    /// Moves when it is told to. Its sleeps do not end: the tests poll.
+    #[derive(Debug)]
+    struct ManualClock(Mutex<Duration>);
+
+    impl ManualClock {
+        fn new() -> Self {
+            Self(Mutex::new(Duration::from_secs(1_000)))
+        }
+
+        fn advance(&self, by: Duration) {
+            *self.0.lock().unwrap() += by;
+        }
+    }
+
+    impl Clock for ManualClock {
+        fn now(&self) -> DateTime<Utc> {
+            DateTime::UNIX_EPOCH + *self.0.lock().unwrap()
+        }
+
+        fn sleep(&self, _: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+            Box::pin(pending())
+        }
+    }
+
+    /// A queue behind a window of `limit` requests that resets in a minute, and behind 2 submissions a minute.
+    fn queue(clock: &ManualClock, limit: u32) -> FairQueue {
+        let queue = FairQueue::new(Window::new(1), Submissions::new(2));
+        let resets_at = clock.monotonic() + MINUTE;
+        let report = Report { limit, left: limit, resets_at, ends: SystemTime::UNIX_EPOCH + resets_at };
+        queue.lock().limits.window.answered(Some(report), true);
+        queue
+    }
+
+    fn poll(place: &mut Place<'_>) -> Poll<Result<(), Duration>> {
+        poll_until(place, None)
+    }
+
+    fn poll_until(place: &mut Place<'_>, deadline: Option<Duration>) -> Poll<Result<(), Duration>> {
+        place.poll(&mut Context::from_waker(Waker::noop()), deadline)
+    }
+
+    const GRANTED: Poll<Result<(), Duration>> = Poll::Ready(Ok(()));
+
+    #[test]
+    fn a_permit_that_is_not_claimed_goes_to_the_next_and_its_waiter_keeps_its_place() {
+        let clock = ManualClock::new();
+        let queue = queue(&clock, 1);
+        let mut places: Vec<_> = (0..4).map(|_| Place::take(&queue, false, &clock)).collect();
+        assert_eq!(poll(&mut places[0]), GRANTED);
+        assert!(places[1..].iter_mut().all(|place| poll(place).is_pending()));
+        queue.finish(places[0].ticket, clock.monotonic(), |limits, _| limits.window.lost());
+        clock.advance(MINUTE);
+        // The second is granted the permit, by the poll of the third.
+        assert!(poll(&mut places[2]).is_pending());
+        clock.advance(CLAIM_WITHIN);
+        assert_eq!(poll(&mut places[2]), GRANTED);
+        assert!(poll(&mut places[3]).is_pending());
+        assert!(poll(&mut places[1]).is_pending());
+        queue.finish(places[2].ticket, clock.monotonic(), |limits, _| limits.window.lost());
+        clock.advance(MINUTE);
+        assert!(poll(&mut places[3]).is_pending());
+        assert_eq!(poll(&mut places[1]), GRANTED);
+    }
+
+    #[test]
+    fn a_waiter_that_nobody_polls_takes_no_slot_for_submissions() {
+        let clock = ManualClock::new();
+        let queue = queue(&clock, 100);
+        let mut unpolled: Vec<_> = (0..5).map(|_| Place::take(&queue, true, &clock)).collect();
+        queue.lock().limits.window.hold(clock.monotonic() + MINUTE);
+        assert!(unpolled.iter_mut().all(|place| poll(place).is_pending()));
+        let mut polled = Place::take(&queue, true, &clock);
+        clock.advance(MINUTE);
+        assert!(poll(&mut polled).is_pending());
+        for _ in 0..3 {
+            clock.advance(CLAIM_WITHIN);
+            let _ = poll(&mut polled);
+        }
+        assert_eq!(poll(&mut polled), GRANTED);
+    }
+
+    #[test]
+    fn a_submission_without_a_slot_holds_up_no_other_call() {
+        let clock = ManualClock::new();
+        let queue = queue(&clock, 100);
+        let mut submissions: Vec<_> = (0..3).map(|_| Place::take(&queue, true, &clock)).collect();
+        assert_eq!(submissions.iter_mut().filter_map(|place| poll(place).is_ready().then_some(())).count(), 2);
+        assert_eq!(poll(&mut Place::take(&queue, false, &clock)), GRANTED);
+    }
+
+    #[test]
+    fn a_request_whose_response_never_comes_holds_its_permit_no_longer_than_a_window() {
+        let clock = ManualClock::new();
+        let queue = queue(&clock, 1);
+        let mut stuck = Place::take(&queue, false, &clock);
+        assert_eq!(poll(&mut stuck), GRANTED);
+        let mut next = Place::take(&queue, false, &clock);
+        clock.advance(MINUTE);
+        assert!(poll(&mut next).is_pending());
+        clock.advance(COUNTED_WITHIN - MINUTE);
+        assert!(poll(&mut next).is_pending(), "the request may have been counted in this window");
+        clock.advance(MINUTE);
+        assert_eq!(poll(&mut next), GRANTED);
+        // Its end changes nothing any more.
+        queue.finish(stuck.ticket, clock.monotonic(), |_, was_submission| assert!(!was_submission));
+        assert!(poll(&mut Place::take(&queue, false, &clock)).is_pending());
+    }
+
+    #[test]
+    fn a_place_that_is_given_up_gives_its_permit_to_the_next_and_wakes_it() {
+        #[derive(Default)]
+        struct Count(AtomicU32);
+        impl Wake for Count {
+            fn wake(self: std::sync::Arc<Self>) {
+                self.0.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        let clock = ManualClock::new();
+        let queue = queue(&clock, 1);
+        let mut first = Place::take(&queue, false, &clock);
+        assert_eq!(poll(&mut first), GRANTED);
+        let count = std::sync::Arc::new(Count::default());
+        let waker = Waker::from(std::sync::Arc::clone(&count));
+        let mut second = Place::take(&queue, false, &clock);
+        assert!(second.poll(&mut Context::from_waker(&waker), None).is_pending());
+        drop(first);
+        assert_eq!(count.0.load(Ordering::Relaxed), 1);
+        assert_eq!(second.poll(&mut Context::from_waker(&waker), None), GRANTED);
+    }
+
+    #[test]
+    fn a_waiter_knows_how_many_are_in_front_of_it() {
+        let clock = ManualClock::new();
+        let queue = queue(&clock, 1);
+        let mut places: Vec<_> = (0..4).map(|_| Place::take(&queue, false, &clock)).collect();
+        assert_eq!(poll(&mut places[0]), GRANTED);
+        assert!(poll(&mut places[1]).is_pending());
+        assert!(poll(&mut places[2]).is_pending());
+        let deadline = clock.monotonic() + 2 * MINUTE;
+        assert_eq!(poll_until(&mut places[3], Some(deadline)), Poll::Ready(Err(3 * MINUTE)));
+        places.pop();
+        let mut last = Place::take(&queue, false, &clock);
+        assert!(poll_until(&mut last, Some(deadline + MINUTE)).is_pending());
+    }
 }

@@ -30,6 +30,9 @@ const GUARD: Duration = Duration::from_secs(120);
 /// A time, and a number that tells those apart who wait for the same.
 type Moment = (DateTime<Utc>, u64);
 
+/// With the timers of tokio in step, no more time passes at once than this, so that they fire in their order.
+const STEP: Duration = Duration::from_secs(5);
+
 /// A simulator, its time, and the clock that tells it.
 #[derive(Clone, Debug)]
 pub struct SimulatedTime(Arc<Inner>);
@@ -42,15 +45,30 @@ struct Inner {
     next_id: AtomicU64,
     /// Grows with everything that is done by somebody who looks at the clock.
     stirred: AtomicUsize,
+    /// The timers of tokio, such as those of an attempt's time-out, go by this time too.
+    moves_tokio: bool,
 }
 
 impl SimulatedTime {
     pub async fn start(simulator: simulator::Builder) -> Self {
+        Self::new(simulator.start().await.unwrap(), false)
+    }
+
+    /// Starts one that the timers of tokio go by, such as those of an attempt's time-out. Everything has to be awaited in
+    /// [`run`](Self::run): elsewhere, tokio lets time pass by itself.
+    pub async fn start_with_tokio(simulator: simulator::Builder) -> Self {
+        let time = Self::new(simulator.start().await.unwrap(), true);
+        tokio::time::pause();
+        time
+    }
+
+    fn new(simulator: Simulator, moves_tokio: bool) -> Self {
         Self(Arc::new(Inner {
-            simulator: simulator.start().await.unwrap(),
+            simulator,
             sleepers: Mutex::default(),
             next_id: AtomicU64::new(0),
             stirred: AtomicUsize::new(0),
+            moves_tokio,
         }))
     }
 
@@ -76,8 +94,13 @@ impl SimulatedTime {
                 self.settle().await;
                 self.0.simulator.settle().await;
                 let first = self.0.sleepers.lock().unwrap().keys().next().copied();
-                if let Some((moment, _)) = first {
-                    self.advance((moment - self.0.simulator.now()).to_std().unwrap_or_default());
+                let by = first.map(|(moment, _)| (moment - self.0.simulator.now()).to_std().unwrap_or_default());
+                if self.0.moves_tokio {
+                    let by = by.unwrap_or(STEP).min(STEP);
+                    tokio::time::advance(by).await;
+                    self.advance(by);
+                } else if let Some(by) = by {
+                    self.advance(by);
                 }
             }
         };
@@ -86,7 +109,7 @@ impl SimulatedTime {
             Poll::Ready(output) => Poll::Ready(output),
             Poll::Pending => drive.as_mut().poll(context),
         });
-        tokio::time::timeout(GUARD, both).await.unwrap()
+        if self.0.moves_tokio { both.await } else { tokio::time::timeout(GUARD, both).await.unwrap() }
     }
 
     /// Lets everything go as far as it can without time passing.

@@ -439,6 +439,58 @@ async fn a_429_for_the_limit_on_webhook_tests_does_not_hold_reads() {
     assert_eq!(ended(&time, &mut tests).await, 1);
 }
 
+/// A 429 with requests left in the window: it is about another limit.
+fn with_requests_left(operation: &str) -> Fault {
+    Fault::error("RATE_LIMITED")
+        .header("retry-after", "50")
+        .header("x-ratelimit-limit", "100")
+        .header("x-ratelimit-remaining", "60")
+        .header("x-ratelimit-reset", "1767225660")
+        .on(operation)
+}
+
+#[tokio::test]
+async fn a_429_with_requests_left_holds_its_call_alone() {
+    for is_known in [true, false] {
+        let time = SimulatedTime::start(Simulator::builder().concurrent_runs(100)).await;
+        let client = time.client();
+        if is_known {
+            read(&client).await.unwrap();
+        }
+        time.simulator().inject(with_requests_left("listTemplates"));
+        let mut refused = spawn([client.templates().list().into_future()]);
+        assert_eq!(ended(&time, &mut refused).await, 0);
+        assert_eq!(ended(&time, &mut reads(&client, 30)).await, 30, "is known: {is_known}");
+        assert_eq!(ended(&time, &mut submissions(&client, 10)).await, 10, "is known: {is_known}");
+        let mut others = spawn([client.templates().list().into_future()]);
+        assert_eq!(ended(&time, &mut others).await, 1, "is known: {is_known}");
+        time.advance(50 * SECOND);
+        assert_eq!(ended(&time, &mut refused).await, 1, "is known: {is_known}");
+    }
+}
+
+#[tokio::test]
+async fn a_429_to_a_submission_with_requests_left_holds_submissions_alone() {
+    for is_known in [true, false] {
+        let time = SimulatedTime::start(Simulator::builder().concurrent_runs(100)).await;
+        let client = time.client();
+        if is_known {
+            read(&client).await.unwrap();
+        }
+        time.simulator().inject(with_requests_left("createWorkOrder"));
+        let mut submitted = submissions(&client, 1);
+        assert_eq!(ended(&time, &mut submitted).await, 0);
+        assert_eq!(ended(&time, &mut reads(&client, 30)).await, 30, "is known: {is_known}");
+        let before = sent(&time);
+        submitted.spawn(async move { submit(&client).await });
+        time.advance(49 * SECOND);
+        time.settle().await;
+        assert_eq!(sent(&time), before, "is known: {is_known}");
+        time.advance(SECOND);
+        assert_eq!(ended(&time, &mut submitted).await, 2, "is known: {is_known}");
+    }
+}
+
 // What the service says
 
 #[tokio::test]
@@ -463,6 +515,27 @@ async fn a_service_that_says_nothing_of_a_limit_is_not_limited() {
     let mut calls = spawn((0..500).map(|_| client.runs().get("run_1").into_future()));
     assert_eq!(ended(&time, &mut calls).await, 500);
     assert_eq!(client.rate_limit(), None);
+}
+
+#[tokio::test]
+async fn a_gateway_that_fails_before_the_first_response_does_not_lift_the_limit() {
+    for fault in [
+        Fault::bad_gateway(),
+        Fault::gateway_timeout(),
+        Fault::response(503, "text/html", ""),
+        Fault::response(429, "", ""),
+        Fault::response(404, "text/html", "no such host"),
+    ] {
+        let what = format!("{fault:?}");
+        let time = SimulatedTime::start(Simulator::builder()).await;
+        let refusals = Refusals::default();
+        let client = refusals.watch(time.builder()).build().unwrap();
+        time.simulator().inject(fault.times(10));
+        let ends = time.run(reads(&client, 500).join_all()).await;
+        let failed = ends.iter().filter(|end| end.is_err()).count();
+        // The faults themselves may be 429s, and a 404 is not retried.
+        assert!(refusals.count() <= 10 && failed <= 10, "{what}: {} 429s, {failed} failed", refusals.count());
+    }
 }
 
 #[tokio::test]

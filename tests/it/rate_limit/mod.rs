@@ -1,3 +1,59 @@
 //! The rate limit: how calls keep to it, and that none stops another.
 
 mod limits;
+mod programs;
+mod unpolled;
+
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::task::Poll;
+use std::time::Duration;
+
+use agentgate::{Client, Clock as _, WorkspaceSource};
+use common::time::SimulatedTime;
+
+/// Polls a future once.
+async fn poll_once<F: Future + ?Sized>(mut future: Pin<&mut F>) -> Poll<F::Output> {
+    poll_fn(|context| Poll::Ready(future.as_mut().poll(context))).await
+}
+
+/// The output of the first of two futures to end. The other can go on.
+async fn first<A: Future + Unpin, B: Future + Unpin>(mut a: A, mut b: B) -> Result<A::Output, B::Output> {
+    poll_fn(|context| {
+        if let Poll::Ready(output) = Pin::new(&mut a).poll(context) {
+            return Poll::Ready(Ok(output));
+        }
+        Pin::new(&mut b).poll(context).map(Err)
+    })
+    .await
+}
+
+/// Runs this to its end, or gives `None` if an hour of simulated time is not enough.
+async fn within_an_hour<T>(time: &SimulatedTime, work: impl Future<Output = T>) -> Option<T> {
+    let hour = time.sleep(Duration::from_secs(60 * 60));
+    time.run(async { first(pin!(work), hour).await.ok() }).await
+}
+
+/// Submits so many work orders with a client of its own, and lets a minute pass.
+async fn submit_runs(time: &SimulatedTime, count: usize) {
+    let client = time.client();
+    time.run(async {
+        for _ in 0..count {
+            let source = WorkspaceSource::git("https://github.com/your-org/your-repo");
+            client.work_orders().create("Fix it", source).await.unwrap();
+        }
+        time.sleep(Duration::from_secs(60)).await;
+    })
+    .await;
+    time.simulator().clear_requests();
+}
+
+/// Spends the window.
+async fn spend(time: &SimulatedTime, client: &Client, limit: u32) {
+    time.run(async {
+        for _ in 0..limit {
+            client.credits().balance().await.unwrap();
+        }
+    })
+    .await;
+}

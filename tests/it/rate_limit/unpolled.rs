@@ -1,0 +1,303 @@
+//! Calls that were begun and that nobody polls: they hold up no other, and lose nothing by it.
+
+use std::future::{Future, IntoFuture};
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::mpsc;
+use std::task::{Context, Poll, Waker};
+use std::thread;
+use std::time::Duration;
+
+use agentgate::blocking::{BlockingStream as _, Call as _};
+use agentgate::chrono::{DateTime, Utc};
+use agentgate::resources::CallFuture;
+use agentgate::simulator::{Fault, RunPlan, Simulator};
+use agentgate::types::Run;
+use agentgate::{Client, Clock, ErrorKind, Response, Result, WorkspaceSource};
+use common::time::SimulatedTime;
+use tokio::io::AsyncReadExt as _;
+use tokio::net::TcpListener;
+use tokio::runtime::Builder;
+
+use super::{first, poll_once, spend, submit_runs, within_an_hour};
+
+const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Longer than any test here takes in real time.
+const GUARD: Duration = Duration::from_secs(60);
+
+fn simulator(limit: u32) -> agentgate::simulator::Builder {
+    let plan = RunPlan::succeeds().running(Duration::from_secs(24 * 60 * 60));
+    Simulator::builder().rate_limit(limit).submission_limit(1_000).concurrent_runs(1_000).default_run(plan)
+}
+
+fn submission(client: &Client) -> CallFuture<agentgate::types::WorkOrderCreated> {
+    client.work_orders().create("Fix it", WorkspaceSource::template("python-flask")).into_future()
+}
+
+// The rate limit
+
+#[tokio::test]
+async fn a_stream_that_reads_ahead_does_not_stop_the_calls_in_the_body_of_its_loop() {
+    for limit in 1..=8 {
+        let time = SimulatedTime::start(simulator(limit)).await;
+        submit_runs(&time, 5).await;
+        let client = time.client();
+        let program = async {
+            let mut runs = client.runs().list().limit(2).items();
+            let mut count = 0;
+            while let Some(run) = runs.next().await {
+                client.runs().get(&run?.id).await?;
+                count += 1;
+            }
+            Result::<u32>::Ok(count)
+        };
+        let count = within_an_hour(&time, program).await.map(Result::unwrap);
+        assert_eq!(count, Some(5), "with {limit} requests a minute");
+    }
+}
+
+#[tokio::test]
+async fn a_select_on_a_call_does_not_stop_the_calls_of_its_other_branch() {
+    for limit in 2..=4 {
+        let time = SimulatedTime::start(simulator(limit)).await;
+        submit_runs(&time, 1).await;
+        let client = time.client();
+        spend(&time, &client, limit).await;
+        let program = async {
+            let mut call = client.runs().list().into_future();
+            let mut others = 0;
+            while let Err(()) = first(&mut call, time.sleep(SECOND)).await {
+                client.credits().balance().await.unwrap();
+                others += 1;
+            }
+            others
+        };
+        let others = within_an_hour(&time, program).await;
+        assert!(others.is_some_and(|others| others > 0), "with {limit} requests a minute: {others:?}");
+    }
+}
+
+/// A clock that moves the simulator's as far as somebody sleeps.
+#[derive(Clone, Debug)]
+struct MovingClock(Arc<Simulator>);
+
+impl Clock for MovingClock {
+    fn now(&self) -> DateTime<Utc> {
+        self.0.now()
+    }
+
+    fn sleep(&self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        self.0.advance(duration);
+        Box::pin(tokio::task::yield_now())
+    }
+}
+
+#[test]
+fn a_blocking_iterator_that_reads_ahead_does_not_stop_the_calls_in_the_body_of_its_loop() {
+    let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    for limit in 1..=8 {
+        let clock = MovingClock(Arc::new(runtime.block_on(simulator(limit).start()).unwrap()));
+        let (url, key) = (clock.0.url().to_owned(), clock.0.api_key().to_owned());
+        let (sender, receiver) = mpsc::channel();
+        thread::spawn(move || {
+            let client = Client::builder().base_url(url).api_key(key).clock(clock);
+            let client = agentgate::blocking::Client::from_async(client.build().unwrap()).unwrap();
+            for _ in 0..5 {
+                let source = WorkspaceSource::template("python-flask");
+                client.work_orders().create("Fix it", source).send().unwrap();
+            }
+            let runs = client.runs().list().limit(2).items().blocking();
+            let runs = runs.map(|run| client.runs().get(&run.unwrap().id).send().unwrap());
+            sender.send(runs.count()).unwrap();
+        });
+        assert_eq!(receiver.recv_timeout(GUARD), Ok(5), "with {limit} requests a minute");
+    }
+}
+
+#[tokio::test]
+async fn calls_that_nobody_polls_hold_up_no_other_and_come_first_when_they_are_polled() {
+    for limit in [1, 2, 5] {
+        let time = SimulatedTime::start(simulator(limit)).await;
+        let client = time.client();
+        spend(&time, &client, limit).await;
+        // Reads and submissions, more of them than a window and a minute's submissions have room for.
+        let mut unpolled: Vec<CallFuture<()>> = Vec::new();
+        for number in 0..30 {
+            let read = client.credits().balance().into_future();
+            let submission = submission(&client);
+            unpolled.push(if number % 2 == 0 {
+                Box::pin(async { submission.await.map(drop) })
+            } else {
+                Box::pin(async { read.await.map(drop) })
+            });
+        }
+        for call in &mut unpolled {
+            assert!(poll_once(call.as_mut()).await.is_pending());
+        }
+        let before = time.passed();
+        let others = async {
+            client.credits().balance().await.unwrap();
+            submission(&client).await.unwrap();
+        };
+        assert!(within_an_hour(&time, others).await.is_some(), "{limit} requests a minute");
+        assert!(time.passed_since(before) <= 30 * MINUTE, "{:?}", time.passed_since(before));
+
+        let oldest = async {
+            spawn_reads(&client, 10);
+            unpolled.remove(0).await.unwrap();
+        };
+        let before = time.passed();
+        assert!(within_an_hour(&time, oldest).await.is_some());
+        assert!(time.passed_since(before) <= 2 * MINUTE, "{:?}", time.passed_since(before));
+        let rest = async {
+            for call in unpolled {
+                call.await.unwrap();
+            }
+        };
+        assert!(within_an_hour(&time, rest).await.is_some());
+    }
+}
+
+fn spawn_reads(client: &Client, count: usize) {
+    for _ in 0..count {
+        tokio::spawn(client.credits().balance().into_future());
+    }
+}
+
+#[tokio::test]
+async fn a_runtime_that_stands_still_does_not_stop_the_clients_of_another() {
+    let time = SimulatedTime::start(simulator(1)).await;
+    let client = time.client();
+    spend(&time, &client, 1).await;
+    time.advance(MINUTE);
+    // It has the permit, and its runtime does not send it.
+    let call = client.credits().balance().into_future();
+    let still = thread::spawn(move || {
+        let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+        let mut call = call;
+        assert!(runtime.block_on(poll_once(call.as_mut())).is_pending());
+        (runtime, call)
+    });
+    let still = still.join().unwrap();
+    assert!(within_an_hour(&time, client.credits().balance().into_future()).await.is_some());
+    thread::spawn(|| drop(still)).join().unwrap();
+}
+
+// Time-outs
+
+/// A run of so many bytes.
+fn run_of_size(bytes: usize) -> String {
+    let padding = "x".repeat(bytes);
+    format!(r#"{{"id":"run_1","workOrderId":"wo_1","status":"running","prUrl":"{padding}"}}"#)
+}
+
+/// Begins a call and polls it so many times, leaves it for twice its time-out, and awaits it.
+async fn left_alone(time: &SimulatedTime, call: CallFuture<Response<Run>>, polls: u32) -> Result<Response<Run>> {
+    let mut call = call;
+    for _ in 0..polls {
+        if let Poll::Ready(result) = poll_once(call.as_mut()).await {
+            return result;
+        }
+        tokio::task::yield_now().await;
+    }
+    time.sleep(2 * TIMEOUT).await;
+    call.await
+}
+
+#[tokio::test]
+async fn a_call_left_unpolled_for_longer_than_its_time_out_gets_the_response_that_came() {
+    let time = SimulatedTime::start_with_tokio(simulator(1_000)).await;
+    for bytes in [10, 5_000_000] {
+        for polls in [1, 2, 3, 5, 8, 13, 21, 34] {
+            time.simulator().clear_requests();
+            time.simulator().inject(Fault::response(200, "application/json", run_of_size(bytes)).times(2));
+            let client = time.builder().timeout(TIMEOUT).build().unwrap();
+            // On a new connection, and on one that is open.
+            for _ in 0..2 {
+                let call = client.runs().get("run_1").with_response();
+                let response = time.run(left_alone(&time, call, polls)).await.unwrap();
+                assert_eq!(response.attempts(), 1, "{bytes} bytes, polled {polls} times");
+            }
+            assert_eq!(time.simulator().request_count(), 2);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_service_that_does_not_respond_times_out_all_the_same() {
+    let time = SimulatedTime::start_with_tokio(simulator(1_000)).await;
+    time.simulator().inject(Fault::stall());
+    let client = time.builder().timeout(TIMEOUT).max_retries(0).build().unwrap();
+    let call = client.runs().get("run_1").with_response();
+    let error = time.run(left_alone(&time, call, 1)).await.unwrap_err();
+    assert_eq!((error.kind(), error.attempts()), (ErrorKind::Timeout, 1));
+}
+
+#[tokio::test]
+async fn a_reader_that_takes_longer_than_the_time_out_for_each_item_sends_what_a_fast_one_sends() {
+    let mut sent = Vec::new();
+    let time = SimulatedTime::start_with_tokio(simulator(1_000)).await;
+    submit_runs(&time, 30).await;
+    for pause in [Duration::ZERO, TIMEOUT + 10 * SECOND] {
+        time.simulator().clear_requests();
+        let client = time.builder().timeout(TIMEOUT).build().unwrap();
+        let read = async {
+            let mut runs = client.runs().list().limit(10).items();
+            let mut count = 0;
+            while let Some(run) = runs.next().await {
+                run.unwrap();
+                count += 1;
+                time.sleep(pause).await;
+            }
+            count
+        };
+        assert_eq!(time.run(read).await, 30);
+        sent.push(time.simulator().request_count());
+    }
+    assert_eq!(sent[0], sent[1]);
+}
+
+// Cancellation
+
+#[tokio::test]
+async fn a_call_that_is_dropped_is_cancelled() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let client = Client::builder().api_key("org_live_test").base_url(url).build().unwrap();
+    let mut call = client.credits().balance().into_future();
+    let service = async {
+        let (mut socket, _) = listener.accept().await.unwrap();
+        assert!(socket.read(&mut [0; 4096]).await.unwrap() > 0);
+        socket
+    };
+    let mut socket = first(&mut call, pin!(service)).await.unwrap_err();
+    drop(call);
+    assert_eq!(tokio::time::timeout(GUARD, socket.read(&mut [0; 4096])).await.unwrap().unwrap_or_default(), 0);
+}
+
+#[test]
+fn a_call_whose_runtime_was_shut_down_fails_on_another() {
+    let service = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let simulator = service.block_on(Simulator::start()).unwrap();
+    let client = Client::builder().api_key(simulator.api_key()).base_url(simulator.url()).max_retries(0);
+    let mut call = client.build().unwrap().credits().balance().into_future();
+    let first = Builder::new_current_thread().enable_all().build().unwrap();
+    assert!(first.block_on(poll_once(call.as_mut())).is_pending());
+    drop(first);
+    let second = Builder::new_current_thread().enable_all().build().unwrap();
+    let error = second.block_on(call).unwrap_err();
+    assert_eq!((error.kind(), error.may_have_reached_server()), (ErrorKind::Interrupted, true));
+}
+
+#[test]
+fn a_call_without_a_runtime_fails_instead_of_panicking() {
+    let client = Client::new("org_live_test").unwrap();
+    let mut call = client.credits().balance().into_future();
+    let Poll::Ready(result) = call.as_mut().poll(&mut Context::from_waker(Waker::noop())) else {
+        panic!("there is nothing to wait for");
+    };
+    assert_eq!(result.unwrap_err().kind(), ErrorKind::Configuration);
+}
