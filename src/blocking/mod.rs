@@ -21,7 +21,7 @@
 //! ```
 //!
 //! **Threads.** A call is made on the thread that sends it: its retries, its callbacks and its `tracing` events happen there, and a panic
-//! in one of them is that thread's. Beside them there is one thread, `agentgate`, which serves connections and timers. All blocking
+//! in one of them is that thread's. Beside them there is one thread, `agentgate`, which sends attempts and serves timers. All blocking
 //! clients of the process share it; it begins with the first of them and ends after the last, with its connections.
 //!
 //! **Inside of an async runtime** a blocking call would hold up everything else that the thread has to do, at worst for ever. There,

@@ -290,13 +290,16 @@ impl Limits {
     }
 }
 
+type Sleep = Pin<Box<dyn Future<Output = ()> + Send>>;
+
 /// A place in the queue, given up on drop.
 struct Place<'a> {
     queue: &'a FairQueue,
     clock: &'a dyn Clock,
     ticket: u64,
     is_kept: bool,
-    sleep: Option<(Duration, Pin<Box<dyn Future<Output = ()> + Send>>)>,
+    /// The sleep under way, and its end.
+    sleep: Option<(Duration, Sleep)>,
     slept_until: Duration,
 }
 
@@ -464,7 +467,7 @@ mod tests {
         let mut next = Place::take(&queue, false, &clock);
         clock.advance(MINUTE);
         assert!(poll(&mut next).is_pending());
-        clock.advance(COUNTED_WITHIN - MINUTE);
+        clock.advance(COUNTED_WITHIN.saturating_sub(MINUTE));
         assert!(poll(&mut next).is_pending(), "the request may have been counted in this window");
         clock.advance(MINUTE);
         assert_eq!(poll(&mut next), GRANTED);

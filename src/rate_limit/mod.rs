@@ -136,16 +136,14 @@ impl Permit {
             // A response without headers may come from a gateway, unless it is a success. One about another limit
             // tells nothing of this one.
             limits.window.answered(report, status.is_success());
-            match hold {
+            if let Some(until) = hold {
                 // With requests left, the 429 is about another limit: that on submissions or on concurrent runs, or one
                 // that concerns this call alone.
-                Some(until) if is_other_limit || has_requests_left => {
-                    if self.is_submission {
-                        limits.submissions.hold(until);
-                    }
+                if !is_other_limit && !has_requests_left {
+                    limits.window.hold(until);
+                } else if self.is_submission {
+                    limits.submissions.hold(until);
                 }
-                Some(until) => limits.window.hold(until),
-                None => {}
             }
         });
     }

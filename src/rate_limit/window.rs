@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lost_attempt_tells_nothing() {
+    fn a_failure_without_a_report_does_not_mean_that_there_is_no_limit() {
         let mut window = Window::new(COLD_START);
         window.try_acquire(START).unwrap();
         end(&mut window, None, false);

@@ -87,9 +87,9 @@ impl<T> Items<T> {
         self
     }
 
-    /// Whether the next page is asked for while the items of the present one are handed out; the default. It is never more than one
-    /// page ahead, and nothing runs in the background: the request goes on while the stream is polled, and is gone when the stream is
-    /// dropped. Without it, a page is asked for when the one before is used up: for readers that take long over each item.
+    /// Sets whether the next page is requested while the items of the present one are handed out. It is never more than one page
+    /// ahead. The request waits for the rate limit only while the stream is polled, holds up no other call, and is cancelled when
+    /// the stream is dropped. Without it, a page is requested when the one before is used up. Defaults to true.
     pub fn read_ahead(mut self, reads_ahead: bool) -> Self {
         self.0.read_ahead(reads_ahead);
         self

@@ -23,7 +23,7 @@ pub(super) trait Plan<A, T>: Send {
 
 /// A list that is being read: answers `A` come, things `T` are given.
 ///
-/// Nothing is spawned: a request goes on only while this is polled, and ends when this is dropped.
+/// Between two polls, an attempt that was sent goes on, and nothing else does. Dropped, it is cancelled.
 pub(super) struct Reading<A, T> {
     operation: Operation,
     ask: Ask<A>,

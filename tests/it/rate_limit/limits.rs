@@ -519,17 +519,18 @@ async fn a_service_that_says_nothing_of_a_limit_is_not_limited() {
 
 #[tokio::test]
 async fn a_gateway_that_fails_before_the_first_response_does_not_lift_the_limit() {
-    for fault in [
-        Fault::bad_gateway(),
-        Fault::gateway_timeout(),
-        Fault::response(503, "text/html", ""),
-        Fault::response(429, "", ""),
-        Fault::response(404, "text/html", "no such host"),
+    for (what, fault) in [
+        ("502", Fault::bad_gateway()),
+        ("504", Fault::gateway_timeout()),
+        ("503", Fault::response(503, "text/html", "")),
+        ("429", Fault::response(429, "", "")),
+        ("404", Fault::response(404, "text/html", "no such host")),
     ] {
-        let what = format!("{fault:?}");
         let time = SimulatedTime::start(Simulator::builder()).await;
+        // So slow that all of them would be sent before a second response comes.
+        let url = time.slow_line(|| Duration::from_millis(100)).await;
         let refusals = Refusals::default();
-        let client = refusals.watch(time.builder()).build().unwrap();
+        let client = refusals.watch(time.builder()).base_url(url).build().unwrap();
         time.simulator().inject(fault.times(10));
         let ends = time.run(reads(&client, 500).join_all()).await;
         let failed = ends.iter().filter(|end| end.is_err()).count();

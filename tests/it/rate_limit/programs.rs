@@ -19,7 +19,7 @@ use tokio::task::JoinSet;
 
 use super::{first, poll_once, within_an_hour};
 
-const PROGRAMS: u64 = 60;
+const PROGRAMS: u64 = 40;
 const MINUTE: Duration = Duration::from_secs(60);
 
 #[test]
