@@ -72,15 +72,22 @@ const MACROS: [&str; 4] = [
     include_str!("../src/types/open_union.rs"),
 ];
 
-/// Names that no generated type can have: those of the prelude, and those that the surrounding code uses for something
-/// else.
+/// Names that no generated type can have: those of the prelude, those that the surrounding module imports or defines, and
+/// those that the macros use.
 pub fn reserved_types() -> Result<BTreeSet<String>, Mistake> {
     let parse = |source: &str| {
         syn::parse_file(source).map_err(|error| Mistake::at("", format!("src/types is not Rust: {error}")))
     };
     let mut names: BTreeSet<String> = PRELUDE.iter().map(|name| (*name).to_owned()).collect();
     for item in parse(MODULE)?.items {
-        capitalized(item.to_token_stream(), matches!(item, Item::Use(_)), &mut names);
+        match item {
+            Item::Use(item) => capitalized(item.to_token_stream(), true, &mut names),
+            Item::Struct(syn::ItemStruct { ident, .. })
+            | Item::Enum(syn::ItemEnum { ident, .. })
+            | Item::Trait(syn::ItemTrait { ident, .. })
+            | Item::Type(syn::ItemType { ident, .. }) => drop(names.insert(ident.to_string())),
+            _ => {}
+        }
     }
     for source in MACROS {
         for item in parse(source)?.items {
@@ -197,7 +204,7 @@ fn bound(function: &ImplItemFn, names: &mut Vec<String>) {
 }
 
 /// Keywords get an underscore at the end: `type_`.
-fn without_keyword(name: &str) -> &str {
+pub fn without_keyword(name: &str) -> &str {
     name.trim_end_matches('_')
 }
 
@@ -208,10 +215,11 @@ mod tests {
     #[test]
     fn what_the_surrounding_code_uses_is_reserved() {
         let names = reserved_types().map_err(|mistake| mistake.to_string()).unwrap();
-        for name in ["Box", "Deserialize", "EventData", "Id", "List", "Option", "Ord", "Self", "String", "Vec"] {
+        for name in ["Box", "Deserialize", "EventData", "HiddenValues", "Id", "List", "Option", "Self", "String", "Vec"]
+        {
             assert!(names.contains(name), "{name}");
         }
-        for name in ["Error", "Run", "RunEventData", "RunStatus", "Template", "Value"] {
+        for name in ["CreateWebhook", "Error", "Run", "RunEventData", "RunStatus", "Template", "Value"] {
             assert!(!names.contains(name), "{name}");
         }
     }

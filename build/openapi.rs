@@ -228,7 +228,15 @@ static HEADER: Object = component(
 static TAG: Object = object("tag", &[("name", Text), ("description", Text), ("externalDocs", One(&EXTERNAL_DOCS))]);
 
 pub static SCHEMA: Object = Object {
-    extensions: &["x-aliases", "x-any-json", "x-enumDescriptions", "x-eventData", "x-lenient", "x-list-of"],
+    extensions: &[
+        "x-aliases",
+        "x-any-json",
+        "x-enumDescriptions",
+        "x-eventData",
+        "x-lenient",
+        "x-list-of",
+        "x-secret-values",
+    ],
     ..component(
         "schema",
         "schemas",

@@ -6,10 +6,11 @@ use quote::{ToTokens, quote};
 use serde_json::Value;
 use syn::{Attribute, Field, Fields, File, ImplItem, Item, ItemStruct, Meta, parse_quote};
 
-use super::contract::{items, lookup, text};
+use super::contract::{entries, items, lookup, text};
 use super::emit;
 use super::mapping::{Mapping, Mappings};
 use super::mistake::Mistake;
+use super::names::{snake_case, without_keyword};
 use super::prepare::{reachable_from_requests, reachable_from_schema};
 
 /// How progenitor writes a time.
@@ -116,9 +117,13 @@ fn polish_struct(item: &mut ItemStruct, mappings: &Mappings, document: &Value) {
 /// Maps with `x-secret-values` are shown by their keys alone.
 fn hide_values(item: &mut ItemStruct, document: &Value) -> Option<TokenStream> {
     let name = &item.ident;
+    let hidden: Vec<String> = entries(lookup(document, &format!("#/components/schemas/{name}/properties")))
+        .filter(|(_, property)| property.get("x-secret-values").is_some())
+        .filter_map(|(property, _)| snake_case(property))
+        .collect();
     let is_hidden = |field: &Field| {
-        let property = field.ident.as_ref().map(ToString::to_string).unwrap_or_default();
-        lookup(document, &format!("#/components/schemas/{name}/properties/{property}/x-secret-values")).is_some()
+        let name = field.ident.as_ref().map(ToString::to_string).unwrap_or_default();
+        hidden.iter().any(|hidden| hidden == without_keyword(&name))
     };
     if !item.fields.iter().any(is_hidden) {
         return None;

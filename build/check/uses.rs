@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::build::contract::{component, entries, items, operations, reference, resolve, schemas, text};
 use crate::build::mapping::{Mapping, Mappings};
 use crate::build::mistake::Mistake;
-use crate::build::openapi::{SCHEMA, nodes};
+use crate::build::openapi::{DOCUMENT, SCHEMA, nodes};
 use crate::build::prepare::{
     reachable_from_answers, reachable_from_deliveries, reachable_from_requests, reachable_from_schema,
 };
@@ -27,6 +27,7 @@ pub fn check(document: &Value, mappings: &Mappings) -> Result<(), Mistake> {
         }
     }
     check_secrets(document, mappings)?;
+    check_secret_values(document)?;
     check_finite(document, mappings)?;
     operations(document).try_for_each(|operation| {
         for (parameter, place) in operation.parameters() {
@@ -143,6 +144,36 @@ fn check_secrets(document: &Value, mappings: &Mappings) -> Result<(), Mistake> {
                 format!("components.schemas.{name}.format"),
                 "a secret can only be a property of a response; use a plain string in requests, events and unions",
             ));
+        }
+    }
+    Ok(())
+}
+
+/// `x-secret-values` is honoured where the field is an optional map, and there alone.
+fn check_secret_values(document: &Value) -> Result<(), Mistake> {
+    let mut received = reachable_from_answers(document);
+    received.append(&mut reachable_from_deliveries(document));
+    let sent: BTreeSet<String> = reachable_from_requests(document).difference(&received).cloned().collect();
+    let mut honoured = BTreeSet::new();
+    for (name, schema) in schemas(document).filter(|(name, _)| sent.contains(*name)) {
+        let required: Vec<_> = items(schema.get("required")).filter_map(Value::as_str).collect();
+        for (property, schema) in entries(schema.get("properties")) {
+            let values = schema.get("additionalProperties").and_then(|values| text(values, "type"));
+            if values == Some("string") && !required.contains(&property.as_str()) {
+                honoured.insert(format!("components.schemas.{name}.properties.{property}"));
+            }
+        }
+    }
+    for node in nodes(&DOCUMENT, document, "") {
+        match node.value.get("x-secret-values") {
+            None => {}
+            Some(Value::Bool(true)) if honoured.contains(&node.place) => {}
+            Some(_) => {
+                return Err(Mistake::at(
+                    format!("{}.x-secret-values", node.place),
+                    "write `true`, and only for an optional map of strings in an object that is sent and never received",
+                ));
+            }
         }
     }
     Ok(())

@@ -9,7 +9,7 @@ use crate::build;
 
 /// What is wrong, the text to find, and the text to put in its place.
 const MISTAKES: &[(&str, &str, &str)] = &[
-    ("bad YAML", "tags:\n", "tags: [\n"),
+    ("bad YAML", "openapi: 3.0.3\n", "openapi: 3.0.3: 1\n"),
     ("a key that stands twice", "openapi: 3.0.3\n", "openapi: 3.0.3\nopenapi: 3.0.3\n"),
     ("OpenAPI 3.1", "openapi: 3.0.3", "openapi: 3.1.0"),
     ("no version at all", "openapi: 3.0.3\n", ""),
@@ -103,6 +103,12 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     ),
     ("a mistyped keyword of the document", "\nservers:\n", "\nserver:\n"),
     ("a mistyped extension", "      x-idempotent: true\n", "      x-idempotant: true\n"),
+    ("a mistyped extension that hides secrets", "x-secret-values: true", "x-secret-value: true"),
+    (
+        "hidden values where there are none",
+        "        prUrl:\n          type: string\n",
+        "        prUrl:\n          type: string\n          x-secret-values: true\n",
+    ),
     ("an extension in the wrong place", "      x-idempotent: true\n", "      x-lenient: true\n"),
     ("a keyword of the wrong type", "required: [id, workOrderId, status]", "required: id"),
     (
@@ -468,6 +474,21 @@ fn sorted_items(types: &str) -> Vec<String> {
     let mut items = items_in_order(types);
     items.sort();
     items
+}
+
+#[test]
+fn values_are_hidden_whatever_the_property_is_called() {
+    for name in ["deliveryHeaders", "type", "headers"] {
+        let property = format!(
+            "        {name}:\n          description: It.\n          x-secret-values: true\n          type: object\n          \
+             additionalProperties: {{type: string}}\n        events:\n"
+        );
+        let start = CONTRACT.find("    CreateWebhook:\n").unwrap();
+        let schema = CONTRACT[start..].replacen("        headers:\n", "        formerHeaders:\n", 1);
+        let text = format!("{}{}", &CONTRACT[..start], schema.replacen("        events:\n", &property, 1));
+        let types = build::generate(&text).map_err(|mistake| mistake.to_string()).unwrap().types;
+        assert_eq!(types.matches("HiddenValues(").count(), 2, "{name}");
+    }
 }
 
 #[test]
