@@ -1,31 +1,41 @@
-//! A clock on which every wait is over at once.
+//! A clock on which every sleep ends at once.
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use agentgate::Clock;
 use agentgate::chrono::{DateTime, Utc};
 
-/// Time passes by waiting alone, and then at once. Other tasks have their turn in between.
-#[derive(Debug)]
-pub struct InstantClock(Mutex<DateTime<Utc>>);
+/// A clock that is moved by sleeps alone, and then at once. Other tasks have their turn in between. It records the sleeps.
+#[derive(Clone, Debug, Default)]
+pub struct InstantClock(Arc<Mutex<Sleeps>>);
 
-impl Default for InstantClock {
-    fn default() -> Self {
-        // The moment at which a simulator's clock stands.
-        Self(Mutex::new("2026-01-01T00:00:00Z".parse().unwrap()))
+#[derive(Debug, Default)]
+struct Sleeps {
+    each: Vec<Duration>,
+    total: Duration,
+}
+
+impl InstantClock {
+    /// Returns every sleep so far.
+    pub fn sleeps(&self) -> Vec<Duration> {
+        self.0.lock().unwrap().each.clone()
     }
 }
 
 impl Clock for InstantClock {
     fn now(&self) -> DateTime<Utc> {
-        *self.0.lock().unwrap()
+        // The moment at which a simulator's clock stands.
+        const START: DateTime<Utc> = DateTime::from_timestamp(1_767_225_600, 0).unwrap();
+        START + self.0.lock().unwrap().total
     }
 
     fn sleep(&self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>> {
-        *self.0.lock().unwrap() += duration;
+        let mut sleeps = self.0.lock().unwrap();
+        sleeps.each.push(duration);
+        sleeps.total += duration;
         Box::pin(tokio::task::yield_now())
     }
 }

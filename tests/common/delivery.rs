@@ -14,7 +14,7 @@ pub const SECRET: &str = "whsec_k3pt-by-the-receiver";
 pub const LIMIT: usize = 1717;
 
 /// Nothing here takes long. What does is stuck.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// Verifies by [`SECRET`], checks the age by a clock that stands still at [`now`], and takes [`LIMIT`] bytes.
 pub fn verifier() -> Verifier {

@@ -18,7 +18,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::task::{block_in_place, spawn_blocking};
 
 /// Longer than any test here takes, and the time after which one that hangs has failed.
-const GUARD: Duration = Duration::from_secs(60);
+const GUARD: Duration = Duration::from_secs(300);
 
 /// A simulator on a runtime of its own.
 struct Service {

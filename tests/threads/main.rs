@@ -11,7 +11,7 @@ use agentgate::simulator::Simulator;
 use tokio::runtime::Runtime;
 
 /// Longer than it takes.
-const GUARD: Duration = Duration::from_secs(60);
+const GUARD: Duration = Duration::from_secs(300);
 
 /// How many threads of this process have the name.
 fn threads() -> usize {

@@ -26,7 +26,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Longer than any test here takes in real time.
-const GUARD: Duration = Duration::from_secs(60);
+const GUARD: Duration = Duration::from_secs(300);
 
 fn simulator(limit: u32) -> agentgate::simulator::Builder {
     let plan = RunPlan::succeeds().running(Duration::from_secs(24 * 60 * 60));

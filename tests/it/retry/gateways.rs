@@ -108,7 +108,7 @@ async fn program(seed: u64, submissions: usize, way: Way, drops: f64) -> Counts 
     for number in 0..submissions {
         // The time that a look goes back to holds no more work orders of the other client than it fetches.
         simulator.advance(Duration::from_secs(200));
-        let (client, is_dropped, polls) = (clients[number % 2].clone(), random.f64() < drops, random.usize(1..60));
+        let (client, is_dropped, polls) = (clients[number % 2].clone(), random.f64() < drops, random.usize(1..6));
         tasks.spawn(async move {
             let call = submit(&client, number.to_string(), way);
             if is_dropped {

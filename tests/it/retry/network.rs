@@ -1,18 +1,15 @@
 //! What a network can do to a call, played by servers that follow a script.
 //!
-//! A mock answers; these servers also hang up, break off, fall silent and speak nonsense. The waits between attempts go
-//! to a clock that notes them down and lets no time pass.
+//! A mock responds; these servers also hang up, break off, stall and send nonsense. The delays between attempts take no time:
+//! the clock records them.
 
 use std::fmt::Write as _;
-use std::future::Future;
-use std::pin::Pin;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use agentgate::chrono::{DateTime, Utc};
 use agentgate::types::{Run, RunStatus};
-use agentgate::{Client, ClientBuilder, Clock, Error, ErrorKind, Operation, WorkspaceSource};
+use agentgate::{Client, ClientBuilder, Error, ErrorKind, Operation, WorkspaceSource};
 use common::call;
+use common::clock::InstantClock;
 use common::script::{Act, Connection, Server, answer, closed_port, say, say_and_stall};
 
 const KEY: &str = "org_live_k3yThatN0bodyMaySee";
@@ -70,33 +67,12 @@ fn broken_answers() -> Vec<(&'static str, Connection)> {
 /// No waits.
 const NONE: [Duration; 0] = [];
 
-/// Notes down how long it is asked to wait, and lets time pass by that alone.
-#[derive(Clone, Debug, Default)]
-struct Waits(Arc<Mutex<Vec<Duration>>>);
-
-impl Clock for Waits {
-    fn now(&self) -> DateTime<Utc> {
-        DateTime::UNIX_EPOCH + self.taken().iter().sum::<Duration>()
-    }
-
-    fn sleep(&self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>> {
-        self.0.lock().unwrap().push(duration);
-        Box::pin(async {})
-    }
-}
-
-impl Waits {
-    fn taken(&self) -> Vec<Duration> {
-        self.0.lock().unwrap().clone()
-    }
-}
-
-fn builder(url: impl Into<String>) -> (ClientBuilder, Waits) {
-    let waits = Waits::default();
+fn builder(url: impl Into<String>) -> (ClientBuilder, InstantClock) {
+    let waits = InstantClock::default();
     (Client::builder().api_key(KEY).base_url(url).clock(waits.clone()), waits)
 }
 
-fn client(url: impl Into<String>) -> (Client, Waits) {
+fn client(url: impl Into<String>) -> (Client, InstantClock) {
     let (builder, waits) = builder(url);
     (builder.build().unwrap(), waits)
 }
@@ -144,8 +120,8 @@ fn seconds(seconds: &[u64]) -> Vec<Duration> {
 }
 
 /// Checks waits that are drawn at random, below ceilings that double.
-fn assert_backs_off(waits: &Waits, count: usize) {
-    let waits = waits.taken();
+fn assert_backs_off(waits: &InstantClock, count: usize) {
+    let waits = waits.sleeps();
     assert_eq!(waits.len(), count, "{waits:?}");
     for (wait, ceiling) in waits.iter().zip([500, 1000, 2000]) {
         assert!(*wait <= Duration::from_millis(ceiling), "{waits:?}");
@@ -164,7 +140,7 @@ async fn a_refused_connection_is_tried_again_for_reading_and_for_submitting() {
         assert_eq!((error.status(), error.headers(), error.body()), (None, None, None));
         assert!(error.to_string().ends_with("(4 attempts)"), "{error}");
     }
-    assert_eq!(waits.taken().len(), 6);
+    assert_eq!(waits.sleeps().len(), 6);
 }
 
 #[tokio::test]
@@ -182,7 +158,7 @@ async fn no_retries_means_one_attempt_and_no_wait() {
         assert_eq!(error.attempts(), 1);
         assert!(!error.to_string().contains("attempts"), "{error}");
     }
-    assert_eq!(waits.taken(), NONE);
+    assert_eq!(waits.sleeps(), NONE);
 }
 
 #[tokio::test]
@@ -190,9 +166,9 @@ async fn a_call_counts_its_own_retries() {
     let (builder, waits) = builder(closed_port().await);
     let client = builder.max_retries(0).build().unwrap();
     let error = client.runs().get("run_1").max_retries(2).await.unwrap_err();
-    assert_eq!((error.attempts(), waits.taken().len()), (3, 2));
+    assert_eq!((error.attempts(), waits.sleeps().len()), (3, 2));
     let error = client.runs().get("run_1").await.unwrap_err();
-    assert_eq!((error.attempts(), waits.taken().len()), (1, 2));
+    assert_eq!((error.attempts(), waits.sleeps().len()), (1, 2));
 }
 
 // Broken connections
@@ -222,7 +198,7 @@ async fn a_submission_whose_answer_breaks_off_is_not_sent_again() {
         assert_eq!(error.attempts(), 1, "{what}");
         assert_eq!(error.operation(), Some(Operation::CREATE_WORK_ORDER), "{what}");
         assert_eq!((server.connections(), submissions(&server)), (2, 1), "{what}");
-        assert_eq!(waits.taken(), seconds(&[1]), "{what}");
+        assert_eq!(waits.sleeps(), seconds(&[1]), "{what}");
     }
 }
 
@@ -315,7 +291,7 @@ async fn a_submission_that_runs_out_of_time_is_not_sent_again() {
         assert!(error.may_have_reached_server());
         assert_eq!(error.attempts(), 1);
         assert_eq!(submissions(&server), 1);
-        assert_eq!(waits.taken(), seconds(&[1]));
+        assert_eq!(waits.sleeps(), seconds(&[1]));
     }
 }
 
@@ -328,7 +304,7 @@ async fn a_rate_limit_is_waited_out_to_the_second() {
     let (client, waits) = client(server.url());
     let response = client.runs().get("run_1").with_response().await.unwrap();
     assert_eq!(response.attempts(), 4);
-    assert_eq!(waits.taken(), seconds(&[7, 1, 30]));
+    assert_eq!(waits.sleeps(), seconds(&[7, 1, 30]));
 }
 
 #[tokio::test]
@@ -337,7 +313,7 @@ async fn a_submission_that_is_refused_for_now_is_sent_again_as_it_was() {
         let server = Server::start([answer(status, "retry-after: 3\r\n", body), created()]).await;
         let (client, waits) = client(server.url());
         assert_eq!(submit(&client).await.unwrap(), "run_1");
-        assert_eq!(waits.taken(), seconds(&[3]));
+        assert_eq!(waits.sleeps(), seconds(&[3]));
         let requests = server.requests();
         assert_eq!(requests.len(), 2);
         assert_eq!((&requests[0].head, &requests[0].body), (&requests[1].head, &requests[1].body));
@@ -354,7 +330,7 @@ async fn a_wait_that_is_too_long_is_left_to_the_caller() {
         assert_eq!(error.retry_after(), Some(Duration::from_secs(3600)));
         assert_eq!((error.attempts(), server.connections()), (1, 1));
         assert!(!error.may_have_reached_server());
-        assert_eq!(waits.taken(), NONE);
+        assert_eq!(waits.sleeps(), NONE);
         assert!(error.to_string().contains("should wait 3600 s"), "{error}");
     }
 }
@@ -382,7 +358,7 @@ async fn a_failure_of_the_service_is_tried_again_for_reading_alone() {
         assert_eq!((error.kind(), error.attempts()), (kind, 1));
         assert!(error.may_have_reached_server());
         assert_eq!((submissions(&server), server.requests().len()), (1, 2));
-        assert_eq!(waits.taken(), seconds(&[1]));
+        assert_eq!(waits.sleeps(), seconds(&[1]));
     }
 }
 
@@ -442,7 +418,7 @@ async fn redirects_are_not_followed() {
             assert_eq!(error.may_have_reached_server(), may_be_done, "{status}");
         }
         let looks = usize::from(status.starts_with("303"));
-        assert_eq!(waits.taken().len(), looks);
+        assert_eq!(waits.sleeps().len(), looks);
         assert_eq!(server.requests().len(), 2 + looks);
     }
     assert_eq!(elsewhere.connections(), 0);
@@ -463,7 +439,7 @@ async fn a_body_that_is_too_large_is_refused_before_it_is_read() {
         (200, &"hit".parse().unwrap())
     );
     assert!(error.may_have_reached_server());
-    assert_eq!(waits.taken(), NONE);
+    assert_eq!(waits.sleeps(), NONE);
 }
 
 #[tokio::test]
@@ -475,7 +451,7 @@ async fn a_body_of_unknown_length_is_refused_once_it_is_too_large() {
     let error = get(&builder.max_body_size(100).build().unwrap()).await.unwrap_err();
     assert_eq!((error.kind(), error.attempts()), (ErrorKind::BodyTooLarge, 1));
     assert_eq!(error.status().unwrap(), 200);
-    assert_eq!((server.connections(), waits.taken()), (1, vec![]));
+    assert_eq!((server.connections(), waits.sleeps()), (1, vec![]));
 }
 
 #[tokio::test]
@@ -631,7 +607,7 @@ async fn an_id_that_is_none_is_refused_before_anything_is_sent() {
             assert_eq!(error.status(), None);
         }
     }
-    assert_eq!((server.connections(), waits.taken()), (0, vec![]));
+    assert_eq!((server.connections(), waits.sleeps()), (0, vec![]));
 }
 
 // What is shown

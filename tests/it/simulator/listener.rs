@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 
 fn http() -> reqwest::Client {
     // So that nothing hangs where something is broken.
-    reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(20)).build().unwrap()
+    reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(300)).build().unwrap()
 }
 
 async fn connect(simulator: &Simulator) -> std::io::Result<TcpStream> {
