@@ -23,6 +23,9 @@ const LOOKS: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(5), Du
 /// How far the clocks of this machine and of the service may differ. Runs from longer before the submission are not considered.
 const TOLERANCE: TimeDelta = TimeDelta::hours(1);
 
+/// How far a run may stand from its place in a list that counts as sorted: services stamp runs before they store them.
+const DISORDER: TimeDelta = TimeDelta::minutes(30);
+
 /// The most pages of runs, and the most work orders, that one look fetches. More would spend the organization's rate limit.
 const MAX_PAGES: u32 = 10;
 const MAX_ORDERS: u32 = 50;
@@ -146,15 +149,14 @@ impl Search<'_> {
     /// Goes through the recent runs once, newest first.
     async fn look(&self) -> Result<Option<Response<WorkOrderCreated>>> {
         let (mut offset, mut fetched) = (0, 0);
-        let (mut is_sorted, mut previous): (bool, Option<DateTime<Utc>>) = (true, None);
+        let mut order = Order::default();
         let (mut shows_tokens, mut is_like, mut missing) = (false, false, None);
         for _ in 0..MAX_PAGES {
             let mut list = self.call.client.runs().list().limit(PAGE).offset(offset);
             list.options = self.options();
             let page = list.await?;
             for run in &page.data {
-                is_sorted &= run.created_at.is_some_and(|this| previous.is_none_or(|before| this <= before));
-                previous = run.created_at;
+                order.add(run.created_at);
                 if self.is_older(run.created_at) || self.is_of_another(run) {
                     continue;
                 }
@@ -186,7 +188,7 @@ impl Search<'_> {
             }
             offset += u32::try_from(page.data.len()).unwrap_or(PAGE);
             let is_end = page.data.is_empty() || page.total.is_some_and(|total| u64::from(offset) >= total);
-            if is_end || (is_sorted && self.is_older(previous)) {
+            if is_end || (order.is_newest_first() && self.is_older(order.last)) {
                 return match missing {
                     Some(error) => Err(error),
                     // The service may have dropped the token. That proves nothing.
@@ -206,6 +208,27 @@ impl Search<'_> {
 
     fn is_of_another(&self, run: &RunSummary) -> bool {
         self.call.client.submitted.is_of_another(&run.work_order_id, self.call.token)
+    }
+}
+
+/// The order of a list, as far as it was read.
+#[derive(Debug, Default)]
+struct Order {
+    first: Option<DateTime<Utc>>,
+    last: Option<DateTime<Utc>>,
+    is_broken: bool,
+}
+
+impl Order {
+    fn add(&mut self, created_at: Option<DateTime<Utc>>) {
+        let is_early = |last: DateTime<Utc>| created_at.is_some_and(|this| this - last > DISORDER);
+        self.is_broken |= created_at.is_none() || self.last.is_some_and(is_early);
+        self.first = self.first.or(created_at);
+        self.last = created_at;
+    }
+
+    fn is_newest_first(&self) -> bool {
+        !self.is_broken && self.last <= self.first
     }
 }
 
@@ -246,9 +269,30 @@ impl Submitted {
 
 #[cfg(test)]
 mod tests {
-    use super::{REMEMBERED, Submitted};
+    use super::{Order, REMEMBERED, Submitted};
     use crate::types::WorkOrderId;
+    use chrono::DateTime;
     use uuid::Uuid;
+
+    #[test]
+    fn a_list_is_sorted_if_its_runs_stand_near_their_places() {
+        for (minutes, expected) in [
+            (&[][..], true),
+            (&[90, 80, 80, 10], true),
+            // Stamped before they were stored.
+            (&[90, 70, 95, 80, 10], true),
+            (&[10, 20, 30, 90], false),
+            (&[90, 10, 80, 20], false),
+        ] {
+            let mut order = Order::default();
+            for time in minutes {
+                order.add(DateTime::from_timestamp(time * 60, 0));
+            }
+            assert_eq!(order.is_newest_first(), expected, "{minutes:?}");
+            order.add(None);
+            assert!(!order.is_newest_first());
+        }
+    }
 
     #[test]
     fn a_work_order_belongs_to_the_submission_with_its_token() {
