@@ -149,14 +149,14 @@ impl Search<'_> {
     /// Goes through the recent runs once, newest first.
     async fn look(&self) -> Result<Option<Response<WorkOrderCreated>>> {
         let (mut offset, mut fetched) = (0, 0);
-        let mut order = Order::default();
+        let mut listed = Order::default();
         let (mut shows_tokens, mut is_like, mut missing) = (false, false, None);
         for _ in 0..MAX_PAGES {
             let mut list = self.call.client.runs().list().limit(PAGE).offset(offset);
             list.options = self.options();
             let page = list.await?;
             for run in &page.data {
-                order.add(run.created_at);
+                listed.add(run.created_at);
                 if self.is_older(run.created_at) || self.is_of_another(run) {
                     continue;
                 }
@@ -188,7 +188,7 @@ impl Search<'_> {
             }
             offset += u32::try_from(page.data.len()).unwrap_or(PAGE);
             let is_end = page.data.is_empty() || page.total.is_some_and(|total| u64::from(offset) >= total);
-            if is_end || (order.is_newest_first() && self.is_older(order.last)) {
+            if is_end || (listed.is_newest_first() && self.is_older(listed.last)) {
                 return match missing {
                     Some(error) => Err(error),
                     // The service may have dropped the token. That proves nothing.
