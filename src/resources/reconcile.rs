@@ -155,6 +155,7 @@ impl Search<'_> {
             let mut list = self.call.client.runs().list().limit(PAGE).offset(offset);
             list.options = self.options();
             let page = list.await?;
+            listed.begin_page();
             for run in &page.data {
                 listed.add(run.created_at);
                 if self.is_older(run.created_at) || self.is_of_another(run) {
@@ -220,6 +221,11 @@ struct Order {
 }
 
 impl Order {
+    /// Runs that came in the meantime push others from the page before to this one.
+    fn begin_page(&mut self) {
+        self.last = None;
+    }
+
     fn add(&mut self, created_at: Option<DateTime<Utc>>) {
         let is_early = |last: DateTime<Utc>| created_at.is_some_and(|this| this - last > DISORDER);
         self.is_broken |= created_at.is_none() || self.last.is_some_and(is_early);
@@ -289,6 +295,10 @@ mod tests {
                 order.add(DateTime::from_timestamp(time * 60, 0));
             }
             assert_eq!(order.is_newest_first(), expected, "{minutes:?}");
+            order.begin_page();
+            order.add(DateTime::from_timestamp(85 * 60, 0));
+            order.add(DateTime::from_timestamp(5 * 60, 0));
+            assert_eq!(order.is_newest_first(), expected || minutes.is_empty(), "{minutes:?}");
             order.add(None);
             assert!(!order.is_newest_first());
         }
