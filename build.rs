@@ -27,9 +27,12 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
         .map_err(|error| format!("{CONTRACT}: cannot be read: {error}"))?;
     let generated = build::generate(&text)?;
     let directory = env::var("OUT_DIR")?;
-    for (name, text) in
-        [("types.rs", generated.types), ("endpoints.rs", generated.endpoints), ("operations.rs", generated.operations)]
-    {
+    for (name, text) in [
+        ("types.rs", generated.types),
+        ("endpoints.rs", generated.endpoints),
+        ("calls.rs", generated.calls),
+        ("operations.rs", generated.operations),
+    ] {
         let file = Path::new(&directory).join(name);
         fs::write(&file, text).map_err(|error| format!("{}: cannot be written: {error}", file.display()))?;
     }

@@ -123,6 +123,14 @@ pub struct Operation<'a> {
 }
 
 impl<'a> Operation<'a> {
+    /// Whether doing it twice has the same effect as doing it once: what the contract says, or else what the method implies.
+    pub fn is_idempotent(&self) -> bool {
+        match self.value.get("x-idempotent") {
+            Some(stated) => stated.as_bool().unwrap_or(false),
+            None => self.method != "post",
+        }
+    }
+
     /// Parameters of the operation and of its path, each with its place, references not yet followed.
     pub fn parameters(&self) -> impl Iterator<Item = (&'a Value, String)> + use<'a> {
         let item_place = format!("paths.{}", self.path);

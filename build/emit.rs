@@ -68,10 +68,7 @@ pub fn operations(document: &Value) -> Result<syn::File, Mistake> {
         let summary = text(operation.value, "summary").unwrap_or_default();
         let scope = text(operation.value, "x-required-scope").unwrap_or_default();
         let (path, method) = (operation.path, operation.method.to_uppercase());
-        let idempotent = match operation.value.get("x-idempotent") {
-            Some(stated) => stated.as_bool().unwrap_or(false),
-            None => method != "POST",
-        };
+        let idempotent = operation.is_idempotent();
         let answers_secret = answers_secret(document, operation.value);
         let name = id.to_shouty_snake_case();
         if name == TABLE {

@@ -5,7 +5,8 @@
 //!                                        │                       │
 //!                                        ▼                       ▼
 //!                                     prepare ───▶ generate ───▶ polish ──▶ types.rs
-//!                                  (for progenitor)    └───────────────────▶ endpoints.rs
+//!                                  (for progenitor)    ├───────────────────▶ endpoints.rs
+//!                                                      └─▶ calls ──────────▶ calls.rs
 //!                                                      emit ─────────────▶ operations.rs
 //! ```
 //!
@@ -13,6 +14,7 @@
 
 #![allow(unreachable_pub, reason = "a build script exports nothing; `pub` says what the other modules may use")]
 
+mod calls;
 mod check;
 mod contract;
 mod emit;
@@ -23,6 +25,7 @@ mod names;
 mod openapi;
 mod polish;
 mod prepare;
+mod refinements;
 pub mod yaml;
 
 pub use mistake::Mistake;
@@ -33,6 +36,8 @@ pub struct Generated {
     pub types: String,
     /// One private function for each operation.
     pub endpoints: String,
+    /// The public calls: a handle for each resource, a method for each operation.
+    pub calls: String,
     /// The table of operations: name, method, path, scope.
     pub operations: String,
 }
@@ -47,9 +52,12 @@ pub fn generate(text: &str) -> Result<Generated, Mistake> {
     let code = generate::generate(&prepared, &mappings)?;
     names::check_endpoints(&document, &code)?;
     let (types, endpoints) = polish::split(code)?;
+    let types = polish::types(types, &mappings, &document)?;
+    let calls = calls::calls(&document, &mappings, &endpoints, &types)?;
     Ok(Generated {
-        types: polish::types(types, &mappings, &document)?,
+        types: polish::render(&types),
         endpoints: polish::render(&endpoints),
+        calls: polish::render(&calls),
         operations: polish::render(&emit::operations(&document)?),
     })
 }

@@ -120,7 +120,7 @@ static PATH_ITEM: Object = object(
 );
 
 static OPERATION: Object = Object {
-    extensions: &["x-idempotent", "x-required-scope"],
+    extensions: &["x-codeSamples", "x-deprecated-reason", "x-idempotent", "x-required-scope", "x-rust-name"],
     ..object(
         "operation",
         &[
@@ -142,25 +142,28 @@ static OPERATION: Object = Object {
 
 static EXTERNAL_DOCS: Object = object("link to documentation", &[("description", Text), ("url", Text)]);
 
-pub static PARAMETER: Object = component(
-    "parameter",
-    "parameters",
-    &[
-        ("name", Text),
-        ("in", Text),
-        ("description", Text),
-        ("required", Flag),
-        ("deprecated", Flag),
-        ("allowEmptyValue", Flag),
-        ("style", Text),
-        ("explode", Flag),
-        ("allowReserved", Flag),
-        ("schema", One(&SCHEMA)),
-        ("example", Data),
-        ("examples", Map(&EXAMPLE)),
-        ("content", Map(&MEDIA_TYPE)),
-    ],
-);
+pub static PARAMETER: Object = Object {
+    extensions: &["x-rust-name"],
+    ..component(
+        "parameter",
+        "parameters",
+        &[
+            ("name", Text),
+            ("in", Text),
+            ("description", Text),
+            ("required", Flag),
+            ("deprecated", Flag),
+            ("allowEmptyValue", Flag),
+            ("style", Text),
+            ("explode", Flag),
+            ("allowReserved", Flag),
+            ("schema", One(&SCHEMA)),
+            ("example", Data),
+            ("examples", Map(&EXAMPLE)),
+            ("content", Map(&MEDIA_TYPE)),
+        ],
+    )
+};
 
 pub static REQUEST_BODY: Object = component(
     "request body",
@@ -235,6 +238,8 @@ pub static SCHEMA: Object = Object {
         "x-eventData",
         "x-lenient",
         "x-list-of",
+        "x-rust-name",
+        "x-rust-setter",
         "x-secret-values",
     ],
     ..component(
@@ -319,7 +324,7 @@ static SECURITY_REQUIREMENT: Object = Object { others: Some(Texts), ..object("se
 
 /// Every extension that the generator reads, on any object.
 pub fn extensions() -> impl Iterator<Item = &'static str> {
-    [&OPERATION, &SCHEMA].into_iter().flat_map(|object| object.extensions.iter().copied())
+    [&OPERATION, &PARAMETER, &SCHEMA].into_iter().flat_map(|object| object.extensions.iter().copied())
 }
 
 impl Object {

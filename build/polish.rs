@@ -38,8 +38,8 @@ fn remove_constructor(file: &mut File) {
     }
 }
 
-/// The text of the public types.
-pub fn types(items: Vec<Item>, mappings: &Mappings, document: &Value) -> Result<String, Mistake> {
+/// The public types.
+pub fn types(items: Vec<Item>, mappings: &Mappings, document: &Value) -> Result<File, Mistake> {
     let inputs = reachable_from_requests(document);
     let mut tokens = TokenStream::new();
     for item in items {
@@ -65,9 +65,7 @@ pub fn types(items: Vec<Item>, mappings: &Mappings, document: &Value) -> Result<
         }
     }
     tokens.extend(emit::types(document, mappings));
-    let file = syn::parse2(tokens)
-        .map_err(|error| Mistake::at("components.schemas", format!("the types are not Rust: {error}")))?;
-    Ok(render(&file))
+    syn::parse2(tokens).map_err(|error| Mistake::at("components.schemas", format!("the types are not Rust: {error}")))
 }
 
 /// The text of a file.

@@ -56,6 +56,10 @@ impl<T> Response<T> {
         Response { value: change(self.value), answer: self.answer }
     }
 
+    pub(crate) fn try_map<U, F>(self, change: impl FnOnce(T) -> Result<U, F>) -> Result<Response<U>, F> {
+        Ok(Response { value: change(self.value)?, answer: self.answer })
+    }
+
     /// The value.
     pub fn value(&self) -> &T {
         &self.value

@@ -9,7 +9,7 @@ use crate::{Error, Result};
 /// Sends a call, and waits for what comes of it.
 ///
 /// Everything has it that can be awaited and gives this crate's [`Result`]: each call of each resource, its
-/// [`with_response`](crate::resources::GetRun::with_response), [`wait`](crate::resources::Runs::wait), and an `async fn` of your own.
+/// [`with_response`](crate::resources::Call::with_response), [`wait`](crate::resources::Runs::wait), and an `async fn` of your own.
 ///
 /// ```no_run
 /// use std::time::Duration;

@@ -11,7 +11,7 @@ use std::sync::Arc;
 pub use builder::ClientBuilder;
 
 use crate::follow::Follow;
-use crate::resources::{Credits, Runs, Submitted, Templates, Webhooks, WorkOrders};
+use crate::resources::Submitted;
 use crate::transport::Transport;
 use crate::{RateLimit, Result};
 
@@ -83,36 +83,6 @@ impl Client {
     #[must_use]
     pub fn rate_limit(&self) -> Option<RateLimit> {
         self.transport.limiter.known()
-    }
-
-    /// Work orders: what an agent is asked to do.
-    #[must_use]
-    pub fn work_orders(&self) -> WorkOrders {
-        WorkOrders::new(self.clone())
-    }
-
-    /// Runs: an agent at work on a work order.
-    #[must_use]
-    pub fn runs(&self) -> Runs {
-        Runs::new(self.clone())
-    }
-
-    /// Credits: what runs cost.
-    #[must_use]
-    pub fn credits(&self) -> Credits {
-        Credits::new(self.clone())
-    }
-
-    /// Webhooks: where the service reports to.
-    #[must_use]
-    pub fn webhooks(&self) -> Webhooks {
-        Webhooks::new(self.clone())
-    }
-
-    /// Templates: workspaces to start from.
-    #[must_use]
-    pub fn templates(&self) -> Templates {
-        Templates::new(self.clone())
     }
 }
 

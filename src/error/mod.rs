@@ -546,7 +546,7 @@ impl Error {
         details::credit_shortage(self.details()?)
     }
 
-    /// The run that was waited for. After [`and_wait`](crate::resources::CreateWorkOrder::and_wait), it tells that the work order was
+    /// The run that was waited for. After [`and_wait`](crate::resources::Call::and_wait), it tells that the work order was
     /// accepted.
     #[must_use]
     pub fn run_id(&self) -> Option<&RunId> {

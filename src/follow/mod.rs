@@ -5,7 +5,7 @@
 //! for young ones than for old ones, and spends no more than its share of the limit. Given the events of a webhook, it hardly asks at all.
 //!
 //! - [`Runs::wait`](crate::resources::Runs::wait) waits for the end of a run,
-//! - [`CreateWorkOrder::and_wait`](crate::resources::CreateWorkOrder::and_wait) submits a work order and waits for its run,
+//! - [`Call::and_wait`](crate::resources::Call::and_wait) submits a work order and waits for its run,
 //! - [`Runs::watch`](crate::resources::Runs::watch) is a stream of changes,
 //! - [`Runs::watcher`](crate::resources::Runs::watcher) takes settings, and the events of webhooks.
 //!

@@ -11,7 +11,7 @@ use super::finished::FinishedRun;
 use super::news::News;
 use super::watcher::{Subscription, may_pass};
 use crate::race::race;
-use crate::resources::{CallFuture, CreateWorkOrder, check_id};
+use crate::resources::{Call, CallFuture, CreateWorkOrder, check_id};
 use crate::types::{Run, RunId, RunStatus};
 use crate::{Client, Error, Operation, Result};
 
@@ -23,7 +23,7 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// Waits for a run to end: from [`Runs::wait`](crate::resources::Runs::wait) and
-/// [`CreateWorkOrder::and_wait`](crate::resources::CreateWorkOrder::and_wait).
+/// [`Call::and_wait`](crate::resources::Call::and_wait).
 ///
 /// Failures of polls that may pass (a cut connection, a 500, a 429) do not end the wait. It fails if there is no such run, if
 /// the key may not read runs, or if the [`timeout`](Self::timeout) passes. Without a time-out it waits for as long as the run takes.
@@ -39,7 +39,7 @@ pub struct WaitForRun {
 /// Whose run it is.
 enum Of {
     Run(RunId),
-    Order(Box<CreateWorkOrder>),
+    Order(Box<Call<CreateWorkOrder>>),
 }
 
 impl WaitForRun {
@@ -47,7 +47,7 @@ impl WaitForRun {
         Self::of(client, Of::Run(id))
     }
 
-    pub(crate) fn after(client: Client, order: CreateWorkOrder) -> Self {
+    pub(crate) fn after(client: Client, order: Call<CreateWorkOrder>) -> Self {
         Self::of(client, Of::Order(Box::new(order)))
     }
 

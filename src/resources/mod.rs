@@ -17,27 +17,37 @@
 //!
 //! Lists are also streams: `items()` gives each item once, `pages()` gives the pages ([`Items`], [`Pages`]).
 //!
-//! Each call also takes `timeout` and `max_retries` for itself, and `with_response`, which gives the
-//! [`Response`](crate::Response) around the value. Calls own what they need: they can be stored, sent to another task and
-//! spawned.
+//! What every call can do is at [`Call`]. The resources and their calls are generated from the contract of the API.
 
-#[macro_use]
 mod call;
-mod credits;
 mod pages;
 mod reconcile;
 mod runs;
-mod templates;
 mod webhooks;
 mod work_orders;
 
-pub use call::CallFuture;
 pub(crate) use call::check_id;
-pub use credits::{Credits, GetCredits, ListCreditUsage};
+pub use call::{Call, CallFuture, Endpoint, NotIdempotent};
+pub use generated::*;
 pub(crate) use pages::PAGE;
-pub use pages::{Items, Pages};
+pub use pages::{Items, ListEndpoint, Listed, Page, Pages};
 pub(crate) use reconcile::Submitted;
-pub use runs::{CancelRun, GetRun, ListRuns, Runs};
-pub use templates::{CreateTemplate, DeleteTemplate, GetTemplate, ListTemplates, Templates, UpdateTemplate};
-pub use webhooks::{CreateWebhook, DeleteWebhook, GetWebhook, ListWebhooks, TestWebhook, UpdateWebhook, Webhooks};
-pub use work_orders::{CreateWorkOrder, GetWorkOrder, WorkOrders};
+
+mod generated {
+    #![allow(
+        clippy::all,
+        clippy::pedantic,
+        deprecated,
+        unused_imports,
+        unused_variables,
+        rustdoc::bare_urls,
+        rustdoc::invalid_html_tags,
+        reason = "generated code"
+    )]
+
+    use super::call::{Call, Endpoint, NotIdempotent, check_id, check_segment, deleted};
+    use super::pages::{ListEndpoint, Listed, Page};
+    use crate::transport::Execution;
+
+    include!(concat!(env!("OUT_DIR"), "/calls.rs"));
+}

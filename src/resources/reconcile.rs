@@ -5,11 +5,12 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use serde_json::Value;
+use serde::Deserialize as _;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{CreateWorkOrder, PAGE};
-use crate::transport::{Call, CallOptions};
+use super::{Call, CreateWorkOrder, Endpoint as _, PAGE};
+use crate::transport::{CallOptions, Execution};
 use crate::types::{RunSummary, WorkOrder, WorkOrderCreated, WorkOrderId};
 use crate::{Error, Response, Result};
 
@@ -36,10 +37,10 @@ const REMEMBERED: usize = 10_000;
 const NOT_FOUND: &str =
     "it was looked for among the recent runs and not found, so look again before you submit it again.";
 
-impl CreateWorkOrder {
+impl Call<CreateWorkOrder> {
     /// Submits the work order again if its outcome is unknown and it cannot be found.
     ///
-    /// After a failure that leaves its outcome unknown, every submission is [looked for](super::WorkOrders::create) by its token.
+    /// After a failure that leaves its outcome unknown, every submission is [looked for](super::WorkOrders::submit) by its token.
     /// With `reconcile`, it is looked for three times within half a minute. If the service has responded each time, and the work
     /// order is not there, it is submitted again with the same token, as often as [`max_retries`](Self::max_retries) allows.
     ///
@@ -65,7 +66,7 @@ impl CreateWorkOrder {
     /// # }
     /// ```
     pub fn reconcile(mut self) -> Self {
-        self.reconcile = true;
+        self.options.reconcile = true;
         self.options.repeatable = false;
         self
     }
@@ -73,9 +74,9 @@ impl CreateWorkOrder {
 
 /// Returns the result of a submission, after a search for it if its outcome is unknown.
 pub(super) async fn resolved(
-    call: &CreateWorkOrder,
+    call: &Call<CreateWorkOrder>,
     result: Result<Response<WorkOrderCreated>>,
-    sent: &Call,
+    sent: &Execution,
 ) -> Result<Response<WorkOrderCreated>> {
     let mut error = match result {
         Ok(response) => return Ok(remembered(call, response)),
@@ -83,7 +84,7 @@ pub(super) async fn resolved(
         Err(error) => error,
     };
     let search = Search { call, since: sent.begun().checked_sub_signed(TOLERANCE), deadline: sent.deadline() };
-    let mut retries = if call.reconcile { call.client.transport.max_retries_of(&call.options) } else { 0 };
+    let mut retries = if call.options.reconcile { call.client.transport.max_retries_of(&call.options) } else { 0 };
     loop {
         match search.run().await {
             Ok(Some(found)) => return Ok(found),
@@ -97,7 +98,7 @@ pub(super) async fn resolved(
         }
         retries -= 1;
         let options = CallOptions { deadline: search.time_left(), ..call.options.clone() };
-        error = match call.send(&call.begin(options)).await {
+        error = match call.endpoint.send(&call.begin(options)).await {
             Ok(response) => return Ok(remembered(call, response)),
             Err(unsent) if unsent.attempts() == 0 => return Err(error.with_search(NOT_FOUND)),
             Err(error) if error.may_have_reached_server() => error,
@@ -107,14 +108,14 @@ pub(super) async fn resolved(
     }
 }
 
-fn remembered(call: &CreateWorkOrder, response: Response<WorkOrderCreated>) -> Response<WorkOrderCreated> {
-    call.client.submitted.insert(&response.value().work_order_id, call.token);
+fn remembered(call: &Call<CreateWorkOrder>, response: Response<WorkOrderCreated>) -> Response<WorkOrderCreated> {
+    call.client.submitted.insert(&response.value().work_order_id, own_token(call));
     response
 }
 
 /// The search for a work order by its token.
 struct Search<'a> {
-    call: &'a CreateWorkOrder,
+    call: &'a Call<CreateWorkOrder>,
     /// Runs from before this are older than the submission, however the clocks differ.
     since: Option<DateTime<Utc>>,
     /// By the clock's `monotonic`.
@@ -124,7 +125,7 @@ struct Search<'a> {
 impl Search<'_> {
     /// Returns the work order, or that it is not there.
     async fn run(&self) -> Result<Option<Response<WorkOrderCreated>>> {
-        let looks = if self.call.reconcile { &LOOKS[..] } else { &LOOKS[..1] };
+        let looks = if self.call.options.reconcile { &LOOKS[..] } else { &LOOKS[..1] };
         for delay in looks {
             if self.time_left().is_some_and(|left| left <= *delay) {
                 return Err(Error::deadline_passed());
@@ -177,14 +178,19 @@ impl Search<'_> {
                 };
                 let order = response.value();
                 match token(order) {
-                    Some(token) if token == self.call.token => {
-                        return Ok(Some(response.map(|order| created(run, order))));
+                    Some(token) if token == own_token(self.call) => {
+                        return match response.try_map(|order| created(run, &order)) {
+                            Ok(response) => Ok(Some(response)),
+                            Err(_) => {
+                                Err(Error::incomplete_search("found it, without a field that the response has to have"))
+                            }
+                        };
                     }
                     Some(token) => {
                         shows_tokens = true;
                         self.call.client.submitted.insert(&run.work_order_id, token);
                     }
-                    None => is_like |= order.task_prompt.trim() == self.call.body.task_prompt.trim(),
+                    None => is_like |= order.task_prompt.trim() == self.call.endpoint.body.task_prompt.trim(),
                 }
             }
             offset += u32::try_from(page.data.len()).unwrap_or(PAGE);
@@ -208,7 +214,7 @@ impl Search<'_> {
     }
 
     fn is_of_another(&self, run: &RunSummary) -> bool {
-        self.call.client.submitted.is_of_another(&run.work_order_id, self.call.token)
+        self.call.client.submitted.is_of_another(&run.work_order_id, own_token(self.call))
     }
 }
 
@@ -244,14 +250,17 @@ fn token(order: &WorkOrder) -> Option<Uuid> {
     Some(token.parse().unwrap_or_default())
 }
 
+/// The token of a submission.
+fn own_token(call: &Call<CreateWorkOrder>) -> Uuid {
+    let token = call.endpoint.body.metadata.as_ref().and_then(|metadata| metadata.get(TOKEN)?.as_str());
+    token.and_then(|token| token.parse().ok()).unwrap_or_default()
+}
+
 /// The response that the submission would have had.
-fn created(run: &RunSummary, order: WorkOrder) -> WorkOrderCreated {
-    WorkOrderCreated {
-        work_order_id: order.id,
-        run_id: run.id.clone(),
-        status: run.status.clone(),
-        created_at: order.created_at.or(run.created_at).unwrap_or_default(),
-    }
+fn created(run: &RunSummary, order: &WorkOrder) -> serde_json::Result<WorkOrderCreated> {
+    let created_at = order.created_at.or(run.created_at).unwrap_or_default();
+    let response = json!({ "workOrderId": order.id, "runId": run.id, "status": run.status, "createdAt": created_at });
+    WorkOrderCreated::deserialize(response)
 }
 
 /// The tokens of work orders, as far as the clones of a client know them, so that none is fetched twice to look at its token.

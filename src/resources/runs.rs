@@ -1,50 +1,15 @@
-//! Runs: an agent at work on a work order.
+//! Runs: how to follow them, and how a cancellation is resolved.
 
-use super::pages::in_pages;
+use serde::Deserialize as _;
+use serde_json::json;
+
+use super::{Call, CancelRun, Runs};
 use crate::follow::{WaitForRun, WatchRun, Watcher};
-use crate::transport::Call;
-use crate::types::{CancelledRun, Run, RunId, RunPage, RunStatus, RunSummary};
+use crate::transport::{CallOptions, Execution};
+use crate::types::{CancelledRun, Run, RunId, RunStatus};
 use crate::{Response, Result};
 
-resource! {
-    /// Runs: from [`Client::runs`](crate::Client::runs).
-    Runs
-}
-
 impl Runs {
-    /// Gets a run by its id.
-    ///
-    /// ```no_run
-    /// # async fn example(client: agentgate::Client) -> agentgate::Result<()> {
-    /// let run = client.runs().get("run_3n9x2p").await?;
-    /// println!("{} after {} iterations", run.status, run.iterations.unwrap_or(0));
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn get(&self, id: impl Into<RunId>) -> GetRun {
-        GetRun::new(self.client.clone(), id.into())
-    }
-
-    /// Lists runs, a page at a time, or all of them as a stream.
-    ///
-    /// ```no_run
-    /// use agentgate::types::RunStatus;
-    ///
-    /// # async fn example(client: agentgate::Client) -> agentgate::Result<()> {
-    /// let failed = client.runs().list().status(RunStatus::Failed).tenant("acme-corp").limit(100).await?;
-    /// println!("{} of {:?}", failed.data.len(), failed.total);
-    ///
-    /// let mut runs = client.runs().list().status(RunStatus::Failed).items();
-    /// while let Some(run) = runs.next().await {
-    ///     println!("{}", run?.id);
-    /// }
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn list(&self) -> ListRuns {
-        ListRuns::new(self.client.clone())
-    }
-
     /// Waits for a run to end, and gets it.
     ///
     /// The run is asked for at once, then less and less often as it takes longer: see
@@ -85,79 +50,33 @@ impl Runs {
     pub fn watcher(&self) -> Watcher {
         Watcher::new(self.client.clone())
     }
+}
 
-    /// Cancels a run that is pending or running. A finished run answers with a
-    /// [conflict](crate::Error::is_conflict).
-    pub fn cancel(&self, id: impl Into<RunId>) -> CancelRun {
-        CancelRun::new(self.client.clone(), id.into())
+impl CancelRun {
+    /// Fetches a run that cannot be cancelled, if an earlier attempt may have cancelled it.
+    pub(super) async fn resolved(
+        call: &Call<Self>,
+        result: Result<Response<CancelledRun>>,
+        sent: &Execution,
+    ) -> Result<Response<CancelledRun>> {
+        let error = match result {
+            Err(error) if error.is_conflict() && error.may_have_reached_server() => error,
+            result => return result,
+        };
+        let mut get = call.client.runs().get(&call.endpoint.id).max_retries(0);
+        get.options = CallOptions { max_retries: Some(0), deadline: sent.time_left(), ..call.options.clone() };
+        match get.with_response().await {
+            Ok(response) if response.value().status == RunStatus::Cancelled => {
+                // A field that a run does not tell of cannot be made up.
+                response.try_map(|run| cancelled(&run)).map_err(|_| error)
+            }
+            _ => Err(error),
+        }
     }
 }
 
-call! {
-    /// Gets a run: from [`Runs::get`].
-    GetRun(GET_RUN) -> Run { id: RunId }
-    path [id]
-    |this, api| api.get_run(&this.id)
+/// The response that the cancellation would have had.
+fn cancelled(run: &Run) -> serde_json::Result<CancelledRun> {
+    let cancelled_at = run.timing.as_ref().and_then(|timing| timing.completed_at);
+    CancelledRun::deserialize(json!({ "id": run.id, "status": run.status, "cancelledAt": cancelled_at }))
 }
-
-call! {
-    /// Lists runs: from [`Runs::list`].
-    ListRuns(LIST_RUNS) -> RunPage {}
-    filters {
-        status: RunStatus,
-        tenant_id: String,
-        tenant_user_id: String,
-        limit: u32,
-        offset: u32,
-    }
-    path []
-    |this, api| api.list_runs(
-        this.limit,
-        this.offset,
-        this.status.as_ref(),
-        this.tenant_id.as_deref(),
-        this.tenant_user_id.as_deref(),
-    )
-}
-
-call! {
-    /// Cancels a run: from [`Runs::cancel`].
-    CancelRun(CANCEL_RUN) -> CancelledRun { id: RunId }
-    path [id]
-    |this, api| api.cancel_run(&this.id)
-    ; then cancelled
-}
-
-/// A run that cannot be cancelled may have been cancelled by an earlier attempt, whose answer was lost.
-async fn cancelled(
-    call: &CancelRun,
-    result: Result<Response<CancelledRun>>,
-    sent: &Call,
-) -> Result<Response<CancelledRun>> {
-    let error = match result {
-        Err(error) if error.is_conflict() && error.may_have_reached_server() => error,
-        result => return result,
-    };
-    let mut look = call.client.runs().get(&call.id);
-    look.options.clone_from(&call.options);
-    look.options.deadline = sent.time_left();
-    match look.max_retries(0).with_response().await {
-        Ok(response) if response.value().status == RunStatus::Cancelled => Ok(response.map(|run| CancelledRun {
-            id: run.id,
-            status: run.status,
-            cancelled_at: run.timing.and_then(|timing| timing.completed_at),
-        })),
-        _ => Err(error),
-    }
-}
-
-impl ListRuns {
-    /// Only runs with this status.
-    pub fn status(mut self, status: impl Into<RunStatus>) -> Self {
-        self.status = Some(status.into());
-        self
-    }
-}
-
-tenant_and_page_filters!(ListRuns, "runs", default 20);
-in_pages!(ListRuns(LIST_RUNS) -> RunPage { status, tenant_id, tenant_user_id } of RunSummary, "runs");

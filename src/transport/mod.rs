@@ -1,20 +1,21 @@
-//! The one place that sends requests: every call goes through [`Call::execute`].
+//! The one place that sends requests: every call goes through [`Execution::execute`].
 //!
 //! ```text
-//! generated endpoint ─exec─▶ Call::execute: attempt ─▶ decide ─▶ wait ─▶ attempt …
+//! generated endpoint ─exec─▶ Execution::execute: attempt ─▶ decide ─▶ wait ─▶ attempt …
 //!                                │
 //!                                └─▶ the answer, rebuilt; or an `Error`, kept in the call
 //! ```
 //!
 //! The generated code can fail with a `reqwest::Error` alone, which nobody but reqwest can make. So a failure is kept in
-//! the [`Call`], and what the generated code gets is a placeholder that makes it return; [`Call::finish`] then puts the
+//! the [`Execution`], and what the generated code gets is a placeholder that makes it return; [`Execution::finish`] then puts the
 //! kept failure in its place.
 
 mod answer;
 mod attempt;
 mod body;
-mod call;
+
 mod exchange;
+mod execution;
 mod observe;
 mod retry;
 mod retry_budget;
@@ -25,7 +26,7 @@ use std::time::Duration;
 
 use reqwest::header::HeaderValue;
 
-pub(crate) use self::call::Call;
+pub(crate) use self::execution::Execution;
 pub use self::observe::Retry;
 pub(crate) use self::retry::RetryPolicy;
 pub(crate) use self::retry_budget::RetryBudget;
@@ -85,4 +86,6 @@ pub(crate) struct CallOptions {
     pub(crate) idempotency_key: Option<String>,
     /// Doing it twice is as good as once, says the caller.
     pub(crate) repeatable: bool,
+    /// Looks for a submission whose outcome is unknown until it is sure, and then submits it again.
+    pub(crate) reconcile: bool,
 }

@@ -13,8 +13,8 @@ use super::trail::{Next, Trail};
 use super::{Batch, Listed, Request};
 use crate::Result;
 
-/// The items of a list as a stream, page after page: from `.items()` on a list, such as
-/// [`ListRuns::items`](crate::resources::ListRuns::items).
+/// The items of a list as a stream, page after page: from `.items()` on a list:
+/// [`Call::items`](crate::resources::Call::items).
 ///
 /// ```no_run
 /// use agentgate::types::RunStatus;

@@ -14,8 +14,8 @@ use super::walk::Walk;
 use super::{Listed, Page, Request};
 use crate::Result;
 
-/// The pages of a list as a stream, as the service gives them: from `.pages()` on a list, such as
-/// [`ListRuns::pages`](crate::resources::ListRuns::pages).
+/// The pages of a list as a stream, as the service gives them: from `.pages()` on a list:
+/// [`Call::pages`](crate::resources::Call::pages).
 ///
 /// ```no_run
 /// # async fn example(client: agentgate::Client) -> agentgate::Result<()> {

@@ -164,8 +164,8 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     ),
     (
         "a secret in a request",
-        "        gatePlan:\n",
-        "        key: {$ref: '#/components/schemas/WebhookSecret'}\n        gatePlan:\n",
+        "        gatePlan:\n          type: object\n",
+        "        key: {$ref: '#/components/schemas/WebhookSecret'}\n        gatePlan:\n          type: object\n",
     ),
     (
         "a property `extra` in an open object",
@@ -243,7 +243,7 @@ fn with_mistake(what: &str, find: &str, replace: &str) -> String {
 #[test]
 fn the_contract_generates() {
     let generated = build::generate(CONTRACT).map_err(|mistake| mistake.to_string()).unwrap();
-    for part in [&generated.types, &generated.endpoints, &generated.operations] {
+    for part in [&generated.types, &generated.endpoints, &generated.calls, &generated.operations] {
         syn::parse_file(part).unwrap();
     }
 }
@@ -457,6 +457,7 @@ fn the_order_of_keys_changes_nothing() {
         [CONTRACT, &reversed].map(|text| build::generate(text).map_err(|mistake| mistake.to_string()).unwrap());
     assert_eq!(as_written.types, reversed.types);
     assert_eq!(as_written.endpoints, reversed.endpoints);
+    assert_eq!(as_written.calls, reversed.calls);
     assert_eq!(as_written.operations, reversed.operations);
     assert_eq!(sorted_items(&as_written.types), items_in_order(&as_written.types));
 }
@@ -583,4 +584,141 @@ fn the_public_types_of_the_contract() {
     let types = build::generate(CONTRACT).map(|generated| generated.types).unwrap_or_default();
     let outlines: Vec<_> = syn::parse_file(&types).unwrap().items.iter().filter_map(outline).collect();
     insta::assert_snapshot!(outlines.join("\n"));
+}
+
+/// The signatures of the public methods of a file, by the type that has them.
+fn signatures(source: &str) -> String {
+    let mut text = String::new();
+    for item in syn::parse_file(source).unwrap().items {
+        let syn::Item::Impl(block) = item else { continue };
+        if block.trait_.is_some() {
+            continue;
+        }
+        let shown = |tokens: &dyn quote::ToTokens| {
+            let text = tokens.to_token_stream().to_string();
+            text.replace(' ', "").replace("crate::", "").replace("types::", "").replace("::std::", "std::")
+        };
+        writeln!(text, "{}", shown(&block.self_ty)).unwrap();
+        for item in &block.items {
+            let syn::ImplItem::Fn(function) = item else { continue };
+            let arguments: Vec<_> = function.sig.inputs.iter().skip(1).map(|input| shown(input)).collect();
+            let deprecated = function.attrs.iter().any(|attribute| attribute.path().is_ident("deprecated"));
+            let note = if deprecated { " (deprecated)" } else { "" };
+            let arguments = arguments.join(", ").replace("mutself", "").replace("impl", "impl ");
+            writeln!(text, "    {}({arguments}) {}{note}", function.sig.ident, shown(&function.sig.output)).unwrap();
+        }
+    }
+    text
+}
+
+#[test]
+fn the_public_calls_of_the_contract() {
+    let calls = build::generate(CONTRACT).map(|generated| generated.calls).unwrap_or_default();
+    insta::assert_snapshot!(signatures(&calls));
+}
+
+/// The calls of a contract that was changed.
+fn calls(edits: &[(&str, &str)]) -> String {
+    let text = edits.iter().fold(CONTRACT.to_owned(), |text, (find, replace)| {
+        assert!(text.contains(find), "{find}");
+        text.replacen(find, replace, 1)
+    });
+    let generated = build::generate(&text).map_err(|mistake| mistake.to_string()).unwrap();
+    for part in [&generated.types, &generated.endpoints, &generated.calls] {
+        syn::parse_file(part).unwrap();
+    }
+    signatures(&generated.calls)
+}
+
+/// A property of a request, before which others can be put.
+const GATE_PLAN: &str = "        gatePlan:\n          type: object\n";
+
+const RETRY: &str = "  /v1/runs/{id}/retry:
+    post:
+      operationId: retryRun
+      tags: [runs]
+      summary: Retry a run
+      description: Starts a run that has failed again.
+      x-required-scope: runs:write
+      parameters:
+        - $ref: '#/components/parameters/RunIdPath'
+      responses:
+        '201':
+          description: The new run.
+          content:
+            application/json:
+              schema:
+                $ref: '#/components/schemas/Run'
+";
+
+#[test]
+fn a_new_operation_becomes_a_method_of_its_resource() {
+    let with_retry = format!("{RETRY}\n  /v1/credits:\n");
+    let calls = calls(&[("  /v1/credits:\n", &with_retry)]);
+    assert!(calls.contains("    retry(id:impl Into<RunId>) ->Call<RetryRun>\n"), "{calls}");
+}
+
+#[test]
+fn a_new_resource_becomes_a_handle_and_a_method_of_the_client() {
+    let retry = RETRY.replace("tags: [runs]", "tags: [retry-plans]");
+    let calls = calls(&[("  /v1/credits:\n", &format!("{retry}\n  /v1/credits:\n"))]);
+    assert!(calls.contains("    retry_plans() ->RetryPlans\n"), "{calls}");
+    assert!(calls.contains("RetryPlans\n    retry_run(id:impl Into<RunId>) ->Call<RetryRun>\n"), "{calls}");
+}
+
+#[test]
+fn a_new_parameter_or_request_field_becomes_a_setter() {
+    let calls = calls(&[
+        (
+            "      parameters:\n        - $ref: '#/components/parameters/RunStatusFilter'\n",
+            "      parameters:\n        - {name: zone, in: query, description: It., schema: {type: string}}\n        \
+             - $ref: '#/components/parameters/RunStatusFilter'\n",
+        ),
+        (
+            GATE_PLAN,
+            &format!("        labels: {{type: array, items: {{type: string}}, description: It.}}\n{GATE_PLAN}"),
+        ),
+    ]);
+    let expected = "    labels(labels:impl IntoIterator<Item=impl Into<std::string::String>>) ->Self\n";
+    assert!(calls.contains(expected), "{calls}");
+    assert!(calls.contains("    zone(zone:impl Into<std::string::String>) ->Self\n"), "{calls}");
+}
+
+#[test]
+fn a_renamed_parameter_is_sent_in_its_own_place() {
+    let text = CONTRACT.replacen("      name: tenantId\n      x-rust-name: tenant\n", "      name: zone\n", 1);
+    assert_ne!(text, CONTRACT);
+    let generated = build::generate(&text).map_err(|mistake| mistake.to_string()).unwrap();
+    let expected = "self.limit,self.offset,self.status.as_ref(),self.tenant_user_id.as_deref(),self.zone.as_deref()";
+    let calls: String = generated.calls.split_whitespace().collect();
+    assert!(calls.contains(expected), "{calls}");
+    assert!(signatures(&generated.calls).contains("    zone(zone:impl Into<std::string::String>) ->Self\n"));
+}
+
+#[test]
+fn a_deprecated_operation_is_a_deprecated_method_with_its_reason() {
+    let calls = calls(&[(
+        "      operationId: getCredits\n",
+        "      operationId: getCredits\n      deprecated: true\n      x-deprecated-reason: Use the usage.\n",
+    )]);
+    assert!(calls.contains("    balance() ->Call<GetCredits> (deprecated)\n"), "{calls}");
+}
+
+#[test]
+fn a_setter_whose_name_is_taken_is_one_line_with_a_way_out() {
+    let mut lines = String::new();
+    for (what, property) in [
+        ("a method of every call", "timeout: {type: integer"),
+        ("a method of lists", "items: {type: integer"),
+        ("a method of a trait", "clone: {type: integer"),
+        ("a method of this call", "tenant: {type: string"),
+        ("a method of this call, by its Rust name", "search: {x-rust-name: reconcile, type: boolean"),
+        ("a keyword", "as: {type: integer"),
+        ("an argument of the call", "order: {x-rust-name: task_prompt, type: integer"),
+        ("a setter by hand that is not there", "order: {x-rust-setter: false, type: integer"),
+    ] {
+        let text = CONTRACT.replacen(GATE_PLAN, &format!("        {property}, description: It.}}\n{GATE_PLAN}"), 1);
+        writeln!(lines, "{what}\n    {}", build::generate(&text).err().expect(what)).unwrap();
+    }
+    insta::assert_snapshot!(lines);
 }

@@ -27,7 +27,7 @@ const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// One call. Clones are the same call.
 #[derive(Clone)]
-pub(crate) struct Call(Arc<Inner>);
+pub struct Execution(Arc<Inner>);
 
 struct Inner {
     transport: Arc<Transport>,
@@ -45,7 +45,7 @@ enum Outcome {
     Failed(Error),
 }
 
-impl Call {
+impl Execution {
     pub(crate) fn new(transport: &Arc<Transport>, operation: Operation, options: CallOptions) -> Self {
         let deadline = transport.deadline_of(&options);
         let begun = transport.clock.now();
@@ -264,14 +264,14 @@ fn placeholder() -> reqwest::Response {
     response.into()
 }
 
-impl ClientHooks<Call> for endpoints::Client {
+impl ClientHooks<Execution> for endpoints::Client {
     async fn exec(&self, request: Request, _: &OperationInfo) -> reqwest::Result<reqwest::Response> {
         Ok(self.inner().execute(request).await)
     }
 }
 
-impl fmt::Debug for Call {
+impl fmt::Debug for Execution {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Call").field(&self.0.operation).finish()
+        f.debug_tuple("Execution").field(&self.0.operation).finish()
     }
 }

@@ -1,0 +1,776 @@
+//! Writes the public calls: a handle for each resource, a method for each operation, and the setters of what is optional.
+//!
+//! They stand between users and the functions that progenitor writes. Arguments are passed to those by name, as the
+//! functions themselves declare them, so that a new parameter never takes the place of another.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use heck::{ToPascalCase, ToShoutySnakeCase, ToSnakeCase};
+use proc_macro2::{Ident, TokenStream};
+use quote::{ToTokens, format_ident, quote};
+use serde_json::Value;
+use syn::{File, FnArg, ImplItem, ImplItemFn, Item, ItemStruct, Type, parse_quote};
+
+use super::contract::{Operation, component, entries, items, lookup, operations, reference, resolve, text};
+use super::mapping::{Mapping, Mappings};
+use super::mistake::Mistake;
+use super::names::{snake_case, without_keyword};
+use super::refinements::Refinements;
+
+/// Names of the module that the calls are a part of.
+const TAKEN: [&str; 8] = ["Call", "CallFuture", "Endpoint", "Items", "ListEndpoint", "NotIdempotent", "Page", "Pages"];
+
+/// The source of the public calls. `endpoints` are progenitor's functions, `types` the finished types.
+pub fn calls(document: &Value, mappings: &Mappings, endpoints: &File, types: &File) -> Result<File, Mistake> {
+    let refinements = Refinements::read()?;
+    let context = Context { document, mappings, endpoints, types, refinements };
+    let mut resources = BTreeMap::<String, Vec<Method>>::new();
+    let mut tokens = TokenStream::new();
+    let (mut pages, mut listed) = (BTreeSet::new(), BTreeSet::new());
+    for operation in operations(document) {
+        let endpoint = Endpoint::new(&context, operation)?;
+        tokens.extend(endpoint.tokens(&mut pages, &mut listed));
+        let methods = resources.entry(endpoint.resource.clone()).or_default();
+        if let Some(other) = methods.iter().find(|method| method.name == endpoint.method) {
+            let problem = format!(
+                "`{}` and `{}` would both be the method `{}`; give one another name with `x-rust-name`",
+                other.operation, endpoint.id, endpoint.method
+            );
+            return Err(Mistake::at(&endpoint.operation.place, problem));
+        }
+        methods.push(Method { name: endpoint.method.clone(), operation: endpoint.id.clone(), tokens: endpoint.call() });
+    }
+    for (tag, methods) in resources {
+        tokens.extend(handle(document, &tag, &methods));
+    }
+    syn::parse2(tokens).map_err(|error| Mistake::at("paths", format!("the calls are not Rust: {error}")))
+}
+
+/// What surrounds a code sample, so that it compiles.
+const SAMPLE_BEGIN: &str = "# async fn example(client: agentgate::Client) -> agentgate::Result<()> {";
+const SAMPLE_END: &str = "# Ok(())\n# }";
+
+struct Context<'a> {
+    document: &'a Value,
+    mappings: &'a Mappings,
+    endpoints: &'a File,
+    types: &'a File,
+    refinements: Refinements,
+}
+
+/// A method of a resource.
+struct Method {
+    name: String,
+    operation: String,
+    tokens: TokenStream,
+}
+
+/// A value that users give: an argument or a setter.
+struct Input {
+    name: String,
+    description: String,
+    is_required: bool,
+    /// The type of the field that it is kept in.
+    kind: Type,
+    /// The field, as a path from the endpoint: `limit`, or `body.enabled`.
+    field: TokenStream,
+    /// The contract says that the crate writes this setter by hand.
+    is_hand_written: bool,
+    place: String,
+}
+
+/// An operation on its way to Rust.
+struct Endpoint<'a> {
+    context: &'a Context<'a>,
+    operation: Operation<'a>,
+    id: String,
+    name: Ident,
+    function: &'a ImplItemFn,
+    resource: String,
+    method: String,
+    /// The fields of the endpoint: progenitor's arguments, in its order.
+    fields: Vec<(Ident, Type)>,
+    inputs: Vec<Input>,
+    /// The type of the body, if it is an object that is built from arguments.
+    body: Option<Type>,
+}
+
+impl<'a> Endpoint<'a> {
+    fn new(context: &'a Context<'a>, operation: Operation<'a>) -> Result<Self, Mistake> {
+        let id = text(operation.value, "operationId").unwrap_or_default().to_owned();
+        let name = id.to_pascal_case();
+        let tags: Vec<_> = items(operation.value.get("tags")).filter_map(Value::as_str).collect();
+        let [tag] = tags[..] else {
+            return Err(Mistake::at(
+                format!("{}.tags", operation.place),
+                "one tag is needed: the resource that has the call",
+            ));
+        };
+        if TAKEN.contains(&name.as_str()) || handle_names(context.document).contains(&name) {
+            let problem = format!("`{name}` is a name of this crate; choose another operationId");
+            return Err(Mistake::at(format!("{}.operationId", operation.place), problem));
+        }
+        let wanted = id.to_snake_case();
+        let function = context
+            .endpoints
+            .items
+            .iter()
+            .filter_map(|item| if let Item::Impl(block) = item { Some(&block.items) } else { None })
+            .flatten()
+            .find_map(|item| match item {
+                ImplItem::Fn(function) if without_keyword(&function.sig.ident.to_string()) == wanted => Some(function),
+                _ => None,
+            });
+        let Some(function) = function else {
+            return Err(Mistake::at(&operation.place, "progenitor wrote no function for this operation"));
+        };
+        let fields = function.sig.inputs.iter().filter_map(field).collect();
+        let method = match text(operation.value, "x-rust-name") {
+            Some(name) => name.to_owned(),
+            None => method_name(&id, tag),
+        };
+        if !is_identifier(&method) {
+            let problem = format!("`{method}` is no name of a method; write `x-rust-name` in snake_case");
+            return Err(Mistake::at(&operation.place, problem));
+        }
+        let resource = tag.to_owned();
+        if context.refinements.has_method(&resource.to_pascal_case(), &method) {
+            let problem = format!(
+                "`{method}` is a method that the crate writes by hand; give the operation another with `x-rust-name`"
+            );
+            return Err(Mistake::at(&operation.place, problem));
+        }
+        let name = format_ident!("{name}");
+        let mut endpoint =
+            Self { context, operation, id, name, function, resource, method, fields, inputs: Vec::new(), body: None };
+        endpoint.read_parameters()?;
+        endpoint.read_body()?;
+        endpoint.check_inputs()?;
+        Ok(endpoint)
+    }
+
+    fn read_parameters(&mut self) -> Result<(), Mistake> {
+        for (parameter, place) in self.operation.parameters() {
+            let parameter = resolve(self.context.document, parameter);
+            let name = snake_case(text(parameter, "name").unwrap_or_default()).unwrap_or_default();
+            let found = self.fields.iter().find(|(field, _)| without_keyword(&field.to_string()) == name);
+            let Some((field, kind)) = found else {
+                return Err(Mistake::at(place, format!("progenitor made no argument of the parameter `{name}`")));
+            };
+            self.inputs.push(Input {
+                name: setter_name(parameter, &name),
+                description: described(parameter, parameter.get("schema"), self.context.document),
+                is_required: parameter.get("required") == Some(&Value::Bool(true)),
+                kind: kind.clone(),
+                field: field.to_token_stream(),
+                is_hand_written: false,
+                place,
+            });
+        }
+        // In the order of the path, whatever the order of their declarations.
+        let path = self.operation.path;
+        self.inputs.sort_by_key(|input| {
+            let place = path.to_snake_case().find(&input.name);
+            (!input.is_required, place.is_none(), place)
+        });
+        Ok(())
+    }
+
+    /// The properties of the body: what is required becomes arguments.
+    fn read_body(&mut self) -> Result<(), Mistake> {
+        let document = self.context.document;
+        let Some(body) = self.operation.value.get("requestBody").map(|body| resolve(document, body)) else {
+            return Ok(());
+        };
+        let place = format!("{}.requestBody", self.operation.place);
+        let schema = entries(body.get("content")).find_map(|(_, content)| reference(content.get("schema")?));
+        let name = component(schema.unwrap_or_default());
+        let Some((_, kind)) = self.fields.iter().find(|(field, _)| field == "body") else {
+            return Err(Mistake::at(place, "progenitor made no argument of the body"));
+        };
+        let item = self.context.types.items.iter().find_map(|item| match item {
+            Item::Struct(item) if item.ident == name => Some(item),
+            _ => None,
+        });
+        let Some(item) = item.filter(|_| matches!(self.context.mappings.get(name), Some(Mapping::Struct))) else {
+            self.inputs.push(Input {
+                name: "body".to_owned(),
+                description: text(body, "description").unwrap_or_default().to_owned(),
+                is_required: true,
+                kind: kind.clone(),
+                field: quote! { body },
+                is_hand_written: false,
+                place,
+            });
+            return Ok(());
+        };
+        self.body = Some(kind.clone());
+        let schema = lookup(document, &format!("#/components/schemas/{name}")).unwrap_or(&Value::Null);
+        let required: Vec<_> = items(schema.get("required")).filter_map(Value::as_str).collect();
+        let properties = entries(schema.get("properties")).map(|(property, _)| property.as_str());
+        let optional = properties.filter(|property| !required.contains(property));
+        for property in required.iter().copied().chain(optional) {
+            let value = &schema["properties"][property];
+            let field = snake_case(property).unwrap_or_default();
+            let Some((ident, kind)) = struct_field(item, &field) else {
+                continue; // The tag of a union.
+            };
+            self.inputs.push(Input {
+                name: setter_name(value, &field),
+                description: described(value, Some(value), document),
+                is_required: required.contains(&property),
+                kind,
+                field: quote! { body.#ident },
+                is_hand_written: value.get("x-rust-setter") == Some(&Value::Bool(false)),
+                place: format!("components.schemas.{name}.properties.{property}"),
+            });
+        }
+        Ok(())
+    }
+
+    fn check_inputs(&self) -> Result<(), Mistake> {
+        let mut seen = BTreeSet::new();
+        for input in &self.inputs {
+            let name = &input.name;
+            if !is_identifier(name) {
+                return Err(Mistake::at(
+                    &input.place,
+                    format!("`{name}` is no name of a method; write `x-rust-name` in snake_case"),
+                ));
+            }
+            if !seen.insert(name.clone()) {
+                let problem = format!("`{name}` stands twice in the call; give one another name with `x-rust-name`");
+                return Err(Mistake::at(&input.place, problem));
+            }
+            if input.is_required {
+                continue;
+            }
+            if self.context.refinements.is_common(name) {
+                let problem =
+                    format!("every call has a method `{name}` already; give this another name with `x-rust-name`");
+                return Err(Mistake::at(&input.place, problem));
+            }
+            match (self.context.refinements.has_setter(&self.name.to_string(), name), input.is_hand_written) {
+                (true, false) => {
+                    let problem = format!(
+                        "`{name}` is a method that the crate writes by hand; give this another name with `x-rust-name`, or say \
+                         `x-rust-setter: false` if that method sets it"
+                    );
+                    return Err(Mistake::at(&input.place, problem));
+                }
+                (false, true) => {
+                    let problem =
+                        format!("`x-rust-setter: false`, and src/resources has no method `{name}` that sets it");
+                    return Err(Mistake::at(&input.place, problem));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// The method of the resource.
+    fn call(&self) -> TokenStream {
+        let Self { name, method, .. } = self;
+        let method = format_ident!("{method}");
+        let doc = self.doc();
+        let required: Vec<_> = self.inputs.iter().filter(|input| input.is_required).collect();
+        let arguments = required.iter().map(|input| {
+            let (name, kind) = (format_ident!("{}", input.name), accepted(&input.kind));
+            quote! { #name: #kind }
+        });
+        let value = |input: &&Input| converted(&input.kind, &format_ident!("{}", input.name));
+        let of_body: Vec<_> =
+            required.iter().filter(|input| input.field.to_string().starts_with("body .")).map(value).collect();
+        let fields = self.fields.iter().map(|(field, _)| {
+            let given = required.iter().find(|input| *field == input.field.to_string());
+            match (given, &self.body) {
+                (Some(input), _) => {
+                    let value = value(input);
+                    quote! { #field: #value }
+                }
+                (None, Some(kind)) if field == "body" => quote! { body: <#kind>::new(#(#of_body),*) },
+                (None, _) => quote! { #field: ::std::option::Option::None },
+            }
+        });
+        let deprecated = deprecation(self.operation.value);
+        quote! {
+            #[doc = #doc]
+            #deprecated
+            pub fn #method(&self, #(#arguments),*) -> Call<#name> {
+                Call::new(&self.client, #name { #(#fields),* })
+            }
+        }
+    }
+
+    fn doc(&self) -> String {
+        let value = self.operation.value;
+        let description = text(value, "description").unwrap_or_default().trim_end();
+        let mut parts = vec![description.to_owned()];
+        let optional: BTreeSet<_> = self
+            .inputs
+            .iter()
+            .filter(|input| !input.is_required)
+            .map(|input| input.name.clone())
+            .chain(self.context.refinements.setters(&self.name.to_string()))
+            .map(|name| format!("`{name}`"))
+            .collect();
+        if !optional.is_empty() {
+            let optional = optional.into_iter().collect::<Vec<_>>().join(", ");
+            parts.push(format!("Optional: {optional}, and what [every call](Call) has."));
+        }
+        let (method, path) = (self.operation.method.to_uppercase(), self.operation.path);
+        let scope = text(value, "x-required-scope").unwrap_or_default();
+        parts.push(format!("Sends `{method} {path}`. The API key needs the scope `{scope}`."));
+        for sample in items(value.get("x-codeSamples")).filter(|sample| text(sample, "lang") == Some("Rust")) {
+            let source = text(sample, "source").unwrap_or_default().trim_end();
+            parts.push(format!("```no_run\n{SAMPLE_BEGIN}\n{source}\n{SAMPLE_END}\n```"));
+        }
+        parts.join("\n\n")
+    }
+
+    /// The endpoint, its setters and what else is implemented for it.
+    fn tokens(&self, pages: &mut BTreeSet<String>, listed: &mut BTreeSet<String>) -> TokenStream {
+        let Self { name, function, .. } = self;
+        let doc = format!("The parameters of [`{0}::{1}`]({0}::{1}).", self.resource.to_pascal_case(), self.method);
+        let fields = self.fields.iter().map(|(field, kind)| quote! { pub(crate) #field: #kind });
+        let operation = format_ident!("{}", self.id.to_shouty_snake_case());
+        let (output, convert) = self.output();
+        let function_name = &function.sig.ident;
+        let arguments = function.sig.inputs.iter().filter_map(argument);
+        let checks = self.checks();
+        let mut setters =
+            self.inputs.iter().filter(|input| !input.is_required && !input.is_hand_written).map(setter).peekable();
+        let setters = setters.peek().is_some().then(|| quote! { impl Call<#name> { #(#setters)* } });
+        let prepare = self.context.refinements.has_function(&name.to_string(), "prepared").then(|| {
+            quote! { fn prepare(call: &mut Call<Self>) { Self::prepared(call); } }
+        });
+        let resolve = self.resolve(&output);
+        let not_idempotent = (!self.operation.is_idempotent()).then(|| quote! { impl NotIdempotent for #name {} });
+        let list = self.list(pages, listed);
+        let debug_name = name.to_string();
+        quote! {
+            #[doc = #doc]
+            #[derive(Clone)]
+            pub struct #name { #(#fields),* }
+
+            impl Endpoint for #name {
+                const OPERATION: crate::Operation = crate::Operation::#operation;
+                type Output = #output;
+
+                fn check(&self) -> crate::Result<()> {
+                    #(#checks)*
+                    Ok(())
+                }
+
+                async fn send(&self, execution: &Execution) -> crate::Result<crate::Response<#output>> {
+                    let api = execution.endpoints();
+                    execution.finish(api.#function_name(#(#arguments),*).await) #convert
+                }
+
+                #prepare
+                #resolve
+            }
+
+            #setters
+
+            /// Shows the name alone, and none of the content.
+            impl ::std::fmt::Debug for #name {
+                fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+                    f.debug_struct(#debug_name).finish_non_exhaustive()
+                }
+            }
+
+            #not_idempotent
+            #list
+        }
+    }
+
+    fn resolve(&self, output: &TokenStream) -> Option<TokenStream> {
+        let signature = quote! {
+            call: &Call<Self>,
+            result: crate::Result<crate::Response<#output>>,
+            sent: &Execution,
+        };
+        if self.context.refinements.has_function(&self.name.to_string(), "resolved") {
+            return Some(quote! {
+                async fn resolve(#signature) -> crate::Result<crate::Response<#output>> {
+                    Self::resolved(call, result, sent).await
+                }
+            });
+        }
+        let is_deletion = self.operation.method == "delete" && output.to_string() == "()";
+        is_deletion.then(|| {
+            quote! {
+                async fn resolve(#signature) -> crate::Result<crate::Response<#output>> {
+                    deleted(result)
+                }
+            }
+        })
+    }
+
+    /// What a successful response holds, and how it is made of what progenitor returns.
+    fn output(&self) -> (TokenStream, Option<TokenStream>) {
+        match self.response_schema().map(|schema| (schema, self.context.mappings.get(schema))) {
+            None => (quote! { () }, None),
+            Some((_, Some(Mapping::List { item }))) => {
+                let item = format_ident!("{item}");
+                let output = quote! { ::std::vec::Vec<crate::types::#item> };
+                (output, Some(quote! { .map(|response| response.map(::std::convert::Into::into)) }))
+            }
+            Some((schema, _)) => {
+                let schema = format_ident!("{schema}");
+                (quote! { crate::types::#schema }, None)
+            }
+        }
+    }
+
+    fn response_schema(&self) -> Option<&'a str> {
+        let document = self.context.document;
+        entries(self.operation.value.get("responses")).filter(|(status, _)| status.starts_with('2')).find_map(
+            |(_, response)| {
+                let content = resolve(document, response).get("content");
+                entries(content).find_map(|(_, content)| Some(component(reference(content.get("schema")?)?)))
+            },
+        )
+    }
+
+    /// The values in the path, each with its check.
+    fn checks(&self) -> Vec<TokenStream> {
+        let parameters = self.operation.parameters().filter_map(|(parameter, _)| {
+            let parameter = resolve(self.context.document, parameter);
+            (text(parameter, "in") == Some("path")).then(|| snake_case(text(parameter, "name")?))?
+        });
+        parameters
+            .filter_map(|name| {
+                let (field, kind) =
+                    self.fields.iter().find(|(field, _)| without_keyword(&field.to_string()) == name)?;
+                let kind = compact(kind);
+                if kind.ends_with("::String") {
+                    return Some(quote! { check_segment(#name, &self.#field)?; });
+                }
+                match self.context.mappings.get(kind.strip_prefix("crate::types::")?)? {
+                    Mapping::Id => Some(quote! { check_id(&self.#field)?; }),
+                    _ => Some(quote! { check_segment(#name, self.#field.as_str())?; }),
+                }
+            })
+            .collect()
+    }
+
+    /// A list comes in pages if it has `limit` and `offset` and returns an object with one array; or in one piece.
+    fn list(&self, pages: &mut BTreeSet<String>, listed: &mut BTreeSet<String>) -> Option<TokenStream> {
+        let name = &self.name;
+        let schema_name = self.response_schema()?;
+        if let Mapping::List { item } = self.context.mappings.get(schema_name)? {
+            let listed = self.listed(item, listed)?;
+            return Some(quote! {
+                impl ListEndpoint for #name {
+                    fn part(&self) -> Option<(Option<u32>, Option<u32>)> { None }
+                    fn set_part(&mut self, _limit: u32, _offset: u32) {}
+                }
+                #listed
+            });
+        }
+        let is_number = |wanted: &str| {
+            self.fields.iter().any(|(field, kind)| field == wanted && compact(kind) == "::std::option::Option<u32>")
+        };
+        if !is_number("limit") || !is_number("offset") {
+            return None;
+        }
+        let schema = lookup(self.context.document, &format!("#/components/schemas/{schema_name}"))?;
+        let mut arrays = entries(schema.get("properties")).filter(|(_, value)| text(value, "type") == Some("array"));
+        let (property, array) = arrays.next().filter(|_| arrays.next().is_none())?;
+        let item = component(reference(array.get("items")?)?);
+        let is_required = items(schema.get("required")).any(|required| required.as_str() == Some(property));
+        let total = schema.pointer("/properties/total")?;
+        if !is_required || text(total, "type") != Some("integer") || text(total, "format") == Some("int32") {
+            return None;
+        }
+        let listed = self.listed(item, listed)?;
+        let page = pages.insert(schema_name.to_owned()).then(|| {
+            let (page, item, field) = (
+                format_ident!("{schema_name}"),
+                format_ident!("{item}"),
+                format_ident!("{}", property.to_snake_case()),
+            );
+            quote! {
+                impl Page for crate::types::#page {
+                    type Item = crate::types::#item;
+
+                    fn items(&self) -> &[Self::Item] { &self.#field }
+                    fn total(&self) -> Option<u64> { self.total.into() }
+                    fn into_items(self) -> Vec<Self::Item> { self.#field }
+                    fn truncate(&mut self, items: usize) { self.#field.truncate(items); }
+                }
+            }
+        });
+        Some(quote! {
+            impl ListEndpoint for #name {
+                fn part(&self) -> Option<(Option<u32>, Option<u32>)> { Some((self.limit, self.offset)) }
+
+                fn set_part(&mut self, limit: u32, offset: u32) {
+                    self.limit = Some(limit);
+                    self.offset = Some(offset);
+                }
+            }
+            #page
+            #listed
+        })
+    }
+
+    /// An item of lists is recognized by its id, and its time if it has one.
+    fn listed(&self, item: &str, listed: &mut BTreeSet<String>) -> Option<TokenStream> {
+        let schema = lookup(self.context.document, &format!("#/components/schemas/{item}"))?;
+        let id = component(reference(schema.pointer("/properties/id")?)?);
+        let required: Vec<_> = items(schema.get("required")).filter_map(Value::as_str).collect();
+        if !matches!(self.context.mappings.get(id)?, Mapping::Id) || !required.contains(&"id") {
+            return None;
+        }
+        let is_sorted = self.response_schema().and_then(|schema| self.context.mappings.get(schema));
+        let is_sorted = !matches!(is_sorted, Some(Mapping::List { .. }));
+        let has_time = schema.pointer("/properties/createdAt/format").and_then(Value::as_str) == Some("date-time");
+        let time = if has_time && is_sorted {
+            quote! { self.created_at.into() }
+        } else {
+            quote! { None }
+        };
+        let name = format_ident!("{item}");
+        Some(if listed.insert(item.to_owned()) {
+            quote! {
+                impl Listed for crate::types::#name {
+                    fn id(&self) -> &str { self.id.as_str() }
+                    fn time(&self) -> Option<::chrono::DateTime<::chrono::Utc>> { #time }
+                }
+            }
+        } else {
+            TokenStream::new()
+        })
+    }
+}
+
+/// The handle of a resource, and the method of the client that returns it.
+fn handle(document: &Value, tag: &str, methods: &[Method]) -> TokenStream {
+    let (name, accessor) = (format_ident!("{}", tag.to_pascal_case()), format_ident!("{}", tag.to_snake_case()));
+    let described = items(document.get("tags")).find(|other| text(other, "name") == Some(tag));
+    let description = described.and_then(|tag| text(tag, "description")).unwrap_or(tag).trim_end();
+    let first = description.split("\n\n").next().unwrap_or_default();
+    let doc = format!("{description}\n\nReturned by [`Client::{accessor}`](crate::Client::{accessor}).");
+    let methods = methods.iter().map(|method| &method.tokens);
+    quote! {
+        #[doc = #doc]
+        #[derive(Clone, Debug)]
+        pub struct #name { pub(super) client: crate::Client }
+
+        impl crate::Client {
+            #[doc = #first]
+            #[must_use]
+            pub fn #accessor(&self) -> #name {
+                #name { client: self.clone() }
+            }
+        }
+
+        impl #name { #(#methods)* }
+    }
+}
+
+fn handle_names(document: &Value) -> BTreeSet<String> {
+    operations(document)
+        .flat_map(|operation| items(operation.value.get("tags")))
+        .filter_map(Value::as_str)
+        .map(str::to_pascal_case)
+        .collect()
+}
+
+/// `listRuns` of the resource `runs` → `list`.
+fn method_name(id: &str, tag: &str) -> String {
+    let (id, tag) = (id.to_snake_case(), tag.to_snake_case());
+    let singular = tag.strip_suffix('s').unwrap_or(&tag);
+    for noun in [tag.as_str(), singular] {
+        if let Some(verb) = id.strip_suffix(noun).and_then(|verb| verb.strip_suffix('_')) {
+            return verb.to_owned();
+        }
+    }
+    id
+}
+
+/// `x-rust-name`, or the name itself; a field may not be called `type`, and is called `kind`.
+fn setter_name(value: &Value, name: &str) -> String {
+    match text(value, "x-rust-name") {
+        Some(name) => name.to_owned(),
+        None if name == "type" => "kind".to_owned(),
+        None => name.to_owned(),
+    }
+}
+
+fn is_identifier(name: &str) -> bool {
+    name == name.to_snake_case() && syn::parse_str::<Ident>(name).is_ok()
+}
+
+/// The description of a parameter or a property, or of what it refers to.
+fn described(value: &Value, schema: Option<&Value>, document: &Value) -> String {
+    let own = text(value, "description");
+    let referred = schema.map(|schema| resolve(document, schema)).and_then(|schema| text(schema, "description"));
+    own.or(referred).unwrap_or_default().trim_end().to_owned()
+}
+
+/// `#[deprecated]`, with the reason.
+fn deprecation(value: &Value) -> Option<TokenStream> {
+    let reason = text(value, "x-deprecated-reason").unwrap_or("The service has deprecated it.");
+    (value.get("deprecated") == Some(&Value::Bool(true))).then(|| quote! { #[deprecated(note = #reason)] })
+}
+
+/// The field in which an argument of progenitor's function is kept.
+fn field(argument: &FnArg) -> Option<(Ident, Type)> {
+    let FnArg::Typed(argument) = argument else {
+        return None;
+    };
+    let syn::Pat::Ident(pattern) = &*argument.pat else {
+        return None;
+    };
+    let kind = match option_of(&argument.ty) {
+        Some(inner) => {
+            let inner = owned(inner);
+            parse_quote!(::std::option::Option<#inner>)
+        }
+        None => owned(&argument.ty),
+    };
+    Some((pattern.ident.clone(), kind))
+}
+
+/// `&'a str` → `String`, `&'a types::Run` → `crate::types::Run`.
+fn owned(kind: &Type) -> Type {
+    let kind = if let Type::Reference(reference) = kind { &*reference.elem } else { kind };
+    match compact(kind).as_str() {
+        "str" => parse_quote!(::std::string::String),
+        path if path.starts_with("types::") => {
+            syn::parse_str(&format!("crate::{path}")).unwrap_or_else(|_| kind.clone())
+        }
+        _ => kind.clone(),
+    }
+}
+
+/// An argument for progenitor's function, made of the field.
+fn argument(argument: &FnArg) -> Option<TokenStream> {
+    let FnArg::Typed(argument) = argument else {
+        return None;
+    };
+    let name = &argument.pat;
+    Some(match option_of(&argument.ty) {
+        Some(Type::Reference(reference)) if compact(&reference.elem) == "str" => quote! { self.#name.as_deref() },
+        Some(Type::Reference(_)) => quote! { self.#name.as_ref() },
+        None if matches!(&*argument.ty, Type::Reference(_)) => quote! { &self.#name },
+        _ => quote! { self.#name },
+    })
+}
+
+fn option_of(kind: &Type) -> Option<&Type> {
+    generic(kind, "Option")
+}
+
+/// The first type argument of a generic type of this name.
+fn generic<'a>(kind: &'a Type, name: &str) -> Option<&'a Type> {
+    let Type::Path(path) = kind else {
+        return None;
+    };
+    let segment = path.path.segments.last().filter(|segment| segment.ident == name)?;
+    let syn::PathArguments::AngleBracketed(arguments) = &segment.arguments else {
+        return None;
+    };
+    arguments.args.iter().rev().find_map(|argument| match argument {
+        syn::GenericArgument::Type(kind) => Some(kind),
+        _ => None,
+    })
+}
+
+fn compact(kind: &Type) -> String {
+    kind.to_token_stream().to_string().replace(' ', "").replace(",>", ">")
+}
+
+fn struct_field(item: &ItemStruct, name: &str) -> Option<(Ident, Type)> {
+    item.fields.iter().find_map(|field| {
+        let ident = field.ident.as_ref()?;
+        (without_keyword(&ident.to_string()) == name).then(|| (ident.clone(), field.ty.clone()))
+    })
+}
+
+/// What a method accepts for a value of this type.
+fn accepted(kind: &Type) -> TokenStream {
+    let kind = option_of(kind).unwrap_or(kind);
+    if let Some(item) = generic(kind, "Vec") {
+        let item = accepted(item);
+        return quote! { impl IntoIterator<Item = #item> };
+    }
+    if let Some(value) = generic(kind, "BTreeMap") {
+        let value = accepted(value);
+        return quote! { impl IntoIterator<Item = (impl Into<String>, #value)> };
+    }
+    if is_converted(kind) {
+        let kind = in_crate(kind);
+        return quote! { impl Into<#kind> };
+    }
+    kind.to_token_stream()
+}
+
+/// The value of this type, made of what a method accepts.
+fn converted(kind: &Type, name: &Ident) -> TokenStream {
+    let kind = option_of(kind).unwrap_or(kind);
+    if let Some(item) = generic(kind, "Vec") {
+        return if is_converted(item) {
+            quote! { #name.into_iter().map(Into::into).collect::<Vec<_>>() }
+        } else {
+            quote! { #name.into_iter().collect::<Vec<_>>() }
+        };
+    }
+    if let Some(value) = generic(kind, "BTreeMap") {
+        let value = if is_converted(value) {
+            quote! { value.into() }
+        } else {
+            quote! { value }
+        };
+        return quote! {
+            #name.into_iter().map(|(name, value)| (name.into(), #value)).collect::<::std::collections::BTreeMap<_, _>>()
+        };
+    }
+    if is_converted(kind) {
+        quote! { #name.into() }
+    } else {
+        quote! { #name }
+    }
+}
+
+/// Strings, any JSON, and the types of this crate.
+fn is_converted(kind: &Type) -> bool {
+    let kind = compact(kind);
+    kind.starts_with("crate::types::")
+        || !kind.contains("::") && kind.starts_with(char::is_uppercase)
+        || kind.ends_with("::String")
+        || kind.ends_with("serde_json::Value")
+}
+
+/// A type that the module of types names without a path.
+fn in_crate(kind: &Type) -> TokenStream {
+    if compact(kind).contains("::") {
+        kind.to_token_stream()
+    } else {
+        quote! { crate::types::#kind }
+    }
+}
+
+/// The method that sets an optional value.
+fn setter(input: &Input) -> TokenStream {
+    let (name, field) = (format_ident!("{}", input.name), &input.field);
+    let (kind, value) = (accepted(&input.kind), converted(&input.kind, &name));
+    let value = if option_of(&input.kind).is_some() {
+        quote! { Some(#value) }
+    } else {
+        value
+    };
+    let doc = &input.description;
+    quote! {
+        #[doc = #doc]
+        pub fn #name(mut self, #name: #kind) -> Self {
+            self.endpoint.#field = #value;
+            self
+        }
+    }
+}
