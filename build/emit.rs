@@ -8,7 +8,7 @@ use proc_macro2::{Ident, TokenStream};
 use quote::{format_ident, quote};
 use serde_json::Value;
 
-use super::contract::{operations as operations_of, schemas, text};
+use super::contract::{component, lookup, operations as operations_of, reference, schemas, text};
 use super::mapping::{Data, Mapping, Mappings};
 use super::mistake::Mistake;
 use super::prepare::reachable_from_answer;
@@ -32,7 +32,7 @@ pub fn types(document: &Value, mappings: &Mappings) -> TokenStream {
                         let (description, word, aliases) = (&word.description, &word.text, &word.aliases);
                         quote! { #[doc = #description] #variant = #word #(| #aliases)* }
                     });
-                    let event_data = (!data.is_empty()).then(|| event_data(&name, data));
+                    let event_data = (!data.is_empty()).then(|| event_data(document, &name, data));
                     Some(quote! { open_enum! { #[doc = #description] #name { #(#variants,)* } } #event_data })
                 }
                 Mapping::OpenUnion { tag, variants } => {
@@ -48,15 +48,39 @@ pub fn types(document: &Value, mappings: &Mappings) -> TokenStream {
         .collect()
 }
 
-/// What events carry, by their type.
-fn event_data(event_type: &Ident, data: &[Data]) -> TokenStream {
+/// What events carry, by their type, and which of it tells of a run, a work order and a tenant.
+fn event_data(document: &Value, name: &Ident, data: &[Data]) -> TokenStream {
     let variants = data.iter().map(|data| {
         let (name, schema) = (format_ident!("{}", data.variant), format_ident!("{}", data.schema));
         let words = data.words.iter().map(|word| format_ident!("{word}"));
         let description = &data.description;
         quote! { #[doc = #description] #name(#schema) = #(#words)|* }
     });
-    quote! { event_data! { by #event_type { #(#variants,)* } } }
+    let refers = |data: &Data, property: &str, schema: &str| {
+        let place = format!("#/components/schemas/{}/properties/{property}", data.schema);
+        lookup(document, &place).and_then(reference).is_some_and(|target| component(target) == schema)
+    };
+    let with = |property: &'static str, schema: &'static str| {
+        data.iter().filter(move |data| refers(data, property, schema)).map(|data| format_ident!("{}", data.variant))
+    };
+    let runs = data.iter().filter_map(|data| {
+        let name = format_ident!("{}", data.variant);
+        match (refers(data, "runId", "RunId"), refers(data, "id", "RunId")) {
+            (true, true) => Some(quote! { #name: run_id or id, }),
+            (true, false) => Some(quote! { #name: run_id, }),
+            (false, true) => Some(quote! { #name: id, }),
+            (false, false) => None,
+        }
+    });
+    let (orders, tenants) = (with("workOrderId", "WorkOrderId"), with("tenantContext", "TenantContext"));
+    quote! {
+        event_data! {
+            by #name { #(#variants,)* }
+            run_id of { #(#runs)* }
+            work_order_id of { #(#orders,)* }
+            tenant_context of { #(#tenants,)* }
+        }
+    }
 }
 
 /// The table of operations.

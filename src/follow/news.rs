@@ -1,6 +1,9 @@
 //! What polls and deliveries tell of a run, brought into one form.
 
-use crate::types::{Run, RunId, RunStatus, RunSummary, RunTiming};
+use serde::{Deserialize as _, Serialize};
+use serde_json::{Value, json};
+
+use crate::types::{Run, RunId, RunStatus, RunSummary};
 
 /// What is known of a run now.
 #[derive(Clone, Debug)]
@@ -30,24 +33,34 @@ impl From<Run> for News {
 
 impl From<RunSummary> for News {
     fn from(summary: RunSummary) -> Self {
-        let timing = summary.completed_at.map(|completed_at| RunTiming {
-            started_at: None,
-            completed_at: Some(completed_at),
-            duration_ms: None,
-        });
-        let run = Run {
+        let run = summarized(&summary).map(Box::new);
+        Self {
             id: summary.id,
-            work_order_id: summary.work_order_id,
             status: summary.status,
             iterations: summary.iterations,
-            timing,
-            pr_url: None,
-            cost: None,
-            error: None,
-            tenant_context: None,
-        };
-        Self { is_whole: false, ..Self::from(run) }
+            pull_request: None,
+            run,
+            is_whole: false,
+        }
     }
+}
+
+/// The run that a list tells of, without what lists leave out. `None` if a run has to have a field that lists do not have.
+fn summarized(summary: &RunSummary) -> Option<Run> {
+    let timing = summary.completed_at.map(|completed_at| json!({ "completedAt": completed_at }));
+    run_of(summary, [("timing", timing)])
+}
+
+/// The run that something with fields of a run tells of, with these in their place. It goes by way of JSON, so that a new field of
+/// runs needs no change here.
+fn run_of<const N: usize>(told: &impl Serialize, fields: [(&str, Option<Value>); N]) -> Option<Run> {
+    let mut run = serde_json::to_value(told).ok()?;
+    for (name, value) in fields {
+        if let Some(value) = value {
+            run.as_object_mut()?.insert(name.to_owned(), value);
+        }
+    }
+    Run::deserialize(run).ok()
 }
 
 impl News {
@@ -69,19 +82,7 @@ impl News {
         // What has ended may have ended in another way than its type says, if the run itself says so.
         let told = data.status.clone().filter(|status| by_type.is_terminal() && status.is_terminal());
         let status = told.unwrap_or(by_type);
-        let run = data.work_order_id.clone().map(|work_order_id| {
-            Box::new(Run {
-                id: id.clone(),
-                work_order_id,
-                status: status.clone(),
-                iterations: data.iterations,
-                pr_url: data.pr_url.clone(),
-                timing: data.timing.clone(),
-                cost: data.cost.clone(),
-                error: data.error.clone(),
-                tenant_context: data.tenant_context.clone(),
-            })
-        });
+        let run = run_of(data, [("id", Some(json!(id))), ("status", Some(json!(status)))]).map(Box::new);
         // Which fields an event carries is not documented: one that has none of these is too brief to be all.
         let says_more = data.timing.is_some() || data.cost.is_some() || data.pr_url.is_some() || data.error.is_some();
         let news = Self {
@@ -102,5 +103,42 @@ pub(super) fn progress(status: &RunStatus) -> u8 {
         RunStatus::Pending => 0,
         RunStatus::Succeeded | RunStatus::Failed | RunStatus::Cancelled => 2,
         _ => 1,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize as _;
+    use serde_json::json;
+
+    use super::News;
+    use crate::types::{RunStatus, RunSummary};
+
+    #[test]
+    fn a_run_in_a_list_is_told_with_the_time_of_its_end() {
+        let summary = json!({
+            "id": "run_1", "workOrderId": "wo_1", "status": "failed", "iterations": 3, "completedAt": "2026-01-15T10:34:47Z",
+        });
+        let news = News::from(RunSummary::deserialize(summary).unwrap());
+        let run = news.run.unwrap();
+        assert_eq!((run.id.as_str(), run.work_order_id.as_str(), run.status), ("run_1", "wo_1", RunStatus::Failed));
+        assert_eq!((run.iterations, news.is_whole), (Some(3), false));
+        assert_eq!(run.timing.unwrap().completed_at, "2026-01-15T10:34:47Z".parse().ok());
+    }
+
+    #[cfg(feature = "webhooks")]
+    #[test]
+    fn a_run_in_an_event_is_told_under_the_id_of_the_event() {
+        let event = |data: serde_json::Value| {
+            let json = json!({ "id": "evt_1", "type": "run.completed", "data": data });
+            News::of_event(&crate::webhook::Event::from_json(json).unwrap()).unwrap().1.unwrap()
+        };
+        let news =
+            event(json!({ "runId": "run_1", "workOrderId": "wo_1", "prUrl": "https://example.com/1", "more": [1] }));
+        let run = news.run.unwrap();
+        assert_eq!((run.id.as_str(), run.status, news.is_whole), ("run_1", RunStatus::Succeeded, true));
+        assert_eq!(run.pr_url.as_deref(), Some("https://example.com/1"));
+        // Without the work order, there is no run to show.
+        assert!(event(json!({ "runId": "run_1" })).run.is_none());
     }
 }

@@ -11,6 +11,9 @@ macro_rules! event_data {
         by $event_type:ident {
             $($(#[$variant_doc:meta])* $variant:ident($schema:ident) = $($word:ident)|+,)*
         }
+        run_id of { $($with_run:ident: $run_id:ident $(or $other_run_id:ident)?,)* }
+        work_order_id of { $($with_order:ident,)* }
+        tenant_context of { $($with_tenant:ident,)* }
     ) => {
         /// What an event carries. The type of the event decides what that is.
         ///
@@ -35,6 +38,33 @@ macro_rules! event_data {
                     _ => None,
                 };
                 known.unwrap_or_else(|| Self::Other(data.clone()))
+            }
+
+            /// Returns the id of the run concerned, if the data has one.
+            #[cfg(feature = "webhooks")]
+            pub(crate) fn run_id(&self) -> Option<&$crate::types::RunId> {
+                match self {
+                    $(Self::$with_run(data) => data.$run_id.as_ref()$(.or(data.$other_run_id.as_ref()))?,)*
+                    _ => None,
+                }
+            }
+
+            /// Returns the id of the work order concerned, if the data has one.
+            #[cfg(feature = "webhooks")]
+            pub(crate) fn work_order_id(&self) -> Option<&$crate::types::WorkOrderId> {
+                match self {
+                    $(Self::$with_order(data) => data.work_order_id.as_ref(),)*
+                    _ => None,
+                }
+            }
+
+            /// Returns the tenant concerned, if the data has one.
+            #[cfg(feature = "webhooks")]
+            pub(crate) fn tenant_context(&self) -> Option<&$crate::types::TenantContext> {
+                match self {
+                    $(Self::$with_tenant(data) => data.tenant_context.as_ref(),)*
+                    _ => None,
+                }
             }
         }
     };

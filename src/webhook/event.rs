@@ -135,35 +135,23 @@ impl Event {
         }
     }
 
-    /// The id of the run concerned, for run and verification events of the types that are known. Prefer it to the fields of the
+    /// The id of the run concerned, for events of the types that are known to be about one. Prefer it to the fields of the
     /// data: the service may write the id as `id` or as `runId`.
     #[must_use]
     pub fn run_id(&self) -> Option<&RunId> {
-        match &self.data {
-            EventData::Run(run) => run.run_id(),
-            EventData::Verification(verification) => verification.run_id(),
-            EventData::Other(_) => None,
-        }
+        self.data.run_id()
     }
 
-    /// The id of the work order concerned, for run and verification events.
+    /// The id of the work order concerned, for events of the types that are known to be about one.
     #[must_use]
     pub fn work_order_id(&self) -> Option<&WorkOrderId> {
-        match &self.data {
-            EventData::Run(run) => run.work_order_id.as_ref(),
-            EventData::Verification(verification) => verification.work_order_id.as_ref(),
-            EventData::Other(_) => None,
-        }
+        self.data.work_order_id()
     }
 
-    /// The tenant for whom the work order was submitted, for run and verification events.
+    /// The tenant for whom the work order was submitted, for events of the types that are known to tell it.
     #[must_use]
     pub fn tenant(&self) -> Option<&TenantContext> {
-        match &self.data {
-            EventData::Run(run) => run.tenant_context.as_ref(),
-            EventData::Verification(verification) => verification.tenant_context.as_ref(),
-            EventData::Other(_) => None,
-        }
+        self.data.tenant_context()
     }
 }
 
