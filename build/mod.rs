@@ -15,6 +15,8 @@
 
 mod check;
 mod contract;
+#[cfg(test)]
+pub mod diff;
 mod emit;
 mod generate;
 mod mapping;
