@@ -132,7 +132,6 @@ struct Way {
 
 impl Way {
     const REQUEST: Self = Self { sent: true, received: false };
-    const RESPONSE: Self = Self { sent: false, received: true };
 
     fn back(self) -> Self {
         Self { sent: self.received, received: self.sent }
