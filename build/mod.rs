@@ -17,6 +17,8 @@
 mod calls;
 mod check;
 mod contract;
+#[cfg(test)]
+pub mod diff;
 mod emit;
 mod generate;
 mod mapping;

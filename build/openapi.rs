@@ -181,7 +181,7 @@ static ENCODING: Object = object(
     &[("contentType", Text), ("headers", Map(&HEADER)), ("style", Text), ("explode", Flag), ("allowReserved", Flag)],
 );
 
-static RESPONSES: Object = Object { others: Some(One(&RESPONSE)), ..object("responses object", &[]) };
+pub static RESPONSES: Object = Object { others: Some(One(&RESPONSE)), ..object("responses object", &[]) };
 
 static RESPONSE: Object = component(
     "response",

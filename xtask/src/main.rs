@@ -1,5 +1,8 @@
 //! Chores of this repository, as `cargo xtask <task>`. `.ci/run` runs them all, and then the tests.
 
+mod build;
+mod contract_diff;
+
 use std::env;
 use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
@@ -25,18 +28,19 @@ const FEATURES: [&str; 16] = [
 ];
 
 /// Each task: its name, what it does, and the function that runs it.
-const TASKS: [(&str, &str, Task); 6] = [
+const TASKS: [(&str, &str, Task); 7] = [
     ("examples", "runs each example to its end, against the simulator", examples),
     ("lint", "checks format, clippy and the contract", lint),
     ("features", "runs clippy for each combination of features that users will pick", features),
     ("docs", "builds the documentation, and fails on warnings", docs),
     ("fuzz", "compiles the fuzz targets", fuzz),
     ("package", "packs the crate as it would be published, and compiles that", package),
+    ("contract-diff", "tells what openapi.yaml changes for users since a git revision, or a file", contract_diff::run),
 ];
 
 type Task = fn() -> Outcome;
 
-/// `Err` holds the command that failed.
+/// `Err` holds the command that failed, or why.
 type Outcome = Result<(), String>;
 
 fn main() -> ExitCode {
@@ -44,7 +48,7 @@ fn main() -> ExitCode {
     let Some((_, _, task)) = TASKS.iter().find(|(task, ..)| *task == name) else {
         eprintln!("Usage: cargo xtask <task>\n\nTasks:");
         for (name, description, _) in TASKS {
-            eprintln!("    {name:<10} {description}");
+            eprintln!("    {name:<13} {description}");
         }
         return if matches!(&*name, "help" | "-h" | "--help") { ExitCode::SUCCESS } else { ExitCode::from(2) };
     };
@@ -126,12 +130,16 @@ fn run(command: &mut Command) -> Outcome {
     let words = command.get_args().map(|word| word.to_string_lossy());
     let line = format!("{} {}", program(command), words.collect::<Vec<_>>().join(" "));
     println!("\n== {line}");
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."));
-    match command.current_dir(root).env_remove("AGENTGATE_API_KEY").status() {
+    match command.current_dir(root()).env_remove("AGENTGATE_API_KEY").status() {
         Ok(status) if status.success() => Ok(()),
         Ok(status) => Err(format!("{line} ({status})")),
         Err(error) => Err(format!("{line} ({error})")),
     }
+}
+
+/// The root of the repository.
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."))
 }
 
 fn program(command: &Command) -> String {

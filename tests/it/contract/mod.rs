@@ -1,6 +1,7 @@
 //! The contract: what is generated from it, and what the simulator makes of it.
 
 mod conformance;
+mod diff;
 mod generator;
 mod requests;
 mod schemas;

@@ -1,0 +1,92 @@
+//! `cargo xtask contract-diff <git revision or file>`: what the working tree's contract changes for users.
+
+use std::path::Path;
+use std::process::Command;
+use std::{env, fs};
+
+use crate::build::{diff, parse};
+use crate::{Outcome, root};
+
+const CONTRACT: &str = "openapi.yaml";
+
+/// Prints the differences. Fails where one is breaking, unless the package's version says so.
+pub(crate) fn run() -> Outcome {
+    let base = env::args().nth(2).ok_or("name a git revision or a file to compare with")?;
+    // A file is named from where the task is started.
+    let is_file = Path::new(&base).is_file();
+    let old = if is_file { read(Path::new(&base))? } else { at_revision(&base, CONTRACT)? };
+    let new = read(&root().join(CONTRACT))?;
+    let old = parse(&old).map_err(|mistake| format!("the contract of {base}: {mistake}"))?;
+    let new = parse(&new).map_err(|mistake| mistake.to_string())?;
+    let differences = diff::compare(&old, &new);
+    if differences.is_empty() {
+        println!("The contract means the same as that of {base}.");
+        return Ok(());
+    }
+    print!("{}", diff::report(&differences));
+    if !diff::is_breaking(&differences) {
+        return Ok(());
+    }
+    if is_file {
+        return Err("the contract has breaking changes".to_owned());
+    }
+    let before = version(&at_revision(&base, "Cargo.toml")?)?;
+    let after = version(&read(&root().join("Cargo.toml"))?)?;
+    if breaking_part(&before) == breaking_part(&after) {
+        Err(format!("the contract has breaking changes, and version {after} does not say so after {before}"))
+    } else {
+        println!("\nVersion {after} says after {before} that there are breaking changes.");
+        Ok(())
+    }
+}
+
+fn read(path: &Path) -> Result<String, String> {
+    fs::read_to_string(path).map_err(|error| format!("{}: cannot be read: {error}", path.display()))
+}
+
+/// The text of a file at a revision.
+fn at_revision(revision: &str, file: &str) -> Result<String, String> {
+    let output = Command::new("git")
+        .args(["show", "--end-of-options", &format!("{revision}:{file}")])
+        .current_dir(root())
+        .output()
+        .map_err(|error| format!("git cannot be run: {error}"))?;
+    if output.status.success() {
+        String::from_utf8(output.stdout).map_err(|_| format!("{file} at {revision} is not UTF-8"))
+    } else {
+        let reason = String::from_utf8_lossy(&output.stderr);
+        let line = reason.lines().next().unwrap_or_default();
+        Err(format!("{revision} is neither a file nor a revision that has {file}: {line}"))
+    }
+}
+
+/// The version that a manifest gives: the first one, which is that of the workspace.
+fn version(manifest: &str) -> Result<String, String> {
+    let quoted = manifest.lines().find_map(|line| line.strip_prefix("version = \"")?.split('"').next());
+    quoted.map(ToOwned::to_owned).ok_or_else(|| "Cargo.toml has no version".to_owned())
+}
+
+/// The part of a version that differs after a breaking change.
+fn breaking_part(version: &str) -> &str {
+    let dots: Vec<_> = version.match_indices('.').map(|(index, _)| index).collect();
+    let parts = usize::from(version.starts_with("0."));
+    dots.get(parts).map_or(version, |end| &version[..*end])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{breaking_part, version};
+
+    #[test]
+    fn the_breaking_part_is_the_minor_version_before_1_0() {
+        assert_eq!(breaking_part("0.1.7"), "0.1");
+        assert_eq!(breaking_part("1.2.3"), "1");
+        assert_eq!(breaking_part("10.0.0-rc.1"), "10");
+    }
+
+    #[test]
+    fn the_version_is_that_of_the_workspace() {
+        let manifest = "[workspace.package]\nversion = \"0.2.0\"\n[dependencies]\nversion = \"9.0.0\"\n";
+        assert_eq!(version(manifest), Ok("0.2.0".to_owned()));
+    }
+}
