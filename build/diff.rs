@@ -81,6 +81,9 @@ type Rule = (&'static [&'static str], &'static [Change], Used, Class, Class);
 
 /// The first rule that fits decides. A `*` in a subject stands for any text.
 const RULES: &[Rule] = &[
+    // The names and types of the Rust API.
+    (&["operation.tags"], &[], Anywhere, Documentation, Breaking),
+    (&["x-any-json", "x-lenient", "x-list-of", "x-rust-name", "x-rust-setter"], &[], Anywhere, Documentation, Breaking),
     // Words for people.
     (&["*.description", "*.summary", "*.title", "*.deprecated", "*.tags"], &[], Anywhere, Documentation, Documentation),
     (&["*.externalDocs", "*.example", "*.examples", "example*"], &[], Anywhere, Documentation, Documentation),
@@ -360,7 +363,8 @@ impl Walk<'_> {
     fn extension(&mut self, key: &str, old: Option<&Value>, new: Option<&Value>, place: &str, way: Way) {
         match key {
             "x-eventData" => self.text_map("event type", old, new, place, way),
-            "x-idempotent" | "x-required-scope" => self.value(key, key, old, new, place, way),
+            "x-idempotent" | "x-required-scope" | "x-any-json" | "x-lenient" | "x-list-of" | "x-rust-name"
+            | "x-rust-setter" => self.value(key, key, old, new, place, way),
             _ => self.value("extension", key, old, new, place, way),
         }
     }

@@ -22,6 +22,18 @@ const CHANGES: &[(&str, &[Edit], Class, Class)] = &[
     ("an operation is idempotent", &[("/paths/~1v1~1runs/get/x-idempotent", Some("true"))], Breaking, Breaking),
     ("an operation is deprecated", &[("/paths/~1v1~1runs/get/deprecated", Some("true"))], Documentation, Documentation),
     ("another summary", &[("/paths/~1v1~1runs/get/summary", Some(r#""Runs""#))], Documentation, Documentation),
+    (
+        "the Rust name of an operation",
+        &[("/paths/~1v1~1credits/get/x-rust-name", Some(r#""saldo""#))],
+        Documentation,
+        Breaking,
+    ),
+    (
+        "the resource of an operation",
+        &[("/paths/~1v1~1credits/get/tags/0", Some(r#""runs""#))],
+        Documentation,
+        Breaking,
+    ),
     ("a tag's description", &[("/tags/1/description", Some(r#""Runs.""#))], Documentation, Documentation),
     ("a parameter is removed", &[("/paths/~1v1~1runs/get/parameters/0", None)], Breaking, Breaking),
     (
