@@ -84,10 +84,10 @@ mod tests {
     #[test]
     fn what_fits_is_read() {
         let fields = read(json!({
-            "count": 3, "status": "paused", "words": ["a"], "at": "2026-01-01T00:00:00.5", "timing": {"durationMs": 7},
+            "count": 3, "status": "no-such-status", "words": ["a"], "at": "2026-01-01T00:00:00.5", "timing": {"durationMs": 7},
         }));
         assert_eq!(fields.count, Some(3));
-        assert_eq!(fields.status, Some(RunStatus::Unknown("paused".to_owned())));
+        assert_eq!(fields.status, Some(RunStatus::Unknown("no-such-status".to_owned())));
         assert_eq!(fields.words, ["a"]);
         assert_eq!(fields.at.unwrap().to_rfc3339(), "2026-01-01T00:00:00.500+00:00");
         assert_eq!(fields.timing.unwrap().duration_ms, Some(7));

@@ -11,7 +11,7 @@ impl RunStatus {
     ///
     /// assert!(RunStatus::Failed.is_terminal());
     /// assert!(!RunStatus::Running.is_terminal());
-    /// assert!(!RunStatus::from("building").is_terminal());
+    /// assert!(!RunStatus::from("no-such-status").is_terminal());
     /// ```
     #[must_use]
     pub fn is_terminal(&self) -> bool {

@@ -102,13 +102,13 @@ impl Event {
     /// use agentgate::webhook::Event;
     ///
     /// #[derive(serde::Deserialize)]
-    /// struct Archived {
+    /// struct Build {
     ///     size: u64,
     /// }
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// let event = Event::parse_unverified(br#"{"id": "evt_1", "type": "run.archived", "data": {"size": 7}}"#)?;
-    /// assert_eq!(event.data_as::<Archived>()?.size, 7);
+    /// let event = Event::parse_unverified(br#"{"id": "evt_1", "type": "run.no-such-event", "data": {"size": 7}}"#)?;
+    /// assert_eq!(event.data_as::<Build>()?.size, 7);
     /// # Ok(())
     /// # }
     /// ```
@@ -117,7 +117,7 @@ impl Event {
     }
 
     /// The run that an event is about whose type is known to be about one, as far as the event tells. `None` for others, even
-    /// `run.archived`, and if the data is no object: read [`json`](Self::json) or [`data_as`](Self::data_as).
+    /// those whose name begins with `run.`, and if the data is no object: read [`json`](Self::json) or [`data_as`](Self::data_as).
     #[must_use]
     pub fn run(&self) -> Option<&RunEventData> {
         match &self.data {

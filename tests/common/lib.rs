@@ -90,3 +90,10 @@ fn answered<T: Serialize>(response: Result<Response<T>>) -> Result<Answered> {
 fn taken<T>(response: &Response<T>, value: Value) -> Answered {
     Answered { value, status: response.status().as_u16(), attempts: response.attempts() }
 }
+
+/// The path with this text in the place of each parameter, such as `{id}`.
+#[must_use]
+pub fn fill(path: &str, text: &str) -> String {
+    let segments = path.split('/').map(|segment| if segment.starts_with('{') { text } else { segment });
+    segments.collect::<Vec<_>>().join("/")
+}

@@ -327,7 +327,6 @@ async fn all_operations_are_covered() {
     let mut all: Vec<_> = Operation::ALL.iter().map(Operation::id).collect();
     all.sort_unstable();
     assert_eq!(covered, all);
-    assert_eq!(all.len(), 18);
 }
 
 #[tokio::test]
@@ -497,14 +496,19 @@ async fn unknown_words_read_as_unknown() {
     let Service { simulator, client, .. } = &service;
     let serve = |body: Value| simulator.inject(Fault::response(200, "application/json", body.to_string()));
 
-    serve(json!({ "id": "run_1", "workOrderId": "wo_1", "status": "building" }));
+    serve(json!({ "id": "run_1", "workOrderId": "wo_1", "status": "no-such-status" }));
     let run = client.runs().get("run_1").await.unwrap();
-    assert_eq!(run.status, RunStatus::Unknown("building".to_owned()));
+    assert_eq!(run.status, RunStatus::Unknown("no-such-status".to_owned()));
     assert!(!run.is_terminal());
 
-    serve(json!({ "id": "wh_1", "url": "https://a.example", "events": ["run.failed", "run.paused"], "enabled": true }));
+    serve(
+        json!({ "id": "wh_1", "url": "https://a.example", "events": ["run.failed", "run.no-such-event"], "enabled": true }),
+    );
     let webhook = client.webhooks().get("wh_1").await.unwrap();
-    assert_eq!(webhook.events, [WebhookEventType::RunFailed, WebhookEventType::Unknown("run.paused".to_owned())]);
+    assert_eq!(
+        webhook.events,
+        [WebhookEventType::RunFailed, WebhookEventType::Unknown("run.no-such-event".to_owned())]
+    );
 
     let time = "2026-01-15T10:30:00Z";
     serve(json!({ "transactions": [{ "id": "txn_1", "type": "gift", "amount": 5, "createdAt": time }] }));

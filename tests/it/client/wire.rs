@@ -145,7 +145,7 @@ async fn credits_on_the_wire() {
 async fn webhooks_on_the_wire() {
     let mut on = Recorder::start().await;
     let webhooks = on.client.webhooks();
-    let events = [WebhookEventType::RunCompleted, WebhookEventType::from("run.paused")];
+    let events = [WebhookEventType::RunCompleted, WebhookEventType::from("run.no-such-event")];
     on.record("list", webhooks.list()).await;
     on.record("create, with what is required", webhooks.create("https://example.com/hook", events.clone())).await;
     let everything = webhooks

@@ -193,7 +193,7 @@ impl Api {
     /// Sends a request, and checks its answer.
     async fn call(&mut self, id: &str, target: &str, query: &str, body: Option<&Value>) -> Answer {
         let operation = self.contract.operation(id);
-        let path = operation.path.replace("{id}", target);
+        let path = common::fill(&operation.path, target);
         let url = format!("{}{path}{query}", self.simulator.url());
         let mut request = self.http.request(operation.method.parse().unwrap(), url);
         if !self.key.is_empty() {
@@ -334,7 +334,7 @@ async fn fail(api: &mut Api) {
         api.expect(403, &operation.id, target, "", None).await;
         api.simulator.suspend_organization(false);
 
-        if operation.path.contains("{id}") {
+        if operation.path.contains('{') {
             api.expect(404, &operation.id, "unknown", "", Some(&json!({}))).await;
         }
         if operation.definition.get("requestBody").is_some() {

@@ -266,7 +266,7 @@ impl Api {
     }
 
     fn request(&self, operation: &Operation, target: &str, query: &str) -> reqwest::RequestBuilder {
-        let url = format!("{}{}{query}", self.simulator.url(), operation.path.replace("{id}", target));
+        let url = format!("{}{}{query}", self.simulator.url(), common::fill(&operation.path, target));
         self.http.request(operation.method.parse().unwrap(), url).bearer_auth(self.simulator.api_key())
     }
 }
@@ -365,7 +365,7 @@ async fn a_body_of_another_media_type_is_refused() {
 #[tokio::test]
 async fn an_invalid_body_is_refused_whatever_it_is_about() {
     let api = Api::start().await;
-    for operation in api.contract.operations().iter().filter(|operation| operation.path.contains("{id}")) {
+    for operation in api.contract.operations().iter().filter(|operation| operation.path.contains('{')) {
         if operation.definition.get("requestBody").is_none() {
             continue;
         }

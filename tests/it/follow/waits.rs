@@ -504,7 +504,7 @@ mod deliveries {
                 let (mut changes, mut seen) = (client.runs().watch(&ids[0]), Vec::new());
                 while let Some(run) = changes.next().await {
                     seen.push(run.unwrap().status);
-                    for kind in ["run.created", "run.started", "verification.passed", "run.archived"] {
+                    for kind in ["run.created", "run.started", "verification.passed", "run.no-such-event"] {
                         watcher.notify(&event(kind, json!({ "runId": ids[0], "workOrderId": "wo_1" })));
                     }
                     watcher.notify(&event("run.completed", json!({ "runId": "run_other" })));

@@ -91,7 +91,7 @@ async fn table(change: fn(Fault) -> Fault) -> String {
         for (operation, outcome) in cells.join_all().await {
             outcomes.entry(outcome).or_default().push(operation.id());
         }
-        assert_eq!(outcomes.values().map(Vec::len).sum::<usize>(), 18);
+        assert_eq!(outcomes.values().map(Vec::len).sum::<usize>(), Operation::ALL.len());
         writeln!(table, "{name}").unwrap();
         for (outcome, mut operations) in outcomes {
             operations.sort_unstable();
