@@ -1,4 +1,4 @@
-//! The operations: one table of methods, paths and scopes, and a module for each resource.
+//! The operations: one table of what carries them out, and a module for each resource.
 
 mod credits;
 mod runs;
@@ -19,7 +19,7 @@ use super::error::ApiError;
 use super::organization::Organization;
 use super::query::{Query, percent_decode};
 
-/// An operation of the API.
+/// An operation of the API, and what carries it out.
 pub(super) struct Operation {
     pub(super) id: &'static str,
     method: &'static str,
@@ -55,37 +55,37 @@ impl Call<'_> {
     }
 }
 
-const fn operation(
-    id: &'static str,
-    method: &'static str,
-    path: &'static str,
-    scope: &'static str,
-    handle: Handle,
-) -> Operation {
-    Operation { id, method, path, scope, handle }
+/// An operation as the contract describes it, with what carries it out.
+const fn operation(operation: crate::Operation, handle: Handle) -> Operation {
+    Operation {
+        id: operation.id(),
+        method: operation.method(),
+        path: operation.path(),
+        scope: operation.scope(),
+        handle,
+    }
 }
 
-/// All operations.
-#[rustfmt::skip]
-pub(super) static OPERATIONS: [Operation; 18] = [
-    operation("createWorkOrder", "POST",   "/v1/work-orders",        "work-orders:write", work_orders::create),
-    operation("getWorkOrder",    "GET",    "/v1/work-orders/{id}",   "work-orders:read",  work_orders::get),
-    operation("listRuns",        "GET",    "/v1/runs",               "runs:read",         runs::list),
-    operation("getRun",          "GET",    "/v1/runs/{id}",          "runs:read",         runs::get),
-    operation("cancelRun",       "POST",   "/v1/runs/{id}/cancel",   "runs:write",        runs::cancel),
-    operation("getCredits",      "GET",    "/v1/credits",            "credits:read",      credits::get),
-    operation("listCreditUsage", "GET",    "/v1/credits/usage",      "credits:read",      credits::usage),
-    operation("listWebhooks",    "GET",    "/v1/webhooks",           "webhooks:read",     webhooks::list),
-    operation("createWebhook",   "POST",   "/v1/webhooks",           "webhooks:write",    webhooks::create),
-    operation("getWebhook",      "GET",    "/v1/webhooks/{id}",      "webhooks:read",     webhooks::get),
-    operation("updateWebhook",   "PATCH",  "/v1/webhooks/{id}",      "webhooks:write",    webhooks::update),
-    operation("deleteWebhook",   "DELETE", "/v1/webhooks/{id}",      "webhooks:write",    webhooks::delete),
-    operation("testWebhook",     "POST",   "/v1/webhooks/{id}/test", "webhooks:write",    webhooks::test),
-    operation("listTemplates",   "GET",    "/v1/templates",          "templates:read",    templates::list),
-    operation("createTemplate",  "POST",   "/v1/templates",          "templates:write",   templates::create),
-    operation("getTemplate",     "GET",    "/v1/templates/{id}",     "templates:read",    templates::get),
-    operation("updateTemplate",  "PUT",    "/v1/templates/{id}",     "templates:write",   templates::update),
-    operation("deleteTemplate",  "DELETE", "/v1/templates/{id}",     "templates:write",   templates::delete),
+/// The operations that the simulator carries out.
+pub(super) static OPERATIONS: &[Operation] = &[
+    operation(crate::Operation::CREATE_WORK_ORDER, work_orders::create),
+    operation(crate::Operation::GET_WORK_ORDER, work_orders::get),
+    operation(crate::Operation::LIST_RUNS, runs::list),
+    operation(crate::Operation::GET_RUN, runs::get),
+    operation(crate::Operation::CANCEL_RUN, runs::cancel),
+    operation(crate::Operation::GET_CREDITS, credits::get),
+    operation(crate::Operation::LIST_CREDIT_USAGE, credits::usage),
+    operation(crate::Operation::LIST_WEBHOOKS, webhooks::list),
+    operation(crate::Operation::CREATE_WEBHOOK, webhooks::create),
+    operation(crate::Operation::GET_WEBHOOK, webhooks::get),
+    operation(crate::Operation::UPDATE_WEBHOOK, webhooks::update),
+    operation(crate::Operation::DELETE_WEBHOOK, webhooks::delete),
+    operation(crate::Operation::TEST_WEBHOOK, webhooks::test),
+    operation(crate::Operation::LIST_TEMPLATES, templates::list),
+    operation(crate::Operation::CREATE_TEMPLATE, templates::create),
+    operation(crate::Operation::GET_TEMPLATE, templates::get),
+    operation(crate::Operation::UPDATE_TEMPLATE, templates::update),
+    operation(crate::Operation::DELETE_TEMPLATE, templates::delete),
 ];
 
 impl fmt::Debug for Operation {
@@ -114,18 +114,23 @@ pub(super) fn find(method: &str, path: &str) -> Result<Route, ApiError> {
     Err(ApiError::method_not_allowed(&allowed.join(", ")))
 }
 
-/// The id in `path` if it is of this pattern, empty if the pattern has none.
+/// The id in `path`, where the pattern has a parameter, if it is of this pattern, empty if the pattern has none.
 fn id(pattern: &str, path: &str) -> Option<String> {
     let (mut id, mut segments) = (String::new(), path.split('/'));
     for expected in pattern.split('/') {
         let segment = segments.next()?;
-        if expected == "{id}" && !segment.is_empty() {
+        if is_parameter(expected) && !segment.is_empty() {
             id = percent_decode(segment);
         } else if expected != segment {
             return None;
         }
     }
     segments.next().is_none().then_some(id)
+}
+
+/// Whether this segment of a pattern stands for any text, as `{id}` does.
+fn is_parameter(segment: &str) -> bool {
+    segment.starts_with('{') && segment.ends_with('}')
 }
 
 #[cfg(test)]
@@ -136,11 +141,19 @@ mod tests {
 
     #[test]
     fn every_operation_is_found_by_its_method_and_path() {
-        for operation in &OPERATIONS {
-            let route = find(operation.method, &operation.path.replace("{id}", "a%20b")).unwrap();
+        for operation in OPERATIONS {
+            let segment = |segment| if is_parameter(segment) { "a%20b" } else { segment };
+            let path: Vec<_> = operation.path.split('/').map(segment).collect();
+            let route = find(operation.method, &path.join("/")).unwrap();
             assert_eq!(route.operation.id, operation.id);
-            assert_eq!(route.id, if operation.path.contains("{id}") { "a b" } else { "" });
+            assert_eq!(route.id, if operation.path.contains('{') { "a b" } else { "" });
         }
+    }
+
+    #[test]
+    fn a_parameter_may_have_any_name() {
+        assert_eq!(id("/v1/runs/{runId}/cancel", "/v1/runs/run_1/cancel").as_deref(), Some("run_1"));
+        assert_eq!(id("/v1/runs/{runId}/cancel", "/v1/runs//cancel"), None);
     }
 
     #[test]
