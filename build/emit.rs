@@ -9,7 +9,7 @@ use quote::{format_ident, quote};
 use serde_json::Value;
 
 use super::contract::{component, lookup, operations as operations_of, reference, schemas, text};
-use super::mapping::{Data, Mapping, Mappings};
+use super::mapping::{Data, Mapping, Mappings, description_with_format};
 use super::mistake::Mistake;
 use super::prepare::reachable_from_answer;
 
@@ -21,7 +21,7 @@ pub fn types(document: &Value, mappings: &Mappings) -> TokenStream {
     schemas(document)
         .filter_map(|(name, schema)| {
             let mapping = mappings.get(name)?;
-            let description = text(schema, "description").unwrap_or_default();
+            let description = description_with_format(text(schema, "description").unwrap_or_default(), schema);
             let name = format_ident!("{name}");
             match mapping {
                 Mapping::Struct | Mapping::Secret | Mapping::List { .. } => None,

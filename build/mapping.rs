@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use heck::ToUpperCamelCase;
 use serde_json::Value;
 
+use super::check::shape::distance;
 use super::contract::{component, entries, items, lookup, reference, schemas, text};
 use super::mistake::Mistake;
 
@@ -18,6 +19,9 @@ pub const CATCH_ALL: &str = "Unknown";
 /// The catch-all of event data.
 pub const OTHER_DATA: &str = "Other";
 
+/// The formats of strings that have types of their own: all others are plain strings.
+const TYPED_FORMATS: [&str; 2] = ["date-time", "password"];
+
 /// The mappings of all named schemas.
 pub type Mappings = BTreeMap<String, Mapping>;
 
@@ -26,7 +30,7 @@ pub type Mappings = BTreeMap<String, Mapping>;
 pub enum Mapping {
     /// An object with properties: a struct.
     Struct,
-    /// A string without an enum: a newtype.
+    /// A string without an enum, whatever its format: a newtype.
     Id,
     /// A string with `format: password`: a redacted secret.
     Secret,
@@ -134,12 +138,12 @@ fn of_schema(document: &Value, name: &str, schema: &Value) -> Result<Mapping, Mi
             Err(Mistake::at(place, "a named object needs properties; write a free-form object where it is used"))
         }
         Some("string") => match text(schema, "format") {
-            None => Ok(Mapping::Id),
             Some("password") => Ok(Mapping::Secret),
-            Some(format) => Err(Mistake::at(
+            Some("date-time") => Err(Mistake::at(
                 format!("{place}.format"),
-                format!("a named string is an id (no format), an enum or a password, not `{format}`"),
+                "a time has no name; write `type: string` and `format: date-time` where it is used",
             )),
+            _ => check_format(schema, &place).map(|()| Mapping::Id),
         },
         Some(other @ ("integer" | "number" | "boolean" | "array")) => {
             Err(Mistake::at(place, format!("write `{other}` where it is used; only objects and strings have names")))
@@ -291,6 +295,41 @@ fn variant_name(word: &str, place: &str) -> Result<String, Mistake> {
     }
 }
 
+/// A format of strings that has no type of its own is a word of the documentation, unless something else is meant.
+fn check_format(schema: &Value, place: &str) -> Result<(), Mistake> {
+    let Some(format) = text(schema, "format").filter(|format| !TYPED_FORMATS.contains(format)) else {
+        return Ok(());
+    };
+    let place = format!("{place}.format");
+    if format == "binary" {
+        return Err(Mistake::at(place, "JSON holds text alone; write `byte` for bytes in Base64"));
+    }
+    if let Some(meant) = TYPED_FORMATS.into_iter().find(|meant| distance(format, meant) <= 2) {
+        return Err(Mistake::at(place, format!("`{format}` is not known; did you mean `{meant}`?")));
+    }
+    if format.is_empty() || !format.chars().all(|letter| letter.is_ascii_alphanumeric() || "-_.:+/".contains(letter)) {
+        return Err(Mistake::at(place, "a format is one word, for example `uuid`"));
+    }
+    Ok(())
+}
+
+/// The description of a string, or of what holds strings, with their format in the last sentence.
+pub fn description_with_format(description: &str, schema: &Value) -> String {
+    let mut leaf = schema;
+    while let Some(within) = leaf.get("items").or_else(|| leaf.get("additionalProperties")) {
+        leaf = within;
+    }
+    let format = text(leaf, "format").filter(|format| !TYPED_FORMATS.contains(format));
+    let Some(format) = format.filter(|_| text(leaf, "type") == Some("string")) else {
+        return description.to_owned();
+    };
+    let description = description.trim_end();
+    // The last of several lines may belong to a list.
+    let space = if description.contains('\n') { "\n\n" } else { " " };
+    let stop = if description.ends_with(|last: char| last.is_alphanumeric()) { "." } else { "" };
+    format!("{description}{stop}{space}Format: `{format}`.").trim_start().to_owned()
+}
+
 /// Holds a schema that is written where it is used against what maps well there.
 pub fn check_inline(schema: &Value, place: &str) -> Result<(), Mistake> {
     if reference(schema).is_some() {
@@ -310,15 +349,11 @@ pub fn check_inline(schema: &Value, place: &str) -> Result<(), Mistake> {
     }
     match text(schema, "type") {
         Some("string") => match text(schema, "format") {
-            None | Some("date-time" | "uri") => Ok(()),
             Some("password") => Err(Mistake::at(
                 format!("{place}.format"),
                 "give the secret a name under components.schemas, so that it is redacted",
             )),
-            Some(format) => Err(Mistake::at(
-                format!("{place}.format"),
-                format!("`{format}` maps to no Rust type; `date-time` and `uri` do"),
-            )),
+            _ => check_format(schema, place),
         },
         Some(kind @ ("integer" | "number")) => match (kind, text(schema, "format")) {
             (_, None) | ("integer", Some("int32" | "int64")) | ("number", Some("float" | "double")) => Ok(()),

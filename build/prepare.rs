@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value, json};
 
 use super::contract::{component, deliveries, entries, items, operations, reference, resolve, schemas, text};
-use super::mapping::{Mapping, Mappings};
+use super::mapping::{Mapping, Mappings, description_with_format};
 use super::openapi::{MEDIA_TYPE, Object, PARAMETER, REQUEST_BODY, SCHEMA, nodes};
 
 /// Keywords of a schema that Rust types are made of. All else would bind the service, or make types of its own.
@@ -66,7 +66,10 @@ fn prepare_operation<'a>(
         .map(|(parameter, _)| {
             let mut parameter = resolve(document, parameter).clone();
             if let Some(schema) = parameter.get_mut("schema") {
-                *schema = simplified(schema);
+                let simple = simplified(schema);
+                let schema = std::mem::replace(schema, simple);
+                let description = text(&parameter, "description").unwrap_or_default();
+                parameter["description"] = json!(description_with_format(description, &schema));
             }
             retain(&mut parameter, &["description", "in", "name", "required", "schema"]);
             parameter
@@ -148,6 +151,14 @@ fn simplified(schema: &Value) -> Value {
             (false, true) => "int32",
             (false, false) => "int64",
         });
+    }
+    let description = description_with_format(text(schema, "description").unwrap_or_default(), schema);
+    if !description.is_empty() {
+        simple["description"] = json!(description);
+    }
+    if text(&simple, "type") == Some("string") && text(&simple, "format") != Some("date-time") {
+        // The generator of types would read some as types of other crates, and refuse what does not fit.
+        simple.as_object_mut().map(|simple| simple.remove("format"));
     }
     retain(&mut simple, &KEPT);
     if simple.get("additionalProperties") == Some(&json!(false)) {

@@ -220,7 +220,7 @@ fn is_close(written: &str, meant: &str) -> bool {
 }
 
 /// The number of letters to insert, remove or replace (Levenshtein).
-fn distance(a: &str, b: &str) -> usize {
+pub fn distance(a: &str, b: &str) -> usize {
     let mut row: Vec<usize> = (0..=b.chars().count()).collect();
     for (i, left) in a.chars().enumerate() {
         let mut diagonal = i;

@@ -3,5 +3,6 @@
 mod conformance;
 mod diff;
 mod generator;
+mod mapping;
 mod requests;
 mod schemas;
