@@ -82,6 +82,11 @@ pub fn reference(value: &Value) -> Option<&str> {
     value.get("$ref")?.as_str()
 }
 
+/// Whether a schema allows `null` where it is used.
+pub fn can_be_null(schema: &Value) -> bool {
+    schema.get("nullable") == Some(&Value::Bool(true))
+}
+
 /// The last segment of a `$ref`: the component's name.
 pub fn component(reference: &str) -> &str {
     reference.rsplit('/').next().unwrap_or(reference)

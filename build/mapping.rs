@@ -342,10 +342,15 @@ pub fn check_inline(schema: &Value, place: &str) -> Result<(), Mistake> {
         ));
     }
     if let Some(keyword) = ["oneOf", "allOf", "anyOf", "not"].into_iter().find(|key| schema.get(key).is_some()) {
-        return Err(Mistake::at(
-            format!("{place}.{keyword}"),
-            format!("{keyword} is supported in named schemas alone"),
-        ));
+        let problem = match keyword {
+            "allOf" => {
+                "is supported here with one $ref, and with a description, `deprecated` or `nullable` beside it; give \
+                 anything else a name under components.schemas"
+                    .to_owned()
+            }
+            _ => format!("{keyword} is supported in named schemas alone"),
+        };
+        return Err(Mistake::at(format!("{place}.{keyword}"), problem));
     }
     match text(schema, "type") {
         Some("string") => match text(schema, "format") {

@@ -1,13 +1,13 @@
 //! From `openapi.yaml` to Rust, in one direction:
 //!
 //! ```text
-//! text ─contract─▶ document ─check─▶ document ─mapping─▶ what each schema becomes
-//!                                        │                       │
-//!                                        ▼                       ▼
-//!                                     prepare ───▶ generate ───▶ polish ──▶ types.rs
-//!                                  (for progenitor)    ├───────────────────▶ endpoints.rs
-//!                                                      └─▶ calls ──────────▶ calls.rs
-//!                                                      emit ─────────────▶ operations.rs
+//! text ─contract─▶ document ─rewrite─▶ document ─check─▶ document ─mapping─▶ what each schema becomes
+//!                                                            │                       │
+//!                                                            ▼                       ▼
+//!                                                         prepare ───▶ generate ───▶ polish ──▶ types.rs
+//!                                                      (for progenitor)    ├──────────────────▶ endpoints.rs
+//!                                                                          └─▶ calls ─────────▶ calls.rs
+//!                                                                          emit ──────────────▶ operations.rs
 //! ```
 //!
 //! A mistake in the contract becomes one [`Mistake`] that names its place; nothing here panics on a contract's account.
@@ -28,6 +28,7 @@ mod openapi;
 mod polish;
 mod prepare;
 mod refinements;
+mod rewrite;
 pub mod yaml;
 
 pub use mistake::Mistake;
@@ -46,7 +47,8 @@ pub struct Generated {
 
 /// Everything that is generated from the text of a contract.
 pub fn generate(text: &str) -> Result<Generated, Mistake> {
-    let document = contract::parse(text)?;
+    let mut document = contract::parse(text)?;
+    rewrite::rewrite(&mut document);
     check::check(&document)?;
     let mappings = mapping::of_document(&document)?;
     check::types(&document, &mappings)?;

@@ -90,15 +90,19 @@ fn polish_struct(item: &mut ItemStruct, mappings: &Mappings, document: &Value) {
         field.attrs.iter_mut().for_each(shorten_doc);
         if !field.attrs.iter().any(|attribute| attribute.path().is_ident("doc")) {
             // A property that is a bare `$ref` is described by what it refers to.
-            let description = if is_flattened(field) {
-                "Fields that the contract does not name.".to_owned()
-            } else {
-                description(document, &type_name(field))
+            let own = property(document, &item.ident.to_string(), field);
+            let description = match own.and_then(|property| text(property, "description")) {
+                Some(description) if !description.is_empty() => description.to_owned(),
+                _ if is_flattened(field) => "Fields that the contract does not name.".to_owned(),
+                _ => description(document, &type_name(field)),
             };
             field.attrs.insert(0, parse_quote!(#[doc = #description]));
         }
         if is_lenient && !is_flattened(field) {
             field.attrs.push(read_leniently(field, mappings));
+            continue;
+        }
+        if read_required_option(field) {
             continue;
         }
         if let Some(attribute) = read_time(field) {
@@ -110,6 +114,15 @@ fn polish_struct(item: &mut ItemStruct, mappings: &Mappings, document: &Value) {
     }
     item.attrs.push(parse_quote!(#[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]));
     item.attrs.push(parse_quote!(#[non_exhaustive]));
+}
+
+/// The property that became a field.
+fn property<'a>(document: &'a Value, schema: &str, field: &Field) -> Option<&'a Value> {
+    let field_name = field.ident.as_ref().map(ToString::to_string)?;
+    entries(lookup(document, &format!("#/components/schemas/{schema}/properties")))
+        .find(|(name, _)| snake_case(name).is_some_and(|name| name == without_keyword(&field_name)))
+        .filter(|_| !is_flattened(field))
+        .map(|(_, property)| property)
 }
 
 /// Maps with `x-secret-values` are shown by their keys alone.
@@ -163,6 +176,25 @@ fn read_leniently(field: &Field, mappings: &Mappings) -> Attribute {
     } else {
         parse_quote!(#[serde(default, deserialize_with = "crate::types::lenient::value")])
     }
+}
+
+/// Reads what may be `null` and not be missing, if that is what the field holds. What progenitor calls for it needs a
+/// trait in scope.
+fn read_required_option(field: &mut Field) -> bool {
+    const WRITTEN: &str = "::std::option::Option::deserialize";
+    let reader =
+        if kind(field) == optional(TIME) { "crate::types::optional_time" } else { "::serde::Deserialize::deserialize" };
+    let mut is_read = false;
+    for attribute in field.attrs.iter_mut().filter(|attribute| attribute.path().is_ident("serde")) {
+        let text = attribute.meta.to_token_stream().to_string();
+        if text.contains(WRITTEN)
+            && let Ok(meta) = syn::parse_str(&text.replace(WRITTEN, reader))
+        {
+            attribute.meta = meta;
+            is_read = true;
+        }
+    }
+    is_read
 }
 
 /// Times are read leniently, and one that cannot be read is quoted.

@@ -11,7 +11,9 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
-use super::contract::{component, deliveries, entries, items, operations, reference, resolve, schemas, text};
+use super::contract::{
+    can_be_null, component, deliveries, entries, items, operations, reference, resolve, schemas, text,
+};
 use super::mapping::{Mapping, Mappings, description_with_format};
 use super::openapi::{MEDIA_TYPE, Object, PARAMETER, REQUEST_BODY, SCHEMA, nodes};
 
@@ -141,6 +143,11 @@ fn tell_empty_from_missing(schema: &mut Value) {
 
 /// A schema without what binds the service, with plain integers.
 fn simplified(schema: &Value) -> Value {
+    if let Some(target) = reference(schema) {
+        // What stands beside a `$ref` is passed over.
+        let target = json!({ "$ref": target });
+        return if can_be_null(schema) { json!({"nullable": true, "allOf": [target]}) } else { target };
+    }
     let mut simple = schema.clone();
     if text(&simple, "type") == Some("integer") {
         let unsigned = simple.get("minimum").and_then(Value::as_i64).is_some_and(|minimum| minimum >= 0);

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::build::contract::{component, entries, items, operations, reference, resolve, schemas, text};
+use crate::build::contract::{can_be_null, component, entries, items, operations, reference, resolve, schemas, text};
 use crate::build::mapping::{Mapping, Mappings};
 use crate::build::mistake::Mistake;
 use crate::build::openapi::{DOCUMENT, SCHEMA, nodes};
@@ -188,7 +188,9 @@ fn check_finite(document: &Value, mappings: &Mappings) -> Result<(), Mistake> {
         let required = |name: &str| {
             let schema = &document["components"]["schemas"][name];
             items(schema.get("required"))
-                .filter_map(|property| target(schema.get("properties")?.get(property.as_str()?)?, mappings))
+                .filter_map(|property| schema.get("properties")?.get(property.as_str()?))
+                .filter(|property| !can_be_null(property))
+                .filter_map(|property| target(property, mappings))
         };
         let ends = |name: &str| {
             required(name).all(|(next, mapping)| match mapping {
@@ -222,7 +224,7 @@ fn check_parameter(schema: &Value, in_path: bool, mappings: &Mappings, place: &s
                 return check_parameter(item, true, mappings, &format!("{place}.items"));
             }
             // How a time would stand in a path is not defined.
-            _ if in_path && schema.get("nullable") == Some(&Value::Bool(true)) => false,
+            _ if in_path && can_be_null(schema) => false,
             Some("string") => !in_path || text(schema, "format") != Some("date-time"),
             Some("boolean" | "integer" | "number") => true,
             _ => false,

@@ -84,3 +84,76 @@ fn a_format_that_would_be_read_wrongly_is_one_line() {
         assert!(line.contains(advice), "{line}");
     }
 }
+
+#[test]
+fn a_reference_in_all_of_has_its_own_description_and_may_be_null() {
+    let reference = "allOf: [{$ref: '#/components/schemas/RunTiming'}]";
+    let property = format!("{{{reference}, description: When it ran.}}");
+    let types_of = |property: &str| types(&with_property("probe", property));
+    let plain = types_of(&property);
+    assert_holds(&plain, "///When it ran. #[serde(");
+    assert_holds(&plain, "pub probe: ::std::option::Option<RunTiming>");
+    let nullable = types_of(&format!("{{{reference}, description: When it ran., nullable: true, deprecated: false}}"));
+    assert_eq!(nullable, plain);
+    assert_holds(
+        &types_of("{allOf: [{$ref: '#/components/schemas/RunId'}], description: The one before., nullable: true}"),
+        "pub probe: ::std::option::Option<crate::types::RunId>",
+    );
+    let list = format!("{{type: array, description: All., items: {{{reference}, description: One.}}}}");
+    assert_holds(&types_of(&list), "pub probe: ::std::vec::Vec<RunTiming>");
+}
+
+#[test]
+fn a_required_reference_that_may_be_null_is_an_option() {
+    for (schema, kind) in
+        [("RunTiming", "RunTiming"), ("RunId", "crate::types::RunId"), ("Run", "::std::boxed::Box<Run>")]
+    {
+        let property =
+            format!("{{allOf: [{{$ref: '#/components/schemas/{schema}'}}], description: It., nullable: true}}");
+        let text = with_property("probe", &property).replacen(
+            "required: [id, workOrderId, status]",
+            "required: [id, workOrderId, status, probe]",
+            1,
+        );
+        let read = "#[serde(deserialize_with = \"::serde::Deserialize::deserialize\")]";
+        assert_holds(&types(&text), &format!("///It. {read} pub probe: ::std::option::Option<{kind}>"));
+    }
+}
+
+#[test]
+fn a_required_time_that_may_be_null_is_read_by_one_function() {
+    let text = with_property("endOf", "{type: string, format: date-time, nullable: true, description: It.}").replacen(
+        "required: [id, workOrderId, status]",
+        "required: [id, workOrderId, status, endOf]",
+        1,
+    );
+    let read = "#[serde(rename = \"endOf\", deserialize_with = \"crate::types::optional_time\")] pub end_of:";
+    assert_holds(&types(&text), &format!("///It. {read}"));
+}
+
+#[test]
+fn a_parameter_refers_to_a_schema_through_all_of() {
+    let reference = "{allOf: [{$ref: '#/components/schemas/RunStatus'}], default: running}";
+    let text = with(
+        "      schema:\n        type: string\n      example: python\n",
+        &format!("      schema: {reference}\n      example: python\n"),
+    );
+    let endpoints = build::generate(&text).map_err(|mistake| mistake.to_string()).unwrap().endpoints;
+    assert!(
+        endpoints.contains("tag: Option<&'a crate::types::RunStatus>")
+            || endpoints.contains("tag: Option<crate::types::RunStatus>")
+    );
+}
+
+#[test]
+fn other_uses_of_all_of_in_a_property_are_one_line() {
+    for property in [
+        "{description: It., allOf: [{$ref: '#/components/schemas/RunId'}, {$ref: '#/components/schemas/RunCost'}]}",
+        "{description: It., allOf: [{type: string}]}",
+        "{description: It., type: object, allOf: [{$ref: '#/components/schemas/RunCost'}]}",
+    ] {
+        let line = line(&with_property("probe", property));
+        assert!(line.starts_with("openapi.yaml: components.schemas.Run.properties.probe.allOf: "), "{line}");
+        assert!(line.contains("one $ref"), "{line}");
+    }
+}
