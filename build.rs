@@ -32,6 +32,7 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
         ("endpoints.rs", generated.endpoints),
         ("calls.rs", generated.calls),
         ("operations.rs", generated.operations),
+        ("examples.rs", generated.examples),
     ] {
         let file = Path::new(&directory).join(name);
         fs::write(&file, text).map_err(|error| format!("{}: cannot be written: {error}", file.display()))?;

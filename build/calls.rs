@@ -20,15 +20,13 @@ use super::refinements::Refinements;
 /// Names of the module that the calls are a part of.
 const TAKEN: [&str; 8] = ["Call", "CallFuture", "Endpoint", "Items", "ListEndpoint", "NotIdempotent", "Page", "Pages"];
 
-/// The source of the public calls. `endpoints` are progenitor's functions, `types` the finished types.
-pub fn calls(document: &Value, mappings: &Mappings, endpoints: &File, types: &File) -> Result<File, Mistake> {
-    let refinements = Refinements::read()?;
-    let context = Context { document, mappings, endpoints, types, refinements };
+/// The source of the public calls.
+pub fn calls(context: &Context<'_>) -> Result<File, Mistake> {
     let mut resources = BTreeMap::<String, Vec<Method>>::new();
     let mut tokens = TokenStream::new();
     let (mut pages, mut listed) = (BTreeSet::new(), BTreeSet::new());
-    for operation in operations(document) {
-        let endpoint = Endpoint::new(&context, operation)?;
+    for operation in operations(context.document) {
+        let endpoint = Endpoint::new(context, operation)?;
         tokens.extend(endpoint.tokens(&mut pages, &mut listed));
         let methods = resources.entry(endpoint.resource.clone()).or_default();
         if let Some(other) = methods.iter().find(|method| method.name == endpoint.method) {
@@ -41,7 +39,7 @@ pub fn calls(document: &Value, mappings: &Mappings, endpoints: &File, types: &Fi
         methods.push(Method { name: endpoint.method.clone(), operation: endpoint.id.clone(), tokens: endpoint.call() });
     }
     for (tag, methods) in resources {
-        tokens.extend(handle(document, &tag, &methods));
+        tokens.extend(handle(context.document, &tag, &methods));
     }
     syn::parse2(tokens).map_err(|error| Mistake::at("paths", format!("the calls are not Rust: {error}")))
 }
@@ -50,12 +48,15 @@ pub fn calls(document: &Value, mappings: &Mappings, endpoints: &File, types: &Fi
 const SAMPLE_BEGIN: &str = "# async fn example(client: agentgate::Client) -> agentgate::Result<()> {";
 const SAMPLE_END: &str = "# Ok(())\n# }";
 
-struct Context<'a> {
-    document: &'a Value,
-    mappings: &'a Mappings,
-    endpoints: &'a File,
-    types: &'a File,
-    refinements: Refinements,
+/// The contract, and what was generated from it so far.
+pub struct Context<'a> {
+    pub document: &'a Value,
+    pub mappings: &'a Mappings,
+    /// Progenitor's functions.
+    pub endpoints: &'a File,
+    /// The finished types.
+    pub types: &'a File,
+    pub refinements: Refinements,
 }
 
 /// A method of a resource.
@@ -66,37 +67,47 @@ struct Method {
 }
 
 /// A value that users give: an argument or a setter.
-struct Input {
-    name: String,
+pub struct Input {
+    pub name: String,
     description: String,
-    is_required: bool,
+    pub is_required: bool,
     /// The type of the field that it is kept in.
-    kind: Type,
+    pub kind: Type,
     /// The field, as a path from the endpoint: `limit`, or `body.enabled`.
     field: TokenStream,
     /// The contract says that the crate writes this setter by hand.
-    is_hand_written: bool,
-    place: String,
+    pub is_hand_written: bool,
+    pub place: String,
+    pub origin: Origin,
+}
+
+/// The part of the contract that a value comes from.
+pub enum Origin {
+    /// The parameter of this name, as the contract writes it.
+    Parameter(String),
+    /// The property of the body of this name.
+    Property(String),
+    Body,
 }
 
 /// An operation on its way to Rust.
-struct Endpoint<'a> {
+pub struct Endpoint<'a> {
     context: &'a Context<'a>,
-    operation: Operation<'a>,
-    id: String,
+    pub operation: Operation<'a>,
+    pub id: String,
     name: Ident,
     function: &'a ImplItemFn,
-    resource: String,
-    method: String,
+    pub resource: String,
+    pub method: String,
     /// The fields of the endpoint: progenitor's arguments, in its order.
     fields: Vec<(Ident, Type)>,
-    inputs: Vec<Input>,
+    pub inputs: Vec<Input>,
     /// The type of the body, if it is an object that is built from arguments.
     body: Option<Type>,
 }
 
 impl<'a> Endpoint<'a> {
-    fn new(context: &'a Context<'a>, operation: Operation<'a>) -> Result<Self, Mistake> {
+    pub fn new(context: &'a Context<'a>, operation: Operation<'a>) -> Result<Self, Mistake> {
         let id = text(operation.value, "operationId").unwrap_or_default().to_owned();
         let name = id.to_pascal_case();
         let tags: Vec<_> = items(operation.value.get("tags")).filter_map(Value::as_str).collect();
@@ -165,6 +176,7 @@ impl<'a> Endpoint<'a> {
                 field: field.to_token_stream(),
                 is_hand_written: false,
                 place,
+                origin: Origin::Parameter(text(parameter, "name").unwrap_or_default().to_owned()),
             });
         }
         // In the order of the path, whatever the order of their declarations.
@@ -201,6 +213,7 @@ impl<'a> Endpoint<'a> {
                 field: quote! { body },
                 is_hand_written: false,
                 place,
+                origin: Origin::Body,
             });
             return Ok(());
         };
@@ -223,6 +236,7 @@ impl<'a> Endpoint<'a> {
                 field: quote! { body.#ident },
                 is_hand_written: value.get("x-rust-setter") == Some(&Value::Bool(false)),
                 place: format!("components.schemas.{name}.properties.{property}"),
+                origin: Origin::Property(property.to_owned()),
             });
         }
         Ok(())
@@ -425,7 +439,7 @@ impl<'a> Endpoint<'a> {
         }
     }
 
-    fn response_schema(&self) -> Option<&'a str> {
+    pub fn response_schema(&self) -> Option<&'a str> {
         let document = self.context.document;
         entries(self.operation.value.get("responses")).filter(|(status, _)| status.starts_with('2')).find_map(
             |(_, response)| {
@@ -663,12 +677,12 @@ fn argument(argument: &FnArg) -> Option<TokenStream> {
     })
 }
 
-fn option_of(kind: &Type) -> Option<&Type> {
+pub fn option_of(kind: &Type) -> Option<&Type> {
     generic(kind, "Option")
 }
 
 /// The first type argument of a generic type of this name.
-fn generic<'a>(kind: &'a Type, name: &str) -> Option<&'a Type> {
+pub fn generic<'a>(kind: &'a Type, name: &str) -> Option<&'a Type> {
     let Type::Path(path) = kind else {
         return None;
     };
@@ -682,7 +696,7 @@ fn generic<'a>(kind: &'a Type, name: &str) -> Option<&'a Type> {
     })
 }
 
-fn compact(kind: &Type) -> String {
+pub fn compact(kind: &Type) -> String {
     kind.to_token_stream().to_string().replace(' ', "").replace(",>", ">")
 }
 

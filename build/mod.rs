@@ -8,11 +8,13 @@
 //!                                                      (for progenitor)    ├──────────────────▶ endpoints.rs
 //!                                                                          └─▶ calls ─────────▶ calls.rs
 //!                                                                          emit ──────────────▶ operations.rs
+//!                                                                          examples ──────────▶ examples.rs
 //! ```
 //!
 //! A mistake in the contract becomes one [`Mistake`] that names its place; nothing here panics on a contract's account.
 
 #![allow(unreachable_pub, reason = "a build script exports nothing; `pub` says what the other modules may use")]
+#![allow(dead_code, reason = "the library's build and the tests' use different parts")]
 
 mod calls;
 mod check;
@@ -20,6 +22,7 @@ mod contract;
 #[cfg(test)]
 pub mod diff;
 mod emit;
+mod examples;
 mod generate;
 mod mapping;
 mod mistake;
@@ -31,7 +34,9 @@ mod refinements;
 mod rewrite;
 pub mod yaml;
 
+use calls::Context;
 pub use mistake::Mistake;
+use refinements::Refinements;
 
 /// The generated sources, each the text of a file in `OUT_DIR`.
 pub struct Generated {
@@ -43,10 +48,29 @@ pub struct Generated {
     pub calls: String,
     /// The table of operations: name, method, path, scope.
     pub operations: String,
+    /// The examples of responses, for the simulator.
+    pub examples: String,
 }
 
 /// Everything that is generated from the text of a contract.
 pub fn generate(text: &str) -> Result<Generated, Mistake> {
+    with_context(text, |context| {
+        Ok(Generated {
+            types: polish::render(context.types),
+            endpoints: polish::render(context.endpoints),
+            calls: polish::render(&calls::calls(context)?),
+            operations: polish::render(&emit::operations(context.document)?),
+            examples: polish::render(&examples::responses(context.document)?),
+        })
+    })
+}
+
+/// The source of a call of each operation, made of the contract's examples, for the tests.
+pub fn example_calls(text: &str) -> Result<String, Mistake> {
+    with_context(text, |context| Ok(polish::render(&examples::calls(context)?)))
+}
+
+fn with_context<T>(text: &str, write: impl FnOnce(&Context<'_>) -> Result<T, Mistake>) -> Result<T, Mistake> {
     let mut document = contract::parse(text)?;
     rewrite::rewrite(&mut document);
     check::check(&document)?;
@@ -57,11 +81,6 @@ pub fn generate(text: &str) -> Result<Generated, Mistake> {
     names::check_endpoints(&document, &code)?;
     let (types, endpoints) = polish::split(code)?;
     let types = polish::types(types, &mappings, &document)?;
-    let calls = calls::calls(&document, &mappings, &endpoints, &types)?;
-    Ok(Generated {
-        types: polish::render(&types),
-        endpoints: polish::render(&endpoints),
-        calls: polish::render(&calls),
-        operations: polish::render(&emit::operations(&document)?),
-    })
+    let refinements = Refinements::read()?;
+    write(&Context { document: &document, mappings: &mappings, endpoints: &endpoints, types: &types, refinements })
 }

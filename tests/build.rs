@@ -1,14 +1,34 @@
-//! Looks for the programs that some tests need. A test whose program is missing is reported as ignored:
-//! `#[cfg_attr(not(redis_server), ignore = "needs redis-server")]`.
+//! Writes a call of each operation, made of the contract's examples, and looks for the programs that some tests need. A test whose
+//! program is missing is reported as ignored: `#[cfg_attr(not(redis_server), ignore = "needs redis-server")]`.
 
-use std::env;
+#[path = "../build/mod.rs"]
+mod build;
+
 use std::path::Path;
+use std::{env, fs};
+
+const CONTRACT: &str = "../openapi.yaml";
 
 /// Each program, and the `cfg` that is set where it is in the `PATH`.
 const PROGRAMS: [(&str, &str); 2] = [("python3", "python3"), ("redis-server", "redis_server")];
 
 fn main() {
-    println!("cargo::rerun-if-changed=build.rs");
+    for source in ["build.rs", "../build", CONTRACT] {
+        println!("cargo::rerun-if-changed={source}");
+    }
+    if let Err(error) = write_calls() {
+        println!("cargo::error={error}");
+    }
+    find_programs();
+}
+
+fn write_calls() -> Result<(), Box<dyn std::error::Error>> {
+    let calls = build::example_calls(&fs::read_to_string(CONTRACT)?)?;
+    fs::write(Path::new(&env::var("OUT_DIR")?).join("calls.rs"), calls)?;
+    Ok(())
+}
+
+fn find_programs() {
     println!("cargo::rerun-if-env-changed=PATH");
     let path = env::var_os("PATH").unwrap_or_default();
     let directories: Vec<_> = env::split_paths(&path).filter(|directory| directory.is_dir()).collect();

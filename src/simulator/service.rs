@@ -184,7 +184,7 @@ impl State {
         let body = body.ok_or_else(|| ApiError::new("PAYLOAD_TOO_LARGE"))?;
         let query = Query::parse(head.uri.query().unwrap_or_default());
         let mut call = Call { id, query, headers: &head.headers, body, now };
-        (operation.handle)(organization, &mut call)
+        operation.carry_out(organization, &mut call)
     }
 }
 

@@ -11,9 +11,9 @@ use agentgate::blocking::{BlockingStream, Call, Client};
 use agentgate::simulator::{self, Fault, RunPlan, Simulator};
 use agentgate::types::{RunId, RunStatus};
 use agentgate::{ClientBuilder, Error, ErrorKind, Operation, RateLimitMode, WorkspaceSource};
-use common::call;
 use common::clock::InstantClock;
 use common::script::{Act, Server};
+use common::{call, prepare};
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::{block_in_place, spawn_blocking};
 
@@ -77,30 +77,13 @@ fn guarded<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     }
 }
 
-/// Makes something for the operation to be about, and gives its id.
-fn prepare(client: &Client, operation: Operation) -> String {
-    match operation.path() {
-        "/v1/work-orders/{id}" => {
-            client.work_orders().create("Fix it", source()).send().unwrap().work_order_id.to_string()
-        }
-        path if path.starts_with("/v1/runs/") => order(client).to_string(),
-        path if path.starts_with("/v1/webhooks/") => {
-            let created = client.webhooks().create("https://app.example.com/hooks", ["run.completed"]).send().unwrap();
-            created.webhook.id.to_string()
-        }
-        path if path.starts_with("/v1/templates/") => {
-            client.templates().create("ours", "Ours", source()).send().unwrap().id.to_string()
-        }
-        _ => String::new(),
-    }
-}
-
 #[test]
 fn every_operation_gives_what_it_gives_to_the_asynchronous_client() {
     for &operation in Operation::ALL {
         let (one, other) = (Service::start(), Service::start());
         let (blocking, asynchronous) = (one.client(), other.client());
-        let (id, same_id) = (prepare(&blocking, operation), prepare(&asynchronous, operation));
+        let id = one.runtime.block_on(prepare(&blocking, operation));
+        let same_id = other.runtime.block_on(prepare(&asynchronous, operation));
         assert_eq!(id, same_id);
         let mut sent = call(&blocking, operation.id(), &id).send().unwrap();
         let mut awaited = other.runtime.block_on(call(&asynchronous, operation.id(), &id)).unwrap();

@@ -1,12 +1,14 @@
 //! The operations: one table of what carries them out, and a module for each resource.
 
 mod credits;
+mod example;
 mod runs;
 pub(super) mod templates;
 pub(super) mod webhooks;
 pub(super) mod work_orders;
 
 use std::fmt;
+use std::sync::LazyLock;
 
 use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
@@ -19,14 +21,25 @@ use super::error::ApiError;
 use super::organization::Organization;
 use super::query::{Query, percent_decode};
 
-/// An operation of the API, and what carries it out.
+/// An operation of the contract, and what carries it out.
 pub(super) struct Operation {
     pub(super) id: &'static str,
     method: &'static str,
     path: &'static str,
     /// The scope that a key needs for it.
     pub(super) scope: &'static str,
-    pub(super) handle: Handle,
+    /// `None` if the simulator has no behaviour for it.
+    handle: Option<Handle>,
+}
+
+impl Operation {
+    /// Carries it out. An operation without a behaviour responds with the contract's example.
+    pub(super) fn carry_out(&self, organization: &mut Organization, call: &mut Call<'_>) -> Result<Answer, ApiError> {
+        match self.handle {
+            Some(handle) => handle(organization, call),
+            None => example::respond(self, organization, call),
+        }
+    }
 }
 
 type Handle = fn(&mut Organization, &mut Call<'_>) -> Result<Answer, ApiError>;
@@ -55,38 +68,42 @@ impl Call<'_> {
     }
 }
 
-/// An operation as the contract describes it, with what carries it out.
-const fn operation(operation: crate::Operation, handle: Handle) -> Operation {
-    Operation {
-        id: operation.id(),
-        method: operation.method(),
-        path: operation.path(),
-        scope: operation.scope(),
-        handle,
-    }
-}
-
-/// The operations that the simulator carries out.
-pub(super) static OPERATIONS: &[Operation] = &[
-    operation(crate::Operation::CREATE_WORK_ORDER, work_orders::create),
-    operation(crate::Operation::GET_WORK_ORDER, work_orders::get),
-    operation(crate::Operation::LIST_RUNS, runs::list),
-    operation(crate::Operation::GET_RUN, runs::get),
-    operation(crate::Operation::CANCEL_RUN, runs::cancel),
-    operation(crate::Operation::GET_CREDITS, credits::get),
-    operation(crate::Operation::LIST_CREDIT_USAGE, credits::usage),
-    operation(crate::Operation::LIST_WEBHOOKS, webhooks::list),
-    operation(crate::Operation::CREATE_WEBHOOK, webhooks::create),
-    operation(crate::Operation::GET_WEBHOOK, webhooks::get),
-    operation(crate::Operation::UPDATE_WEBHOOK, webhooks::update),
-    operation(crate::Operation::DELETE_WEBHOOK, webhooks::delete),
-    operation(crate::Operation::TEST_WEBHOOK, webhooks::test),
-    operation(crate::Operation::LIST_TEMPLATES, templates::list),
-    operation(crate::Operation::CREATE_TEMPLATE, templates::create),
-    operation(crate::Operation::GET_TEMPLATE, templates::get),
-    operation(crate::Operation::UPDATE_TEMPLATE, templates::update),
-    operation(crate::Operation::DELETE_TEMPLATE, templates::delete),
+/// The behaviour of operations.
+static BEHAVIOUR: &[(crate::Operation, Handle)] = &[
+    (crate::Operation::CREATE_WORK_ORDER, work_orders::create),
+    (crate::Operation::GET_WORK_ORDER, work_orders::get),
+    (crate::Operation::LIST_RUNS, runs::list),
+    (crate::Operation::GET_RUN, runs::get),
+    (crate::Operation::CANCEL_RUN, runs::cancel),
+    (crate::Operation::GET_CREDITS, credits::get),
+    (crate::Operation::LIST_CREDIT_USAGE, credits::usage),
+    (crate::Operation::LIST_WEBHOOKS, webhooks::list),
+    (crate::Operation::CREATE_WEBHOOK, webhooks::create),
+    (crate::Operation::GET_WEBHOOK, webhooks::get),
+    (crate::Operation::UPDATE_WEBHOOK, webhooks::update),
+    (crate::Operation::DELETE_WEBHOOK, webhooks::delete),
+    (crate::Operation::TEST_WEBHOOK, webhooks::test),
+    (crate::Operation::LIST_TEMPLATES, templates::list),
+    (crate::Operation::CREATE_TEMPLATE, templates::create),
+    (crate::Operation::GET_TEMPLATE, templates::get),
+    (crate::Operation::UPDATE_TEMPLATE, templates::update),
+    (crate::Operation::DELETE_TEMPLATE, templates::delete),
 ];
+
+/// The operations of the contract, by path.
+pub(super) static OPERATIONS: LazyLock<Vec<Operation>> = LazyLock::new(|| {
+    let behaviour = |id| BEHAVIOUR.iter().find(|(operation, _)| operation.id() == id).map(|(_, handle)| *handle);
+    crate::Operation::ALL
+        .iter()
+        .map(|operation| Operation {
+            id: operation.id(),
+            method: operation.method(),
+            path: operation.path(),
+            scope: operation.scope(),
+            handle: behaviour(operation.id()),
+        })
+        .collect()
+});
 
 impl fmt::Debug for Operation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -141,7 +158,7 @@ mod tests {
 
     #[test]
     fn every_operation_is_found_by_its_method_and_path() {
-        for operation in OPERATIONS {
+        for operation in OPERATIONS.iter() {
             let segment = |segment| if is_parameter(segment) { "a%20b" } else { segment };
             let path: Vec<_> = operation.path.split('/').map(segment).collect();
             let route = find(operation.method, &path.join("/")).unwrap();
@@ -169,6 +186,6 @@ mod tests {
     fn a_wrong_method_is_told_the_right_ones() {
         let answer = find("POST", "/v1/webhooks/wh_000001").unwrap_err().into_answer();
         assert_eq!(answer.status, StatusCode::METHOD_NOT_ALLOWED);
-        assert_eq!(answer.headers["allow"], "GET, PATCH, DELETE");
+        assert_eq!(answer.headers["allow"], "DELETE, GET, PATCH");
     }
 }

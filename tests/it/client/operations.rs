@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use agentgate::simulator::{RunPlan, Simulator};
 use agentgate::types::{CreditTransactionType, RunStatus, TemplateVariable, WebhookEventType};
-use agentgate::{Client, ErrorKind, WorkspaceSource};
+use agentgate::{Client, ErrorKind, Operation, WorkspaceSource};
+use common::{Form, call, call_with, prepare};
 
 async fn start() -> (Simulator, Client) {
     let simulator = Simulator::start().await.unwrap();
@@ -193,21 +194,9 @@ async fn a_template_lives_from_its_creation_to_its_deletion() {
 #[tokio::test]
 async fn what_does_not_exist_is_not_found_by_any_operation() {
     let (_simulator, client) = start().await;
-    let errors = [
-        client.work_orders().get("x").await.err(),
-        client.runs().get("x").await.err(),
-        client.runs().cancel("x").await.err(),
-        client.webhooks().get("x").await.err(),
-        client.webhooks().update("x").enabled(true).await.err(),
-        client.webhooks().delete("x").await.err(),
-        client.webhooks().test("x").await.err(),
-        client.templates().get("x").await.err(),
-        client.templates().update("x").name("n").await.err(),
-        client.templates().delete("x").await.err(),
-    ];
-    for error in errors {
-        let error = error.expect("there is no such thing");
-        assert!(error.is_not_found(), "{error}");
+    for operation in Operation::ALL.iter().filter(|operation| operation.path().contains('{')) {
+        let error = call(&client, operation.id(), "x").await.expect_err(operation.id());
+        assert!(error.is_not_found(), "{operation}: {error}");
         assert_eq!(error.attempts(), 1);
     }
 }
@@ -223,37 +212,28 @@ async fn built_in_templates_are_not_changed() {
 async fn a_key_without_the_scope_is_told_which_one_by_every_operation() {
     let (simulator, _) = start().await;
     let client = client(&simulator, &simulator.add_key(&["nothing:read"]));
-    let (orders, runs, credits) = (client.work_orders(), client.runs(), client.credits());
-    let (webhooks, templates) = (client.webhooks(), client.templates());
-    let errors = [
-        orders.create("x", source()).await.err(),
-        orders.get("x").await.err(),
-        runs.list().await.err(),
-        runs.get("x").await.err(),
-        runs.cancel("x").await.err(),
-        credits.balance().await.err(),
-        credits.usage().await.err(),
-        webhooks.list().await.err(),
-        webhooks.create("https://example.com", ["run.failed"]).await.err(),
-        webhooks.get("x").await.err(),
-        webhooks.update("x").await.err(),
-        webhooks.delete("x").await.err(),
-        webhooks.test("x").await.err(),
-        templates.list().await.err(),
-        templates.create("x", "x", source()).await.err(),
-        templates.get("x").await.err(),
-        templates.update("x").await.err(),
-        templates.delete("x").await.err(),
-    ];
-    for error in &errors {
-        let error = error.as_ref().expect("the key may do nothing");
-        let operation = error.operation().unwrap();
+    for operation in Operation::ALL {
+        let error = call(&client, operation.id(), "x").await.expect_err(operation.id());
+        assert_eq!(error.operation(), Some(*operation));
         assert!(error.is_permission_denied(), "{error}");
         assert_eq!(error.required_scope(), Some(operation.scope()));
         assert_eq!(error.available_scopes(), ["nothing:read"]);
     }
-    let mut operations: Vec<_> = errors.iter().flatten().filter_map(agentgate::Error::operation).collect();
-    operations.sort_by_key(agentgate::Operation::id);
-    operations.dedup();
-    assert_eq!(operations.len(), agentgate::Operation::ALL.len());
+}
+
+#[tokio::test]
+async fn every_operation_succeeds_with_the_examples_of_the_contract() {
+    for operation in Operation::ALL {
+        for form in [Form::Required, Form::Everything] {
+            let (_simulator, client) = start().await;
+            // A work order or a template may start from one that the examples name.
+            client.templates().create("acme-order-service", "Ours", source()).await.unwrap();
+            if *operation == Operation::CREATE_TEMPLATE {
+                client.templates().delete("acme-order-service").await.unwrap();
+            }
+            let id = prepare(&client, *operation).await;
+            let answered = call_with(&client, operation.id(), &id, form).await;
+            answered.unwrap_or_else(|error| panic!("{operation}, {form:?}: {error}"));
+        }
+    }
 }

@@ -5,9 +5,9 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use agentgate::simulator::{Fault, Simulator};
-use agentgate::{Client, Operation, WorkspaceSource};
-use common::call;
+use agentgate::{Client, Operation};
 use common::clock::InstantClock;
+use common::{call, prepare};
 use tokio::task::JoinSet;
 
 /// Attempts that an operation may make: one and three retries.
@@ -56,22 +56,6 @@ async fn outcome(operation: Operation, fault: Fault) -> String {
         assert_eq!(made, 1, "{operation} is done");
     }
     format!("{text}, attempts: {attempts}")
-}
-
-/// Makes what the operation is about, and gives its id.
-async fn prepare(client: &Client, operation: Operation) -> String {
-    let source = WorkspaceSource::git("https://github.com/your-org/your-repo");
-    if operation.path().starts_with("/v1/work-orders/") {
-        client.work_orders().create("Fix it", source).await.unwrap().work_order_id.into()
-    } else if operation.path().starts_with("/v1/runs/") {
-        client.work_orders().create("Fix it", source).await.unwrap().run_id.into()
-    } else if operation.path().starts_with("/v1/webhooks/") {
-        client.webhooks().create("https://example.com/hook", ["run.failed"]).await.unwrap().webhook.id.into()
-    } else if operation.path().starts_with("/v1/templates/") {
-        client.templates().create("ours", "Ours", source).await.unwrap().id.into()
-    } else {
-        "new".to_owned()
-    }
 }
 
 /// The outcomes of each fault, with the operations that share them.

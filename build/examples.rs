@@ -1,0 +1,213 @@
+//! Writes what is made of the contract's examples: the responses that the simulator falls back to, and for the tests a call of
+//! each operation.
+
+use heck::ToSnakeCase;
+use proc_macro2::TokenStream;
+use quote::{ToTokens, format_ident, quote};
+use serde_json::{Map, Value};
+use syn::{File, Type};
+
+use super::calls::{Context, Endpoint, Input, Origin, compact, option_of};
+use super::contract::{entries, items, lookup, operations, resolve, text};
+use super::mapping::Mapping;
+use super::mistake::Mistake;
+
+/// The table of example responses, for the simulator: operation, status, and the body if the response has one.
+pub fn responses(document: &Value) -> Result<File, Mistake> {
+    let rows = operations(document).filter_map(|operation| {
+        let id = text(operation.value, "operationId")?;
+        let (status, _, example) = success(document, operation.value)?;
+        let body = match example {
+            Example::None => quote! { None },
+            Example::Missing => return None,
+            Example::Body(value) => {
+                let json = value.to_string();
+                quote! { Some(#json) }
+            }
+        };
+        Some(quote! { (#id, #status, #body) })
+    });
+    let rows: Vec<_> = rows.collect();
+    rust(quote! {
+        /// Operation, status and body of the contract's example of a successful response.
+        static EXAMPLES: &[(&str, u16, Option<&str>)] = &[#(#rows),*];
+    })
+}
+
+/// The example of a response.
+enum Example<'a> {
+    /// The response has no body.
+    None,
+    Missing,
+    Body(&'a Value),
+}
+
+/// The first successful response of an operation: its status, its name in the contract, and its example.
+fn success<'a>(document: &'a Value, operation: &'a Value) -> Option<(u16, &'a str, Example<'a>)> {
+    entries(operation.get("responses")).filter(|(status, _)| status.starts_with('2')).find_map(|(name, response)| {
+        let status = name.parse().unwrap_or(200);
+        let Some((_, content)) = entries(resolve(document, response).get("content")).next() else {
+            return Some((status, name.as_str(), Example::None));
+        };
+        let example = examples(document, content).next().map_or(Example::Missing, Example::Body);
+        Some((status, name.as_str(), example))
+    })
+}
+
+/// The examples of a parameter or of the content of a body.
+fn examples<'a>(document: &'a Value, of: &'a Value) -> impl Iterator<Item = &'a Value> {
+    let named = entries(of.get("examples")).filter_map(move |(_, example)| resolve(document, example).get("value"));
+    of.get("example").into_iter().chain(named)
+}
+
+/// The source of a function that makes a call of each operation, with the required values alone or with everything that can be set.
+/// A value without an example is a mistake.
+pub fn calls(context: &Context<'_>) -> Result<File, Mistake> {
+    let mut arms = Vec::new();
+    for operation in operations(context.document) {
+        let endpoint = Endpoint::new(context, operation)?;
+        if let Some((_, status, Example::Missing)) = success(context.document, endpoint.operation.value) {
+            let place = format!("{}.responses.{status}", endpoint.operation.place);
+            return Err(Mistake::at(
+                place,
+                "the body has no example; add one under `examples`, the tests respond with it",
+            ));
+        }
+        let (required, everything) = (call(context, &endpoint, false)?, call(context, &endpoint, true)?);
+        let (id, shown) = (&endpoint.id, shown(context, &endpoint));
+        arms.push(quote! {
+            (#id, Form::Required) => #required.with_response().await.map(|response| #shown),
+            (#id, Form::Everything) => #everything.with_response().await.map(|response| #shown),
+        });
+    }
+    rust(quote! {
+        async fn send(client: &Client, operation: &str, id: &str, form: Form) -> Result<Answered> {
+            #[allow(unused_imports, clippy::wildcard_imports)]
+            use agentgate::types::*;
+
+            match (operation, form) {
+                #(#arms)*
+                (other, _) => panic!("the contract has no operation {other}"),
+            }
+        }
+    })
+}
+
+/// The call up to its setters.
+fn call(context: &Context<'_>, endpoint: &Endpoint<'_>, everything: bool) -> Result<TokenStream, Mistake> {
+    let mut arguments = Vec::new();
+    let mut setters = Vec::new();
+    for input in &endpoint.inputs {
+        if input.is_required {
+            arguments.push(value(context, endpoint, input)?);
+        } else if everything && !input.is_hand_written {
+            let (name, value) = (format_ident!("{}", input.name), value(context, endpoint, input)?);
+            setters.push(quote! { .#name(#value) });
+        }
+    }
+    let resource = format_ident!("{}", endpoint.resource.to_snake_case());
+    let method = format_ident!("{}", endpoint.method);
+    Ok(quote! { client.#resource().#method(#(#arguments),*)#(#setters)* })
+}
+
+/// The expression of a value: the id that the function was given, or an example of the contract.
+fn value(context: &Context<'_>, endpoint: &Endpoint<'_>, input: &Input) -> Result<TokenStream, Mistake> {
+    let kind = option_of(&input.kind).unwrap_or(&input.kind);
+    let is_in_path =
+        matches!(&input.origin, Origin::Parameter(name) if endpoint.operation.path.contains(&format!("{{{name}}}")));
+    if is_in_path && is_text(context, kind) {
+        return Ok(quote! { id });
+    }
+    let example = example(context.document, endpoint, input).ok_or_else(|| {
+        Mistake::at(&input.place, "there is no example of it; add `example`, the tests make a call of it")
+    })?;
+    let (kind, json) = (outside(kind), example.to_string());
+    Ok(quote! { value::<#kind>(#json) })
+}
+
+/// Whether a text can be given for a value of this type.
+fn is_text(context: &Context<'_>, kind: &Type) -> bool {
+    let kind = compact(kind);
+    let is_id = |name| matches!(context.mappings.get(name), Some(Mapping::Id));
+    kind.ends_with("::String") || kind.strip_prefix("crate::types::").is_some_and(is_id)
+}
+
+/// A value of the contract for an input: of an example, else its default, else its first word.
+fn example(document: &Value, endpoint: &Endpoint<'_>, input: &Input) -> Option<Value> {
+    let operation = &endpoint.operation;
+    let body = operation.value.get("requestBody").map(|body| resolve(document, body));
+    let content = body.and_then(|body| entries(body.get("content")).next()).map(|(_, content)| content);
+    let mut bodies = content.into_iter().flat_map(|content| examples(document, content));
+    match &input.origin {
+        Origin::Body => bodies.next().cloned(),
+        Origin::Property(name) => bodies.find_map(|example| example.get(name)).cloned().or_else(|| {
+            let schema = resolve(document, content?.get("schema")?);
+            of_schema(document, schema.get("properties")?.get(name)?)
+        }),
+        Origin::Parameter(name) => {
+            let (parameter, _) = operation
+                .parameters()
+                .map(|(parameter, place)| (resolve(document, parameter), place))
+                .find(|(parameter, _)| text(parameter, "name") == Some(name))?;
+            let own = examples(document, parameter).next().cloned();
+            own.or_else(|| of_schema(document, parameter.get("schema")?))
+        }
+    }
+}
+
+fn of_schema(document: &Value, schema: &Value) -> Option<Value> {
+    let referred = resolve(document, schema);
+    let stated = [schema, referred].into_iter().find_map(|schema| schema.get("example").or(schema.get("default")));
+    stated.cloned().or_else(|| {
+        let words = referred.pointer("/anyOf/0/enum").or(referred.get("enum"));
+        match text(referred, "type") {
+            _ if words.is_some() => items(words).next().cloned(),
+            Some("boolean") => Some(Value::Bool(true)),
+            Some("array") => of_schema(document, referred.get("items")?).map(|item| Value::Array(vec![item])),
+            Some("object") if referred.get("properties").is_some() => of_properties(document, referred),
+            _ => None,
+        }
+    })
+}
+
+/// An object of the examples of its properties.
+fn of_properties(document: &Value, schema: &Value) -> Option<Value> {
+    let values: Map<_, _> = entries(schema.get("properties"))
+        .filter_map(|(name, property)| Some((name.clone(), of_schema(document, property)?)))
+        .collect();
+    let has = |name: &Value| name.as_str().is_some_and(|name| values.contains_key(name));
+    items(schema.get("required")).all(has).then_some(Value::Object(values))
+}
+
+/// The response as JSON. A type with a secret does not write itself: its fields are written one by one.
+fn shown(context: &Context<'_>, endpoint: &Endpoint<'_>) -> TokenStream {
+    let schema = endpoint.response_schema().map(|name| format!("#/components/schemas/{name}"));
+    let schema = schema.and_then(|place| lookup(context.document, &place)).unwrap_or(&Value::Null);
+    let is_secret = |property| text(resolve(context.document, property), "format") == Some("password");
+    if !entries(schema.get("properties")).any(|(_, property)| is_secret(property)) {
+        return quote! { answered(&response, json(response.value())) };
+    }
+    let required: Vec<_> = items(schema.get("required")).filter_map(Value::as_str).collect();
+    let fields = entries(schema.get("properties")).map(|(name, property)| {
+        let field = format_ident!("{}", name.to_snake_case());
+        match (is_secret(property), required.contains(&name.as_str())) {
+            (false, _) => quote! { (#name, json(&response.value().#field)) },
+            (true, true) => quote! { (#name, json(response.value().#field.expose_secret())) },
+            (true, false) => {
+                quote! { (#name, json(&response.value().#field.as_ref().map(|secret| secret.expose_secret()))) }
+            }
+        }
+    });
+    quote! { answered(&response, [#(#fields),*].into_iter().collect()) }
+}
+
+/// The type as the tests name it, which import all of the public types.
+fn outside(kind: &Type) -> TokenStream {
+    let kind = compact(kind).replace("crate::types::", "").replace("::chrono::", "agentgate::chrono::");
+    kind.parse().unwrap_or_else(|_| kind.to_token_stream())
+}
+
+fn rust(tokens: TokenStream) -> Result<File, Mistake> {
+    syn::parse2(tokens)
+        .map_err(|error| Mistake::at("paths", format!("what is made of the examples is not Rust: {error}")))
+}
