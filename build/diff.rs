@@ -365,6 +365,19 @@ impl Walk<'_> {
             "x-eventData" => self.text_map("event type", old, new, place, way),
             "x-idempotent" | "x-required-scope" | "x-any-json" | "x-lenient" | "x-list-of" | "x-rust-name"
             | "x-rust-setter" => self.value(key, key, old, new, place, way),
+            "x-errors" => {
+                // The words are compared in the enum.
+                for (code, before) in entries(old) {
+                    let (before, after) = (before.get("status"), new.and_then(|table| table.get(code)?.get("status")));
+                    if after.is_some() {
+                        self.value("error status", "status", before, after, &format!("{place}.{code}"), way);
+                    }
+                }
+                let advice = |table: Option<&Value>| -> Value {
+                    entries(table).map(|(code, entry)| (code.clone(), entry["advice"].clone())).collect()
+                };
+                self.value("extension", key, Some(&advice(old)), Some(&advice(new)), place, way);
+            }
             _ => self.value("extension", key, old, new, place, way),
         }
     }

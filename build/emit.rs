@@ -8,6 +8,7 @@ use proc_macro2::{Ident, TokenStream};
 use quote::{format_ident, quote};
 use serde_json::Value;
 
+use super::check::errors;
 use super::contract::{component, lookup, operations as operations_of, reference, schemas, text};
 use super::mapping::{Data, Mapping, Mappings, description_with_format};
 use super::mistake::Mistake;
@@ -33,7 +34,8 @@ pub fn types(document: &Value, mappings: &Mappings) -> TokenStream {
                         quote! { #[doc = #description] #variant = #word #(| #aliases)* }
                     });
                     let event_data = (!data.is_empty()).then(|| event_data(document, &name, data));
-                    Some(quote! { open_enum! { #[doc = #description] #name { #(#variants,)* } } #event_data })
+                    let errors = schema.get("x-errors").map(|_| error_codes(schema, &name));
+                    Some(quote! { open_enum! { #[doc = #description] #name { #(#variants,)* } } #event_data #errors })
                 }
                 Mapping::OpenUnion { tag, variants } => {
                     let variants = variants.iter().map(|variant| {
@@ -46,6 +48,23 @@ pub fn types(document: &Value, mappings: &Mappings) -> TokenStream {
             }
         })
         .collect()
+}
+
+/// The status and the advice of each code.
+fn error_codes(schema: &Value, name: &Ident) -> TokenStream {
+    let arms = errors::codes(schema).map(|(word, status, advice)| quote! { #word => (#status, #advice), });
+    quote! {
+        #[cfg(any(feature = "client", feature = "simulator"))]
+        impl #name {
+            /// The status that comes with a documented code, and what its receiver can do.
+            pub(crate) fn documented(code: &str) -> Option<(u16, &'static str)> {
+                Some(match code {
+                    #(#arms)*
+                    _ => return None,
+                })
+            }
+        }
+    }
 }
 
 /// What events carry, by their type, and which of it tells of a run, a work order and a tenant.
@@ -94,6 +113,7 @@ pub fn operations(document: &Value) -> Result<syn::File, Mistake> {
         let (path, method) = (operation.path, operation.method.to_uppercase());
         let idempotent = operation.is_idempotent();
         let answers_secret = answers_secret(document, operation.value);
+        let advice = errors::advice(&operation).map(|(status, advice)| quote! { (#status, #advice) });
         let name = id.to_shouty_snake_case();
         if name == TABLE {
             let problem =
@@ -112,6 +132,7 @@ pub fn operations(document: &Value) -> Result<syn::File, Mistake> {
                 scope: #scope,
                 idempotent: #idempotent,
                 answers_secret: #answers_secret,
+                advice: &[#(#advice),*],
             };
         });
         names.push(name);

@@ -120,7 +120,14 @@ static PATH_ITEM: Object = object(
 );
 
 static OPERATION: Object = Object {
-    extensions: &["x-codeSamples", "x-deprecated-reason", "x-idempotent", "x-required-scope", "x-rust-name"],
+    extensions: &[
+        "x-advice",
+        "x-codeSamples",
+        "x-deprecated-reason",
+        "x-idempotent",
+        "x-required-scope",
+        "x-rust-name",
+    ],
     ..object(
         "operation",
         &[
@@ -235,6 +242,7 @@ pub static SCHEMA: Object = Object {
         "x-aliases",
         "x-any-json",
         "x-enumDescriptions",
+        "x-errors",
         "x-eventData",
         "x-lenient",
         "x-list-of",

@@ -24,6 +24,9 @@ pub struct Operation {
     scope: &'static str,
     idempotent: bool,
     answers_secret: bool,
+    /// What to do about an error status that means something of its own for this operation.
+    #[cfg_attr(not(feature = "client"), allow(dead_code))]
+    advice: &'static [(u16, &'static str)],
 }
 
 impl Operation {
@@ -55,6 +58,12 @@ impl Operation {
     #[must_use]
     pub const fn scope(&self) -> &'static str {
         self.scope
+    }
+
+    /// The advice for an error status that means something of its own for this operation.
+    #[cfg(feature = "client")]
+    pub(crate) fn advice(self) -> impl Iterator<Item = (u16, &'static str)> {
+        self.advice.iter().copied()
     }
 
     /// Whether doing it twice has the same effect as doing it once. Only then is it retried when it is not known

@@ -3,6 +3,7 @@
 //! Each rule ends in a sentence that says what to write instead, because whoever meets it is editing YAML,
 //! not this code.
 
+pub mod errors;
 mod events;
 mod operations;
 mod schemas;
@@ -18,6 +19,7 @@ use super::mistake::Mistake;
 pub fn check(document: &Value) -> Result<(), Mistake> {
     operations::check(document)?;
     schemas::check(document)?;
+    errors::check(document)?;
     events::check(document)
 }
 

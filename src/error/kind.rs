@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::Operation;
+use crate::types::ErrorCode;
 
 /// What kind of failure an [`Error`](super::Error) is.
 ///
@@ -100,58 +101,6 @@ impl fmt::Display for ErrorKind {
     }
 }
 
-/// A documented code.
-struct Code {
-    word: &'static str,
-    kind: ErrorKind,
-    advice: &'static str,
-}
-
-const fn code(word: &'static str, kind: ErrorKind, advice: &'static str) -> Code {
-    Code { word, kind, advice }
-}
-
-/// Every documented code. A test holds this against the contract's `ErrorCode`.
-const CODES: &[Code] = &[
-    code("INVALID_REQUEST", ErrorKind::InvalidRequest, CORRECT),
-    code("MISSING_FIELD", ErrorKind::InvalidRequest, "Add the missing field and send it again."),
-    code("INVALID_FORMAT", ErrorKind::InvalidRequest, CORRECT),
-    code("INVALID_VALUE", ErrorKind::InvalidRequest, CORRECT),
-    code(
-        "MISSING_API_KEY",
-        ErrorKind::Authentication,
-        "Something on the way removed the Authorization header; look for a proxy.",
-    ),
-    code(
-        "INVALID_API_KEY",
-        ErrorKind::Authentication,
-        "Check AGENTGATE_API_KEY against the keys of your organization.",
-    ),
-    code("EXPIRED_API_KEY", ErrorKind::Authentication, "Create a new key; this one does not come back."),
-    code(
-        "INVALID_API_KEY_FORMAT",
-        ErrorKind::Authentication,
-        "A key looks like `org_live_…`; check that it was copied whole.",
-    ),
-    code(
-        "INSUFFICIENT_CREDITS",
-        ErrorKind::InsufficientCredits,
-        "Buy credits, then send it again; a retry alone does not help.",
-    ),
-    code(
-        "BILLING_ERROR",
-        ErrorKind::Billing,
-        "Look at the organization's billing settings; a retry alone does not help.",
-    ),
-    code("INSUFFICIENT_PERMISSIONS", ErrorKind::PermissionDenied, "Use an API key with the permission."),
-    code("SCOPE_REQUIRED", ErrorKind::PermissionDenied, "Use an API key with the scope."),
-    code("ORGANIZATION_SUSPENDED", ErrorKind::OrganizationSuspended, "Ask AgentGate's support to lift the suspension."),
-    code("RESOURCE_NOT_FOUND", ErrorKind::NotFound, NOT_FOUND),
-    code("RATE_LIMITED", ErrorKind::RateLimited, SLOW_DOWN),
-    code("INTERNAL_ERROR", ErrorKind::Server, TRY_LATER),
-    code("SERVICE_UNAVAILABLE", ErrorKind::Unavailable, TRY_LATER),
-];
-
 const CORRECT: &str = "Correct the request and send it again.";
 const NOT_FOUND: &str = "Check the id, and that the API key belongs to the organization that owns it.";
 const NOT_FOUND_BY_WHOM: &str =
@@ -161,11 +110,19 @@ const NOT_FOUND_WITHOUT_ID: &str =
 const SLOW_DOWN: &str = "Wait before the next request; other programs of the organization may share the limit.";
 const TRY_LATER: &str = "The fault is on the service's side; try again later.";
 
-/// The kind of a failed answer, and what its receiver can do. The code decides; an unknown code leaves it to the status.
+/// The kind of a failed response, and what its receiver can do. A documented code decides; otherwise, the status does.
 pub(super) fn classify(code: Option<&str>, status: u16) -> (ErrorKind, &'static str) {
-    if let Some(known) = CODES.iter().find(|known| Some(known.word) == code) {
-        return (known.kind, known.advice);
+    let documented = code.and_then(|code| Some((code, ErrorCode::documented(code)?)));
+    match documented {
+        Some(("INSUFFICIENT_CREDITS", (_, advice))) => (ErrorKind::InsufficientCredits, advice),
+        Some(("ORGANIZATION_SUSPENDED", (_, advice))) => (ErrorKind::OrganizationSuspended, advice),
+        Some((_, (status, advice))) => (by_status(status, true).0, advice),
+        None => by_status(status, code.is_some()),
     }
+}
+
+/// The kind that a status stands for. The service gives a code with each of its errors; a proxy does not.
+fn by_status(status: u16, has_code: bool) -> (ErrorKind, &'static str) {
     match status {
         304 => {
             (ErrorKind::UnexpectedStatus, "Nothing was asked that could be unchanged; look for a proxy that caches.")
@@ -178,7 +135,7 @@ pub(super) fn classify(code: Option<&str>, status: u16) -> (ErrorKind, &'static 
         401 => (ErrorKind::Authentication, "Check AGENTGATE_API_KEY."),
         402 => (ErrorKind::Billing, "Look at the organization's billing; a retry alone does not help."),
         403 => (ErrorKind::PermissionDenied, "Check what the API key may do."),
-        404 | 410 => (ErrorKind::NotFound, if code.is_some() { NOT_FOUND } else { NOT_FOUND_BY_WHOM }),
+        404 | 410 => (ErrorKind::NotFound, if has_code { NOT_FOUND } else { NOT_FOUND_BY_WHOM }),
         408 => (ErrorKind::Timeout, TRY_LATER),
         409 => (ErrorKind::Conflict, "The present state of the resource does not allow this; fetch it and look at it."),
         429 => (ErrorKind::RateLimited, SLOW_DOWN),
@@ -191,32 +148,33 @@ pub(super) fn classify(code: Option<&str>, status: u16) -> (ErrorKind, &'static 
     }
 }
 
-/// The conflicts that the contract describes, by operation.
-const CONFLICTS: &[(Operation, &str)] = &[
-    (Operation::CANCEL_RUN, "A run that has ended cannot be cancelled; get it to see its outcome."),
-    (Operation::CREATE_TEMPLATE, "The id is taken; choose another, or update the template that has it."),
-    (Operation::UPDATE_TEMPLATE, "A built-in template cannot be changed; create one of your own instead."),
-    (Operation::DELETE_TEMPLATE, "A built-in template cannot be deleted."),
-];
-
 /// Returns the advice for a kind of failure that means something of its own for this operation.
 pub(super) fn advice_for(operation: Operation, kind: ErrorKind) -> Option<&'static str> {
-    match kind {
-        ErrorKind::Conflict => CONFLICTS.iter().find(|(known, _)| *known == operation).map(|(_, advice)| *advice),
-        ErrorKind::NotFound if !operation.path().contains('{') => Some(NOT_FOUND_WITHOUT_ID),
-        _ => None,
+    if kind == ErrorKind::NotFound && !operation.path().contains('{') {
+        return Some(NOT_FOUND_WITHOUT_ID);
     }
+    operation.advice().find(|(status, _)| by_status(*status, true).0 == kind).map(|(_, advice)| advice)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{CODES, ErrorKind, classify};
+    use super::{ErrorKind, classify};
     use crate::types::ErrorCode;
 
     #[test]
-    fn every_documented_code_is_in_the_table_and_no_other() {
-        let words: Vec<_> = CODES.iter().map(|code| code.word).collect();
-        assert_eq!(words, ErrorCode::KNOWN);
+    fn every_documented_code_has_a_kind_and_an_advice_of_its_own() {
+        for code in ErrorCode::KNOWN {
+            let (status, advice) = ErrorCode::documented(code).unwrap();
+            let (kind, given) = classify(Some(code), 418);
+            assert_eq!(given, advice);
+            assert_ne!(kind, ErrorKind::UnexpectedStatus, "{code}, {status}");
+        }
+    }
+
+    #[test]
+    fn two_codes_have_kinds_of_their_own() {
+        assert_eq!(classify(Some("INSUFFICIENT_CREDITS"), 402).0, ErrorKind::InsufficientCredits);
+        assert_eq!(classify(Some("ORGANIZATION_SUSPENDED"), 403).0, ErrorKind::OrganizationSuspended);
     }
 
     #[test]

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::answer::{Answer, present};
 use super::clock::{since, timestamp};
 use super::rate_limit::{self, Quota};
+use crate::types::ErrorCode;
 
 /// Every code that the simulator knows: its status, and what it says.
 const CODES: [(&str, StatusCode, &str); 20] = [
@@ -64,14 +65,14 @@ impl FieldError {
 }
 
 impl ApiError {
-    /// The error with this code, as the table has it. A code that is not in it is a 500.
+    /// The error with this code, as the table has it, or else the contract. Any other code is a 500.
     pub(super) fn new(code: impl Into<Cow<'static, str>>) -> Self {
         let code = code.into();
-        let (status, message) =
-            CODES.iter().find(|(known, ..)| *known == code).map_or(
-                (StatusCode::INTERNAL_SERVER_ERROR, "The simulator was told to fail."),
-                |(_, status, message)| (*status, message),
-            );
+        let known = CODES.iter().find(|(known, ..)| *known == code).map(|(_, status, message)| (*status, *message));
+        let (status, message) = known.unwrap_or_else(|| {
+            let documented = ErrorCode::documented(&code).and_then(|(status, _)| StatusCode::from_u16(status).ok());
+            (documented.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), "The simulator was told to fail.")
+        });
         Self { status, code, message: message.into(), details: None, headers: Vec::new() }
     }
 
@@ -152,6 +153,14 @@ mod tests {
         codes.sort_unstable();
         codes.dedup();
         assert_eq!(codes.len(), CODES.len());
+    }
+
+    #[test]
+    fn codes_have_the_status_that_the_contract_documents() {
+        for (code, status, _) in CODES {
+            let documented = ErrorCode::documented(code);
+            assert!(documented.is_none_or(|(documented, _)| documented == status.as_u16()), "{code}");
+        }
     }
 
     #[test]

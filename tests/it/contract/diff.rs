@@ -180,6 +180,24 @@ const CHANGES: &[(&str, &[Edit], Class, Class)] = &[
     ("another server", &[("/servers/0/url", Some(r#""https://api.example.com""#))], Breaking, Breaking),
     ("no security", &[("/paths/~1v1~1runs/get/security", Some("[]"))], Breaking, Breaking),
     ("another version", &[("/info/version", Some(r#""1.1.0""#))], Documentation, Documentation),
+    (
+        "another status of an error code",
+        &[("/components/schemas/ErrorCode/x-errors/BILLING_ERROR/status", Some("400"))],
+        Breaking,
+        Breaking,
+    ),
+    (
+        "another advice of an error code",
+        &[("/components/schemas/ErrorCode/x-errors/BILLING_ERROR/advice", Some(r#""Pay the bill.""#))],
+        Documentation,
+        Documentation,
+    ),
+    (
+        "another advice of an operation",
+        &[("/paths/~1v1~1runs~1{id}~1cancel/post/x-advice/409", Some(r#""Fetch the run.""#))],
+        Documentation,
+        Documentation,
+    ),
 ];
 
 fn contract() -> Value {

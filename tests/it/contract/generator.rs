@@ -233,6 +233,22 @@ const MISTAKES: &[(&str, &str, &str)] = &[
         "        prUrl:\n",
         "        pr_url:\n          type: string\n          description: It again.\n        prUrl:\n",
     ),
+    ("a code without its status", "        BILLING_ERROR:\n          status: 402\n", "        BILLING_ERROR:\n"),
+    (
+        "a code that is missing among the errors",
+        "        BILLING_ERROR:\n          status: 402\n",
+        "        BILLING:\n          status: 402\n",
+    ),
+    (
+        "advice that is no sentence",
+        "          advice: Use an API key with the scope.\n",
+        "          advice: Use an API key with the scope\n",
+    ),
+    (
+        "advice for an error that is not documented",
+        "        '409': A built-in template cannot be deleted.\n",
+        "        '418': A built-in template cannot be deleted.\n",
+    ),
 ];
 
 fn with_mistake(what: &str, find: &str, replace: &str) -> String {

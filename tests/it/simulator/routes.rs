@@ -760,7 +760,7 @@ async fn a_wrong_method_is_not_allowed() {
     let refused = api.send("PUT", "/v1/webhooks/wh_000001", json!({})).await;
     assert_eq!(
         (refused.status, refused.code(), refused.header("allow")),
-        (405, "METHOD_NOT_ALLOWED", "GET, PATCH, DELETE")
+        (405, "METHOD_NOT_ALLOWED", "DELETE, GET, PATCH")
     );
 }
 
