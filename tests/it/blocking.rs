@@ -120,35 +120,18 @@ fn every_operation_fails_as_it_fails_for_the_asynchronous_client() {
     }
 }
 
+/// `send` is a method of the generic call, so that one of each form stands for all.
 #[test]
-fn every_call_can_be_sent() {
+fn a_call_of_each_form_can_be_sent() {
     let service = Service::start();
     let client = service.builder().api_key(service.simulator.add_key(&["nothing:read"])).build_blocking().unwrap();
     let errors = [
         client.work_orders().create("x", source()).send().err(),
-        client.work_orders().get("x").send().err(),
         client.runs().list().send().err(),
         client.runs().get("x").send().err(),
-        client.runs().cancel("x").send().err(),
-        client.credits().balance().send().err(),
-        client.credits().usage().send().err(),
-        client.webhooks().list().send().err(),
-        client.webhooks().create("https://example.com", ["run.failed"]).send().err(),
-        client.webhooks().get("x").send().err(),
-        client.webhooks().update("x").send().err(),
-        client.webhooks().delete("x").send().err(),
-        client.webhooks().test("x").send().err(),
-        client.templates().list().send().err(),
-        client.templates().create("x", "x", source()).send().err(),
-        client.templates().get("x").send().err(),
-        client.templates().update("x").send().err(),
         client.templates().delete("x").send().err(),
     ];
-    let mut operations: Vec<_> = errors.iter().flatten().filter_map(Error::operation).map(|it| it.id()).collect();
-    assert!(errors.iter().flatten().all(Error::is_permission_denied));
-    operations.sort_unstable();
-    operations.dedup();
-    assert_eq!(operations.len(), Operation::ALL.len());
+    assert!(errors.iter().all(|error| error.as_ref().is_some_and(Error::is_permission_denied)), "{errors:?}");
 }
 
 #[test]

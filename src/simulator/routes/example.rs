@@ -4,7 +4,7 @@ use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderName, HeaderValue};
 
-use super::{Call, OPERATIONS, Operation};
+use super::{Call, OPERATIONS, Operation, is_parameter};
 use crate::simulator::answer::Answer;
 use crate::simulator::error::ApiError;
 use crate::simulator::organization::Organization;
@@ -47,7 +47,13 @@ pub(super) fn respond(
 /// The operation that fetches the thing that a path names: `/v1/runs/{id}` for `/v1/runs/{id}/retry`.
 fn owner(path: &str) -> Option<&'static Operation> {
     let (thing, _) = path.split_at(path.rfind('}')? + 1);
-    OPERATIONS.iter().find(|other| other.path == thing && other.method == "GET" && other.handle.is_some())
+    OPERATIONS.iter().find(|other| other.method == "GET" && other.handle.is_some() && is_same_path(other.path, thing))
+}
+
+/// Whether two paths are the same but for the names of their parameters.
+fn is_same_path(one: &str, other: &str) -> bool {
+    let is_same = |(one, other): (&str, &str)| one == other || is_parameter(one) && is_parameter(other);
+    one.split('/').count() == other.split('/').count() && one.split('/').zip(other.split('/')).all(is_same)
 }
 
 #[cfg(test)]
@@ -63,7 +69,7 @@ mod tests {
 
     #[test]
     fn a_path_is_about_the_thing_that_is_fetched_there() {
-        assert_eq!(owner("/v1/runs/{id}/no-such-action").unwrap().id, "getRun");
+        assert_eq!(owner("/v1/runs/{runId}/no-such-action").unwrap().id, "getRun");
         assert!(owner("/v1/no-such-things/{id}/archive").is_none());
         assert!(owner("/v1/runs").is_none());
     }
