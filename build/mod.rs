@@ -28,6 +28,8 @@ mod mapping;
 mod mistake;
 mod names;
 mod openapi;
+#[cfg(test)]
+pub mod outline;
 mod polish;
 mod prepare;
 mod refinements;

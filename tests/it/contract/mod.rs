@@ -4,5 +4,6 @@ mod conformance;
 mod diff;
 mod generator;
 mod mapping;
+mod outline;
 mod requests;
 mod schemas;
