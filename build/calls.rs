@@ -479,6 +479,8 @@ impl<'a> Endpoint<'a> {
             let listed = self.listed(item, listed)?;
             return Some(quote! {
                 impl ListEndpoint for #name {
+                    const PAGE: u32 = 0;
+
                     fn part(&self) -> Option<(Option<u32>, Option<u32>)> { None }
                     fn set_part(&mut self, _limit: u32, _offset: u32) {}
                 }
@@ -491,6 +493,7 @@ impl<'a> Endpoint<'a> {
         if !is_number("limit") || !is_number("offset") {
             return None;
         }
+        let largest = self.largest_page()?;
         let schema = lookup(self.context.document, &format!("#/components/schemas/{schema_name}"))?;
         let mut arrays = entries(schema.get("properties")).filter(|(_, value)| text(value, "type") == Some("array"));
         let (property, array) = arrays.next().filter(|_| arrays.next().is_none())?;
@@ -520,6 +523,8 @@ impl<'a> Endpoint<'a> {
         });
         Some(quote! {
             impl ListEndpoint for #name {
+                const PAGE: u32 = #largest;
+
                 fn part(&self) -> Option<(Option<u32>, Option<u32>)> { Some((self.limit, self.offset)) }
 
                 fn set_part(&mut self, limit: u32, offset: u32) {
@@ -530,6 +535,14 @@ impl<'a> Endpoint<'a> {
             #page
             #listed
         })
+    }
+
+    /// The largest `limit`, or else its default.
+    fn largest_page(&self) -> Option<u32> {
+        let parameters = self.operation.parameters().map(|(parameter, _)| resolve(self.context.document, parameter));
+        let limit = parameters.into_iter().find(|parameter| text(parameter, "name") == Some("limit"))?;
+        let schema = resolve(self.context.document, limit.get("schema")?);
+        schema.get("maximum").or(schema.get("default"))?.as_u64()?.try_into().ok()
     }
 
     /// An item of lists is recognized by its id, and its time if it has one.

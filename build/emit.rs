@@ -9,7 +9,7 @@ use quote::{format_ident, quote};
 use serde_json::Value;
 
 use super::check::errors;
-use super::contract::{component, lookup, operations as operations_of, reference, schemas, text};
+use super::contract::{component, items, lookup, operations as operations_of, reference, schemas, text};
 use super::mapping::{Data, Mapping, Mappings, description_with_format};
 use super::mistake::Mistake;
 use super::prepare::reachable_from_answer;
@@ -138,7 +138,12 @@ pub fn operations(document: &Value) -> Result<syn::File, Mistake> {
         names.push(name);
     }
     let table = format_ident!("{TABLE}");
+    let server = items(document.get("servers")).find_map(|server| text(server, "url")).unwrap_or_default();
     syn::parse2(quote! {
+        /// The address of the hosted service.
+        #[cfg(feature = "client")]
+        pub(crate) const BASE_URL: &str = #server;
+
         impl Operation {
             #(#constants)*
 

@@ -7,6 +7,7 @@ pub mod errors;
 mod events;
 mod operations;
 mod schemas;
+mod security;
 pub mod shape;
 mod uses;
 
@@ -18,6 +19,7 @@ use super::mistake::Mistake;
 /// The first mistake of a document, if there is one.
 pub fn check(document: &Value) -> Result<(), Mistake> {
     operations::check(document)?;
+    security::check(document)?;
     schemas::check(document)?;
     errors::check(document)?;
     events::check(document)

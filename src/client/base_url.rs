@@ -2,12 +2,10 @@
 
 use url::{Host, Url};
 
+pub(super) use crate::operation::BASE_URL as DEFAULT;
 use crate::{Error, Result};
 
-/// Where the service is.
-pub(super) const DEFAULT: &str = "https://agentgate.mynewapi.com";
-
-const ADVICE: &str = "Give an address such as `https://agentgate.mynewapi.com`; a path in front of `/v1` is fine.";
+const ADVICE: &str = "Give an address such as `https://gateway.example.com`; a path in front of `/v1` is fine.";
 
 /// An address that may be used.
 #[derive(Debug)]

@@ -392,7 +392,7 @@ mod tests {
         {
             let client = from_variables(variables).map(|client| client.base_url().to_owned());
             if cfg!(any(feature = "rustls", feature = "rustls-ring", feature = "native-tls")) {
-                assert_eq!(client.unwrap(), "https://agentgate.mynewapi.com");
+                assert_eq!(client.unwrap(), crate::operation::BASE_URL);
             } else {
                 assert!(client.unwrap_err().to_string().contains("no TLS"));
             }

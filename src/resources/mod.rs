@@ -29,9 +29,11 @@ mod work_orders;
 pub(crate) use call::check_id;
 pub use call::{Call, CallFuture, Endpoint, NotIdempotent};
 pub use generated::*;
-pub(crate) use pages::PAGE;
 pub use pages::{Items, ListEndpoint, Listed, Page, Pages};
 pub(crate) use reconcile::Submitted;
+
+/// The size of the pages of runs that the client fetches by itself.
+pub(crate) const PAGE: u32 = <ListRuns as ListEndpoint>::PAGE;
 
 mod generated {
     #![allow(

@@ -24,9 +24,6 @@ use self::walk::Walk;
 use self::whole::Whole;
 use super::call::{Call, CallFuture, Endpoint};
 
-/// Items on a page unless a list is asked for another number: the most that the service gives.
-pub(crate) const PAGE: u32 = 100;
-
 /// The part of a list that is asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Request {
@@ -79,7 +76,11 @@ fn batches<P: Page>(send: impl Fn(Request) -> CallFuture<P> + Send + 'static) ->
 
 /// An operation that returns a list. Implemented by the generated code, for lists in pages and for lists in one piece.
 pub trait ListEndpoint: Endpoint<Output: Page> {
-    /// Returns the size of a page and the offset that were asked for; `None` if the list comes in one piece.
+    /// The size of the pages that are fetched unless the call has a `limit`: the largest that the contract allows.
+    #[doc(hidden)]
+    const PAGE: u32;
+
+    /// Returns the size of a page and the offset that the call has; `None` if the list comes in one piece.
     #[doc(hidden)]
     fn part(&self) -> Option<(Option<u32>, Option<u32>)>;
 
@@ -92,20 +93,20 @@ impl<E: ListEndpoint> Call<E> {
     /// Returns the items that match as a stream: each one once, also while the list changes.
     ///
     /// See [`Items`] for what that means. The stream begins at the call's `offset`. The call's `limit` is the size of the pages that
-    /// it fetches, 100 by default; a list without these comes in one response. Time-outs, retries and the deadline are for each page.
+    /// it fetches, by default the largest that the service allows; a list without these comes in one response. Time-outs, retries and the deadline are for each page.
     pub fn items(self) -> Items<<E::Output as Page>::Item> {
         let plan: Box<dyn Plan<Batch<_>, _>> = match self.endpoint.part() {
-            Some((limit, offset)) => Box::new(Trail::new(limit.unwrap_or(PAGE), offset.unwrap_or(0))),
+            Some((limit, offset)) => Box::new(Trail::new(limit.unwrap_or(E::PAGE), offset.unwrap_or(0))),
             None => Box::new(Whole::default()),
         };
         Items::new(Reading::new(E::OPERATION, batches(move |request| self.part(request)), plan))
     }
 
     /// Returns the pages one after another as the service gives them: see [`Pages`]. A list in one piece is one page, or none if it is
-    /// empty. 100 items a page, unless the call's `limit` says otherwise.
+    /// empty. Pages have the largest size that the service allows, unless the call's `limit` says otherwise.
     pub fn pages(self) -> Pages<E::Output> {
         let plan: Box<dyn Plan<_, _>> = match self.endpoint.part() {
-            Some((limit, offset)) => Box::new(Walk::new(limit.unwrap_or(PAGE), offset.unwrap_or(0))),
+            Some((limit, offset)) => Box::new(Walk::new(limit.unwrap_or(E::PAGE), offset.unwrap_or(0))),
             None => Box::new(Whole::default()),
         };
         Pages::new(Reading::new(E::OPERATION, Box::new(move |request| self.part(request)), plan))

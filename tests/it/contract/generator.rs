@@ -249,6 +249,12 @@ const MISTAKES: &[(&str, &str, &str)] = &[
         "        '409': A built-in template cannot be deleted.\n",
         "        '418': A built-in template cannot be deleted.\n",
     ),
+    ("a server without HTTPS", "  - url: https://agentgate", "  - url: http://agentgate"),
+    (
+        "an API key in a header of its own",
+        "      type: http\n      scheme: bearer\n",
+        "      type: apiKey\n      in: header\n      name: X-Api-Key\n",
+    ),
 ];
 
 fn with_mistake(what: &str, find: &str, replace: &str) -> String {

@@ -2,6 +2,7 @@
 
 mod conformance;
 mod diff;
+mod facts;
 mod generator;
 mod mapping;
 mod outline;
