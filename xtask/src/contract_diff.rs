@@ -1,4 +1,5 @@
-//! `cargo xtask contract-diff <git revision or file>`: what the working tree's contract changes for users.
+//! `cargo xtask contract-diff [git revision or file]`: what the working tree's contract changes for users. Without an argument, since
+//! the last release, or since the branch left `main`.
 
 use std::path::Path;
 use std::process::Command;
@@ -11,7 +12,10 @@ const CONTRACT: &str = "openapi.yaml";
 
 /// Prints the differences. Fails where one is breaking, unless the package's version says so.
 pub(crate) fn run() -> Outcome {
-    let base = env::args().nth(2).ok_or("name a git revision or a file to compare with")?;
+    let Some(base) = env::args().nth(2).or_else(last_release).or_else(start_of_branch) else {
+        println!("There is no release and no branch to compare the contract with.");
+        return Ok(());
+    };
     // A file is named from where the task is started.
     let is_file = Path::new(&base).is_file();
     let old = if is_file { read(Path::new(&base))? } else { at_revision(&base, CONTRACT)? };
@@ -38,6 +42,24 @@ pub(crate) fn run() -> Outcome {
         println!("\nVersion {after} says after {before} that there are breaking changes.");
         Ok(())
     }
+}
+
+/// The last tag before the present commit.
+fn last_release() -> Option<String> {
+    git(&["describe", "--tags", "--abbrev=0"])
+}
+
+/// The commit at which the branch left `main`, unless it is `main` itself.
+fn start_of_branch() -> Option<String> {
+    let start = ["origin/main", "main"].iter().find_map(|main| git(&["merge-base", "HEAD", main]))?;
+    (git(&["rev-parse", "HEAD"])? != start).then_some(start)
+}
+
+/// The one line that git prints; `None` if it fails.
+fn git(arguments: &[&str]) -> Option<String> {
+    let output = Command::new("git").args(arguments).current_dir(root()).output().ok()?;
+    let line = String::from_utf8(output.stdout).ok()?.trim().to_owned();
+    (output.status.success() && !line.is_empty()).then_some(line)
 }
 
 fn read(path: &Path) -> Result<String, String> {
