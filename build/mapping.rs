@@ -115,11 +115,10 @@ fn of_schema(document: &Value, name: &str, schema: &Value) -> Result<Mapping, Mi
     if words(schema).is_some() {
         return open_enum(document, schema, &place);
     }
-    if let Some(keyword) = ["allOf", "anyOf", "enum", "not"].into_iter().find(|keyword| schema.get(keyword).is_some()) {
+    if let Some(keyword) = ["anyOf", "enum", "not"].into_iter().find(|keyword| schema.get(keyword).is_some()) {
         return Err(Mistake::at(
             format!("{place}.{keyword}"),
             match keyword {
-                "allOf" => "maps to no Rust type; write the properties out",
                 "anyOf" => {
                     "maps to no Rust type, unless it is `[{type: string, enum: […]}, {type: string}]`, an open set of \
                      words; for objects, use oneOf with a discriminator"

@@ -25,6 +25,7 @@ mod emit;
 mod examples;
 mod generate;
 mod mapping;
+mod merge;
 mod mistake;
 mod names;
 mod openapi;
@@ -74,7 +75,7 @@ pub fn example_calls(text: &str) -> Result<String, Mistake> {
 
 fn with_context<T>(text: &str, write: impl FnOnce(&Context<'_>) -> Result<T, Mistake>) -> Result<T, Mistake> {
     let mut document = contract::parse(text)?;
-    rewrite::rewrite(&mut document);
+    rewrite::rewrite(&mut document)?;
     check::check(&document)?;
     let mappings = mapping::of_document(&document)?;
     check::types(&document, &mappings)?;

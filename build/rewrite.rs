@@ -3,6 +3,8 @@
 use serde_json::Value;
 
 use super::contract::reference;
+use super::merge::merge;
+use super::mistake::Mistake;
 use super::openapi::{DOCUMENT, Kind, Object, PARAMETER, SCHEMA};
 
 /// What may stand beside `allOf` of one `$ref`, which is how OpenAPI 3.0 describes a reference.
@@ -19,8 +21,8 @@ const BESIDE: [&str; 10] = [
     "writeOnly",
 ];
 
-/// The document with plain references.
-pub fn rewrite(document: &mut Value) {
+/// The document with plain references, and with one object for each named `allOf`.
+pub fn rewrite(document: &mut Value) -> Result<(), Mistake> {
     each(&DOCUMENT, document, &mut |object, value| {
         if std::ptr::eq(object, &raw const SCHEMA) {
             for key in ["items", "additionalProperties"] {
@@ -38,6 +40,7 @@ pub fn rewrite(document: &mut Value) {
             unwrap_reference(schema);
         }
     });
+    merge(document)
 }
 
 /// `allOf: [{$ref: …}]` becomes a `$ref`, with what stands beside it.

@@ -52,9 +52,9 @@ const MISTAKES: &[(&str, &str, &str)] = &[
         "        timing:\n          type: object\n          description: Times.\n          properties: {startedAt: {type: string}}\n",
     ),
     (
-        "allOf",
+        "allOf of what is no object",
         "    RunTiming:\n      type: object\n",
-        "    RunTiming:\n      allOf: [{$ref: '#/components/schemas/RunCost'}]\n",
+        "    RunTiming:\n      allOf: [{$ref: '#/components/schemas/RunId'}]\n",
     ),
     ("a union without a discriminator", "        propertyName: type\n", "        property: type\n"),
     ("a list of nothing", "x-list-of: Webhook\n", "x-list-of: Hook\n"),

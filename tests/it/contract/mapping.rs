@@ -157,3 +157,88 @@ fn other_uses_of_all_of_in_a_property_are_one_line() {
         assert!(line.contains("one $ref"), "{line}");
     }
 }
+
+/// The contract with one more schema, to which a run refers.
+fn with_schema(schema: &str) -> String {
+    let text = with_property("probe", "{$ref: '#/components/schemas/Probe'}");
+    text.replacen("    RunTiming:\n", &format!("    Probe: {schema}\n    RunTiming:\n"), 1)
+}
+
+/// A struct of the types, from its name on.
+fn structure<'a>(types: &'a str, name: &str) -> &'a str {
+    let start = types.find(&format!("pub struct {name} {{")).unwrap_or_else(|| panic!("no {name}"));
+    types[start..].split_inclusive('}').next().unwrap_or_default()
+}
+
+#[test]
+fn all_of_in_a_named_schema_is_one_object_with_the_properties_of_all() {
+    let part = "{$ref: '#/components/schemas/RunTiming'}";
+    let own = "{type: object, required: [note], properties: {note: {type: string, description: It.}}}";
+    let text = with_schema(&format!("{{description: A probe., allOf: [{part}, {own}, {{required: [startedAt]}}]}}"));
+    let types = types(&text);
+    let probe = structure(&types, "Probe");
+    assert_holds(probe, "pub note: ::std::string::String,");
+    assert_holds(probe, "pub started_at: ::chrono::DateTime<::chrono::offset::Utc>,");
+    assert_holds(structure(&types, "RunTiming"), "pub started_at: ::std::option::Option<");
+    assert_holds(probe, "pub completed_at: ::std::option::Option<");
+}
+
+#[test]
+fn all_of_takes_what_stands_beside_it_and_what_its_parts_are_made_of() {
+    let text = with_schema(
+        "{description: A probe., allOf: [{$ref: '#/components/schemas/Base'}], type: object, additionalProperties: true, \
+         properties: {code: {type: integer, description: Its code.}}}",
+    )
+    .replacen(
+        "    RunTiming:\n",
+        "    Base: {description: It., allOf: [{$ref: '#/components/schemas/RunTiming'}], \
+         properties: {code: {type: integer, description: A code.}}}\n    RunTiming:\n",
+        1,
+    );
+    let types = types(&text);
+    let probe = structure(&types, "Probe");
+    assert_holds(
+        probe,
+        "///Its code. #[serde(skip_serializing_if = \"::std::option::Option::is_none\")] pub code:",
+    );
+    assert_holds(probe, "pub started_at:");
+    assert_holds(probe, "pub extra:");
+}
+
+#[test]
+fn a_variant_of_a_union_may_be_all_of_several_objects() {
+    let text = with(
+        "    UrlWorkspaceSource:\n      type: object\n",
+        "    UrlWorkspaceSource:\n      allOf:\n        - properties: {note: {type: string, description: It.}}\n",
+    );
+    assert_holds(structure(&types(&text), "UrlWorkspaceSource"), "pub note: ");
+}
+
+#[test]
+fn all_of_that_is_no_object_is_one_line_with_a_way_out() {
+    let timing = "{$ref: '#/components/schemas/RunTiming'}";
+    for (schema, place, problem) in [
+        ("allOf: [{$ref: '#/components/schemas/RunId'}]".to_owned(), ".allOf[0]", "`RunId` is no object"),
+        (format!("allOf: [{timing}, {{type: string}}]"), ".allOf[1]", "the part is no object"),
+        (
+            format!("allOf: [{timing}, {{properties: {{startedAt: {{type: string, description: It.}}}}}}]"),
+            ".allOf[1]",
+            "`startedAt` is another thing in an earlier part",
+        ),
+        (
+            format!("allOf: [{timing}], properties: {{startedAt: {{type: string, description: It.}}}}"),
+            "",
+            "`startedAt`",
+        ),
+        ("allOf: [{$ref: '#/components/schemas/Probe'}]".to_owned(), ".allOf[0]", "a part of itself"),
+        (format!("allOf: [{timing}, {{additionalProperties: false}}]"), ".allOf[1]", "additionalProperties: false"),
+        ("allOf: [{$ref: '#/components/schemas/WorkspaceSource'}]".to_owned(), ".allOf[0]", "has `discriminator`"),
+        (format!("allOf: [{{oneOf: [{timing}]}}]"), ".allOf[0]", "has `oneOf`"),
+        (format!("allOf: [{timing}], oneOf: [{timing}]"), "", "has `oneOf`"),
+        ("allOf: [{$ref: '#/components/schemas/RunEventData'}]".to_owned(), ".allOf[0]", "has `x-lenient`"),
+    ] {
+        let line = line(&with_schema(&format!("{{description: A probe., {schema}}}")));
+        assert!(line.starts_with(&format!("openapi.yaml: components.schemas.Probe{place}: ")), "{line}");
+        assert!(line.contains(problem), "{line}");
+    }
+}

@@ -1,0 +1,161 @@
+//! Merges, in memory, `allOf` of a named schema into the one object that it describes.
+
+use serde_json::{Map, Value, json};
+
+use super::contract::{component, entries, items, reference, schemas, text};
+use super::mistake::Mistake;
+use super::openapi::SCHEMA;
+
+/// What a part of `allOf` may hold: all of it goes into the whole, or documents the part alone.
+const MERGED: [&str; 12] = [
+    "additionalProperties",
+    "allOf",
+    "deprecated",
+    "description",
+    "example",
+    "externalDocs",
+    "maxProperties",
+    "minProperties",
+    "properties",
+    "required",
+    "title",
+    "type",
+];
+
+/// What two declarations of one property may say differently.
+const DOCUMENTATION: [&str; 4] = ["description", "example", "externalDocs", "title"];
+
+const WAY_OUT: &str = "write the properties out";
+
+/// The document without `allOf` in named schemas.
+pub fn merge(document: &mut Value) -> Result<(), Mistake> {
+    let mut merged = Vec::new();
+    for (name, schema) in schemas(document).filter(|(_, schema)| schema.get("allOf").is_some()) {
+        let place = format!("components.schemas.{name}");
+        check_part(schema, "the object", &["x-lenient"], &place)?;
+        let mut whole = Whole::default();
+        whole.add_parts(document, schema, &place, &mut vec![name])?;
+        merged.push((name.clone(), whole));
+    }
+    for (name, whole) in merged {
+        whole.write_to(&mut document["components"]["schemas"][name]);
+    }
+    Ok(())
+}
+
+/// The object so far.
+#[derive(Default)]
+struct Whole {
+    properties: Map<String, Value>,
+    required: Vec<String>,
+    additional: Option<Value>,
+}
+
+impl Whole {
+    /// The parts of a schema, and what stands beside them.
+    fn add_parts<'a>(
+        &mut self,
+        document: &'a Value,
+        schema: &'a Value,
+        place: &str,
+        open: &mut Vec<&'a String>,
+    ) -> Result<(), Mistake> {
+        for (index, part) in items(schema.get("allOf")).enumerate() {
+            self.add(document, part, &format!("{place}.allOf[{index}]"), open)?;
+        }
+        self.add_own(schema, place)
+    }
+
+    fn add<'a>(
+        &mut self,
+        document: &'a Value,
+        part: &'a Value,
+        place: &str,
+        open: &mut Vec<&'a String>,
+    ) -> Result<(), Mistake> {
+        let Some(target) = reference(part) else {
+            check_part(part, "the part", &[], place)?;
+            return self.add_parts(document, part, place, open);
+        };
+        let Some((name, schema)) = schemas(document).find(|(name, _)| *name == component(target)) else {
+            return Err(Mistake::at(place, format!("$ref `{target}` leads nowhere; add it, or correct the name")));
+        };
+        if open.contains(&name) {
+            let problem = format!("`{name}` would be a part of itself; {WAY_OUT} in one place of the circle");
+            return Err(Mistake::at(place, problem));
+        }
+        check_part(schema, &format!("`{name}`"), &[], place)?;
+        open.push(name);
+        self.add_parts(document, schema, place, open)?;
+        open.pop();
+        Ok(())
+    }
+
+    fn add_own(&mut self, schema: &Value, place: &str) -> Result<(), Mistake> {
+        for (name, property) in entries(schema.get("properties")) {
+            if let Some(other) = self.properties.get(name)
+                && undocumented(other) != undocumented(property)
+            {
+                let problem =
+                    format!("`{name}` is another thing in an earlier part of allOf; make both alike, or {WAY_OUT}");
+                return Err(Mistake::at(place, problem));
+            }
+            self.properties.insert(name.clone(), property.clone());
+        }
+        for name in items(schema.get("required")).filter_map(Value::as_str) {
+            if self.required.iter().all(|other| other != name) {
+                self.required.push(name.to_owned());
+            }
+        }
+        match (schema.get("additionalProperties"), &self.additional) {
+            (None, _) => {}
+            (Some(Value::Bool(false)), _) => {
+                let problem = "forbids the properties of the other parts of allOf; remove it";
+                return Err(Mistake::at(place, format!("`additionalProperties: false` {problem}")));
+            }
+            (Some(open), Some(other)) if open != other => {
+                let problem = format!("`additionalProperties` is another in an earlier part of allOf; {WAY_OUT}");
+                return Err(Mistake::at(place, problem));
+            }
+            (Some(open), _) => self.additional = Some(open.clone()),
+        }
+        Ok(())
+    }
+
+    fn write_to(self, schema: &mut Value) {
+        let Some(object) = schema.as_object_mut() else {
+            return;
+        };
+        object.remove("allOf");
+        object.insert("type".to_owned(), json!("object"));
+        object.insert("properties".to_owned(), Value::Object(self.properties));
+        if !self.required.is_empty() {
+            object.insert("required".to_owned(), json!(self.required));
+        }
+        object.extend(self.additional.map(|open| ("additionalProperties".to_owned(), open)));
+    }
+}
+
+/// A part is an object of which nothing is lost in the whole.
+fn check_part(part: &Value, what: &str, also: &[&str], place: &str) -> Result<(), Mistake> {
+    if text(part, "type").is_some_and(|kind| kind != "object") {
+        return Err(Mistake::at(place, format!("{what} is no object, and allOf merges objects alone; {WAY_OUT}")));
+    }
+    let is_read = |key: &str| !key.starts_with("x-") || SCHEMA.extensions.contains(&key);
+    let lost = entries(Some(part))
+        .map(|(key, _)| key.as_str())
+        .find(|key| !MERGED.contains(key) && !also.contains(key) && is_read(key));
+    match lost {
+        Some(key) => Err(Mistake::at(place, format!("{what} has `{key}`, which allOf does not merge; {WAY_OUT}"))),
+        None => Ok(()),
+    }
+}
+
+/// A property without what documents it.
+fn undocumented(property: &Value) -> Value {
+    let mut property = property.clone();
+    if let Some(object) = property.as_object_mut() {
+        object.retain(|key, _| !DOCUMENTATION.contains(&key.as_str()));
+    }
+    property
+}
