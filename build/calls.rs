@@ -11,7 +11,9 @@ use quote::{ToTokens, format_ident, quote};
 use serde_json::Value;
 use syn::{File, FnArg, ImplItem, ImplItemFn, Item, ItemStruct, Type, parse_quote};
 
-use super::contract::{Operation, component, entries, items, lookup, operations, reference, resolve, text};
+use super::contract::{
+    Operation, component, entries, items, lookup, operations, reference, resolve, success_bodies, successes, text,
+};
 use super::mapping::{Mapping, Mappings};
 use super::mistake::Mistake;
 use super::names::{snake_case, without_keyword};
@@ -154,10 +156,25 @@ impl<'a> Endpoint<'a> {
         let name = format_ident!("{name}");
         let mut endpoint =
             Self { context, operation, id, name, function, resource, method, fields, inputs: Vec::new(), body: None };
+        endpoint.check_output()?;
         endpoint.read_parameters()?;
         endpoint.read_body()?;
         endpoint.check_inputs()?;
         Ok(endpoint)
+    }
+
+    /// A list without a body could not be told from an empty one.
+    fn check_output(&self) -> Result<(), Mistake> {
+        let mapping = self.response_schema().and_then(|schema| self.context.mappings.get(schema));
+        let is_list = matches!(mapping, Some(Mapping::List { .. }))
+            || ["limit", "offset"].iter().all(|name| self.fields.iter().any(|(field, _)| field == name));
+        let is_read = self.context.refinements.has_function(&self.name.to_string(), "resolved");
+        let problem = match (self.may_be_empty(), is_list, is_read) {
+            (true, true, _) => "a list needs its body in each 2xx response; add it to the others",
+            (true, _, true) => "src/resources reads the body of each 2xx response; add it to the others",
+            _ => return Ok(()),
+        };
+        Err(Mistake::at(format!("{}.responses", self.operation.place), problem))
     }
 
     fn read_parameters(&mut self) -> Result<(), Mistake> {
@@ -353,6 +370,11 @@ impl<'a> Endpoint<'a> {
         let function_name = &function.sig.ident;
         let arguments = function.sig.inputs.iter().filter_map(argument);
         let checks = self.checks();
+        let finish = if self.may_be_empty() {
+            quote! { finish_optional }
+        } else {
+            quote! { finish }
+        };
         let mut setters =
             self.inputs.iter().filter(|input| !input.is_required && !input.is_hand_written).map(setter).peekable();
         let setters = setters.peek().is_some().then(|| quote! { impl Call<#name> { #(#setters)* } });
@@ -379,7 +401,7 @@ impl<'a> Endpoint<'a> {
 
                 async fn send(&self, execution: &Execution) -> crate::Result<crate::Response<#output>> {
                     let api = execution.endpoints();
-                    execution.finish(api.#function_name(#(#arguments),*).await) #convert
+                    execution.#finish(api.#function_name(#(#arguments),*).await) #convert
                 }
 
                 #prepare
@@ -434,19 +456,29 @@ impl<'a> Endpoint<'a> {
             }
             Some((schema, _)) => {
                 let schema = format_ident!("{schema}");
-                (quote! { crate::types::#schema }, None)
+                let output = quote! { crate::types::#schema };
+                (
+                    if self.may_be_empty() {
+                        quote! { ::std::option::Option<#output> }
+                    } else {
+                        output
+                    },
+                    None,
+                )
             }
         }
     }
 
+    /// Whether some successful responses have a body, and some have none.
+    fn may_be_empty(&self) -> bool {
+        success_bodies(self.context.document, self.operation.value) == (true, true)
+    }
+
     pub fn response_schema(&self) -> Option<&'a str> {
-        let document = self.context.document;
-        entries(self.operation.value.get("responses")).filter(|(status, _)| status.starts_with('2')).find_map(
-            |(_, response)| {
-                let content = resolve(document, response).get("content");
-                entries(content).find_map(|(_, content)| Some(component(reference(content.get("schema")?)?)))
-            },
-        )
+        successes(self.context.document, self.operation.value).find_map(|(_, response)| {
+            entries(response.get("content"))
+                .find_map(|(_, content)| Some(component(reference(content.get("schema")?)?)))
+        })
     }
 
     /// The values in the path, each with its check.

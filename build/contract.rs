@@ -159,6 +159,20 @@ pub fn operations(document: &Value) -> impl Iterator<Item = Operation<'_>> {
     })
 }
 
+/// The successful responses of an operation by their statuses, references followed.
+pub fn successes<'a>(document: &'a Value, operation: &'a Value) -> impl Iterator<Item = (&'a String, &'a Value)> {
+    entries(operation.get("responses"))
+        .filter(|(status, _)| status.starts_with('2'))
+        .map(|(status, response)| (status, resolve(document, response)))
+}
+
+/// Whether a successful response of an operation may have a body, and whether one may have none.
+pub fn success_bodies(document: &Value, operation: &Value) -> (bool, bool) {
+    let has_body = |response: &Value| entries(response.get("content")).next().is_some();
+    let responses = || successes(document, operation).map(|(_, response)| response);
+    (responses().any(has_body), responses().any(|response| !has_body(response)))
+}
+
 /// Every request that the service makes by itself, each with its place: the operations of callbacks.
 pub fn deliveries(document: &Value) -> impl Iterator<Item = (&Value, String)> {
     operations(document).flat_map(|operation| {

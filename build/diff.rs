@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde_json::Value;
 
-use super::contract::{component, entries, items, lookup, operations, reference, resolve, text};
+use super::contract::{component, entries, items, lookup, operations, reference, resolve, success_bodies, text};
 use super::openapi::{self, DOCUMENT, Kind, Object, nodes};
 
 /// How much a difference demands of users.
@@ -82,7 +82,7 @@ type Rule = (&'static [&'static str], &'static [Change], Used, Class, Class);
 /// The first rule that fits decides. A `*` in a subject stands for any text.
 const RULES: &[Rule] = &[
     // The names and types of the Rust API.
-    (&["operation.tags"], &[], Anywhere, Documentation, Breaking),
+    (&["operation.tags", "returned value"], &[], Anywhere, Documentation, Breaking),
     (&["x-any-json", "x-lenient", "x-list-of", "x-rust-name", "x-rust-setter"], &[], Anywhere, Documentation, Breaking),
     // Words for people.
     (&["*.description", "*.summary", "*.title", "*.deprecated", "*.tags"], &[], Anywhere, Documentation, Documentation),
@@ -325,6 +325,9 @@ impl Walk<'_> {
     }
 
     fn keywords(&mut self, object: &'static Object, old: &Value, new: &Value, place: &str, way: Way) {
+        if object.name == "operation" {
+            self.returned(old, new, place, way);
+        }
         let keys: BTreeSet<_> = entries(Some(old)).chain(entries(Some(new))).map(|(key, _)| key.as_str()).collect();
         for key in keys {
             let (before, after) = (old.get(key), new.get(key));
@@ -357,6 +360,20 @@ impl Walk<'_> {
                 }
                 Some(_) => self.scalar(object, key, (old, new), place, way),
             }
+        }
+    }
+
+    /// Compares whether a call returns a value, none, or one or the other.
+    fn returned(&mut self, old: &Value, new: &Value, place: &str, way: Way) {
+        let (before, after) = (success_bodies(self.old, old), success_bodies(self.new, new));
+        if before != after && [before, after].into_iter().all(|bodies| bodies != (false, false)) {
+            let returned = |bodies| match bodies {
+                (true, true) => "a value or nothing",
+                (true, false) => "a value",
+                _ => "nothing",
+            };
+            let change = format!("the call returns {} in place of {}", returned(after), returned(before));
+            self.push(&format!("{place}.responses"), way, "returned value", Changed, change);
         }
     }
 

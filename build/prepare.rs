@@ -2,7 +2,7 @@
 //!
 //! - Answers other than 2xx go: progenitor fails over several error types, and loses status and headers of an error whose
 //!   body is not the documented JSON. Without them every failure arrives whole, and the SDK reads it itself.
-//! - The one success answer becomes `2XX`: which of the success codes the service uses is not documented.
+//! - The success answers become one, `2XX`: which of the success codes the service uses is not documented.
 //! - Of a schema stay the keywords that types are made of. Defaults, bounds and lengths go: progenitor would send every
 //!   default, and refuse answers that exceed a bound. A bound that says "not negative" leaves an unsigned integer behind.
 //! - Schemas that no success answer, no request and no delivery needs go.
@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value, json};
 
 use super::contract::{
-    can_be_null, component, deliveries, entries, items, operations, reference, resolve, schemas, text,
+    can_be_null, component, deliveries, entries, items, operations, reference, resolve, schemas, successes, text,
 };
 use super::mapping::{Mapping, Mappings, description_with_format};
 use super::openapi::{MEDIA_TYPE, Object, PARAMETER, REQUEST_BODY, SCHEMA, nodes};
@@ -77,9 +77,8 @@ fn prepare_operation<'a>(
             parameter
         })
         .collect();
-    let success = entries(operation.get("responses"))
-        .find(|(status, _)| status.starts_with('2'))
-        .map(|(_, response)| resolve(document, response));
+    // All that have a body have the same.
+    let success = successes(document, operation).map(|(_, response)| response).find(|it| it.get("content").is_some());
     let mut prepared = json!({
         "operationId": operation["operationId"],
         "parameters": parameters,
@@ -221,8 +220,8 @@ pub fn reachable_from_answers(document: &Value) -> BTreeSet<String> {
 /// Names of the schemas that the successful answer to an operation needs.
 pub fn reachable_from_answer(document: &Value, operation: &Value) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
-    for (_, response) in entries(operation.get("responses")).filter(|(status, _)| status.starts_with('2')) {
-        for (_, content) in entries(resolve(document, response).get("content")) {
+    for (_, response) in successes(document, operation) {
+        for (_, content) in entries(response.get("content")) {
             collect(document, &MEDIA_TYPE, content, &mut found);
         }
     }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use heck::ToSnakeCase;
 use serde_json::Value;
 
-use crate::build::contract::{Operation, deliveries, entries, operations, reference, resolve, text};
+use crate::build::contract::{Operation, deliveries, entries, operations, reference, resolve, successes, text};
 use crate::build::mapping::check_inline;
 use crate::build::mistake::Mistake;
 use crate::build::names::snake_case;
@@ -148,12 +148,28 @@ fn check_request_body(document: &Value, operation: &Value, place: &str) -> Resul
 
 fn check_responses(document: &Value, operation: &Operation<'_>) -> Result<(), Mistake> {
     let place = format!("{}.responses", operation.place);
-    let successes: Vec<_> =
-        entries(operation.value.get("responses")).filter(|(status, _)| status.starts_with('2')).collect();
-    let [(status, response)] = successes[..] else {
-        return Err(Mistake::at(place, format!("one 2xx response is needed, and there are {}", successes.len())));
-    };
-    check_content(resolve(document, response), &format!("{place}.{status}"), false)
+    let mut first = None;
+    for (status, response) in successes(document, operation.value) {
+        let place = format!("{place}.{status}");
+        check_content(response, &place, false)?;
+        for (_, content) in entries(response.get("content")) {
+            let schema = content.get("schema");
+            match first {
+                Some((other, body)) if schema != body => {
+                    let problem = format!(
+                        "has another body than `{other}`, and a call returns one type; write one schema for both, for \
+                         example with optional properties"
+                    );
+                    return Err(Mistake::at(place, problem));
+                }
+                _ => first = Some((status, schema)),
+            }
+        }
+    }
+    match successes(document, operation.value).next() {
+        Some(_) => Ok(()),
+        None => Err(Mistake::at(place, "a 2xx response is needed, and there is none")),
+    }
 }
 
 /// A body is JSON of a named schema.

@@ -64,6 +64,20 @@ impl Execution {
         self.read(result).map_err(|error| self.labelled(error))
     }
 
+    /// What the call came to, where a successful response may have no body.
+    #[allow(dead_code, reason = "for operations whose contract has such a response beside others")]
+    pub(crate) fn finish_optional<T: DeserializeOwned>(&self, result: Generated<T>) -> Result<Response<Option<T>>> {
+        let mut outcome = self.0.outcome.lock().unwrap_or_else(PoisonError::into_inner);
+        match outcome.take() {
+            Some(Outcome::Answered(answer)) if answer.body.is_empty() => Ok(Response::new(None, answer)),
+            other => {
+                *outcome = other;
+                drop(outcome);
+                self.finish(result).map(|response| response.map(Some))
+            }
+        }
+    }
+
     /// Names the operation in an error that leaves the transport, and removes secrets from it.
     fn labelled(&self, error: Error) -> Error {
         error.with_operation(self.0.operation).without_secrets(self.0.transport.key())

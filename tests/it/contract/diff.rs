@@ -35,6 +35,23 @@ const CHANGES: &[(&str, &[Edit], Class, Class)] = &[
         Breaking,
     ),
     ("a tag's description", &[("/tags/1/description", Some(r#""Runs.""#))], Documentation, Documentation),
+    (
+        "a success without a body",
+        &[("/paths/~1v1~1webhooks~1{id}/patch/responses/204", Some(r#"{"description": "Nothing."}"#))],
+        Additive,
+        Breaking,
+    ),
+    (
+        "a success with the same body",
+        &[(
+            "/paths/~1v1~1credits/get/responses/203",
+            Some(
+                r##"{"description": "It.", "content": {"application/json": {"schema": {"$ref": "#/components/schemas/CreditBalance"}}}}"##,
+            ),
+        )],
+        Additive,
+        Additive,
+    ),
     ("a parameter is removed", &[("/paths/~1v1~1runs/get/parameters/0", None)], Breaking, Breaking),
     (
         "an optional parameter",

@@ -15,10 +15,19 @@ fn with_property(name: &str, property: &str) -> String {
     with("        prUrl:\n", &format!("        {name}: {property}\n        prUrl:\n"))
 }
 
-/// The types of a contract that generates, without line breaks and indentation.
+/// The types of a contract.
 fn types(text: &str) -> String {
-    let types = build::generate(text).map_err(|mistake| mistake.to_string()).unwrap().types;
-    types.split_whitespace().collect::<Vec<_>>().join(" ")
+    generate(text).types
+}
+
+/// What is generated from a contract, each part without line breaks and indentation.
+fn generate(text: &str) -> build::Generated {
+    let mut generated = build::generate(text).map_err(|mistake| mistake.to_string()).unwrap();
+    for part in [&mut generated.types, &mut generated.endpoints, &mut generated.calls] {
+        syn::parse_file(part).unwrap();
+        *part = part.split_whitespace().collect::<Vec<_>>().join(" ");
+    }
+    generated
 }
 
 /// The line about a contract that does not generate.
@@ -197,10 +206,7 @@ fn all_of_takes_what_stands_beside_it_and_what_its_parts_are_made_of() {
     );
     let types = types(&text);
     let probe = structure(&types, "Probe");
-    assert_holds(
-        probe,
-        "///Its code. #[serde(skip_serializing_if = \"::std::option::Option::is_none\")] pub code:",
-    );
+    assert_holds(probe, "///Its code. #[serde(skip_serializing_if = \"::std::option::Option::is_none\")] pub code:");
     assert_holds(probe, "pub started_at:");
     assert_holds(probe, "pub extra:");
 }
@@ -239,6 +245,47 @@ fn all_of_that_is_no_object_is_one_line_with_a_way_out() {
     ] {
         let line = line(&with_schema(&format!("{{description: A probe., {schema}}}")));
         assert!(line.starts_with(&format!("openapi.yaml: components.schemas.Probe{place}: ")), "{line}");
+        assert!(line.contains(problem), "{line}");
+    }
+}
+
+/// The contract with one more response of an operation.
+fn with_response(operation: &str, response: &str) -> String {
+    let (before, after) = CONTRACT.split_at(CONTRACT.find(&format!("operationId: {operation}\n")).unwrap());
+    format!("{before}{}", after.replacen("      responses:\n", &format!("      responses:\n        {response}\n"), 1))
+}
+
+const WEBHOOK: &str = "{application/json: {schema: {$ref: '#/components/schemas/Webhook'}}}";
+
+#[test]
+fn several_successful_responses_with_one_body_return_its_type() {
+    let text = with_response("updateWebhook", &format!("'202': {{description: Later., content: {WEBHOOK}}}"));
+    assert_eq!(generate(&text).calls, generate(CONTRACT).calls);
+    assert_eq!(generate(&text).endpoints, generate(CONTRACT).endpoints);
+}
+
+#[test]
+fn a_successful_response_without_a_body_beside_another_makes_the_value_optional() {
+    for status in ["202", "204", "299"] {
+        let generated = generate(&with_response("updateWebhook", &format!("'{status}': {{description: Nothing.}}")));
+        assert_holds(&generated.calls, "type Output = ::std::option::Option<crate::types::Webhook>;");
+        assert_holds(&generated.calls, "execution.finish_optional(api.update_webhook(");
+        assert_eq!(generated.endpoints, generate(CONTRACT).endpoints);
+    }
+}
+
+#[test]
+fn successful_responses_that_no_type_fits_are_one_line() {
+    let other = "{application/json: {schema: {$ref: '#/components/schemas/Run'}}}";
+    let different = line(&with_response("updateWebhook", &format!("'202': {{description: It., content: {other}}}")));
+    let place = "openapi.yaml: paths./v1/webhooks/{id}.patch.responses.202: ";
+    assert!(different.starts_with(place) && different.contains("write one schema for both"), "{different}");
+    for (operation, problem) in [
+        ("listRuns", "a list needs its body in each 2xx response"),
+        ("listWebhooks", "a list needs its body in each 2xx response"),
+        ("cancelRun", "src/resources reads the body of each 2xx response"),
+    ] {
+        let line = line(&with_response(operation, "'204': {description: None.}"));
         assert!(line.contains(problem), "{line}");
     }
 }
