@@ -14,7 +14,8 @@ use syn::{File, FnArg, ImplItem, ImplItemFn, Item, ItemStruct, Type, parse_quote
 use super::contract::{
     Operation, component, entries, items, lookup, operations, reference, resolve, success_bodies, successes, text,
 };
-use super::mapping::{Mapping, Mappings};
+use super::emit::deprecation;
+use super::mapping::{Mapping, Mappings, deprecation_reason};
 use super::mistake::Mistake;
 use super::names::{snake_case, without_keyword};
 use super::refinements::Refinements;
@@ -79,6 +80,8 @@ pub struct Input {
     field: TokenStream,
     /// The contract says that the crate writes this setter by hand.
     pub is_hand_written: bool,
+    /// Why it is deprecated, if it is.
+    deprecated: Option<String>,
     pub place: String,
     pub origin: Origin,
 }
@@ -192,6 +195,7 @@ impl<'a> Endpoint<'a> {
                 kind: kind.clone(),
                 field: field.to_token_stream(),
                 is_hand_written: false,
+                deprecated: deprecation_reason(parameter).map(str::to_owned),
                 place,
                 origin: Origin::Parameter(text(parameter, "name").unwrap_or_default().to_owned()),
             });
@@ -229,6 +233,7 @@ impl<'a> Endpoint<'a> {
                 kind: kind.clone(),
                 field: quote! { body },
                 is_hand_written: false,
+                deprecated: None,
                 place,
                 origin: Origin::Body,
             });
@@ -252,6 +257,7 @@ impl<'a> Endpoint<'a> {
                 kind,
                 field: quote! { body.#ident },
                 is_hand_written: value.get("x-rust-setter") == Some(&Value::Bool(false)),
+                deprecated: deprecation_reason(value).map(str::to_owned),
                 place: format!("components.schemas.{name}.properties.{property}"),
                 origin: Origin::Property(property.to_owned()),
             });
@@ -324,7 +330,7 @@ impl<'a> Endpoint<'a> {
                 (None, _) => quote! { #field: ::std::option::Option::None },
             }
         });
-        let deprecated = deprecation(self.operation.value);
+        let deprecated = deprecation(deprecation_reason(self.operation.value));
         quote! {
             #[doc = #doc]
             #deprecated
@@ -349,6 +355,10 @@ impl<'a> Endpoint<'a> {
         if !optional.is_empty() {
             let optional = optional.into_iter().collect::<Vec<_>>().join(", ");
             parts.push(format!("Optional: {optional}, and what [every call](Call) has."));
+        }
+        // Rust has no deprecated arguments.
+        for input in self.inputs.iter().filter(|input| input.is_required) {
+            parts.extend(input.deprecated.as_ref().map(|reason| format!("Deprecated: `{}`. {reason}", input.name)));
         }
         let (method, path) = (self.operation.method.to_uppercase(), self.operation.path);
         let scope = text(value, "x-required-scope").unwrap_or_default();
@@ -672,12 +682,6 @@ fn described(value: &Value, schema: Option<&Value>, document: &Value) -> String 
     own.or(referred).unwrap_or_default().trim_end().to_owned()
 }
 
-/// `#[deprecated]`, with the reason.
-fn deprecation(value: &Value) -> Option<TokenStream> {
-    let reason = text(value, "x-deprecated-reason").unwrap_or("The service has deprecated it.");
-    (value.get("deprecated") == Some(&Value::Bool(true))).then(|| quote! { #[deprecated(note = #reason)] })
-}
-
 /// The field in which an argument of progenitor's function is kept.
 fn field(argument: &FnArg) -> Option<(Ident, Type)> {
     let FnArg::Typed(argument) = argument else {
@@ -825,8 +829,10 @@ fn setter(input: &Input) -> TokenStream {
         value
     };
     let doc = &input.description;
+    let deprecated = deprecation(input.deprecated.as_deref());
     quote! {
         #[doc = #doc]
+        #deprecated
         pub fn #name(mut self, #name: #kind) -> Self {
             self.endpoint.#field = #value;
             self

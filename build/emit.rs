@@ -10,12 +10,17 @@ use serde_json::Value;
 
 use super::check::errors;
 use super::contract::{component, items, lookup, operations as operations_of, reference, schemas, text};
-use super::mapping::{Data, Mapping, Mappings, description_with_format};
+use super::mapping::{Data, Mapping, Mappings, deprecation_reason, description_with_format};
 use super::mistake::Mistake;
 use super::prepare::reachable_from_answer;
 
 /// The name of the table of operations.
 const TABLE: &str = "ALL";
+
+/// `#[deprecated]` with a reason, if there is one.
+pub fn deprecation(reason: Option<&str>) -> Option<TokenStream> {
+    reason.map(|reason| quote! { #[deprecated(note = #reason)] })
+}
 
 /// The types that take the place of generated ones.
 pub fn types(document: &Value, mappings: &Mappings) -> TokenStream {
@@ -24,9 +29,10 @@ pub fn types(document: &Value, mappings: &Mappings) -> TokenStream {
             let mapping = mappings.get(name)?;
             let description = description_with_format(text(schema, "description").unwrap_or_default(), schema);
             let name = format_ident!("{name}");
+            let deprecated = deprecation(deprecation_reason(schema));
             match mapping {
                 Mapping::Struct | Mapping::Secret | Mapping::List { .. } => None,
-                Mapping::Id => Some(quote! { id! { #[doc = #description] #name } }),
+                Mapping::Id => Some(quote! { id! { #[doc = #description] #deprecated #name } }),
                 Mapping::OpenEnum { words, data } => {
                     let variants = words.iter().map(|word| {
                         let variant = format_ident!("{}", word.variant);
@@ -35,7 +41,11 @@ pub fn types(document: &Value, mappings: &Mappings) -> TokenStream {
                     });
                     let event_data = (!data.is_empty()).then(|| event_data(document, &name, data));
                     let errors = schema.get("x-errors").map(|_| error_codes(schema, &name));
-                    Some(quote! { open_enum! { #[doc = #description] #name { #(#variants,)* } } #event_data #errors })
+                    Some(quote! {
+                        open_enum! { #[doc = #description] #deprecated #name { #(#variants,)* } }
+                        #event_data
+                        #errors
+                    })
                 }
                 Mapping::OpenUnion { tag, variants } => {
                     let variants = variants.iter().map(|variant| {
@@ -43,7 +53,7 @@ pub fn types(document: &Value, mappings: &Mappings) -> TokenStream {
                         let (description, word) = (&variant.description, &variant.word);
                         quote! { #[doc = #description] #name(#schema) = #word }
                     });
-                    Some(quote! { open_union! { #[doc = #description] #name by #tag { #(#variants,)* } } })
+                    Some(quote! { open_union! { #[doc = #description] #deprecated #name by #tag { #(#variants,)* } } })
                 }
             }
         })

@@ -81,6 +81,7 @@ pub fn calls(context: &Context<'_>) -> Result<File, Mistake> {
         });
     }
     rust(quote! {
+        #[allow(deprecated)]
         async fn send(client: &Client, operation: &str, id: &str, form: Form) -> Result<Answered> {
             #[allow(unused_imports, clippy::wildcard_imports)]
             use agentgate::types::*;

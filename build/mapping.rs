@@ -312,6 +312,12 @@ fn check_format(schema: &Value, place: &str) -> Result<(), Mistake> {
     Ok(())
 }
 
+/// The reason why something is deprecated, if it is.
+pub fn deprecation_reason(value: &Value) -> Option<&str> {
+    let is_deprecated = value.get("deprecated") == Some(&Value::Bool(true));
+    is_deprecated.then(|| text(value, "x-deprecated-reason").unwrap_or("The service has deprecated it."))
+}
+
 /// The description of a string, or of what holds strings, with their format in the last sentence.
 pub fn description_with_format(description: &str, schema: &Value) -> String {
     let mut leaf = schema;

@@ -7,7 +7,7 @@ use super::mistake::Mistake;
 use super::openapi::SCHEMA;
 
 /// What a part of `allOf` may hold: all of it goes into the whole, or documents the part alone.
-const MERGED: [&str; 12] = [
+const MERGED: [&str; 13] = [
     "additionalProperties",
     "allOf",
     "deprecated",
@@ -20,6 +20,7 @@ const MERGED: [&str; 12] = [
     "required",
     "title",
     "type",
+    "x-deprecated-reason",
 ];
 
 /// What two declarations of one property may say differently.

@@ -150,7 +150,7 @@ static OPERATION: Object = Object {
 static EXTERNAL_DOCS: Object = object("link to documentation", &[("description", Text), ("url", Text)]);
 
 pub static PARAMETER: Object = Object {
-    extensions: &["x-rust-name"],
+    extensions: &["x-deprecated-reason", "x-rust-name"],
     ..component(
         "parameter",
         "parameters",
@@ -241,6 +241,7 @@ pub static SCHEMA: Object = Object {
     extensions: &[
         "x-aliases",
         "x-any-json",
+        "x-deprecated-reason",
         "x-enumDescriptions",
         "x-errors",
         "x-eventData",

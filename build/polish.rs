@@ -8,7 +8,7 @@ use syn::{Attribute, Field, Fields, File, ImplItem, Item, ItemStruct, Meta, pars
 
 use super::contract::{entries, items, lookup, text};
 use super::emit;
-use super::mapping::{Mapping, Mappings};
+use super::mapping::{Mapping, Mappings, deprecation_reason};
 use super::mistake::Mistake;
 use super::names::{snake_case, without_keyword};
 use super::prepare::{reachable_from_requests, reachable_from_schema};
@@ -88,9 +88,10 @@ fn polish_struct(item: &mut ItemStruct, mappings: &Mappings, document: &Value) {
     }
     for field in &mut item.fields {
         field.attrs.iter_mut().for_each(shorten_doc);
+        let own = property(document, &item.ident.to_string(), field);
+        field.attrs.extend(own.and_then(deprecation));
         if !field.attrs.iter().any(|attribute| attribute.path().is_ident("doc")) {
             // A property that is a bare `$ref` is described by what it refers to.
-            let own = property(document, &item.ident.to_string(), field);
             let description = match own.and_then(|property| text(property, "description")) {
                 Some(description) if !description.is_empty() => description.to_owned(),
                 _ if is_flattened(field) => "Fields that the contract does not name.".to_owned(),
@@ -114,6 +115,11 @@ fn polish_struct(item: &mut ItemStruct, mappings: &Mappings, document: &Value) {
     }
     item.attrs.push(parse_quote!(#[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]));
     item.attrs.push(parse_quote!(#[non_exhaustive]));
+    item.attrs.extend(lookup(document, &format!("#/components/schemas/{}", item.ident)).and_then(deprecation));
+}
+
+fn deprecation(schema: &Value) -> Option<Attribute> {
+    deprecation_reason(schema).map(|reason| parse_quote!(#[deprecated(note = #reason)]))
 }
 
 /// The property that became a field.

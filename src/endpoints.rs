@@ -4,6 +4,7 @@
     clippy::all,
     clippy::pedantic,
     dead_code,
+    deprecated,
     missing_debug_implementations,
     missing_docs,
     unreachable_pub,

@@ -42,6 +42,9 @@ fn check_node(document: &Value, node: &Node<'_>) -> Result<(), Mistake> {
             Some(kind) => check_value(kind, value, &place)?,
             None => check_extension(node, key, &place)?,
         }
+        if key == "x-deprecated-reason" {
+            check_reason(node.value, value, &place)?;
+        }
         if std::ptr::eq(node.object, &raw const SCHEMA) {
             check_type(node.value, key, &place)?;
         }
@@ -196,6 +199,15 @@ fn check_extension(node: &Node<'_>, key: &str, place: &str) -> Result<(), Mistak
         None => "remove it, or write `x-` before an extension".to_owned(),
     };
     Err(Mistake::at(place, format!("`{key}` is no keyword of {name} in OpenAPI 3.0; {advice}")))
+}
+
+/// A reason is text, and without `deprecated: true` there is nothing that it is for.
+fn check_reason(holder: &Value, reason: &Value, place: &str) -> Result<(), Mistake> {
+    check_text(reason, place)?;
+    if holder.get("deprecated") != Some(&Value::Bool(true)) {
+        return Err(Mistake::at(place, "a reason has no effect without `deprecated: true`; add it"));
+    }
+    Ok(())
 }
 
 fn check_type(schema: &Value, key: &str, place: &str) -> Result<(), Mistake> {

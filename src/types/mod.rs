@@ -54,7 +54,7 @@ use serde::{Deserialize, Deserializer};
 pub use self::generated::*;
 
 mod generated {
-    #![allow(clippy::all, clippy::pedantic, reason = "generated code")]
+    #![allow(clippy::all, clippy::pedantic, deprecated, reason = "generated code")]
 
     include!(concat!(env!("OUT_DIR"), "/types.rs"));
 }

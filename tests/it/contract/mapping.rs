@@ -289,3 +289,61 @@ fn successful_responses_that_no_type_fits_are_one_line() {
         assert!(line.contains(problem), "{line}");
     }
 }
+
+#[test]
+fn a_deprecated_property_is_a_deprecated_field_with_its_reason() {
+    let note = |reason: &str| format!("#[deprecated(note = \"{reason}\")] pub probe:");
+    let deprecated = |more: &str| format!("{{type: string, description: It., deprecated: true{more}}}");
+    assert_holds(&types(&with_property("probe", &deprecated(""))), &note("The service has deprecated it."));
+    let reasoned = with_property("probe", &deprecated(", x-deprecated-reason: Use the other."));
+    assert_holds(&types(&reasoned), &note("Use the other."));
+    let reference = "{allOf: [{$ref: '#/components/schemas/RunTiming'}], description: It., deprecated: true}";
+    assert_holds(&types(&with_property("probe", reference)), &note("The service has deprecated it."));
+}
+
+#[test]
+fn a_deprecated_schema_is_a_deprecated_type() {
+    let note = "#[deprecated(note = \"The service has deprecated it.\")]";
+    let property = "{note: {type: string, description: It.}}";
+    let object = format!("{{type: object, description: It., deprecated: true, properties: {property}}}");
+    assert_holds(&types(&with_schema(&object)), &format!("{note} pub struct Probe"));
+    let id = types(&with_schema("{type: string, description: It., deprecated: true}"));
+    assert_holds(&id, &format!("id! {{ #[doc = \"It.\"] {note} Probe }}"));
+}
+
+#[test]
+fn a_deprecated_parameter_or_request_field_is_a_deprecated_setter() {
+    let tag = "      name: tag\n      in: query\n";
+    let calls =
+        generate(&with(tag, &format!("{tag}      deprecated: true\n      x-deprecated-reason: Use two.\n"))).calls;
+    assert_holds(&calls, "#[deprecated(note = \"Use two.\")] pub fn tag(mut self");
+    let field = "        probe: {type: string, description: It., deprecated: true}\n";
+    let text = with(
+        "        gatePlan:\n          type: object\n",
+        &format!("{field}        gatePlan:\n          type: object\n"),
+    );
+    let generated = generate(&text);
+    assert_holds(&generated.calls, "#[deprecated(note = \"The service has deprecated it.\")] pub fn probe(mut self");
+    assert_holds(
+        structure(&generated.types, "CreateWorkOrder"),
+        "#[deprecated(note = \"The service has deprecated it.\")] pub probe:",
+    );
+}
+
+#[test]
+fn a_deprecated_argument_is_named_in_the_documentation() {
+    let id = "      name: id\n      in: path\n";
+    let calls = generate(&with(id, &format!("{id}      deprecated: true\n"))).calls;
+    assert_holds(&calls, "Deprecated: `id`. The service has deprecated it.");
+}
+
+#[test]
+fn deprecation_without_effect_is_one_line() {
+    let within =
+        line(&with_property("probe", "{type: array, description: It., items: {type: string, deprecated: true}}"));
+    assert!(within.starts_with("openapi.yaml: components.schemas.Run.properties.probe.items.deprecated: "), "{within}");
+    let alone = line(&with_property("probe", "{type: string, description: It., x-deprecated-reason: Old.}"));
+    assert!(alone.contains("a reason has no effect without `deprecated: true`"), "{alone}");
+    let list = line(&with("      x-list-of: Webhook\n", "      x-list-of: Webhook\n      deprecated: true\n"));
+    assert!(list.starts_with("openapi.yaml: components.schemas.WebhookList.deprecated: has no effect here"), "{list}");
+}
