@@ -35,7 +35,6 @@ pub fn rewrite(document: &mut Value) -> Result<(), Mistake> {
             );
         } else if std::ptr::eq(object, &raw const PARAMETER)
             && let Some(schema) = value.get_mut("schema")
-            && schema.get("nullable").is_none()
         {
             unwrap_reference(schema);
         }

@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use heck::ToSnakeCase;
 use serde_json::Value;
 
-use crate::build::contract::{Operation, deliveries, entries, operations, reference, resolve, successes, text};
+use crate::build::contract::{
+    Operation, can_be_null, deliveries, entries, operations, reference, resolve, successes, text,
+};
 use crate::build::mapping::check_inline;
 use crate::build::mistake::Mistake;
 use crate::build::names::snake_case;
@@ -102,15 +104,14 @@ fn check_parameters(document: &Value, operation: &Operation<'_>) -> Result<(), M
                 ));
             }
         }
-        if text(parameter, "style").is_some_and(|style| !["form", "simple"].contains(&style)) {
-            return Err(Mistake::at(
-                place,
-                format!("parameter `{name}` has a style that is not supported; remove `style`"),
-            ));
-        }
+        check_style(parameter, name, &place)?;
         let Some(schema) = parameter.get("schema") else {
             return Err(Mistake::at(place, format!("parameter `{name}` has no schema")));
         };
+        if can_be_null(schema) {
+            let problem = "a URL holds no null; remove it, and `required` if the parameter can be left out";
+            return Err(Mistake::at(format!("{place}.schema.nullable"), problem));
+        }
         check_inline(schema, &format!("{place}.schema"))?;
     }
 
@@ -130,6 +131,24 @@ fn check_parameters(document: &Value, operation: &Operation<'_>) -> Result<(), M
     }
     if let Some(extra) = in_path.difference(&in_template).next() {
         return Err(Mistake::at(&operation.place, format!("path parameter `{extra}` does not stand in the path")));
+    }
+    Ok(())
+}
+
+/// The client writes parameters in the way that is the default of OpenAPI.
+fn check_style(parameter: &Value, name: &str, place: &str) -> Result<(), Mistake> {
+    let sent = if text(parameter, "in") == Some("path") { "simple" } else { "form" };
+    if let Some(style) = text(parameter, "style").filter(|style| *style != sent) {
+        let problem = format!("`{style}` is not supported here; remove it, so that it is `{sent}`");
+        return Err(Mistake::at(format!("{place}.style"), problem));
+    }
+    let is_array = parameter.get("schema").and_then(|schema| text(schema, "type")) == Some("array");
+    if is_array && parameter.get("explode") == Some(&Value::Bool(false)) {
+        let problem = format!(
+            "the client sends `{name}=a&{name}=b`; remove it if the service reads that, or write `type: string` and \
+             describe how the items are joined"
+        );
+        return Err(Mistake::at(format!("{place}.explode"), problem));
     }
     Ok(())
 }

@@ -248,7 +248,7 @@ fn check_parameter(schema: &Value, in_path: bool, mappings: &Mappings, place: &s
                 return check_parameter(item, true, mappings, &format!("{place}.items"));
             }
             // How a time would stand in a path is not defined.
-            _ if in_path && can_be_null(schema) => false,
+            _ if can_be_null(schema) => false,
             Some("string") => !in_path || text(schema, "format") != Some("date-time"),
             Some("boolean" | "integer" | "number") => true,
             _ => false,

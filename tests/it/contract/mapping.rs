@@ -347,3 +347,57 @@ fn deprecation_without_effect_is_one_line() {
     let list = line(&with("      x-list-of: Webhook\n", "      x-list-of: Webhook\n      deprecated: true\n"));
     assert!(list.starts_with("openapi.yaml: components.schemas.WebhookList.deprecated: has no effect here"), "{list}");
 }
+
+const TAG_SCHEMA: &str = "      schema:\n        type: string\n      example: python\n";
+
+#[test]
+fn an_array_in_the_query_is_sent_as_one_parameter_for_each_item() {
+    for (items, field, accepted) in [
+        ("{type: string}", "::std::string::String", "impl Into<::std::string::String>"),
+        ("{type: integer, minimum: 0}", "u64", "u64"),
+        ("{$ref: '#/components/schemas/RunStatus'}", "crate::types::RunStatus", "impl Into<crate::types::RunStatus>"),
+        ("{$ref: '#/components/schemas/RunId'}", "crate::types::RunId", "impl Into<crate::types::RunId>"),
+    ] {
+        for more in ["", "      style: form\n", "      explode: true\n"] {
+            let generated =
+                generate(&with(TAG_SCHEMA, &format!("{more}      schema: {{type: array, items: {items}}}\n")));
+            assert_holds(&generated.calls, &format!("pub(crate) tag: ::std::option::Option<::std::vec::Vec<{field}>>"));
+            assert_holds(&generated.calls, &format!("tag: impl IntoIterator<Item = {accepted}>"));
+            assert_holds(&generated.endpoints, ".query(&progenitor_client::QueryParam::new(\"tag\", &tag))");
+        }
+    }
+}
+
+#[test]
+fn a_parameter_in_another_style_is_one_line_with_a_way_out() {
+    let array = "      schema: {type: array, items: {type: string}}\n";
+    for (schema, keyword, value, advice) in [
+        (array, "explode", "false", "the client sends `tag=a&tag=b`"),
+        (array, "style", "pipeDelimited", "remove it"),
+        (array, "style", "spaceDelimited", "remove it"),
+        (TAG_SCHEMA, "style", "deepObject", "so that it is `form`"),
+    ] {
+        let line = line(&with(TAG_SCHEMA, &format!("      {keyword}: {value}\n{schema}")));
+        assert!(
+            line.starts_with(&format!("openapi.yaml: paths./v1/templates.get.parameters[0].{keyword}: ")),
+            "{line}"
+        );
+        assert!(line.contains(advice), "{line}");
+    }
+    let id = "      name: id\n      in: path\n";
+    let matrix = line(&with(id, &format!("{id}      style: matrix\n")));
+    assert!(matrix.contains(".style: `matrix` is not supported here; remove it, so that it is `simple`"), "{matrix}");
+}
+
+#[test]
+fn a_parameter_that_may_be_null_is_one_line_with_a_way_out() {
+    for schema in
+        ["{type: string, nullable: true}", "{allOf: [{$ref: '#/components/schemas/RunStatus'}], nullable: true}"]
+    {
+        for required in ["", "      required: true\n"] {
+            let line = line(&with(TAG_SCHEMA, &format!("{required}      schema: {schema}\n")));
+            let place = "openapi.yaml: paths./v1/templates.get.parameters[0].schema.nullable: ";
+            assert!(line.starts_with(place) && line.contains("a URL holds no null"), "{line}");
+        }
+    }
+}
