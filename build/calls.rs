@@ -313,10 +313,10 @@ impl<'a> Endpoint<'a> {
         let doc = self.doc();
         let required: Vec<_> = self.inputs.iter().filter(|input| input.is_required).collect();
         let arguments = required.iter().map(|input| {
-            let (name, kind) = (format_ident!("{}", input.name), accepted(&input.kind));
+            let (name, kind) = (format_ident!("{}", input.name), accepted(inner(&input.kind)));
             quote! { #name: #kind }
         });
-        let value = |input: &&Input| converted(&input.kind, &format_ident!("{}", input.name));
+        let value = |input: &&Input| converted(inner(&input.kind), &format_ident!("{}", input.name));
         let of_body: Vec<_> =
             required.iter().filter(|input| input.field.to_string().starts_with("body .")).map(value).collect();
         let fields = self.fields.iter().map(|(field, _)| {
@@ -730,7 +730,12 @@ pub fn option_of(kind: &Type) -> Option<&Type> {
     generic(kind, "Option")
 }
 
-/// The first type argument of a generic type of this name.
+/// The type of a value that may be missing.
+fn inner(kind: &Type) -> &Type {
+    option_of(kind).unwrap_or(kind)
+}
+
+/// The last type argument of a generic type of this name.
 pub fn generic<'a>(kind: &'a Type, name: &str) -> Option<&'a Type> {
     let Type::Path(path) = kind else {
         return None;
@@ -758,7 +763,6 @@ fn struct_field(item: &ItemStruct, name: &str) -> Option<(Ident, Type)> {
 
 /// What a method accepts for a value of this type.
 fn accepted(kind: &Type) -> TokenStream {
-    let kind = option_of(kind).unwrap_or(kind);
     if let Some(item) = generic(kind, "Vec") {
         let item = accepted(item);
         return quote! { impl IntoIterator<Item = #item> };
@@ -766,6 +770,13 @@ fn accepted(kind: &Type) -> TokenStream {
     if let Some(value) = generic(kind, "BTreeMap") {
         let value = accepted(value);
         return quote! { impl IntoIterator<Item = (impl Into<String>, #value)> };
+    }
+    if let Some(value) = option_of(kind) {
+        let value = accepted(value);
+        return quote! { ::std::option::Option<#value> };
+    }
+    if let Some(value) = generic(kind, "Box") {
+        return accepted(value);
     }
     if is_converted(kind) {
         let kind = in_crate(kind);
@@ -775,30 +786,41 @@ fn accepted(kind: &Type) -> TokenStream {
 }
 
 /// The value of this type, made of what a method accepts.
-fn converted(kind: &Type, name: &Ident) -> TokenStream {
-    let kind = option_of(kind).unwrap_or(kind);
+fn converted(kind: &Type, value: &Ident) -> TokenStream {
+    let each = format_ident!("value");
     if let Some(item) = generic(kind, "Vec") {
-        return if is_converted(item) {
-            quote! { #name.into_iter().map(Into::into).collect::<Vec<_>>() }
-        } else {
-            quote! { #name.into_iter().collect::<Vec<_>>() }
+        let map = mapped(item);
+        return quote! { #value.into_iter() #map .collect::<Vec<_>>() };
+    }
+    if let Some(inner) = generic(kind, "BTreeMap") {
+        let inner = converted(inner, &each);
+        return quote! {
+            #value.into_iter().map(|(name, #each)| (name.into(), #inner)).collect::<::std::collections::BTreeMap<_, _>>()
         };
     }
-    if let Some(value) = generic(kind, "BTreeMap") {
-        let value = if is_converted(value) {
-            quote! { value.into() }
-        } else {
-            quote! { value }
-        };
-        return quote! {
-            #name.into_iter().map(|(name, value)| (name.into(), #value)).collect::<::std::collections::BTreeMap<_, _>>()
-        };
+    if let Some(inner) = option_of(kind) {
+        let map = mapped(inner);
+        return quote! { #value #map };
+    }
+    if let Some(inner) = generic(kind, "Box") {
+        let inner = converted(inner, value);
+        return quote! { ::std::boxed::Box::new(#inner) };
     }
     if is_converted(kind) {
-        quote! { #name.into() }
+        quote! { #value.into() }
     } else {
-        quote! { #name }
+        quote! { #value }
     }
+}
+
+/// The conversion of what is in an iterator or an option, if one is needed.
+fn mapped(kind: &Type) -> Option<TokenStream> {
+    let each = format_ident!("value");
+    if is_converted(kind) {
+        return Some(quote! { .map(Into::into) });
+    }
+    let inner = converted(kind, &each);
+    (inner.to_string() != each.to_string()).then(|| quote! { .map(|#each| #inner) })
 }
 
 /// Strings, any JSON, and the types of this crate.
@@ -822,7 +844,7 @@ fn in_crate(kind: &Type) -> TokenStream {
 /// The method that sets an optional value.
 fn setter(input: &Input) -> TokenStream {
     let (name, field) = (format_ident!("{}", input.name), &input.field);
-    let (kind, value) = (accepted(&input.kind), converted(&input.kind, &name));
+    let (kind, value) = (accepted(inner(&input.kind)), converted(inner(&input.kind), &name));
     let value = if option_of(&input.kind).is_some() {
         quote! { Some(#value) }
     } else {

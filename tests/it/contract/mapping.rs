@@ -401,3 +401,71 @@ fn a_parameter_that_may_be_null_is_one_line_with_a_way_out() {
         }
     }
 }
+
+#[test]
+fn an_object_that_holds_itself_is_boxed_where_it_has_to_be() {
+    let itself = "$ref: '#/components/schemas/Probe'";
+    let types = types(&with_schema(&format!(
+        "{{type: object, description: It., required: [next], properties: {{\
+         children: {{type: array, description: It., items: {{{itself}}}}}, \
+         byName: {{type: object, description: It., additionalProperties: {{{itself}}}}}, \
+         parent: {{{itself}}}, \
+         next: {{allOf: [{{{itself}}}], nullable: true, description: It.}}}}}}"
+    )));
+    let probe = structure(&types, "Probe");
+    assert_holds(probe, "pub children: ::std::vec::Vec<Probe>,");
+    assert_holds(probe, "pub by_name: ::std::collections::BTreeMap<::std::string::String, Probe>,");
+    assert_holds(probe, "pub parent: ::std::option::Option<::std::boxed::Box<Probe>>,");
+    assert_holds(probe, "pub next: ::std::option::Option<::std::boxed::Box<Probe>>,");
+}
+
+#[test]
+fn a_union_that_holds_itself_in_lists_is_code_and_else_one_line() {
+    let union = "$ref: '#/components/schemas/WorkspaceSource'";
+    let with_field = |property: &str| {
+        with("        repository:\n", &format!("        probe: {property}\n        repository:\n")).replacen(
+            "    RunTiming:\n",
+            &format!(
+                "    Probe: {{type: object, description: It., properties: {{source: {{{union}}}}}}}\n    RunTiming:\n"
+            ),
+            1,
+        )
+    };
+    let list = types(&with_field(&format!("{{type: array, description: It., items: {{{union}}}}}")));
+    assert_holds(&list, "pub probe: ::std::vec::Vec<crate::types::WorkspaceSource>,");
+    for property in [format!("{{{union}}}"), "{$ref: '#/components/schemas/Probe'}".to_owned()] {
+        let line = line(&with_field(&property));
+        assert!(line.contains("`WorkspaceSource` would hold itself here; write an array of it"), "{line}");
+    }
+}
+
+#[test]
+fn a_setter_takes_what_its_field_is_made_of_however_deep() {
+    let text = "::std::string::String";
+    for (property, accepted) in [
+        ("{$ref: '#/components/schemas/CreateWorkOrder'}", "impl Into<crate::types::CreateWorkOrder>".to_owned()),
+        (
+            "{type: array, description: It., items: {type: array, items: {type: string}}}",
+            format!("impl IntoIterator<Item = impl IntoIterator<Item = impl Into<{text}>>>"),
+        ),
+        (
+            "{type: object, description: It., additionalProperties: {type: array, items: {type: string}}}",
+            format!("impl IntoIterator<Item = (impl Into<String>, impl IntoIterator<Item = impl Into<{text}>>)>"),
+        ),
+        (
+            "{type: array, description: It., items: {type: string, nullable: true}}",
+            format!("impl IntoIterator<Item = ::std::option::Option<impl Into<{text}>>>"),
+        ),
+        (
+            "{type: object, description: It., additionalProperties: {type: integer}}",
+            "impl IntoIterator<Item = (impl Into<String>, i64)>".to_owned(),
+        ),
+    ] {
+        let gate_plan = "        gatePlan:\n          type: object\n";
+        let calls = generate(&with(gate_plan, &format!("        probe: {property}\n{gate_plan}"))).calls;
+        let start = calls.find("pub fn probe(").unwrap();
+        let signature: String = calls[start..].split(" -> ").next().unwrap().split_whitespace().collect();
+        let accepted: String = accepted.split_whitespace().collect();
+        assert_eq!(signature.replace(",)", ")").replace(",>", ">"), format!("pubfnprobe(mutself,probe:{accepted})"));
+    }
+}
