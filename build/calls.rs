@@ -12,7 +12,8 @@ use serde_json::Value;
 use syn::{File, FnArg, ImplItem, ImplItemFn, Item, ItemStruct, Type, parse_quote};
 
 use super::contract::{
-    Operation, component, entries, items, lookup, operations, reference, resolve, success_bodies, successes, text,
+    Operation, can_be_null, component, entries, items, lookup, operations, reference, resolve, success_bodies,
+    successes, text,
 };
 use super::emit::deprecation;
 use super::mapping::{Mapping, Mappings, deprecation_reason};
@@ -80,6 +81,8 @@ pub struct Input {
     field: TokenStream,
     /// The contract says that the crate writes this setter by hand.
     pub is_hand_written: bool,
+    /// Whether it can be sent as `null`, and also be left out.
+    can_be_cleared: bool,
     /// Why it is deprecated, if it is.
     deprecated: Option<String>,
     pub place: String,
@@ -195,6 +198,7 @@ impl<'a> Endpoint<'a> {
                 kind: kind.clone(),
                 field: field.to_token_stream(),
                 is_hand_written: false,
+                can_be_cleared: false,
                 deprecated: deprecation_reason(parameter).map(str::to_owned),
                 place,
                 origin: Origin::Parameter(text(parameter, "name").unwrap_or_default().to_owned()),
@@ -233,6 +237,7 @@ impl<'a> Endpoint<'a> {
                 kind: kind.clone(),
                 field: quote! { body },
                 is_hand_written: false,
+                can_be_cleared: false,
                 deprecated: None,
                 place,
                 origin: Origin::Body,
@@ -250,15 +255,27 @@ impl<'a> Endpoint<'a> {
             let Some((ident, kind)) = struct_field(item, &field) else {
                 continue; // The tag of a union.
             };
+            let place = format!("components.schemas.{name}.properties.{property}");
+            // What is required and may be null is null unless it is set.
+            let is_required = required.contains(&property) && option_of(&kind).is_none();
+            let can_be_cleared = option_of(&kind).and_then(option_of).is_some();
+            if can_be_null(value) && !required.contains(&property) && !can_be_cleared {
+                let problem = format!(
+                    "`null` can be sent in an object of requests alone, and responses hold `{name}` too; give the request \
+                     an object of its own"
+                );
+                return Err(Mistake::at(format!("{place}.nullable"), problem));
+            }
             self.inputs.push(Input {
                 name: setter_name(value, &field),
                 description: described(value, Some(value), document),
-                is_required: required.contains(&property),
+                is_required,
+                can_be_cleared,
                 kind,
                 field: quote! { body.#ident },
                 is_hand_written: value.get("x-rust-setter") == Some(&Value::Bool(false)),
                 deprecated: deprecation_reason(value).map(str::to_owned),
-                place: format!("components.schemas.{name}.properties.{property}"),
+                place,
                 origin: Origin::Property(property.to_owned()),
             });
         }
@@ -267,6 +284,7 @@ impl<'a> Endpoint<'a> {
 
     fn check_inputs(&self) -> Result<(), Mistake> {
         let mut seen = BTreeSet::new();
+        let clearings: BTreeSet<_> = self.clearings().collect();
         for input in &self.inputs {
             let name = &input.name;
             if !is_identifier(name) {
@@ -275,12 +293,17 @@ impl<'a> Endpoint<'a> {
                     format!("`{name}` is no name of a method; write `x-rust-name` in snake_case"),
                 ));
             }
-            if !seen.insert(name.clone()) {
+            if clearings.contains(name) || !seen.insert(name.clone()) {
                 let problem = format!("`{name}` stands twice in the call; give one another name with `x-rust-name`");
                 return Err(Mistake::at(&input.place, problem));
             }
             if input.is_required {
                 continue;
+            }
+            if input.can_be_cleared && input.is_hand_written {
+                let problem =
+                    "`x-rust-setter: false`, and the method in src/resources sends no null; remove `nullable`";
+                return Err(Mistake::at(&input.place, problem));
             }
             if self.context.refinements.is_common(name) {
                 let problem =
@@ -304,6 +327,11 @@ impl<'a> Endpoint<'a> {
             }
         }
         Ok(())
+    }
+
+    /// The names of the methods that clear a value.
+    fn clearings(&self) -> impl Iterator<Item = String> {
+        self.inputs.iter().filter(|input| input.can_be_cleared).map(|input| clearing(&input.name))
     }
 
     /// The method of the resource.
@@ -349,6 +377,7 @@ impl<'a> Endpoint<'a> {
             .iter()
             .filter(|input| !input.is_required)
             .map(|input| input.name.clone())
+            .chain(self.clearings())
             .chain(self.context.refinements.setters(&self.name.to_string()))
             .map(|name| format!("`{name}`"))
             .collect();
@@ -841,17 +870,31 @@ fn in_crate(kind: &Type) -> TokenStream {
     }
 }
 
-/// The method that sets an optional value.
+/// The method that sets an optional value, and the one that clears it if it can be `null`.
 fn setter(input: &Input) -> TokenStream {
     let (name, field) = (format_ident!("{}", input.name), &input.field);
-    let (kind, value) = (accepted(inner(&input.kind)), converted(inner(&input.kind), &name));
-    let value = if option_of(&input.kind).is_some() {
-        quote! { Some(#value) }
-    } else {
-        value
+    let kind = if input.can_be_cleared { inner(inner(&input.kind)) } else { inner(&input.kind) };
+    let value = converted(kind, &name);
+    let value = match option_of(&input.kind) {
+        Some(_) if input.can_be_cleared => quote! { Some(Some(#value)) },
+        Some(_) => quote! { Some(#value) },
+        None => value,
     };
+    let kind = accepted(kind);
     let doc = &input.description;
     let deprecated = deprecation(input.deprecated.as_deref());
+    let clear = input.can_be_cleared.then(|| {
+        let clear = format_ident!("{}", clearing(&input.name));
+        let doc = format!("Clears [`{name}`](Self::{name}), which is sent as `null`.");
+        quote! {
+            #[doc = #doc]
+            #deprecated
+            pub fn #clear(mut self) -> Self {
+                self.endpoint.#field = Some(None);
+                self
+            }
+        }
+    });
     quote! {
         #[doc = #doc]
         #deprecated
@@ -859,5 +902,11 @@ fn setter(input: &Input) -> TokenStream {
             self.endpoint.#field = #value;
             self
         }
+        #clear
     }
+}
+
+/// The name of the method that clears a value.
+fn clearing(name: &str) -> String {
+    format!("clear_{name}")
 }

@@ -6,12 +6,12 @@ use quote::{ToTokens, quote};
 use serde_json::Value;
 use syn::{Attribute, Field, Fields, File, ImplItem, Item, ItemStruct, Meta, parse_quote};
 
-use super::contract::{entries, items, lookup, text};
+use super::contract::{can_be_null, entries, items, lookup, text};
 use super::emit;
 use super::mapping::{Mapping, Mappings, deprecation_reason};
 use super::mistake::Mistake;
 use super::names::{snake_case, without_keyword};
-use super::prepare::{reachable_from_requests, reachable_from_schema};
+use super::prepare::{reachable_from_requests, reachable_from_schema, sent_alone};
 
 /// How progenitor writes a time.
 const TIME: &str = "::chrono::DateTime<::chrono::offset::Utc>";
@@ -41,6 +41,7 @@ fn remove_constructor(file: &mut File) {
 /// The public types.
 pub fn types(items: Vec<Item>, mappings: &Mappings, document: &Value) -> Result<File, Mistake> {
     let inputs = reachable_from_requests(document);
+    let sent_alone = sent_alone(document);
     let mut tokens = TokenStream::new();
     for item in items {
         match item {
@@ -49,8 +50,12 @@ pub fn types(items: Vec<Item>, mappings: &Mappings, document: &Value) -> Result<
                 return Err(Mistake::at("components.schemas", problem));
             }
             Item::Struct(mut item) => {
+                let name = item.ident.to_string();
+                if sent_alone.contains(&name) {
+                    item.fields.iter_mut().for_each(|field| tell_null_from_missing(&name, field, document));
+                }
                 polish_struct(&mut item, mappings, document);
-                let is_input = inputs.contains(&item.ident.to_string());
+                let is_input = inputs.contains(&name);
                 let constructor = is_input.then(|| constructor(&item, document));
                 let debug = hide_values(&mut item, document);
                 tokens.extend(quote! { #item #constructor #debug });
@@ -116,6 +121,18 @@ fn polish_struct(item: &mut ItemStruct, mappings: &Mappings, document: &Value) {
     item.attrs.push(parse_quote!(#[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]));
     item.attrs.push(parse_quote!(#[non_exhaustive]));
     item.attrs.extend(lookup(document, &format!("#/components/schemas/{}", item.ident)).and_then(deprecation));
+}
+
+/// In a request, `null` clears a value, and a missing one leaves it as it is: an update needs both.
+fn tell_null_from_missing(schema: &str, field: &mut Field, document: &Value) {
+    let is_nullable = property(document, schema, field).is_some_and(can_be_null);
+    if is_nullable && is_defaulted(field) && is_option(field) {
+        let kind = &field.ty;
+        field.ty = parse_quote!(::std::option::Option<#kind>);
+        field.attrs.push(parse_quote!(#[doc = ""]));
+        field.attrs.push(parse_quote!(#[doc = "`Some(None)` sends `null`, and `None` nothing."]));
+        field.attrs.push(parse_quote!(#[serde(default, deserialize_with = "crate::types::null_or_value")]));
+    }
 }
 
 fn deprecation(schema: &Value) -> Option<Attribute> {
@@ -221,7 +238,9 @@ fn constructor(item: &ItemStruct, document: &Value) -> TokenStream {
     let Fields::Named(fields) = &item.fields else {
         return TokenStream::new();
     };
-    let (optional, mut required): (Vec<_>, Vec<_>) = fields.named.iter().partition(|field| is_defaulted(field));
+    // What is required and may be null begins as null.
+    let (optional, mut required): (Vec<_>, Vec<_>) =
+        fields.named.iter().partition(|field| is_defaulted(field) || is_option(field));
     let order: Vec<_> = items(document.pointer(&format!("/components/schemas/{name}/required")))
         .filter_map(Value::as_str)
         .map(str::to_snake_case)

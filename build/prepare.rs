@@ -29,8 +29,7 @@ pub fn prepare(document: &Value, mappings: &Mappings) -> Value {
         item[operation.method] = prepare_operation(document, operation.value, operation.parameters());
     }
 
-    let mut received = reachable_from_answers(document);
-    received.append(&mut reachable_from_deliveries(document));
+    let sent_alone = sent_alone(document);
     let mut types = Map::new();
     for (name, schema) in schemas(document) {
         match mappings.get(name) {
@@ -38,7 +37,7 @@ pub fn prepare(document: &Value, mappings: &Mappings) -> Value {
                 let mut schema = simplified(schema);
                 remove_tags(name, &mut schema, mappings);
                 keep_further_fields(&mut schema);
-                if !received.contains(name) {
+                if sent_alone.contains(name) {
                     tell_empty_from_missing(&mut schema);
                 }
                 types.insert(name.clone(), schema);
@@ -196,6 +195,14 @@ pub fn reachable(document: &Value) -> BTreeSet<String> {
     found.append(&mut reachable_from_answers(document));
     found.append(&mut reachable_from_deliveries(document));
     found
+}
+
+/// Names of the schemas that callers make, and never receive.
+pub fn sent_alone(document: &Value) -> BTreeSet<String> {
+    let (answers, deliveries) = (reachable_from_answers(document), reachable_from_deliveries(document));
+    let mut sent = reachable_from_requests(document);
+    sent.retain(|name| !answers.contains(name) && !deliveries.contains(name));
+    sent
 }
 
 /// Names of the schemas that callers make.

@@ -11,9 +11,7 @@ use crate::build::contract::{can_be_null, component, entries, items, operations,
 use crate::build::mapping::{Mapping, Mappings};
 use crate::build::mistake::Mistake;
 use crate::build::openapi::{DOCUMENT, Node, SCHEMA, nodes};
-use crate::build::prepare::{
-    reachable_from_answers, reachable_from_deliveries, reachable_from_requests, reachable_from_schema,
-};
+use crate::build::prepare::{reachable_from_deliveries, reachable_from_requests, reachable_from_schema, sent_alone};
 
 pub fn check(document: &Value, mappings: &Mappings) -> Result<(), Mistake> {
     for (name, schema) in schemas(document) {
@@ -71,10 +69,7 @@ fn check_item(item: &str, mappings: &Mappings, place: &str) -> Result<(), Mistak
 
 /// A set of words is open wherever the service sends it, for the clients that other generators make too.
 fn check_open(document: &Value, name: &str, schema: &Value, mappings: &Mappings, place: &str) -> Result<(), Mistake> {
-    let is_sent_alone = reachable_from_requests(document).contains(name)
-        && !reachable_from_answers(document).contains(name)
-        && !reachable_from_deliveries(document).contains(name);
-    if schema.get("enum").is_some() && !is_sent_alone {
+    if schema.get("enum").is_some() && !sent_alone(document).contains(name) {
         let problem = "the service may send other words one day; write \
                        `anyOf: [{type: string, enum: […]}, {type: string}]`";
         return Err(Mistake::at(format!("{place}.enum"), problem));
@@ -152,15 +147,13 @@ fn check_secrets(document: &Value, mappings: &Mappings) -> Result<(), Mistake> {
 
 /// `x-secret-values` is honoured where the field is an optional map, and there alone.
 fn check_secret_values(document: &Value) -> Result<(), Mistake> {
-    let mut received = reachable_from_answers(document);
-    received.append(&mut reachable_from_deliveries(document));
-    let sent: BTreeSet<String> = reachable_from_requests(document).difference(&received).cloned().collect();
+    let sent = sent_alone(document);
     let mut honoured = BTreeSet::new();
     for (name, schema) in schemas(document).filter(|(name, _)| sent.contains(*name)) {
         let required: Vec<_> = items(schema.get("required")).filter_map(Value::as_str).collect();
         for (property, schema) in entries(schema.get("properties")) {
             let values = schema.get("additionalProperties").and_then(|values| text(values, "type"));
-            if values == Some("string") && !required.contains(&property.as_str()) {
+            if values == Some("string") && !required.contains(&property.as_str()) && !can_be_null(schema) {
                 honoured.insert(format!("components.schemas.{name}.properties.{property}"));
             }
         }
@@ -172,7 +165,7 @@ fn check_secret_values(document: &Value) -> Result<(), Mistake> {
             Some(_) => {
                 return Err(Mistake::at(
                     format!("{}.x-secret-values", node.place),
-                    "write `true`, and only for an optional map of strings in an object that is sent and never received",
+                    "write `true`, and only for an optional map of strings, not nullable, in an object that is sent and never received",
                 ));
             }
         }

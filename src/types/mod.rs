@@ -59,6 +59,16 @@ mod generated {
     include!(concat!(env!("OUT_DIR"), "/types.rs"));
 }
 
+/// Reads `null` as a value of its own. A missing field is read by its default.
+#[allow(dead_code, reason = "for request fields that the contract lets be null")]
+fn null_or_value<'de, D, T>(deserializer: D) -> Result<Option<Option<T>>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    Option::deserialize(deserializer).map(Some)
+}
+
 /// Reads `null` as an empty list or map: the service may leave a field out in either way.
 fn null_as_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
 where

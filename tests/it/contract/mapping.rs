@@ -469,3 +469,79 @@ fn a_setter_takes_what_its_field_is_made_of_however_deep() {
         assert_eq!(signature.replace(",)", ")").replace(",>", ">"), format!("pubfnprobe(mutself,probe:{accepted})"));
     }
 }
+
+const DESCRIPTION: &str = "          description: What the webhook is for.\n\n    WebhookList:\n";
+
+#[test]
+fn a_request_field_that_may_be_null_can_be_set_cleared_and_left_out() {
+    let generated = generate(&with(DESCRIPTION, &format!("          nullable: true\n{DESCRIPTION}")));
+    let update = structure(&generated.types, "UpdateWebhook");
+    assert_holds(update, "skip_serializing_if = \"::std::option::Option::is_none\"");
+    assert_holds(update, "deserialize_with = \"crate::types::null_or_value\"");
+    assert_holds(update, "pub description: ::std::option::Option<::std::option::Option<::std::string::String>>");
+    let setter = "description: impl Into<::std::string::String>) -> Self { self.endpoint.body.description = Some(Some(description.into()));";
+    assert_holds(&generated.calls, setter);
+    assert_holds(
+        &generated.calls,
+        "pub fn clear_description(mut self) -> Self { self.endpoint.body.description = Some(None);",
+    );
+}
+
+#[test]
+fn a_list_in_a_request_that_may_be_null_can_be_empty_too() {
+    let found = "          minItems: 1\n          items:\n            $ref: '#/components/schemas/WebhookEventType'\n          description: The event types to subscribe to, at least one, in place";
+    let generated = generate(&with(found, &format!("          nullable: true\n{found}")));
+    let update = structure(&generated.types, "UpdateWebhook");
+    assert_holds(update, "::std::option::Option<::std::vec::Vec<crate::types::WebhookEventType>>");
+    assert_holds(&generated.calls, "pub fn clear_events(mut self)");
+}
+
+#[test]
+fn a_required_request_field_that_may_be_null_is_null_unless_it_is_set() {
+    let gate_plan = "        gatePlan:\n          type: object\n";
+    let property = "        probe: {type: string, nullable: true, description: It.}\n";
+    let text = with(gate_plan, &format!("{property}{gate_plan}")).replacen(
+        "required: [taskPrompt, workspaceSource]",
+        "required: [taskPrompt, probe, workspaceSource]",
+        1,
+    );
+    let generated = generate(&text);
+    let field = "pub probe: ::std::option::Option<::std::string::String>";
+    assert_holds(structure(&generated.types, "CreateWorkOrder"), field);
+    assert!(
+        !structure(&generated.types, "CreateWorkOrder")
+            .contains(&format!("skip_serializing_if = \"::std::option::Option::is_none\")] {field}"))
+    );
+    assert_holds(
+        &generated.types,
+        "pub fn new( task_prompt: impl Into<::std::string::String>, workspace_source: impl Into<crate::types::WorkspaceSource>, )",
+    );
+    assert_holds(&generated.calls, "self.endpoint.body.probe = Some(probe.into());");
+    assert!(!generated.calls.contains("clear_probe"));
+}
+
+#[test]
+fn null_that_cannot_be_sent_is_one_line_with_a_way_out() {
+    let gate_plan = "        gatePlan:\n          type: object\n";
+    let taken = format!(
+        "        probe: {{type: string, nullable: true, description: It.}}\n        \
+         clearProbe: {{type: boolean, description: It.}}\n{gate_plan}"
+    );
+    let line_of = |find: &str, replace: &str| line(&with(find, replace));
+    let twice = line_of(gate_plan, &taken);
+    assert!(twice.contains("`clear_probe` stands twice in the call"), "{twice}");
+    let metadata = "          description: Data of your own, in free form. It is kept with the work order.\n";
+    let by_hand = line_of(metadata, &format!("          nullable: true\n{metadata}"));
+    assert!(by_hand.contains("the method in src/resources sends no null"), "{by_hand}");
+    let at = CONTRACT.find("    Webhook:\n").unwrap();
+    let described = CONTRACT[at..].replacen(
+        "What the webhook is for.\n",
+        "What the webhook is for.\n          nullable: true\n",
+        1,
+    );
+    let operations =
+        CONTRACT[..at].replacen("'#/components/schemas/UpdateWebhook'", "'#/components/schemas/Webhook'", 1);
+    let both = line(&format!("{operations}{described}"));
+    assert!(both.starts_with("openapi.yaml: components.schemas.Webhook.properties.description.nullable: "), "{both}");
+    assert!(both.contains("give the request an object of its own"), "{both}");
+}
