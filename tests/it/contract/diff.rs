@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use common::CONTRACT;
+use super::fixture::CONTRACT;
 use serde_json::Value;
 
 use crate::build::diff::Class::{self, Additive, Breaking, Documentation};

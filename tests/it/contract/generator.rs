@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use common::CONTRACT;
+use super::fixture::CONTRACT;
 use serde_json::{Value, json};
 
 use crate::build;
@@ -264,10 +264,18 @@ fn with_mistake(what: &str, find: &str, replace: &str) -> String {
 
 #[test]
 fn the_contract_generates() {
-    let generated = build::generate(CONTRACT).map_err(|mistake| mistake.to_string()).unwrap();
+    let generated = build::generate(common::CONTRACT).map_err(|mistake| mistake.to_string()).unwrap();
     for part in [&generated.types, &generated.endpoints, &generated.calls, &generated.operations] {
         syn::parse_file(part).unwrap();
     }
+}
+
+#[test]
+fn line_endings_make_no_difference() {
+    let generate =
+        |text: &str| build::generate(text).map(|generated| generated.types + &generated.calls).unwrap_or_default();
+    let unix = common::CONTRACT.replace("\r\n", "\n");
+    assert_eq!(generate(&unix.replace('\n', "\r\n")), generate(&unix));
 }
 
 #[test]
@@ -603,7 +611,7 @@ fn undocumented(tokens: &mut dyn Iterator<Item = proc_macro2::TokenTree>, text: 
 
 #[test]
 fn the_public_types_of_the_contract() {
-    let types = build::generate(CONTRACT).map(|generated| generated.types).unwrap_or_default();
+    let types = build::generate(common::CONTRACT).map(|generated| generated.types).unwrap_or_default();
     let outlines: Vec<_> = syn::parse_file(&types).unwrap().items.iter().filter_map(outline).collect();
     insta::assert_snapshot!(outlines.join("\n"));
 }
@@ -635,7 +643,7 @@ fn signatures(source: &str) -> String {
 
 #[test]
 fn the_public_calls_of_the_contract() {
-    let calls = build::generate(CONTRACT).map(|generated| generated.calls).unwrap_or_default();
+    let calls = build::generate(common::CONTRACT).map(|generated| generated.calls).unwrap_or_default();
     insta::assert_snapshot!(signatures(&calls));
 }
 

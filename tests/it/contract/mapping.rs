@@ -1,6 +1,6 @@
 //! What the generator makes of the parts of OpenAPI that the contract may come to use.
 
-use common::CONTRACT;
+use super::fixture::CONTRACT;
 
 use crate::build;
 
