@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::contract::{component, entries, items, lookup, operations, reference, resolve, success_bodies, text};
 use super::openapi::{self, DOCUMENT, Kind, Object, nodes};
+use super::rewrite::rewrite;
 
 /// How much a difference demands of users.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -143,6 +144,7 @@ impl Way {
 
 /// All differences between two documents, by place.
 pub fn compare(old: &Value, new: &Value) -> Vec<Difference> {
+    let (old, new) = (&rewritten(old), &rewritten(new));
     let mut walk = Walk { old, new, renamed: renamed(old, new), uses: Uses::default(), open: vec![], found: vec![] };
     walk.uses.collect(old);
     walk.uses.collect(new);
@@ -150,6 +152,15 @@ pub fn compare(old: &Value, new: &Value) -> Vec<Difference> {
     walk.found.sort();
     walk.found.dedup();
     walk.found
+}
+
+/// The contract as the generator reads it, or as it is written where that is a mistake.
+fn rewritten(contract: &Value) -> Value {
+    let mut document = contract.clone();
+    match rewrite(&mut document) {
+        Ok(()) => document,
+        Err(_) => contract.clone(),
+    }
 }
 
 /// Whether users have to change anything.
@@ -296,7 +307,8 @@ impl Walk<'_> {
             return self.keywords(object, old, new, place, way);
         }
         if before.is_some() && self.current(before) == after.map(ToOwned::to_owned) {
-            return;
+            // What stands beside the references, such as a description.
+            return self.keywords(object, &without_reference(old), &without_reference(new), place, way);
         }
         let pair = (old.to_string(), new.to_string());
         if self.open.contains(&pair) {
@@ -641,6 +653,12 @@ impl Walk<'_> {
         };
         self.push(place, way, subject, change, clause(key, old, new));
     }
+}
+
+fn without_reference(value: &Value) -> Value {
+    let mut value = value.clone();
+    value.as_object_mut().map(|object| object.remove("$ref"));
+    value
 }
 
 /// An operation with the parameters of its path that it does not replace.

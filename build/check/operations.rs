@@ -75,6 +75,20 @@ fn check_documentation(operation: &Operation<'_>) -> Result<(), Mistake> {
     }
 }
 
+/// Headers that the client sets by itself, in lower case.
+const OWN_HEADERS: [&str; 7] =
+    ["accept", "authorization", "content-length", "content-type", "host", "idempotency-key", "user-agent"];
+
+fn check_header(name: &str, place: &str) -> Result<(), Mistake> {
+    if !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
+        return Err(Mistake::at(place, format!("`{name}` is no name of a header; write letters, digits and hyphens")));
+    }
+    if OWN_HEADERS.contains(&name.to_ascii_lowercase().as_str()) {
+        return Err(Mistake::at(place, format!("the client sets the header `{name}` by itself; remove the parameter")));
+    }
+    Ok(())
+}
+
 fn check_parameters(document: &Value, operation: &Operation<'_>) -> Result<(), Mistake> {
     let mut seen = BTreeSet::new();
     let mut in_path = BTreeSet::new();
@@ -96,11 +110,12 @@ fn check_parameters(document: &Value, operation: &Operation<'_>) -> Result<(), M
             }
             Some("path") => drop(in_path.insert(name)),
             Some("query") => {}
+            Some("header") => check_header(name, &place)?,
             other => {
                 let other = other.unwrap_or("nowhere");
                 return Err(Mistake::at(
                     place,
-                    format!("a parameter in `{other}` is not supported; `path` and `query` are"),
+                    format!("a parameter in `{other}` is not supported; `path`, `query` and `header` are"),
                 ));
             }
         }

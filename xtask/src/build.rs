@@ -7,10 +7,14 @@
 mod contract;
 #[path = "../../build/diff.rs"]
 pub mod diff;
+#[path = "../../build/merge.rs"]
+mod merge;
 #[path = "../../build/mistake.rs"]
 mod mistake;
 #[path = "../../build/openapi.rs"]
 mod openapi;
+#[path = "../../build/rewrite.rs"]
+mod rewrite;
 #[path = "../../build/check/shape.rs"]
 pub mod shape;
 #[path = "../../build/yaml.rs"]

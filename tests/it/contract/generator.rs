@@ -22,7 +22,9 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     ("no scope", "      x-required-scope: credits:read\n", ""),
     ("a path parameter that is not declared", "  /v1/webhooks/{id}/test:", "  /v1/webhooks/{webhook}/test:"),
     ("a path that starts with no slash", "  /v1/credits:\n", "  v1/credits:\n"),
-    ("a parameter in a header", "      name: tag\n      in: query\n", "      name: tag\n      in: header\n"),
+    ("a parameter in a cookie", "      name: tag\n      in: query\n", "      name: tag\n      in: cookie\n"),
+    ("a header of the client", "      name: tag\n      in: query\n", "      name: Authorization\n      in: header\n"),
+    ("a header that is no name", "      name: tag\n      in: query\n", "      name: x_tag\n      in: header\n"),
     (
         "an enum without a name",
         "        tenantId:\n          type: string\n",
@@ -609,15 +611,20 @@ fn undocumented(tokens: &mut dyn Iterator<Item = proc_macro2::TokenTree>, text: 
     }
 }
 
+/// The fields and variants of the public types of a file.
+pub(super) fn fields(source: &str) -> String {
+    let outlines: Vec<_> = syn::parse_file(source).unwrap().items.iter().filter_map(outline).collect();
+    outlines.join("\n")
+}
+
 #[test]
 fn the_public_types_of_the_contract() {
     let types = build::generate(common::CONTRACT).map(|generated| generated.types).unwrap_or_default();
-    let outlines: Vec<_> = syn::parse_file(&types).unwrap().items.iter().filter_map(outline).collect();
-    insta::assert_snapshot!(outlines.join("\n"));
+    insta::assert_snapshot!(fields(&types));
 }
 
 /// The signatures of the public methods of a file, by the type that has them.
-fn signatures(source: &str) -> String {
+pub(super) fn signatures(source: &str) -> String {
     let mut text = String::new();
     for item in syn::parse_file(source).unwrap().items {
         let syn::Item::Impl(block) = item else { continue };

@@ -1,5 +1,6 @@
 //! The contract: what is generated from it, and what the simulator makes of it.
 
+mod changes;
 mod conformance;
 mod diff;
 mod facts;
