@@ -1,6 +1,9 @@
 //! Chores of this repository, as `cargo xtask <task>`. `.ci/run` runs them all, and then the tests.
 
 mod build;
+#[path = "../../tests/it/contract/changes.rs"]
+mod changes;
+mod contract_changes;
 mod contract_diff;
 
 use std::env;
@@ -28,7 +31,7 @@ const FEATURES: [&str; 16] = [
 ];
 
 /// Each task: its name, what it does, and the function that runs it.
-const TASKS: [(&str, &str, Task); 7] = [
+const TASKS: [(&str, &str, Task); 8] = [
     ("examples", "runs each example to its end, against the simulator", examples),
     ("lint", "checks format, clippy and the contract", lint),
     ("features", "runs clippy for each combination of features that users will pick", features),
@@ -36,6 +39,7 @@ const TASKS: [(&str, &str, Task); 7] = [
     ("fuzz", "compiles the fuzz targets", fuzz),
     ("package", "packs the crate as it would be published, and compiles that", package),
     ("contract-diff", "tells what openapi.yaml changes for users since a git revision, or a file", contract_diff::run),
+    ("contract-changes", "compiles the library with changes of openapi.yaml that have to work", contract_changes::run),
 ];
 
 type Task = fn() -> Outcome;
@@ -48,7 +52,7 @@ fn main() -> ExitCode {
     let Some((_, _, task)) = TASKS.iter().find(|(task, ..)| *task == name) else {
         eprintln!("Usage: cargo xtask <task>\n\nTasks:");
         for (name, description, _) in TASKS {
-            eprintln!("    {name:<13} {description}");
+            eprintln!("    {name:<17} {description}");
         }
         return if matches!(&*name, "help" | "-h" | "--help") { ExitCode::SUCCESS } else { ExitCode::from(2) };
     };

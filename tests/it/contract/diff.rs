@@ -22,7 +22,7 @@ fn each_change_has_its_classes() {
     let mut text = String::new();
     let mut wrong = Vec::new();
     for (what, edits, http, rust, _) in CHANGES {
-        let new = apply(&old, edits);
+        let new = apply(&old, edits).unwrap();
         let differences = compare(&old, &new);
         let strongest = (differences.iter().map(|it| it.http).max(), differences.iter().map(|it| it.rust).max());
         if strongest != (Some(*http), Some(*rust)) {
@@ -68,7 +68,18 @@ fn lines_changed(before: &str, after: &str) -> String {
 /// The surface of what is generated from a contract, or the line that says what is wrong.
 fn surface(contract: &Value) -> Result<String, String> {
     let generated = build::generate(&contract.to_string()).map_err(|mistake| mistake.to_string())?;
-    Ok(format!("{}{}", signatures(&generated.calls), fields(&generated.types)))
+    let mut owner = String::new();
+    let mut text = String::new();
+    for line in format!("{}{}", signatures(&generated.calls), fields(&generated.types)).lines() {
+        match line.strip_prefix("    ") {
+            Some(member) => writeln!(text, "{owner}: {}", member.trim()).unwrap(),
+            None => {
+                line.trim_start_matches("struct ").clone_into(&mut owner);
+                writeln!(text, "{line}").unwrap();
+            }
+        }
+    }
+    Ok(text)
 }
 
 #[test]
@@ -77,7 +88,7 @@ fn each_change_works_or_is_one_line_and_shows() {
     let old = contract();
     let (before, shown) = (surface(&old).unwrap(), outline(&old));
     let run = |(what, edits, _, _, expected): &Change| {
-        let new = apply(&old, edits);
+        let new = apply(&old, edits).unwrap();
         let (surface, comes_of_it) = match surface(&new) {
             Ok(after) => (lines_changed(&before, &after), Outcome::Works),
             Err(line) => (format!("    {line}\n"), Outcome::OneLine),

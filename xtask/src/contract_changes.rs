@@ -1,0 +1,109 @@
+//! `cargo xtask contract-changes [each]`: compiles the library with the changes of the contract that have to work, in a copy of the
+//! repository. Changes that do not touch each other are made together; with `each`, one at a time.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::{env, fs};
+
+use serde_json::Value;
+
+use crate::build::parse;
+use crate::changes::{CHANGES, Change, Outcome as Expected, apply};
+use crate::{Outcome, cargo_path, root};
+
+pub(crate) fn run() -> Outcome {
+    let one_by_one = env::args().nth(2).as_deref() == Some("each");
+    let text = fs::read_to_string(root().join("openapi.yaml")).map_err(|error| format!("openapi.yaml: {error}"))?;
+    let contract = parse(&text).map_err(|mistake| mistake.to_string())?;
+    let copy = copy_repository()?;
+    let mut left: Vec<_> = CHANGES.iter().filter(|(.., expected)| *expected == Expected::Works).collect();
+    let mut failed = Vec::new();
+    while !left.is_empty() {
+        let (batch, changed, later) = batch(&contract, &left, one_by_one)?;
+        left = later;
+        let names: Vec<_> = batch.iter().map(|(what, ..)| *what).collect();
+        println!("\n== {}", names.join(", "));
+        write(&copy.join("openapi.yaml"), &changed.to_string())?;
+        if !compiles(&copy)? {
+            failed.extend(names);
+        }
+    }
+    if failed.is_empty() {
+        return Ok(());
+    }
+    let hint = if one_by_one { "" } else { "; find which with `cargo xtask contract-changes each`" };
+    Err(format!("the library does not compile with {}{hint}", failed.join(", ")))
+}
+
+/// The changes to make next, the contract with all of them, and the changes that are left.
+type Batch<'a> = (Vec<&'a Change>, Value, Vec<&'a Change>);
+
+fn batch<'a>(contract: &Value, changes: &[&'a Change], one_by_one: bool) -> Result<Batch<'a>, String> {
+    let (mut batch, mut left) = (Vec::<&Change>::new(), Vec::new());
+    let mut changed = contract.clone();
+    for change in changes {
+        let touches = batch.iter().any(|other| touch(other, change));
+        if touches || (one_by_one && !batch.is_empty()) {
+            left.push(*change);
+            continue;
+        }
+        changed = apply(&changed, change.1).map_err(|problem| format!("{}: {problem}", change.0))?;
+        batch.push(change);
+    }
+    Ok((batch, changed, left))
+}
+
+/// Whether two changes edit the same place, or one within the other. Lists count as one place, unless both only append.
+fn touch(one: &Change, other: &Change) -> bool {
+    let place = |pointer: &str| {
+        let (parent, key) = pointer.rsplit_once('/').unwrap_or_default();
+        let is_index = key.parse::<usize>().is_ok() && !parent.ends_with("responses");
+        if is_index { parent.to_owned() } else { pointer.to_owned() }
+    };
+    let within = |inner: &str, outer: &str| inner == outer || inner.starts_with(&format!("{outer}/"));
+    one.1.iter().any(|(first, _)| {
+        other.1.iter().any(|(second, _)| {
+            let appends = first.ends_with("/-") && second.ends_with("/-");
+            let (first, second) = (place(first), place(second));
+            !appends && (within(&first, &second) || within(&second, &first))
+        })
+    })
+}
+
+fn compiles(copy: &Path) -> Result<bool, String> {
+    let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
+    let status = Command::new(cargo_path())
+        .args(["check", "--quiet", "--package", "agentgate", "--features", "full"])
+        .current_dir(copy)
+        .env("CARGO_TARGET_DIR", target)
+        .status();
+    status.map(|status| status.success()).map_err(|error| format!("cargo cannot be run: {error}"))
+}
+
+/// Copies the files that git knows, and returns where to.
+fn copy_repository() -> Result<PathBuf, String> {
+    let listed = Command::new("git")
+        .args(["ls-files", "-z"])
+        .current_dir(root())
+        .stderr(Stdio::inherit())
+        .output()
+        .map_err(|error| format!("git cannot be run: {error}"))?;
+    let copy = root().join("target/contract-changes");
+    for file in String::from_utf8_lossy(&listed.stdout).split_terminator('\0') {
+        let (from, to) = (root().join(file), copy.join(file));
+        let Ok(content) = fs::read(&from) else { continue };
+        // What is the same keeps its time, so that cargo compiles it once.
+        if fs::read(&to).is_ok_and(|present| present == content) {
+            continue;
+        }
+        if let Some(folder) = to.parent() {
+            fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+        }
+        fs::write(&to, content).map_err(|error| format!("{}: {error}", to.display()))?;
+    }
+    Ok(copy)
+}
+
+fn write(path: &Path, text: &str) -> Outcome {
+    fs::write(path, text).map_err(|error| format!("{}: {error}", path.display()))
+}
