@@ -113,6 +113,7 @@ fn of_schema(document: &Value, name: &str, schema: &Value) -> Result<Mapping, Mi
         return list(document, schema, &place);
     }
     if words(schema).is_some() {
+        check_alone(schema, &["anyOf", "enum"], &place)?;
         return open_enum(document, schema, &place);
     }
     if let Some(keyword) = ["anyOf", "enum", "not"].into_iter().find(|keyword| schema.get(keyword).is_some()) {
@@ -123,14 +124,18 @@ fn of_schema(document: &Value, name: &str, schema: &Value) -> Result<Mapping, Mi
                     "maps to no Rust type, unless it is `[{type: string, enum: […]}, {type: string}]`, an open set of \
                      words; for objects, use oneOf with a discriminator"
                 }
-                "enum" => "only strings can be a set of words; write `type: string`",
+                "enum" => {
+                    "only strings can be a set of words; write the type where it is used, and describe its values"
+                }
                 _ => "maps to no Rust type; write out what is allowed",
             },
         ));
     }
     if schema.get("oneOf").is_some() {
+        check_alone(schema, &["discriminator", "oneOf"], &place)?;
         return open_union(document, schema, &place);
     }
+    check_alone(schema, &["additionalProperties", "properties"], &place)?;
     match text(schema, "type") {
         Some("object") if schema.get("properties").is_some() => Ok(Mapping::Struct),
         Some("object") => {
@@ -148,7 +153,23 @@ fn of_schema(document: &Value, name: &str, schema: &Value) -> Result<Mapping, Mi
             Err(Mistake::at(place, format!("write `{other}` where it is used; only objects and strings have names")))
         }
         Some(other) => Err(Mistake::at(format!("{place}.type"), format!("`{other}` is not a type"))),
-        None => Err(Mistake::at(place, "type is missing")),
+        None => Err(Mistake::at(
+            place,
+            "type is missing; any JSON has no name, so write `x-any-json: true` where it is used",
+        )),
+    }
+}
+
+/// Of the keywords that each say what a schema is, others than these would have no effect.
+fn check_alone(schema: &Value, kept: &[&str], place: &str) -> Result<(), Mistake> {
+    const KEYWORDS: [&str; 7] =
+        ["additionalProperties", "anyOf", "discriminator", "enum", "not", "oneOf", "properties"];
+    match KEYWORDS.into_iter().find(|keyword| schema.get(keyword).is_some() && !kept.contains(keyword)) {
+        Some(keyword) => {
+            let problem = "has no effect beside what else the schema says; remove it, or describe it";
+            Err(Mistake::at(format!("{place}.{keyword}"), problem))
+        }
+        None => Ok(()),
     }
 }
 
@@ -244,7 +265,8 @@ fn open_union(document: &Value, schema: &Value, place: &str) -> Result<Mapping, 
     let Some(tag) = tag else {
         return Err(Mistake::at(
             place,
-            "oneOf needs a discriminator with propertyName, so that answers can be told apart",
+            "oneOf needs a discriminator with propertyName, so that answers can be told apart; for other values, write \
+             `x-any-json: true` beside it where it is used",
         ));
     };
     let mut variants: Vec<Variant> = Vec::new();
@@ -340,20 +362,25 @@ pub fn check_inline(schema: &Value, place: &str) -> Result<(), Mistake> {
     if reference(schema).is_some() {
         return Ok(());
     }
-    if schema.get("enum").is_some() {
-        return Err(Mistake::at(
-            format!("{place}.enum"),
-            "give the enum a name under components.schemas, so that it stays open to new words",
-        ));
+    if let Some(any) = schema.get("x-any-json") {
+        return check_any(schema, any, place);
     }
-    if let Some(keyword) = ["oneOf", "allOf", "anyOf", "not"].into_iter().find(|key| schema.get(key).is_some()) {
+    const COMPOSED: [&str; 6] = ["enum", "oneOf", "allOf", "anyOf", "not", "discriminator"];
+    if let Some(keyword) = COMPOSED.into_iter().find(|key| schema.get(key).is_some()) {
         let problem = match keyword {
+            "enum" | "anyOf" if words(schema).is_some() => {
+                "give the enum a name under components.schemas, so that it stays open to new words"
+            }
+            "enum" => "only strings can be a set of words; describe the values, and remove it",
             "allOf" => {
                 "is supported here with one $ref, and with a description, `deprecated` or `nullable` beside it; give \
                  anything else a name under components.schemas"
-                    .to_owned()
             }
-            _ => format!("{keyword} is supported in named schemas alone"),
+            "oneOf" | "anyOf" => {
+                "has no name; for objects, write it under components.schemas as `oneOf` with a discriminator, and for \
+                 other values add `x-any-json: true`"
+            }
+            _ => "is not supported here; remove it, and describe what is allowed",
         };
         return Err(Mistake::at(format!("{place}.{keyword}"), problem));
     }
@@ -380,7 +407,7 @@ pub fn check_inline(schema: &Value, place: &str) -> Result<(), Mistake> {
             Some(items) => check_inline(items, &format!("{place}.items")),
             None => Err(Mistake::at(place, "an array needs items")),
         },
-        Some("object") if schema.get("properties").is_some() => {
+        Some("object") if schema.get("properties").or_else(|| schema.get("required")).is_some() => {
             Err(Mistake::at(place, "give the object a name under components.schemas, so that its Rust type has one"))
         }
         Some("object") => match schema.get("additionalProperties") {
@@ -388,7 +415,22 @@ pub fn check_inline(schema: &Value, place: &str) -> Result<(), Mistake> {
             _ => Ok(()),
         },
         Some(other) => Err(Mistake::at(format!("{place}.type"), format!("`{other}` is not a type"))),
-        None if schema.get("x-any-json") == Some(&Value::Bool(true)) => Ok(()),
         None => Err(Mistake::at(place, "type is missing; for any JSON at all, say `x-any-json: true`")),
+    }
+}
+
+/// Any JSON has no type; a description of what it may be is for readers, and for other generators.
+fn check_any(schema: &Value, any: &Value, place: &str) -> Result<(), Mistake> {
+    const TYPED: [&str; 9] =
+        ["additionalProperties", "allOf", "discriminator", "enum", "format", "items", "not", "properties", "type"];
+    if any != &Value::Bool(true) {
+        return Err(Mistake::at(format!("{place}.x-any-json"), "write `true`, or leave it out"));
+    }
+    match TYPED.into_iter().find(|keyword| schema.get(keyword).is_some()) {
+        Some(keyword) => {
+            let problem = "has no effect beside `x-any-json`; remove the one or the other";
+            Err(Mistake::at(format!("{place}.{keyword}"), problem))
+        }
+        None => Ok(()),
     }
 }

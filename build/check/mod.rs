@@ -3,6 +3,7 @@
 //! Each rule ends in a sentence that says what to write instead, because whoever meets it is editing YAML,
 //! not this code.
 
+mod effects;
 pub mod errors;
 mod events;
 mod operations;
@@ -27,5 +28,6 @@ pub fn check(document: &Value) -> Result<(), Mistake> {
 
 /// The first mistake in how a document uses its types, if there is one.
 pub fn types(document: &Value, mappings: &Mappings) -> Result<(), Mistake> {
-    uses::check(document, mappings)
+    uses::check(document, mappings)?;
+    effects::check(document, mappings)
 }

@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::build::contract::{can_be_null, component, entries, items, operations, reference, resolve, schemas, text};
 use crate::build::mapping::{Mapping, Mappings};
 use crate::build::mistake::Mistake;
-use crate::build::openapi::{DOCUMENT, Node, SCHEMA, nodes};
+use crate::build::openapi::{DOCUMENT, SCHEMA, nodes};
 use crate::build::prepare::{reachable_from_deliveries, reachable_from_requests, reachable_from_schema, sent_alone};
 
 pub fn check(document: &Value, mappings: &Mappings) -> Result<(), Mistake> {
@@ -26,7 +26,6 @@ pub fn check(document: &Value, mappings: &Mappings) -> Result<(), Mistake> {
     }
     check_secrets(document, mappings)?;
     check_secret_values(document)?;
-    check_deprecated(document, mappings)?;
     check_finite(document, mappings)?;
     operations(document).try_for_each(|operation| {
         for (parameter, place) in operation.parameters() {
@@ -171,29 +170,6 @@ fn check_secret_values(document: &Value) -> Result<(), Mistake> {
         }
     }
     Ok(())
-}
-
-/// Types, fields and setters are deprecated; what else a schema stands for has no Rust item of its own.
-fn check_deprecated(document: &Value, mappings: &Mappings) -> Result<(), Mistake> {
-    let mut honoured = BTreeSet::new();
-    for (name, schema) in schemas(document) {
-        let place = format!("components.schemas.{name}");
-        honoured.extend(entries(schema.get("properties")).map(|(name, _)| format!("{place}.properties.{name}")));
-        if !matches!(mappings.get(name), Some(Mapping::List { .. } | Mapping::Secret)) {
-            honoured.insert(place);
-        }
-    }
-    let is_schema = |node: &Node<'_>| std::ptr::eq(node.object, &raw const SCHEMA);
-    let is_deprecated = |node: &Node<'_>| node.value.get("deprecated") == Some(&Value::Bool(true));
-    let ignored = nodes(&DOCUMENT, document, "")
-        .find(|node| is_schema(node) && is_deprecated(node) && !honoured.contains(&node.place));
-    match ignored {
-        Some(node) => Err(Mistake::at(
-            format!("{}.deprecated", node.place),
-            "has no effect here; write it at an operation, a parameter, a property, or a named object, string or union",
-        )),
-        None => Ok(()),
-    }
 }
 
 /// An object that requires itself has no value.

@@ -4,6 +4,9 @@ use super::fixture::CONTRACT;
 
 use crate::build;
 
+/// A property of a request, before which others can be put.
+const GATE_PLAN: &str = "        gatePlan:\n          type: object\n";
+
 /// The contract with one text in the place of another.
 fn with(find: &str, replace: &str) -> String {
     assert!(CONTRACT.contains(find), "the contract has no {find:?}");
@@ -318,10 +321,7 @@ fn a_deprecated_parameter_or_request_field_is_a_deprecated_setter() {
         generate(&with(tag, &format!("{tag}      deprecated: true\n      x-deprecated-reason: Use two.\n"))).calls;
     assert_holds(&calls, "#[deprecated(note = \"Use two.\")] pub fn tag(mut self");
     let field = "        probe: {type: string, description: It., deprecated: true}\n";
-    let text = with(
-        "        gatePlan:\n          type: object\n",
-        &format!("{field}        gatePlan:\n          type: object\n"),
-    );
+    let text = with(GATE_PLAN, &format!("{field}{GATE_PLAN}"));
     let generated = generate(&text);
     assert_holds(&generated.calls, "#[deprecated(note = \"The service has deprecated it.\")] pub fn probe(mut self");
     assert_holds(
@@ -461,8 +461,7 @@ fn a_setter_takes_what_its_field_is_made_of_however_deep() {
             "impl IntoIterator<Item = (impl Into<String>, i64)>".to_owned(),
         ),
     ] {
-        let gate_plan = "        gatePlan:\n          type: object\n";
-        let calls = generate(&with(gate_plan, &format!("        probe: {property}\n{gate_plan}"))).calls;
+        let calls = generate(&with(GATE_PLAN, &format!("        probe: {property}\n{GATE_PLAN}"))).calls;
         let start = calls.find("pub fn probe(").unwrap();
         let signature: String = calls[start..].split(" -> ").next().unwrap().split_whitespace().collect();
         let accepted: String = accepted.split_whitespace().collect();
@@ -498,9 +497,8 @@ fn a_list_in_a_request_that_may_be_null_can_be_empty_too() {
 
 #[test]
 fn a_required_request_field_that_may_be_null_is_null_unless_it_is_set() {
-    let gate_plan = "        gatePlan:\n          type: object\n";
     let property = "        probe: {type: string, nullable: true, description: It.}\n";
-    let text = with(gate_plan, &format!("{property}{gate_plan}")).replacen(
+    let text = with(GATE_PLAN, &format!("{property}{GATE_PLAN}")).replacen(
         "required: [taskPrompt, workspaceSource]",
         "required: [taskPrompt, probe, workspaceSource]",
         1,
@@ -522,13 +520,12 @@ fn a_required_request_field_that_may_be_null_is_null_unless_it_is_set() {
 
 #[test]
 fn null_that_cannot_be_sent_is_one_line_with_a_way_out() {
-    let gate_plan = "        gatePlan:\n          type: object\n";
     let taken = format!(
         "        probe: {{type: string, nullable: true, description: It.}}\n        \
-         clearProbe: {{type: boolean, description: It.}}\n{gate_plan}"
+         clearProbe: {{type: boolean, description: It.}}\n{GATE_PLAN}"
     );
     let line_of = |find: &str, replace: &str| line(&with(find, replace));
-    let twice = line_of(gate_plan, &taken);
+    let twice = line_of(GATE_PLAN, &taken);
     assert!(twice.contains("`clear_probe` stands twice in the call"), "{twice}");
     let metadata = "          description: Data of your own, in free form. It is kept with the work order.\n";
     let by_hand = line_of(metadata, &format!("          nullable: true\n{metadata}"));
@@ -544,4 +541,142 @@ fn null_that_cannot_be_sent_is_one_line_with_a_way_out() {
     let both = line(&format!("{operations}{described}"));
     assert!(both.starts_with("openapi.yaml: components.schemas.Webhook.properties.description.nullable: "), "{both}");
     assert!(both.contains("give the request an object of its own"), "{both}");
+}
+
+/// The contract with one more property of a run, and with one more of what is submitted.
+fn with_property_each_way(property: &str) -> [(&'static str, String); 2] {
+    let sent = with(GATE_PLAN, &format!("        probe: {property}\n{GATE_PLAN}"));
+    [("Run", with_property("probe", property)), ("CreateWorkOrder", sent)]
+}
+
+#[test]
+fn every_type_and_format_has_its_field() {
+    let map = |values: &str| format!("::std::collections::BTreeMap<::std::string::String, {values}>");
+    for (property, kind) in [
+        ("{type: integer, description: It.}", "i64".to_owned()),
+        ("{type: integer, format: int32, description: It.}", "i32".to_owned()),
+        ("{type: integer, minimum: 0, description: It.}", "u64".to_owned()),
+        ("{type: integer, format: int32, minimum: 1, maximum: 9, default: 2, description: It.}", "u32".to_owned()),
+        ("{type: number, description: It.}", "f64".to_owned()),
+        ("{type: number, format: double, description: It.}", "f64".to_owned()),
+        ("{type: boolean, default: true, description: It.}", "bool".to_owned()),
+        (
+            "{type: string, pattern: '^a', maxLength: 3, default: a, description: It.}",
+            "::std::string::String".to_owned(),
+        ),
+        (
+            "{x-any-json: true, oneOf: [{type: string}, {type: integer}], description: It.}",
+            "::serde_json::Value".to_owned(),
+        ),
+    ] {
+        for (_, text) in with_property_each_way(property) {
+            assert_holds(&types(&text), &format!("pub probe: ::std::option::Option<{kind}>"));
+        }
+    }
+    for (property, kind) in [
+        ("{type: object, additionalProperties: {type: integer}, description: It.}", map("i64")),
+        (
+            "{type: object, additionalProperties: {$ref: '#/components/schemas/RunStatus'}, description: It.}",
+            map("crate::types::RunStatus"),
+        ),
+        (
+            "{type: array, uniqueItems: true, items: {$ref: '#/components/schemas/RunStatus'}, description: It.}",
+            "::std::vec::Vec<crate::types::RunStatus>".to_owned(),
+        ),
+    ] {
+        for (_, text) in with_property_each_way(property) {
+            let types: String = types(&text).split_whitespace().collect();
+            let kind: String = kind.split_whitespace().collect();
+            assert!(types.replace(",>", ">").contains(&kind), "{kind}");
+        }
+    }
+}
+
+#[test]
+fn an_inline_schema_that_no_type_fits_is_one_line_with_a_way_out() {
+    for (property, keyword, advice) in [
+        ("oneOf: [{type: string}, {type: integer}]", ".oneOf", "add `x-any-json: true`"),
+        ("oneOf: [{$ref: '#/components/schemas/RunCost'}]", ".oneOf", "under components.schemas as `oneOf`"),
+        ("anyOf: [{$ref: '#/components/schemas/RunCost'}]", ".anyOf", "under components.schemas as `oneOf`"),
+        ("anyOf: [{type: string, enum: [a]}, {type: string}]", ".anyOf", "give the enum a name"),
+        ("type: string, enum: [a]", ".enum", "give the enum a name"),
+        ("type: array, items: {type: string, enum: [a]}", ".items.enum", "give the enum a name"),
+        ("type: integer, enum: [1, 2]", ".enum", "describe the values, and remove it"),
+        ("not: {type: string}", ".not", "describe what is allowed"),
+        ("type: object, required: [a]", "", "give the object a name"),
+        ("type: number, format: decimal", ".format", "`float` and `double`"),
+        ("x-any-json: true, type: string", ".type", "remove the one or the other"),
+        ("x-any-json: false", ".x-any-json", "write `true`, or leave it out"),
+    ] {
+        for (schema, text) in with_property_each_way(&format!("{{{property}, description: It.}}")) {
+            let line = line(&text);
+            let place = format!("openapi.yaml: components.schemas.{schema}.properties.probe{keyword}: ");
+            assert!(line.starts_with(&place) && line.contains(advice), "{property}: {line}");
+        }
+    }
+}
+
+#[test]
+fn a_keyword_beside_what_makes_the_type_is_one_line() {
+    let variant = "{$ref: '#/components/schemas/GitWorkspaceSource'}";
+    let union = format!(
+        "oneOf: [{variant}], discriminator: {{propertyName: type, mapping: {{git: '#/components/schemas/GitWorkspaceSource'}}}}"
+    );
+    let property = "properties: {note: {type: string, description: It.}}";
+    for (schema, keyword) in [
+        (format!("{union}, {property}"), "properties"),
+        (format!("type: object, discriminator: {{propertyName: note}}, {property}"), "discriminator"),
+        ("type: string, not: {type: integer}".to_owned(), "not"),
+    ] {
+        let line = line(&with_schema(&format!("{{description: It., {schema}}}")));
+        assert!(line.starts_with(&format!("openapi.yaml: components.schemas.Probe.{keyword}: ")), "{line}");
+    }
+}
+
+#[test]
+fn an_extension_where_nothing_reads_it_is_one_line() {
+    for extension in
+        ["x-aliases: {a: b}", "x-enumDescriptions: {a: b}", "x-list-of: Run", "x-lenient: true", "x-rust-name: other"]
+    {
+        let line = line(&with_property("probe", &format!("{{type: string, description: It., {extension}}}")));
+        assert!(line.starts_with("openapi.yaml: components.schemas.Run.properties.probe.x-"), "{line}");
+        assert!(line.contains("has no effect here; write it at "), "{line}");
+    }
+    let setter = with(
+        GATE_PLAN,
+        &format!("        probe: {{type: string, description: It., x-rust-setter: true}}\n{GATE_PLAN}"),
+    );
+    assert!(line(&setter).contains("write `false`, or leave it out"));
+}
+
+#[test]
+fn a_property_of_the_other_direction_is_one_line() {
+    let [(_, received), _] = with_property_each_way("{type: string, description: It., writeOnly: true}");
+    assert!(line(&received).contains("give the response an object of its own"));
+    let [(_, received), (_, sent)] = with_property_each_way("{type: string, description: It., readOnly: true}");
+    assert!(line(&sent).contains("give the request an object of its own"));
+    assert_holds(&types(&received), "pub probe: ::std::option::Option<::std::string::String>");
+}
+
+#[test]
+fn a_server_or_a_scheme_that_the_client_does_not_use_is_one_line() {
+    let operation = "      operationId: getCredits\n";
+    for (find, replace, problem) in [
+        (operation, format!("{operation}      servers: [{{url: 'https://a'}}]\n"), "paths./v1/credits.get.servers: "),
+        (
+            "  /v1/credits:\n",
+            "  /v1/credits:\n    servers: [{url: 'https://a'}]\n".to_owned(),
+            "paths./v1/credits.servers: ",
+        ),
+        (
+            "      scheme: bearer\n",
+            "      scheme: basic\n".to_owned(),
+            "security: the client sends its API key as a bearer token",
+        ),
+        ("  - bearerAuth: []\n", "  - keyAuth: []\n".to_owned(), "security: there is no security scheme `keyAuth`"),
+        (operation, format!("{operation}      security: [{{key: []}}]\n"), "paths./v1/credits.get.security: "),
+    ] {
+        let line = line(&with(find, &replace));
+        assert!(line.starts_with(&format!("openapi.yaml: {problem}")), "{line}");
+    }
 }

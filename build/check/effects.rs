@@ -1,0 +1,153 @@
+//! What a contract says, and what no code would heed, is a mistake: it would be lost without a word.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use crate::build::contract::{component, entries, items, operations, reference, resolve, schemas, text};
+use crate::build::mapping::{Mapping, Mappings, words};
+use crate::build::mistake::Mistake;
+use crate::build::openapi::{DOCUMENT, Node, SCHEMA, nodes};
+use crate::build::prepare::{reachable_from_answers, reachable_from_deliveries, reachable_from_requests};
+
+pub fn check(document: &Value, mappings: &Mappings) -> Result<(), Mistake> {
+    check_servers(document)?;
+    check_security(document)?;
+    check_directions(document)?;
+    check_extensions(document, mappings)?;
+    check_deprecated(document, mappings)
+}
+
+/// All requests go to the client's base URL.
+fn check_servers(document: &Value) -> Result<(), Mistake> {
+    let paths = entries(document.get("paths")).map(|(path, item)| (format!("paths.{path}"), item));
+    let operations = operations(document).map(|operation| (operation.place, operation.value));
+    match paths.chain(operations).find(|(_, value)| value.get("servers").is_some()) {
+        Some((place, _)) => Err(Mistake::at(
+            format!("{place}.servers"),
+            "all operations are sent to one base URL; write `servers` at the top of the contract",
+        )),
+        None => Ok(()),
+    }
+}
+
+/// All requests carry the API key as a bearer token.
+fn check_security(document: &Value) -> Result<(), Mistake> {
+    let of_operations = operations(document)
+        .filter_map(|operation| Some((operation.place, operation.value.get("security")?)))
+        .chain(document.get("security").map(|security| (String::new(), security)));
+    for (place, security) in of_operations {
+        let place = if place.is_empty() { "security".to_owned() } else { format!("{place}.security") };
+        let mut is_met = items(Some(security)).next().is_none();
+        for requirement in items(Some(security)) {
+            let mut schemes = Vec::new();
+            for (name, _) in entries(Some(requirement)) {
+                let Some(scheme) = document.pointer(&format!("/components/securitySchemes/{name}")) else {
+                    return Err(Mistake::at(place, format!("there is no security scheme `{name}`")));
+                };
+                schemes.push(resolve(document, scheme));
+            }
+            is_met |= schemes
+                .iter()
+                .all(|scheme| text(scheme, "type") == Some("http") && text(scheme, "scheme") == Some("bearer"));
+        }
+        if !is_met {
+            let problem =
+                "the client sends its API key as a bearer token; name a scheme with `type: http` and `scheme: bearer`";
+            return Err(Mistake::at(place, problem));
+        }
+    }
+    Ok(())
+}
+
+/// A request does not hold what only responses have, nor the other way round.
+fn check_directions(document: &Value) -> Result<(), Mistake> {
+    let sent = reachable_from_requests(document);
+    let mut received = reachable_from_answers(document);
+    received.append(&mut reachable_from_deliveries(document));
+    for (names, keyword, holder) in [(sent, "readOnly", "request"), (received, "writeOnly", "response")] {
+        for (name, schema) in schemas(document).filter(|(name, _)| names.contains(*name)) {
+            let mut properties = entries(schema.get("properties"));
+            if let Some((property, _)) = properties.find(|(_, it)| it.get(keyword) == Some(&Value::Bool(true))) {
+                let place = format!("components.schemas.{name}.properties.{property}.{keyword}");
+                let problem = format!("a {holder} holds `{name}`; give the {holder} an object of its own without it");
+                return Err(Mistake::at(place, problem));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Each extension stands where it is read.
+fn check_extensions(document: &Value, mappings: &Mappings) -> Result<(), Mistake> {
+    let bodies: BTreeSet<&str> = operations(document)
+        .filter_map(|operation| operation.value.get("requestBody"))
+        .flat_map(|body| entries(resolve(document, body).get("content")))
+        .filter_map(|(_, content)| Some(component(reference(content.get("schema")?)?)))
+        .collect();
+    let (mut named, mut fields) = (BTreeSet::new(), BTreeSet::new());
+    for (name, schema) in schemas(document).filter(|(name, _)| mappings.contains_key(*name)) {
+        let place = format!("components.schemas.{name}");
+        if bodies.contains(name.as_str()) {
+            fields.extend(entries(schema.get("properties")).map(|(name, _)| format!("{place}.properties.{name}")));
+        }
+        named.insert(place);
+    }
+    for node in nodes(&DOCUMENT, document, "").filter(is_schema) {
+        let is_part = node.place.split('.').nth(2).is_some_and(|name| !mappings.contains_key(name));
+        if node.place.starts_with("components.schemas.") && is_part {
+            continue; // It is documentation, or has become a part of another schema.
+        }
+        if node.value.get("x-rust-setter").is_some_and(|setter| setter != &Value::Bool(false)) {
+            return Err(Mistake::at(format!("{}.x-rust-setter", node.place), "write `false`, or leave it out"));
+        }
+        for (extension, is_read) in [
+            ("x-aliases", named.contains(&node.place) && words(node.value).is_some()),
+            ("x-enumDescriptions", named.contains(&node.place) && words(node.value).is_some()),
+            ("x-list-of", named.contains(&node.place)),
+            ("x-lenient", named.contains(&node.place)),
+            ("x-any-json", !named.contains(&node.place)),
+            ("x-rust-name", fields.contains(&node.place)),
+            ("x-rust-setter", fields.contains(&node.place)),
+        ] {
+            if node.value.get(extension).is_some() && !is_read {
+                let meant = match extension {
+                    "x-aliases" | "x-enumDescriptions" => "a named set of words",
+                    "x-list-of" => "a named schema",
+                    "x-lenient" => "a named object",
+                    "x-any-json" => "a property, where the schema is used",
+                    _ => "a property of a request body",
+                };
+                let problem = format!("has no effect here; write it at {meant}, or remove it");
+                return Err(Mistake::at(format!("{}.{extension}", node.place), problem));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn is_schema(node: &Node<'_>) -> bool {
+    std::ptr::eq(node.object, &raw const SCHEMA)
+}
+
+/// Types, fields and setters are deprecated; what else a schema stands for has no Rust item of its own.
+fn check_deprecated(document: &Value, mappings: &Mappings) -> Result<(), Mistake> {
+    let mut honoured = BTreeSet::new();
+    for (name, schema) in schemas(document) {
+        let place = format!("components.schemas.{name}");
+        honoured.extend(entries(schema.get("properties")).map(|(name, _)| format!("{place}.properties.{name}")));
+        if !matches!(mappings.get(name), Some(Mapping::List { .. } | Mapping::Secret)) {
+            honoured.insert(place);
+        }
+    }
+    let is_deprecated = |node: &Node<'_>| node.value.get("deprecated") == Some(&Value::Bool(true));
+    let ignored = nodes(&DOCUMENT, document, "")
+        .find(|node| is_schema(node) && is_deprecated(node) && !honoured.contains(&node.place));
+    match ignored {
+        Some(node) => Err(Mistake::at(
+            format!("{}.deprecated", node.place),
+            "has no effect here; write it at an operation, a parameter, a property, or a named object, string or union",
+        )),
+        None => Ok(()),
+    }
+}
