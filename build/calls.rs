@@ -849,7 +849,7 @@ fn mapped(kind: &Type) -> Option<TokenStream> {
         return Some(quote! { .map(Into::into) });
     }
     let inner = converted(kind, &each);
-    (inner.to_string() != each.to_string()).then(|| quote! { .map(|#each| #inner) })
+    (each != inner.to_string()).then(|| quote! { .map(|#each| #inner) })
 }
 
 /// Strings, any JSON, and the types of this crate.

@@ -365,8 +365,8 @@ pub fn check_inline(schema: &Value, place: &str) -> Result<(), Mistake> {
     if let Some(any) = schema.get("x-any-json") {
         return check_any(schema, any, place);
     }
-    const COMPOSED: [&str; 6] = ["enum", "oneOf", "allOf", "anyOf", "not", "discriminator"];
-    if let Some(keyword) = COMPOSED.into_iter().find(|key| schema.get(key).is_some()) {
+    let composed = ["enum", "oneOf", "allOf", "anyOf", "not", "discriminator"];
+    if let Some(keyword) = composed.into_iter().find(|key| schema.get(key).is_some()) {
         let problem = match keyword {
             "enum" | "anyOf" if words(schema).is_some() => {
                 "give the enum a name under components.schemas, so that it stays open to new words"

@@ -60,7 +60,7 @@ mod generated {
 }
 
 /// Reads `null` as a value of its own. A missing field is read by its default.
-#[allow(dead_code, reason = "for request fields that the contract lets be null")]
+#[allow(clippy::option_option, dead_code, reason = "for request fields that the contract lets be null")]
 fn null_or_value<'de, D, T>(deserializer: D) -> Result<Option<Option<T>>, D::Error>
 where
     D: Deserializer<'de>,
