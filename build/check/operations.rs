@@ -31,6 +31,10 @@ pub fn check(document: &Value) -> Result<(), Mistake> {
         check_documentation(&operation)?;
         check_parameters(document, &operation)?;
         check_request_body(document, operation.value, &operation.place)?;
+        if ["get", "head"].contains(&operation.method) && operation.value.get("requestBody").is_some() {
+            let problem = "HTTP gives such a request no body; use parameters, or another method";
+            return Err(Mistake::at(format!("{}.requestBody", operation.place), problem));
+        }
         check_responses(document, &operation)?;
     }
     for (delivery, place) in deliveries(document) {
@@ -186,6 +190,10 @@ fn check_responses(document: &Value, operation: &Operation<'_>) -> Result<(), Mi
     for (status, response) in successes(document, operation.value) {
         let place = format!("{place}.{status}");
         check_content(response, &place, false)?;
+        let is_bodiless = operation.method == "head" || ["204", "205"].contains(&status.as_str());
+        if is_bodiless && entries(response.get("content")).next().is_some() {
+            return Err(Mistake::at(format!("{place}.content"), "HTTP gives this response no body; remove it"));
+        }
         for (_, content) in entries(response.get("content")) {
             let schema = content.get("schema");
             match first {

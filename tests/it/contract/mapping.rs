@@ -680,3 +680,24 @@ fn a_server_or_a_scheme_that_the_client_does_not_use_is_one_line() {
         assert!(line.starts_with(&format!("openapi.yaml: {problem}")), "{line}");
     }
 }
+
+#[test]
+fn a_body_where_http_has_none_is_one_line() {
+    let schema =
+        "{description: It., content: {application/json: {schema: {$ref: '#/components/schemas/CreditBalance'}}}";
+    for status in ["204", "205"] {
+        let line = line(&with_response("getCredits", &format!("'{status}': {schema}}}")));
+        assert!(
+            line.starts_with(&format!("openapi.yaml: paths./v1/credits.get.responses.{status}.content: ")),
+            "{line}"
+        );
+    }
+    let head = line(&with("  /v1/credits:\n    get:\n", "  /v1/credits:\n    head:\n"));
+    assert!(head.starts_with("openapi.yaml: paths./v1/credits.head.responses.200.content: "), "{head}");
+    let operation = "      operationId: getCredits\n";
+    let body = line(&with(operation, &format!("{operation}      requestBody: {schema}, required: true}}\n")));
+    assert!(
+        body.starts_with("openapi.yaml: paths./v1/credits.get.requestBody: HTTP gives such a request no body"),
+        "{body}"
+    );
+}
