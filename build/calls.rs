@@ -495,15 +495,11 @@ impl<'a> Endpoint<'a> {
             }
             Some((schema, _)) => {
                 let schema = format_ident!("{schema}");
-                let output = quote! { crate::types::#schema };
-                (
-                    if self.may_be_empty() {
-                        quote! { ::std::option::Option<#output> }
-                    } else {
-                        output
-                    },
-                    None,
-                )
+                let mut output = quote! { crate::types::#schema };
+                if self.may_be_empty() {
+                    output = quote! { ::std::option::Option<#output> };
+                }
+                (output, None)
             }
         }
     }

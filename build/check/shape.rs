@@ -73,6 +73,9 @@ fn check_reference<'a>(
         _ if !target.starts_with(&format!("#/components/{section}/")) => {
             format!("$ref `{target}` is no {name}; write `#/components/{section}/…`")
         }
+        _ if target.matches('/').count() > 3 => {
+            format!("$ref `{target}` leads into the {name}; give what is there a name under components.{section}")
+        }
         Err(BrokenReference::Missing(missing)) => {
             format!("$ref `{missing}` leads nowhere; add it, or correct the name")
         }

@@ -701,3 +701,17 @@ fn a_body_where_http_has_none_is_one_line() {
         "{body}"
     );
 }
+
+#[test]
+fn a_reference_into_a_schema_is_one_line() {
+    for part in ["timing", "Run"] {
+        let text = with_property("probe", &format!("{{$ref: '#/components/schemas/Run/properties/{part}'}}"));
+        let line = line(&text.replacen(
+            "        prUrl:\n",
+            "        Run: {type: string, description: It.}\n        prUrl:\n",
+            1,
+        ));
+        assert!(line.starts_with("openapi.yaml: components.schemas.Run.properties.probe: "), "{line}");
+        assert!(line.contains("give what is there a name under components.schemas"), "{line}");
+    }
+}
