@@ -289,3 +289,36 @@ impl fmt::Debug for Execution {
         f.debug_tuple("Execution").field(&self.0.operation).finish()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::PoisonError;
+
+    use bytes::Bytes;
+    use http::{HeaderMap, StatusCode};
+
+    use super::{Execution, Outcome};
+    use crate::response::{Answer, Response};
+    use crate::transport::CallOptions;
+    use crate::types::Run;
+    use crate::{Client, Operation, Result};
+
+    /// What a call came to whose response may have no body.
+    fn finished(body: &'static str) -> Result<Response<Option<Run>>> {
+        let client = Client::new("org_live_test")?;
+        let execution = Execution::new(&client.transport, Operation::GET_RUN, CallOptions::default());
+        let (status, headers) = (StatusCode::ACCEPTED, HeaderMap::new());
+        let answer = Answer { status, headers, body: Bytes::from_static(body.as_bytes()), attempts: 1 };
+        *execution.0.outcome.lock().unwrap_or_else(PoisonError::into_inner) = Some(Outcome::Answered(answer));
+        execution.finish_optional(Err(progenitor_client::Error::Custom("not read".to_owned())))
+    }
+
+    #[test]
+    fn a_response_that_may_have_no_body_is_a_value_or_none() {
+        let empty = finished("").unwrap();
+        assert_eq!((empty.status(), empty.value()), (StatusCode::ACCEPTED, &None));
+        let run = finished(r#"{"id": "run_1", "workOrderId": "wo_1", "status": "pending"}"#).unwrap();
+        assert_eq!(run.into_inner().map(|run| run.id), Some("run_1".into()));
+        assert!(finished("[]").is_err());
+    }
+}

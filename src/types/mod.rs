@@ -77,3 +77,24 @@ where
 {
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    #[derive(Debug, Deserialize, PartialEq)]
+    struct Update {
+        #[serde(default, deserialize_with = "super::null_or_value")]
+        #[allow(clippy::option_option, reason = "as the generated code has it")]
+        note: Option<Option<String>>,
+    }
+
+    #[test]
+    fn null_is_told_from_a_missing_field() {
+        for (json, note) in
+            [("{}", None), (r#"{"note": null}"#, Some(None)), (r#"{"note": "a"}"#, Some(Some("a".into())))]
+        {
+            assert_eq!(serde_json::from_str::<Update>(json).unwrap(), Update { note }, "{json}");
+        }
+    }
+}
