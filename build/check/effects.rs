@@ -20,6 +20,10 @@ pub fn check(document: &Value, mappings: &Mappings) -> Result<(), Mistake> {
 
 /// All requests go to the client's base URL.
 fn check_servers(document: &Value) -> Result<(), Mistake> {
+    let server = items(document.get("servers")).next().and_then(|server| text(server, "url"));
+    if server.is_none_or(|url| !url.starts_with("https://") || url.contains('{')) {
+        return Err(Mistake::at("servers", "the first server has to be the service's own; write `- url: https://…`"));
+    }
     let paths = entries(document.get("paths")).map(|(path, item)| (format!("paths.{path}"), item));
     let operations = operations(document).map(|operation| (operation.place, operation.value));
     match paths.chain(operations).find(|(_, value)| value.get("servers").is_some()) {

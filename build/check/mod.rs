@@ -8,7 +8,6 @@ pub mod errors;
 mod events;
 mod operations;
 mod schemas;
-mod security;
 pub mod shape;
 mod uses;
 
@@ -20,7 +19,6 @@ use super::mistake::Mistake;
 /// The first mistake of a document, if there is one.
 pub fn check(document: &Value) -> Result<(), Mistake> {
     operations::check(document)?;
-    security::check(document)?;
     schemas::check(document)?;
     errors::check(document)?;
     events::check(document)
