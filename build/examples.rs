@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use syn::{File, Type};
 
 use super::calls::{Context, Endpoint, Input, Origin, compact, option_of};
-use super::contract::{entries, items, lookup, operations, resolve, text};
+use super::contract::{entries, items, lookup, operations, resolve, successes, text};
 use super::mapping::Mapping;
 use super::mistake::Mistake;
 
@@ -42,16 +42,16 @@ enum Example<'a> {
     Body(&'a Value),
 }
 
-/// The first successful response of an operation: its status, its name in the contract, and its example.
+/// A successful response of an operation, one with a body if there is one: its status, its name in the contract, and its example.
 fn success<'a>(document: &'a Value, operation: &'a Value) -> Option<(u16, &'a str, Example<'a>)> {
-    entries(operation.get("responses")).filter(|(status, _)| status.starts_with('2')).find_map(|(name, response)| {
-        let status = name.parse().unwrap_or(200);
-        let Some((_, content)) = entries(resolve(document, response).get("content")).next() else {
-            return Some((status, name.as_str(), Example::None));
-        };
-        let example = examples(document, content).next().map_or(Example::Missing, Example::Body);
-        Some((status, name.as_str(), example))
-    })
+    let content = |response: &'a Value| entries(response.get("content")).next().map(|(_, content)| content);
+    let with_body = successes(document, operation).find(|(_, response)| content(response).is_some());
+    let (name, response) = with_body.or_else(|| successes(document, operation).next())?;
+    let example = match content(response) {
+        None => Example::None,
+        Some(content) => examples(document, content).next().map_or(Example::Missing, Example::Body),
+    };
+    Some((name.parse().unwrap_or(200), name, example))
 }
 
 /// The examples of a parameter or of the content of a body.
@@ -81,9 +81,9 @@ pub fn calls(context: &Context<'_>) -> Result<File, Mistake> {
         });
     }
     rust(quote! {
-        #[allow(deprecated)]
+        #[allow(deprecated, clippy::all, clippy::pedantic)]
         async fn send(client: &Client, operation: &str, id: &str, form: Form) -> Result<Answered> {
-            #[allow(unused_imports, clippy::wildcard_imports)]
+            #[allow(unused_imports)]
             use agentgate::types::*;
 
             match (operation, form) {

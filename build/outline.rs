@@ -115,12 +115,11 @@ impl Outline<'_> {
         let more = keywords(body, &["content", "headers"]);
         self.line(&format!("{name}: {}{more}", content.join(", ")), body);
         for (name, header) in entries(body.get("headers")) {
-            match reference(header) {
-                Some(reference) => self.line(&format!("  header {name}: {}", component(reference)), &Value::Null),
-                None => {
-                    let schema = header.get("schema").map(schema).unwrap_or_default();
-                    self.line(&format!("  header {name}: {schema}{}", keywords(header, &["schema"])), header);
-                }
+            if let Some(reference) = reference(header) {
+                self.line(&format!("  header {name}: {}", component(reference)), &Value::Null);
+            } else {
+                let schema = header.get("schema").map(schema).unwrap_or_default();
+                self.line(&format!("  header {name}: {schema}{}", keywords(header, &["schema"])), header);
             }
         }
     }

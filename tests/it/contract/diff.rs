@@ -71,12 +71,11 @@ fn surface(contract: &Value) -> Result<String, String> {
     let mut owner = String::new();
     let mut text = String::new();
     for line in format!("{}{}", signatures(&generated.calls), fields(&generated.types)).lines() {
-        match line.strip_prefix("    ") {
-            Some(member) => writeln!(text, "{owner}: {}", member.trim()).unwrap(),
-            None => {
-                line.trim_start_matches("struct ").clone_into(&mut owner);
-                writeln!(text, "{line}").unwrap();
-            }
+        if let Some(member) = line.strip_prefix("    ") {
+            writeln!(text, "{owner}: {}", member.trim()).unwrap();
+        } else {
+            line.trim_start_matches("struct ").clone_into(&mut owner);
+            writeln!(text, "{line}").unwrap();
         }
     }
     Ok(text)
