@@ -26,10 +26,9 @@ mod runs;
 mod webhooks;
 mod work_orders;
 
-pub(crate) use call::check_id;
 pub use call::{Call, CallFuture, Endpoint, NotIdempotent};
 pub use generated::*;
-pub(crate) use pages::PAGE;
+use pages::PAGE;
 pub use pages::{Items, ListEndpoint, Listed, Page, Pages};
 pub(crate) use reconcile::Submitted;
 

@@ -69,7 +69,7 @@ async fn follow(time: &SimulatedTime, client: &Client, submitted: Vec<Submitted>
     let waits: Vec<_> = submitted
         .iter()
         .map(|run| {
-            let (wait, time) = (client.runs().wait(&run.id).in_brief(), time.clone());
+            let (wait, time) = (client.runs().wait(&run.id).summary_only(), time.clone());
             tokio::spawn(async move { (wait.await, time.passed()) })
         })
         .collect();
@@ -198,7 +198,7 @@ async fn a_waiter_takes_little_memory() {
     let mut waits: Vec<Pin<Box<dyn Future<Output = _> + Send>>> = Vec::with_capacity(RUNS);
     let measured = allocation_counter::measure(|| {
         for id in &ids {
-            let mut wait = client.runs().wait(id).in_brief().into_future();
+            let mut wait = client.runs().wait(id).summary_only().into_future();
             assert!(wait.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
             waits.push(wait);
         }

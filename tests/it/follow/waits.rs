@@ -197,7 +197,8 @@ async fn cost(runs: usize) -> usize {
     let time = SimulatedTime::start(simulator()).await;
     let ids = submit(&time, (0..runs).map(|_| running(600))).await;
     let client = time.client();
-    let waits: Vec<_> = ids.iter().map(|id| tokio::spawn(client.runs().wait(id).in_brief().into_future())).collect();
+    let waits: Vec<_> =
+        ids.iter().map(|id| tokio::spawn(client.runs().wait(id).summary_only().into_future())).collect();
     time.run(async {
         for wait in waits {
             assert_eq!(wait.await.unwrap().unwrap().status(), &RunStatus::Succeeded);
@@ -528,7 +529,7 @@ mod deliveries {
             watcher.notify(&event("run.started", json!({ "runId": id })));
         }
         let waits: Vec<_> =
-            ids.iter().map(|id| tokio::spawn(client.runs().wait(id).in_brief().into_future())).collect();
+            ids.iter().map(|id| tokio::spawn(client.runs().wait(id).summary_only().into_future())).collect();
         time.run(async {
             time.sleep(seconds(110)).await;
             assert_eq!(time.simulator().request_count(), 0, "deliveries are trusted at first");
