@@ -1,8 +1,8 @@
 //! [`PollBudget`]: how soon the next poll may be sent.
 //!
 //! Each request adds one to a debt, which is paid off at the rate at which polling may send requests. A round begins when the one
-//! before it is paid for, so the delay between rounds is what a round costs over the rate. Within a round, a few requests may
-//! follow each other at once.
+//! before it is paid for, so the delay between rounds is what a round costs over the rate. A burst may be paid for later: it is
+//! followed by rounds at a quarter of the rate meanwhile.
 
 use std::time::Duration;
 
@@ -18,8 +18,14 @@ const MINUTE: f64 = 60.0;
 /// The least that is sent, whatever the share: a request every ten minutes.
 const LEAST: f64 = 1.0 / 600.0;
 
-/// The most by which chance raises what a round costs, so that the programs of an organization do not poll in step.
-const JITTER: f64 = 0.1;
+/// The part of a minute's requests that may be sent at once.
+const BURST: f64 = 0.4;
+
+/// While a burst is paid for, a round begins when it could have been paid for so many times.
+const PATIENCE: f64 = 4.0;
+
+/// The most by which chance raises what a request costs, so that the programs of an organization do not poll in step.
+const JITTER: f64 = 0.05;
 
 /// The part of a request for what the debt is more than paid by rounding.
 const ROUNDING: f64 = 1e-6;
@@ -38,22 +44,11 @@ pub(super) fn rate(share: f64, limit: Option<RateLimit>, now: DateTime<Utc>) -> 
     rate.min((f64::from(left) * share).max(1.0) / to_reset)
 }
 
-/// What a request is for.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Purpose {
-    /// The first request of a round.
-    Round,
-    /// The further requests of a round.
-    FollowUp,
-    /// The first look at runs whose wait has just begun.
-    FirstLook,
-}
-
 /// The requests that were sent and are not yet paid for.
 #[derive(Debug, Default)]
 pub(super) struct PollBudget {
     debt: f64,
-    /// The debt of rounds alone, which is paid off at half the rate: waits that begin all the time leave half to the others.
+    /// The debt for the first request of the last round, which is paid off more slowly.
     round_debt: f64,
     paid_at: Duration,
 }
@@ -63,35 +58,40 @@ impl PollBudget {
     pub(super) fn pay(&mut self, now: Duration, rate: f64) {
         let worth = now.saturating_sub(self.paid_at).as_secs_f64() * rate;
         self.debt = (self.debt - worth).max(0.0);
-        self.round_debt = (self.round_debt - worth / 2.0).max(0.0);
+        self.round_debt = (self.round_debt - worth / PATIENCE).max(0.0);
         self.paid_at = now;
     }
 
-    /// Returns how long to wait before a request for this purpose.
-    pub(super) fn delay(&self, purpose: Purpose, rate: f64) -> Duration {
-        let minute = rate * MINUTE;
-        let (allowed, may_take_half) = match purpose {
-            Purpose::Round => (0.0, true),
-            Purpose::FollowUp => ((minute * 0.2 - 1.0).max(0.0), true),
-            Purpose::FirstLook => ((minute * 0.4 - 1.0).max(0.0), false),
-        };
-        let wait = (self.debt - allowed) / rate;
-        let half = (self.round_debt - allowed) / (rate / 2.0);
-        let wait = if may_take_half { wait.min(half) } else { wait };
-        if wait * rate <= ROUNDING {
-            Duration::ZERO
-        } else {
-            Duration::try_from_secs_f64(wait).unwrap_or(Duration::MAX)
-        }
+    /// Returns how long to wait before the first request of a round.
+    pub(super) fn round_delay(&self, rate: f64) -> Duration {
+        duration((self.debt / rate).min(self.burst(rate).max(self.round_debt * PATIENCE / rate)), rate)
+    }
+
+    /// Returns how long to wait before any other request.
+    pub(super) fn delay(&self, rate: f64) -> Duration {
+        duration(self.burst(rate), rate)
+    }
+
+    /// Seconds until the debt leaves room for a request.
+    fn burst(&self, rate: f64) -> f64 {
+        (self.debt - (rate * MINUTE * BURST - 1.0).max(0.0)) / rate
     }
 
     /// Adds a request. `chance` is a number from 0 to 1.
-    pub(super) fn add(&mut self, purpose: Purpose, chance: f64) {
-        let cost = if purpose == Purpose::Round { 1.0 + JITTER * chance } else { 1.0 };
+    pub(super) fn add(&mut self, begins_round: bool, chance: f64) {
+        let cost = 1.0 + JITTER * chance;
         self.debt += cost;
-        if purpose != Purpose::FirstLook {
-            self.round_debt += cost;
+        if begins_round {
+            self.round_debt = cost;
         }
+    }
+}
+
+fn duration(seconds: f64, rate: f64) -> Duration {
+    if seconds * rate <= ROUNDING {
+        Duration::ZERO
+    } else {
+        Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
     }
 }
 
@@ -99,38 +99,37 @@ impl PollBudget {
 mod tests {
     use super::*;
 
-    /// When each of so many requests is sent, if each is sent as soon as it may be.
-    fn times(purposes: impl Iterator<Item = Purpose>, rate: f64) -> Vec<f64> {
+    /// When each of these requests is sent, if each is sent as soon as it may be. True stands for the first request of a round.
+    fn times(begins_round: impl IntoIterator<Item = bool>, rate: f64) -> Vec<f64> {
         let (mut budget, mut now, mut times) = (PollBudget::default(), Duration::ZERO, Vec::new());
-        for purpose in purposes {
+        for begins_round in begins_round {
             budget.pay(now, rate);
-            now += budget.delay(purpose, rate);
+            now += if begins_round { budget.round_delay(rate) } else { budget.delay(rate) };
             budget.pay(now, rate);
-            assert_eq!(budget.delay(purpose, rate), Duration::ZERO);
-            budget.add(purpose, 0.0);
+            budget.add(begins_round, 0.0);
             times.push(now.as_secs_f64());
         }
         times
     }
 
     #[test]
-    fn a_round_begins_when_the_one_before_is_paid_for() {
+    fn a_round_begins_when_the_one_before_is_paid_for_or_at_a_quarter_of_the_rate() {
         let rate = rate(0.25, None, DateTime::UNIX_EPOCH);
-        let rounds = [Purpose::Round, Purpose::FollowUp, Purpose::FollowUp, Purpose::Round, Purpose::Round];
-        let times: Vec<_> = times(rounds.into_iter(), rate).iter().map(|time| (time * 10.0).round() / 10.0).collect();
-        assert_eq!(times, [0.0, 0.0, 0.0, 7.2, 9.6]);
+        let rounds = [true, true, true, false, true, false, false, false, false, true, true];
+        let times: Vec<_> = times(rounds, rate).iter().map(|time| (time * 10.0).round() / 10.0).collect();
+        assert_eq!(times, [0.0, 2.4, 4.8, 4.8, 9.6, 9.6, 9.6, 9.6, 9.6, 19.2, 24.0]);
     }
 
     #[test]
     fn no_minute_has_more_than_the_share_and_two_fifths() {
         for share in [0.05, 0.25, 0.5, 1.0] {
             let rate = rate(share, None, DateTime::UNIX_EPOCH);
-            for purpose in [Purpose::Round, Purpose::FollowUp, Purpose::FirstLook] {
-                let times = times(std::iter::repeat_n(purpose, 400), rate);
+            for rounds in [0, 1, 2, 5] {
+                let times = times((0..400).map(|number| rounds > 0 && number % rounds == 0), rate);
                 for (index, first) in times.iter().enumerate() {
                     let count = times[index..].iter().take_while(|time| **time < first + MINUTE - 0.001).count();
-                    let allowed = (100.0 * share * 1.4).ceil();
-                    assert!(u32::try_from(count).map(f64::from).unwrap() <= allowed, "{count} of {purpose:?}, {share}");
+                    let allowed = (100.0 * share * (1.0 + BURST)).ceil();
+                    assert!(u32::try_from(count).map(f64::from).unwrap() <= allowed, "{count} at a share of {share}");
                 }
             }
         }

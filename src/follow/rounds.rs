@@ -15,7 +15,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::failures::Failures;
-use super::poll_budget::{PollBudget, Purpose};
+use super::poll_budget::PollBudget;
 use super::registry::{AwaitedRun, RunRegistry};
 use super::run_update::RunUpdate;
 use super::source::PAGE;
@@ -25,8 +25,8 @@ use crate::{Error, ErrorKind};
 /// Up to so many runs get their first look by a fetch each; more, by pages.
 const FEW: usize = 3;
 
-/// After so many requests, one is for the rotation.
-const ROTATION: u32 = 4;
+/// After so many pages, one request is for the rotation.
+const ROTATION: u32 = 8;
 
 /// No run is fetched in rotation sooner than this after the last time.
 const RECHECK: Duration = Duration::from_secs(60);
@@ -94,7 +94,7 @@ impl Scan {
 }
 
 /// A request to send.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Request {
     Run(RunId),
     Page(Scan),
@@ -114,6 +114,7 @@ pub(super) struct Rounds {
     scans: VecDeque<Scan>,
     page_in_flight: Option<Reason>,
     next_round: Duration,
+    was_first_look: bool,
     since_rotation: u32,
     rotates_pages: bool,
     /// How many runs have the status `running`, by the last page of them.
@@ -199,44 +200,42 @@ impl Rounds {
         shortest_delay: Duration,
         now: Duration,
     ) -> Step {
-        let first_look = budget.delay(Purpose::FirstLook, rate);
-        let follow_up = budget.delay(Purpose::FollowUp, rate);
-        let earliest = first_look.min(follow_up);
-        if !earliest.is_zero() {
-            return Step::Wait(earliest);
+        let delay = budget.delay(rate);
+        if !delay.is_zero() {
+            return Step::Wait(delay);
         }
         let survey = Survey::of(runs, self.has_lists(now), now);
-        let round_in = self.next_round.saturating_sub(now).max(budget.delay(Purpose::Round, rate));
-        let mut wait = survey.retry_at.map_or(Duration::MAX, |at| at.saturating_sub(now));
-        if let Some(request) = self.first_look(&survey, now) {
-            if first_look.is_zero() {
-                return self.send(request, Purpose::FirstLook, runs, budget, now);
+        let first_look = self.first_look(&survey, now);
+        // First looks and rounds take turns.
+        if let Some(request) = first_look.as_ref().filter(|_| !self.was_first_look) {
+            self.was_first_look = true;
+            return self.send(request.clone(), false, runs, budget, now);
+        }
+        self.was_first_look = false;
+        let round_delay = self.next_round.saturating_sub(now).max(budget.round_delay(rate));
+        // A first look at most of the runs is as good as a round. One of fetches may be too long to be waited for.
+        let may_begin = self.scan_of(Reason::Round).is_none()
+            && self.page_in_flight.is_none()
+            && survey.new <= runs.len() / 2
+            && (survey.due.is_none() || self.lists_are_overdue(now));
+        if may_begin && (round_delay.is_zero() || survey.due.is_some()) {
+            self.next_round = now.saturating_add(shortest_delay);
+            self.begin_round(runs, &survey, now);
+            if let Some(request) = self.follow_up(&Survey::of(runs, self.has_lists(now), now), now) {
+                return self.send(request, true, runs, budget, now);
             }
-            wait = wait.min(first_look);
+        } else if let Some(request) = self.follow_up(&survey, now) {
+            return self.send(request, false, runs, budget, now);
         }
-        let has_scan = self.scan_of(Reason::Round).is_some() || self.page_in_flight.is_some();
-        let lists_are_overdue = self.has_lists(now) && self.last_list.saturating_add(LIST_RETRY) <= now;
-        if !has_scan && (survey.due.is_none() || lists_are_overdue) {
-            // A round of fetches for want of lists may be too long to be waited for.
-            let begins_in = if survey.due.is_none() { round_in } else { follow_up };
-            if begins_in.is_zero() {
-                self.next_round = now.saturating_add(shortest_delay);
-                self.begin_round(runs, &survey, now);
-                return match self.follow_up(&Survey::of(runs, self.has_lists(now), now), now) {
-                    Some(request) => self.send(request, Purpose::Round, runs, budget, now),
-                    // Every run is being fetched, or has to wait after a failure.
-                    None => Step::Wait(wait.min(shortest_delay)),
-                };
-            }
-            wait = wait.min(begins_in);
+        if let Some(request) = first_look {
+            return self.send(request, false, runs, budget, now);
         }
-        if !follow_up.is_zero() {
-            return Step::Wait(wait.min(follow_up));
-        }
-        match self.follow_up(&survey, now) {
-            Some(request) => self.send(request, Purpose::FollowUp, runs, budget, now),
-            None => Step::Wait(wait),
-        }
+        let round = if may_begin { round_delay.max(Duration::from_millis(1)) } else { Duration::MAX };
+        Step::Wait(survey.retry_at.map_or(round, |at| at.saturating_sub(now).min(round)))
+    }
+
+    fn lists_are_overdue(&self, now: Duration) -> bool {
+        self.has_lists(now) && self.last_list.saturating_add(LIST_RETRY) <= now
     }
 
     /// The request for runs whose wait has just begun.
@@ -270,9 +269,10 @@ impl Rounds {
 
     /// A page of all runs, or the run that was not fetched for the longest time.
     fn rotation(&self, survey: &Survey, now: Duration) -> Option<Request> {
-        let shows_all = self.scan_of(Reason::Round).is_some_and(|index| self.scans[index].scope == Scope::All);
-        if self.rotates_pages && self.has_lists(now) && !shows_all && survey.pending > self.all_pages {
-            if self.page_in_flight.is_some() {
+        if self.rotates_pages {
+            let shows_all = self.scan_of(Reason::Round).is_some_and(|index| self.scans[index].scope == Scope::All);
+            let is_worth_it = survey.pending > self.all_pages && !shows_all;
+            if !is_worth_it || !self.has_lists(now) || self.page_in_flight.is_some() {
                 return None;
             }
             let scan = self.scan_of(Reason::Rotation).map(|index| self.scans[index].clone());
@@ -289,13 +289,12 @@ impl Rounds {
     fn send(
         &mut self,
         request: Request,
-        purpose: Purpose,
+        begins_round: bool,
         runs: &mut RunRegistry,
         budget: &mut PollBudget,
         now: Duration,
     ) -> Step {
-        budget.add(purpose, fastrand::f64());
-        self.since_rotation += 1;
+        budget.add(begins_round, fastrand::f64());
         match &request {
             Request::Run(id) => {
                 if let Some(run) = runs.get_mut(id) {
@@ -305,6 +304,7 @@ impl Rounds {
             Request::Page(scan) => {
                 self.scans.retain(|other| other.reason != scan.reason);
                 self.page_in_flight = Some(scan.reason);
+                self.since_rotation += 1;
                 self.last_list = now;
             }
         }
@@ -377,17 +377,15 @@ impl Rounds {
     /// A scan has ended: what it did not show is fetched.
     fn finish(&mut self, scan: &Scan, runs: &mut RunRegistry, now: Duration) {
         let left = scan.left(runs);
-        match scan.scope {
-            Scope::Running => self.left_running = left,
-            // The first look need not be at all runs.
-            Scope::All if scan.reason == Reason::FirstLook && self.all_pages > 0 => {
-                self.all_pages = self.all_pages.max(scan.pages);
-            }
-            Scope::All => {
+        match (scan.scope, scan.reason) {
+            (Scope::Running, _) => self.left_running = left,
+            (Scope::All, Reason::Round) => {
                 (self.all_pages, self.left_out) = (scan.pages, left);
-                // So many would have to be fetched if only the running were listed.
+                // So many would have been fetched if only the running had been listed.
                 self.left_running = scan.ended.max(left);
             }
+            // These need not be at all runs.
+            (Scope::All, Reason::FirstLook | Reason::Rotation) => self.all_pages = self.all_pages.max(scan.pages),
         }
         if scan.scope == Scope::Running && left > self.all_pages + FEW {
             // Pages tell of them with fewer requests.
