@@ -26,7 +26,7 @@ use crate::{Error, ErrorKind};
 const FEW: usize = 3;
 
 /// After so many pages, one request is for the rotation.
-const ROTATION: u32 = 8;
+const ROTATION: u32 = 6;
 
 /// No run is fetched in rotation sooner than this after the last time.
 const RECHECK: Duration = Duration::from_secs(60);
@@ -46,6 +46,7 @@ const ENDED: usize = 32;
 /// What a page or a series of pages lists.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Scope {
+    Pending,
     Running,
     All,
 }
@@ -81,6 +82,7 @@ impl Scan {
     fn misses(&self, run: &AwaitedRun) -> bool {
         let is_listed = match (self.reason, self.scope) {
             (Reason::FirstLook, _) => run.seen.is_none(),
+            (_, Scope::Pending) => run.is_pending(),
             (_, Scope::Running) => !run.is_pending(),
             (_, Scope::All) => true,
         };
@@ -267,19 +269,25 @@ impl Rounds {
         }
     }
 
-    /// A page of all runs, or the run that was not fetched for the longest time.
+    /// A page of the pending runs, or the run that was not fetched for the longest time.
     fn rotation(&self, survey: &Survey, now: Duration) -> Option<Request> {
-        if self.rotates_pages {
-            let shows_all = self.scan_of(Reason::Round).is_some_and(|index| self.scans[index].scope == Scope::All);
-            let is_worth_it = survey.pending > self.all_pages && !shows_all;
-            if !is_worth_it || !self.has_lists(now) || self.page_in_flight.is_some() {
-                return None;
-            }
+        let shows_all = self.scan_of(Reason::Round).is_some_and(|index| self.scans[index].scope == Scope::All);
+        let page = || {
+            let is_of_use = survey.pending > 0 && self.has_lists(now) && self.page_in_flight.is_none();
             let scan = self.scan_of(Reason::Rotation).map(|index| self.scans[index].clone());
-            return Some(Request::Page(scan.unwrap_or_else(|| Scan::new(Scope::All, Reason::Rotation, now))));
+            let scan = scan.unwrap_or_else(|| Scan::new(Scope::Pending, Reason::Rotation, now));
+            is_of_use.then_some(Request::Page(scan))
+        };
+        let run = || {
+            let oldest = survey.oldest.as_ref().filter(|(fetched, _)| fetched.saturating_add(RECHECK) <= now);
+            oldest.map(|(_, id)| Request::Run(id.clone()))
+        };
+        match (self.rotates_pages, shows_all) {
+            (true, true) => None,
+            (true, false) => page().or_else(run),
+            (false, true) => run(),
+            (false, false) => run().or_else(page),
         }
-        let oldest = survey.oldest.as_ref().filter(|(fetched, _)| fetched.saturating_add(RECHECK) <= now);
-        oldest.map(|(_, id)| Request::Run(id.clone()))
     }
 
     fn scan_of(&self, reason: Reason) -> Option<usize> {
@@ -307,6 +315,9 @@ impl Rounds {
                 self.since_rotation += 1;
                 self.last_list = now;
             }
+        }
+        if std::env::var("TRACE").is_ok() {
+            println!("{:.1} {begins_round:?} {request:?} awaited {}", now.as_secs_f64(), runs.len());
         }
         Step::Send(request)
     }
@@ -384,8 +395,9 @@ impl Rounds {
                 // So many would have been fetched if only the running had been listed.
                 self.left_running = scan.ended.max(left);
             }
-            // These need not be at all runs.
-            (Scope::All, Reason::FirstLook | Reason::Rotation) => self.all_pages = self.all_pages.max(scan.pages),
+            // A first look need not be at all runs.
+            (Scope::All, _) => self.all_pages = self.all_pages.max(scan.pages),
+            (Scope::Pending, _) => {}
         }
         if scan.scope == Scope::Running && left > self.all_pages + FEW {
             // Pages tell of them with fewer requests.
@@ -429,6 +441,7 @@ impl Rounds {
 impl Scope {
     pub(super) fn status(self) -> Option<RunStatus> {
         match self {
+            Self::Pending => Some(RunStatus::Pending),
             Self::Running => Some(RunStatus::Running),
             Self::All => None,
         }

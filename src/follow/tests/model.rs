@@ -161,8 +161,13 @@ impl Model {
 
     /// A client of this service.
     pub(super) fn watcher(&self) -> Watcher {
+        self.client().0
+    }
+
+    /// The same, and what it shares.
+    pub(super) fn client(&self) -> (Watcher, Arc<Follow>) {
         let follow = Arc::new(Follow::new(Arc::new(self.clock)));
-        Watcher::new(RunFollower::new(&follow, self.clone()))
+        (Watcher::new(RunFollower::new(&follow, self.clone())), follow)
     }
 
     /// Counts a request, and lets it take its time.
@@ -255,10 +260,11 @@ pub(super) fn undecodable(body: &str) -> Error {
     Error::decode(Operation::GET_RUN, ".", source, StatusCode::OK, HeaderMap::new(), &body)
 }
 
-/// How late each wait has ended, in order; and the longest time.
+/// How late each wait has ended, in order.
 pub(super) struct Lateness(Vec<Duration>);
 
 impl Lateness {
+    /// The lateness that so many hundredths of the waits do not exceed.
     pub(super) fn part(&self, hundredths: usize) -> Duration {
         self.0[(self.0.len() * hundredths / 100).min(self.0.len() - 1)]
     }
@@ -266,22 +272,33 @@ impl Lateness {
 
 /// Waits for all runs at once, each with one of the watchers, and holds each end against the plan.
 pub(super) async fn wait_for_all(model: &Model, watchers: &[Watcher]) -> Lateness {
+    wait_for_all_that_count(model, watchers, |_| true).await
+}
+
+/// The same. Only these count for the lateness.
+pub(super) async fn wait_for_all_that_count(
+    model: &Model,
+    watchers: &[Watcher],
+    counts: impl Fn(&Planned) -> bool,
+) -> Lateness {
     let waits: Vec<_> = model
         .runs()
         .into_iter()
         .enumerate()
         .map(|(index, run)| {
             let (wait, clock) = (watchers[index % watchers.len()].wait(&run.id).summary_only(), model.clock);
+            let counts = counts(&run);
             tokio::spawn(async move {
                 let finished = wait.await.unwrap_or_else(|error| panic!("{}: {error}", run.id));
                 assert_eq!(finished.status(), &run.status, "{}", run.id);
-                clock.monotonic().checked_sub(run.ends).expect("no run ends before it does")
+                let late = clock.monotonic().checked_sub(run.ends).expect("no run ends before it does");
+                counts.then_some(late)
             })
         })
         .collect();
     let mut late = Vec::new();
     for wait in waits {
-        late.push(wait.await.unwrap());
+        late.extend(wait.await.unwrap());
     }
     late.sort_unstable();
     Lateness(late)
