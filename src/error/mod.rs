@@ -368,7 +368,9 @@ impl Error {
 
     /// The run has ended, and did not succeed.
     pub(crate) fn unsuccessful_run(run: Run) -> Self {
-        let mut said = vec!["failed"];
+        let how =
+            if run.status == RunStatus::Failed { "failed".to_owned() } else { format!("has ended as {}", run.status) };
+        let mut said = vec![how.as_str()];
         if let Some(error) = &run.error {
             said.extend([error.code.as_deref(), error.message.as_deref()].into_iter().flatten());
         }

@@ -25,8 +25,8 @@ use crate::{Error, ErrorKind};
 /// Up to so many runs get their first look by a fetch each; more, by pages.
 const FEW: usize = 3;
 
-/// After so many pages, one request is for the rotation.
-const ROTATION: u32 = 6;
+/// After so many requests, one is for the rotation.
+const ROTATION: u32 = 8;
 
 /// No run is fetched in rotation sooner than this after the last time.
 const RECHECK: Duration = Duration::from_secs(60);
@@ -71,11 +71,13 @@ pub(super) struct Scan {
     in_vain: usize,
     /// Runs that it found ended.
     ended: usize,
+    /// It looks for what one of another scope has not shown.
+    is_second: bool,
 }
 
 impl Scan {
     fn new(scope: Scope, reason: Reason, began: Duration) -> Self {
-        Self { scope, offset: 0, reason, began, pages: 0, in_vain: 0, ended: 0 }
+        Self { scope, offset: 0, reason, began, pages: 0, in_vain: 0, ended: 0, is_second: false }
     }
 
     /// Returns whether it has yet to show this run.
@@ -254,7 +256,7 @@ impl Rounds {
 
     /// The next request of the round under way, or of the rotation.
     fn follow_up(&mut self, survey: &Survey, now: Duration) -> Option<Request> {
-        if self.since_rotation >= ROTATION {
+        if self.since_rotation >= ROTATION && survey.due.is_none() {
             self.since_rotation = 0;
             self.rotates_pages = !self.rotates_pages;
             if let Some(request) = self.rotation(survey, now) {
@@ -303,6 +305,7 @@ impl Rounds {
         now: Duration,
     ) -> Step {
         budget.add(begins_round, fastrand::f64());
+        self.since_rotation += 1;
         match &request {
             Request::Run(id) => {
                 if let Some(run) = runs.get_mut(id) {
@@ -312,7 +315,6 @@ impl Rounds {
             Request::Page(scan) => {
                 self.scans.retain(|other| other.reason != scan.reason);
                 self.page_in_flight = Some(scan.reason);
-                self.since_rotation += 1;
                 self.last_list = now;
             }
         }
@@ -322,13 +324,15 @@ impl Rounds {
         Step::Send(request)
     }
 
+    /// Returns how many pages list the running runs, of which so many are awaited.
+    fn running_pages(&self, awaited: usize) -> usize {
+        pages(self.running.and_then(|running| usize::try_from(running).ok()).unwrap_or(awaited))
+    }
+
     /// Begins the round that takes the fewest requests.
     fn begin_round(&mut self, runs: &mut RunRegistry, survey: &Survey, now: Duration) {
         let awaited = runs.len();
-        let pages = |runs: usize| runs.div_ceil(PAGE as usize).max(1);
-        let running =
-            self.running.and_then(|running| usize::try_from(running).ok()).unwrap_or(awaited - survey.pending);
-        let by_running = pages(running) + self.left_running;
+        let by_running = self.running_pages(awaited - survey.pending) + self.left_running;
         let by_all = if self.all_pages == 0 { pages(awaited) } else { self.all_pages } + self.left_out;
         if !self.has_lists(now) || awaited <= by_running.min(by_all) {
             for run in runs.iter_mut() {
@@ -389,7 +393,8 @@ impl Rounds {
     fn finish(&mut self, scan: &Scan, runs: &mut RunRegistry, now: Duration) {
         let left = scan.left(runs);
         match (scan.scope, scan.reason) {
-            (Scope::Running, _) => self.left_running = left,
+            (Scope::Running, Reason::Round) if !scan.is_second => self.left_running = left,
+            (Scope::Running | Scope::Pending, _) => {}
             (Scope::All, Reason::Round) => {
                 (self.all_pages, self.left_out) = (scan.pages, left);
                 // So many would have been fetched if only the running had been listed.
@@ -397,11 +402,14 @@ impl Rounds {
             }
             // A first look need not be at all runs.
             (Scope::All, _) => self.all_pages = self.all_pages.max(scan.pages),
-            (Scope::Pending, _) => {}
         }
-        if scan.scope == Scope::Running && left > self.all_pages + FEW {
-            // Pages tell of them with fewer requests.
-            self.scans.push_back(Scan::new(Scope::All, Reason::Round, now));
+        let (other, pages) = match scan.scope {
+            Scope::All => (Scope::Running, self.running_pages(runs.len())),
+            _ => (Scope::All, self.all_pages.max(1)),
+        };
+        if left > pages + FEW && !scan.is_second && scan.reason != Reason::Rotation {
+            // Pages may tell of them with fewer requests.
+            self.scans.push_back(Scan { is_second: true, ..Scan::new(other, scan.reason, scan.began) });
             return;
         }
         for run in runs.iter_mut().filter(|run| scan.misses(run)) {
@@ -435,6 +443,10 @@ impl Rounds {
     fn has_lists(&self, now: Duration) -> bool {
         self.no_lists_before <= now
     }
+}
+
+fn pages(runs: usize) -> usize {
+    runs.div_ceil(PAGE as usize).max(1)
 }
 
 /// The filter for what a scan lists.

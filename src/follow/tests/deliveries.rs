@@ -74,9 +74,9 @@ fn deliver(model: &Model, watchers: &[Watcher], kinds: &[&str], until: Duration)
     }
 }
 
-/// A hundred runs, ten at a time, of which every fifth is cancelled.
+/// Fifty runs, ten at a time, of which every fifth is cancelled.
 fn service() -> Model {
-    let plans = Model::with_lanes(10, 100, &mut fastrand::Rng::with_seed(7)).runs();
+    let plans = Model::with_lanes(10, 50, &mut fastrand::Rng::with_seed(7)).runs();
     let model = Model::new();
     for (index, plan) in plans.into_iter().enumerate() {
         let status = if index % 5 == 0 { RunStatus::Cancelled } else { plan.status.clone() };
@@ -110,7 +110,7 @@ const SETUPS: [Setup; 8] = [
         cancels: true,
         ..SETUP
     },
-    Setup { name: "graceful shutdown, the runs that are left", stops: Some(1_800), ..SETUP },
+    Setup { name: "graceful shutdown, the runs that are left", stops: Some(1_200), ..SETUP },
 ];
 
 async fn try_setup(setup: &Setup) -> Lateness {
@@ -160,7 +160,7 @@ fn no_set_up_with_deliveries_is_later_than_polling_at_the_fallback_share() {
 
 #[test]
 fn ten_thousand_waits_with_deliveries_end_at_once_and_take_five_requests_a_minute() {
-    for lanes in [10, 100, 1_000] {
+    for lanes in [100] {
         in_simulated_time(async {
             let model = Model::with_lanes(lanes, 10_000, &mut fastrand::Rng::with_seed(7));
             let watcher = model.watcher();

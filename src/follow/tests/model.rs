@@ -20,7 +20,9 @@ use crate::follow::{Follow, PAGE, RunFollower, RunSource, SourceFuture, Watcher}
 use crate::types::{Run, RunId, RunPage, RunStatus};
 use crate::{Error, Operation, RateLimit, Result};
 
-pub(super) const LIMIT: u32 = 100;
+const LIMIT: u32 = 100;
+/// The time-out of an attempt.
+const TIMEOUT: Duration = Duration::from_secs(30);
 const START: i64 = 1_767_225_600;
 
 /// The time since the runtime began.
@@ -92,6 +94,8 @@ struct State {
     requests: Vec<(Duration, Operation)>,
     lists: Lists,
     latency: Duration,
+    /// The run whose fetch takes as long as an attempt may.
+    hanging: Option<RunId>,
     fault: Option<Box<Fault>>,
 }
 
@@ -143,6 +147,10 @@ impl Model {
         self.state().latency = latency;
     }
 
+    pub(super) fn set_hanging(&self, run: Option<RunId>) {
+        self.state().hanging = run;
+    }
+
     pub(super) fn set_fault(
         &self,
         fault: impl Fn(Operation, Option<&RunId>, Duration) -> Option<Error> + Send + Sync + 'static,
@@ -176,7 +184,9 @@ impl Model {
         let mut state = self.state();
         state.requests.push((now, operation));
         let failure = state.fault.as_ref().and_then(|fault| fault(operation, id, now));
-        let latency = state.latency;
+        let hangs = id.is_some() && id == state.hanging.as_ref();
+        let latency = if hangs { TIMEOUT } else { state.latency };
+        let failure = if hangs { Some(self::failure(408)) } else { failure };
         async move {
             if !latency.is_zero() {
                 tokio::time::sleep(latency).await;
