@@ -28,6 +28,9 @@ const FEW: usize = 3;
 /// After so many requests, one is for the rotation.
 const ROTATION: u32 = 8;
 
+/// One in so many of these is a fetch, and the others are pages.
+const TURNS: u32 = 3;
+
 /// No run is fetched in rotation sooner than this after the last time.
 const RECHECK: Duration = Duration::from_secs(60);
 
@@ -120,7 +123,7 @@ pub(super) struct Rounds {
     next_round: Duration,
     was_first_look: bool,
     since_rotation: u32,
-    rotates_pages: bool,
+    rotation: u32,
     /// How many runs have the status `running`, by the last page of them.
     running: Option<u64>,
     /// How many single runs had to be fetched after the last list of the running.
@@ -258,7 +261,7 @@ impl Rounds {
     fn follow_up(&mut self, survey: &Survey, now: Duration) -> Option<Request> {
         if self.since_rotation >= ROTATION && survey.due.is_none() {
             self.since_rotation = 0;
-            self.rotates_pages = !self.rotates_pages;
+            self.rotation = (self.rotation + 1) % TURNS;
             if let Some(request) = self.rotation(survey, now) {
                 return Some(request);
             }
@@ -284,11 +287,11 @@ impl Rounds {
             let oldest = survey.oldest.as_ref().filter(|(fetched, _)| fetched.saturating_add(RECHECK) <= now);
             oldest.map(|(_, id)| Request::Run(id.clone()))
         };
-        match (self.rotates_pages, shows_all) {
-            (true, true) => None,
-            (true, false) => page().or_else(run),
-            (false, true) => run(),
-            (false, false) => run().or_else(page),
+        match (self.rotation == 0, shows_all) {
+            (true, true) => run(),
+            (true, false) => run().or_else(page),
+            (false, true) => None,
+            (false, false) => page().or_else(run),
         }
     }
 
@@ -382,7 +385,7 @@ impl Rounds {
         let left = scan.left(runs);
         scan.in_vain = (scan.in_vain + 1).saturating_sub(before - left);
         if is_last || left == 0 || scan.in_vain > left / 10 {
-            self.finish(&scan, runs, now);
+            self.finish(&scan, runs);
         } else {
             self.scans.push_back(scan);
         }
@@ -390,7 +393,7 @@ impl Rounds {
     }
 
     /// A scan has ended: what it did not show is fetched.
-    fn finish(&mut self, scan: &Scan, runs: &mut RunRegistry, now: Duration) {
+    fn finish(&mut self, scan: &Scan, runs: &mut RunRegistry) {
         let left = scan.left(runs);
         match (scan.scope, scan.reason) {
             (Scope::Running, Reason::Round) if !scan.is_second => self.left_running = left,

@@ -58,7 +58,7 @@ async fn a_wait_ends_with_the_finished_run() {
     assert!(run.pr_url.is_some() && run.cost.is_some());
     assert_eq!(run.tenant_context.unwrap().tenant_id.as_deref(), Some("acme-corp"));
     let late = time.passed().checked_sub(seconds(300)).unwrap();
-    assert!(late < seconds(36), "noticed {late:?} late");
+    assert!(late < seconds(4), "noticed {late:?} late");
 }
 
 #[tokio::test]
@@ -212,7 +212,7 @@ async fn cost(runs: usize) -> usize {
 #[tokio::test]
 async fn sixty_waits_cost_hardly_more_than_one() {
     let (one, sixty) = (cost(1).await, cost(60).await);
-    assert!(one < 80, "{one} requests for one run");
+    assert!(one < 26 * 10, "{one} requests for ten minutes of one run");
     assert!(2 * sixty < 3 * one, "{sixty} requests for sixty runs, {one} for one");
 }
 
@@ -520,25 +520,70 @@ mod deliveries {
     }
 
     #[tokio::test]
-    async fn polling_takes_over_when_deliveries_stop() {
+    async fn polling_falls_to_the_fallback_share_while_ends_are_delivered_and_comes_back_at_the_first_miss() {
         let time = SimulatedTime::start(simulator()).await;
-        let ids = submit(&time, (0..20).map(|_| running(900))).await;
+        let ids = submit(&time, (0..20).map(|_| running(3_600))).await;
         let client = time.client();
         let watcher = client.runs().watcher();
-        for id in &ids {
-            watcher.notify(&event("run.started", json!({ "runId": id })));
-        }
         let waits: Vec<_> =
             ids.iter().map(|id| tokio::spawn(client.runs().wait(id).summary_only().into_future())).collect();
         time.run(async {
-            time.sleep(seconds(110)).await;
-            assert_eq!(time.simulator().request_count(), 0, "deliveries are trusted at first");
+            // The number of requests in five minutes.
+            let requests = async || {
+                let before = time.simulator().request_count();
+                time.sleep(5 * MINUTE).await;
+                time.simulator().request_count() - before
+            };
+            let alone = requests().await;
+            assert!((110..=130).contains(&alone), "{alone} requests");
+            let data = json!({ "runId": ids[0], "workOrderId": "wo_1", "prUrl": "https://x/pull/1" });
+            watcher.notify(&event("run.completed", data));
+            let with_deliveries = requests().await;
+            assert!((20..=26).contains(&with_deliveries), "{with_deliveries} requests");
+            // This end is delivered to another process.
+            time.builder().build().unwrap().runs().cancel(&ids[1]).await.unwrap();
+            time.sleep(seconds(20)).await;
+            let after_a_miss = requests().await;
+            assert!((110..=130).contains(&after_a_miss), "{after_a_miss} requests");
+        })
+        .await;
+        waits.iter().for_each(tokio::task::JoinHandle::abort);
+    }
+
+    #[tokio::test]
+    async fn a_receiver_that_shuts_down_puts_polling_back() {
+        let time = SimulatedTime::start(simulator()).await;
+        let ids = submit(&time, [running(200), running(200)]).await;
+        let client = time.client();
+        let watcher = client.runs().watcher();
+        let waits: Vec<_> = ids.iter().map(|id| tokio::spawn(client.runs().wait(id).into_future())).collect();
+        time.run(async {
+            time.sleep(seconds(10)).await;
+            watcher.notify(&event("run.completed", json!({ "runId": ids[0] })));
+            time.sleep(seconds(170 - 60)).await;
+            watcher.deliveries_stopped();
             for wait in waits {
                 assert_eq!(wait.await.unwrap().unwrap().status(), &RunStatus::Succeeded);
             }
         })
         .await;
-        let late = time.passed().saturating_sub(seconds(900));
-        assert!(late < seconds(40), "noticed {late:?} late");
+        let late = time.passed().checked_sub(seconds(200)).unwrap();
+        assert!(late < seconds(6), "noticed {late:?} late");
+    }
+
+    #[tokio::test]
+    async fn a_run_that_the_same_client_cancels_needs_no_poll_and_no_delivery() {
+        let time = SimulatedTime::start(simulator()).await;
+        let ids = submit(&time, [running(9_999)]).await;
+        let client = time.client();
+        let wait = tokio::spawn(client.runs().wait(&ids[0]).into_future());
+        time.run(async {
+            time.sleep(seconds(10)).await;
+            let before = time.passed();
+            client.clone().runs().cancel(&ids[0]).await.unwrap();
+            assert_eq!(wait.await.unwrap().unwrap().status(), &RunStatus::Cancelled);
+            assert_eq!(time.passed(), before);
+        })
+        .await;
     }
 }
