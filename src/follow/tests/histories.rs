@@ -23,6 +23,9 @@ const HISTORIES: u64 = 200;
 const LATEST: Duration = Duration::from_secs(60);
 const LATEST_WITH_DELIVERIES: Duration = Duration::from_secs(5 * 60);
 
+/// Such a run may be over between two pages.
+const SHORT: Duration = Duration::from_secs(10);
+
 /// A share of the limit, and what may come at once: a first look, or what was on the pages before.
 const BUSIEST: usize = 25 + 10;
 
@@ -96,8 +99,11 @@ impl Trouble {
     }
 
     /// By when the end of a run has to be noticed that can be fetched.
-    fn latest(&self, ends: Duration) -> Duration {
+    fn latest(&self, run: &Planned, began: Duration) -> Duration {
+        let ends = run.ends.max(began);
         let latest = if self.has_deliveries { LATEST_WITH_DELIVERIES } else { LATEST };
+        // One that is over before a page shows it running is found by those of the pending runs, which take turns with others.
+        let latest = if run.ends < run.starts + SHORT { 2 * latest } else { latest };
         let (from, to) = self.outage;
         let is_affected = from < to && ends < to + latest;
         // After an outage, the delay after the last failure may have just begun.
@@ -136,7 +142,7 @@ async fn wait(number: u64, model: Model, watcher: Watcher, run: Planned, trouble
         Err(error) => assert!(trouble.broken.contains(&run.id), "{error}, {}", context()),
     }
     if !trouble.broken.contains(&run.id) {
-        let latest = trouble.latest(run.ends.max(began));
+        let latest = trouble.latest(&run, began);
         assert!(now <= latest, "later than {latest:?}: {run:?}, {}", context());
     }
 }

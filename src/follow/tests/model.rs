@@ -274,6 +274,11 @@ pub(super) fn undecodable(body: &str) -> Error {
 pub(super) struct Lateness(Vec<Duration>);
 
 impl Lateness {
+    pub(super) fn new(mut late: Vec<Duration>) -> Self {
+        late.sort_unstable();
+        Self(late)
+    }
+
     /// The lateness that so many hundredths of the waits do not exceed.
     pub(super) fn part(&self, hundredths: usize) -> Duration {
         self.0[(self.0.len() * hundredths / 100).min(self.0.len() - 1)]
@@ -310,8 +315,7 @@ pub(super) async fn wait_for_all_that_count(
     for wait in waits {
         late.extend(wait.await.unwrap());
     }
-    late.sort_unstable();
-    Lateness(late)
+    Lateness::new(late)
 }
 
 /// The most requests in any minute.

@@ -15,7 +15,7 @@ use common::deliver::deliver;
 use common::time::SimulatedTime;
 
 /// How many cases are tried.
-const CASES: u64 = 60;
+const CASES: u64 = 20;
 
 /// Longer than the longest run, with all that goes wrong.
 const LATEST: Duration = Duration::from_secs(3 * 60 * 60);
