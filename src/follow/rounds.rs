@@ -321,9 +321,6 @@ impl Rounds {
                 self.last_list = now;
             }
         }
-        if std::env::var("TRACE").is_ok() {
-            println!("{:.1} {begins_round:?} {request:?} awaited {}", now.as_secs_f64(), runs.len());
-        }
         Step::Send(request)
     }
 
@@ -383,7 +380,7 @@ impl Rounds {
         scan.pages += 1;
         scan.offset = scan.offset.saturating_add(u32::try_from(count).unwrap_or(PAGE));
         let left = scan.left(runs);
-        scan.in_vain = (scan.in_vain + 1).saturating_sub(before - left);
+        scan.in_vain = (scan.in_vain + 1).saturating_sub(before.saturating_sub(left));
         if is_last || left == 0 || scan.in_vain > left / 10 {
             self.finish(&scan, runs);
         } else {
