@@ -54,12 +54,14 @@ pub(super) enum Scope {
     All,
 }
 
-/// Why pages are read.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Reason {
-    FirstLook,
-    Round,
-    Rotation,
+impl Scope {
+    pub(super) fn status(self) -> Option<RunStatus> {
+        match self {
+            Self::Pending => Some(RunStatus::Pending),
+            Self::Running => Some(RunStatus::Running),
+            Self::All => None,
+        }
+    }
 }
 
 /// A series of pages under way, which begins with the newest run.
@@ -67,7 +69,6 @@ enum Reason {
 pub(super) struct Scan {
     pub(super) scope: Scope,
     pub(super) offset: u32,
-    reason: Reason,
     began: Duration,
     pages: usize,
     /// Pages that showed less than a run each, lately.
@@ -79,17 +80,16 @@ pub(super) struct Scan {
 }
 
 impl Scan {
-    fn new(scope: Scope, reason: Reason, began: Duration) -> Self {
-        Self { scope, offset: 0, reason, began, pages: 0, in_vain: 0, ended: 0, is_second: false }
+    fn new(scope: Scope, began: Duration) -> Self {
+        Self { scope, offset: 0, began, pages: 0, in_vain: 0, ended: 0, is_second: false }
     }
 
     /// Returns whether it has yet to show this run.
     fn misses(&self, run: &AwaitedRun) -> bool {
-        let is_listed = match (self.reason, self.scope) {
-            (Reason::FirstLook, _) => run.seen.is_none(),
-            (_, Scope::Pending) => run.is_pending(),
-            (_, Scope::Running) => !run.is_pending(),
-            (_, Scope::All) => true,
+        let is_listed = match self.scope {
+            Scope::Pending => run.is_pending(),
+            Scope::Running => !run.is_pending(),
+            Scope::All => true,
         };
         is_listed && run.since <= self.began && run.is_unseen_since(self.began)
     }
@@ -117,9 +117,10 @@ pub(super) enum Step {
 
 #[derive(Debug, Default)]
 pub(super) struct Rounds {
-    /// Pages to read next. A scan whose page is being fetched is in none of them.
-    scans: VecDeque<Scan>,
-    page_in_flight: Option<Reason>,
+    /// The scan of the round under way, and that of the pending runs, unless a page of it is being fetched.
+    round: Option<Scan>,
+    pending: Option<Scan>,
+    is_listing: bool,
     next_round: Duration,
     was_first_look: bool,
     since_rotation: u32,
@@ -143,9 +144,9 @@ pub(super) struct Rounds {
 #[derive(Default)]
 struct Survey {
     pending: usize,
-    /// Runs that wait for their first look, and one of them.
-    new: usize,
-    first_look: Option<RunId>,
+    /// A run that waits for its first look; or more than a few do, and lists work.
+    new: Option<RunId>,
+    has_many_new: bool,
     /// The run to fetch that was not fetched for the longest time.
     due: Option<(Duration, RunId)>,
     /// The same of all runs, for the rotation.
@@ -162,7 +163,7 @@ impl Survey {
                 *slot = Some((at, id.clone()));
             }
         };
-        let mut new_by_list = None;
+        let mut new = 0;
         for (id, run) in runs.iter() {
             survey.pending += usize::from(run.is_pending());
             let is_new = run.seen.is_none();
@@ -176,13 +177,14 @@ impl Survey {
             if run.needs_fetch {
                 earlier(&mut survey.due, run.fetched, id);
             } else if is_new {
-                survey.new += 1;
-                new_by_list.get_or_insert(id);
+                new += 1;
+                survey.new.get_or_insert_with(|| id.clone());
             }
             earlier(&mut survey.oldest, run.fetched, id);
         }
-        if survey.new <= FEW || !has_lists {
-            survey.first_look = new_by_list.cloned();
+        survey.has_many_new = new > FEW && has_lists;
+        if survey.has_many_new {
+            survey.new = None;
         }
         survey
     }
@@ -191,8 +193,7 @@ impl Survey {
 impl Rounds {
     /// Begins anew, after a time in which nobody waited.
     pub(super) fn restart(&mut self, now: Duration, shortest_delay: Duration) {
-        self.scans.clear();
-        self.page_in_flight = None;
+        (self.round, self.pending, self.is_listing) = (None, None, false);
         // The first look tells of all there is.
         self.next_round = self.next_round.max(now.saturating_add(shortest_delay));
         self.running = None;
@@ -212,20 +213,18 @@ impl Rounds {
             return Step::Wait(delay);
         }
         let survey = Survey::of(runs, self.has_lists(now), now);
-        let first_look = self.first_look(&survey, now);
         // First looks and rounds take turns.
-        if let Some(request) = first_look.as_ref().filter(|_| !self.was_first_look) {
+        let first_look = survey.new.clone().map(Request::Run);
+        if let Some(request) = first_look.clone().filter(|_| !self.was_first_look) {
             self.was_first_look = true;
-            return self.send(request.clone(), false, runs, budget, now);
+            return self.send(request, false, runs, budget, now);
         }
         self.was_first_look = false;
         let round_delay = self.next_round.saturating_sub(now).max(budget.round_delay(rate));
-        // A first look at most of the runs is as good as a round. One of fetches may be too long to be waited for.
-        let may_begin = self.scan_of(Reason::Round).is_none()
-            && self.page_in_flight.is_none()
-            && survey.new <= runs.len() / 2
-            && (survey.due.is_none() || self.lists_are_overdue(now));
-        if may_begin && (round_delay.is_zero() || survey.due.is_some()) {
+        // A round of fetches may be too long to be waited for.
+        let is_over = survey.due.is_none() || self.lists_are_overdue(now);
+        let may_begin = self.round.is_none() && !self.is_listing && is_over;
+        if may_begin && (round_delay.is_zero() || survey.has_many_new || survey.due.is_some()) {
             self.next_round = now.saturating_add(shortest_delay);
             self.begin_round(runs, &survey, now);
             if let Some(request) = self.follow_up(&Survey::of(runs, self.has_lists(now), now), now) {
@@ -245,18 +244,6 @@ impl Rounds {
         self.has_lists(now) && self.last_list.saturating_add(LIST_RETRY) <= now
     }
 
-    /// The request for runs whose wait has just begun.
-    fn first_look(&mut self, survey: &Survey, now: Duration) -> Option<Request> {
-        if let Some(id) = &survey.first_look {
-            return Some(Request::Run(id.clone()));
-        }
-        if survey.new == 0 || self.page_in_flight.is_some() {
-            return None;
-        }
-        let scan = self.scan_of(Reason::FirstLook).map(|index| self.scans[index].clone());
-        Some(Request::Page(scan.unwrap_or_else(|| Scan::new(Scope::All, Reason::FirstLook, now))))
-    }
-
     /// The next request of the round under way, or of the rotation.
     fn follow_up(&mut self, survey: &Survey, now: Duration) -> Option<Request> {
         if self.since_rotation >= ROTATION && survey.due.is_none() {
@@ -266,21 +253,18 @@ impl Rounds {
                 return Some(request);
             }
         }
-        let page = self.scan_of(Reason::Round).filter(|_| self.page_in_flight.is_none());
-        match (&survey.due, page) {
-            (Some((_, id)), _) => Some(Request::Run(id.clone())),
-            (None, Some(index)) => Some(Request::Page(self.scans[index].clone())),
-            (None, None) => None,
+        match &survey.due {
+            Some((_, id)) => Some(Request::Run(id.clone())),
+            None => self.round.clone().filter(|_| !self.is_listing).map(Request::Page),
         }
     }
 
     /// A page of the pending runs, or the run that was not fetched for the longest time.
     fn rotation(&self, survey: &Survey, now: Duration) -> Option<Request> {
-        let shows_all = self.scan_of(Reason::Round).is_some_and(|index| self.scans[index].scope == Scope::All);
+        let shows_all = self.round.as_ref().is_some_and(|scan| scan.scope == Scope::All);
         let page = || {
-            let is_of_use = survey.pending > 0 && self.has_lists(now) && self.page_in_flight.is_none();
-            let scan = self.scan_of(Reason::Rotation).map(|index| self.scans[index].clone());
-            let scan = scan.unwrap_or_else(|| Scan::new(Scope::Pending, Reason::Rotation, now));
+            let is_of_use = survey.pending > 0 && self.has_lists(now) && !self.is_listing;
+            let scan = self.pending.clone().unwrap_or_else(|| Scan::new(Scope::Pending, now));
             is_of_use.then_some(Request::Page(scan))
         };
         let run = || {
@@ -295,8 +279,9 @@ impl Rounds {
         }
     }
 
-    fn scan_of(&self, reason: Reason) -> Option<usize> {
-        self.scans.iter().position(|scan| scan.reason == reason)
+    /// The scan to go on with after a page.
+    fn scan(&mut self, scope: Scope) -> &mut Option<Scan> {
+        if scope == Scope::Pending { &mut self.pending } else { &mut self.round }
     }
 
     fn send(
@@ -316,9 +301,8 @@ impl Rounds {
                 }
             }
             Request::Page(scan) => {
-                self.scans.retain(|other| other.reason != scan.reason);
-                self.page_in_flight = Some(scan.reason);
-                self.last_list = now;
+                *self.scan(scan.scope) = None;
+                (self.is_listing, self.last_list) = (true, now);
             }
         }
         Step::Send(request)
@@ -334,13 +318,14 @@ impl Rounds {
         let awaited = runs.len();
         let by_running = self.running_pages(awaited - survey.pending) + self.left_running;
         let by_all = if self.all_pages == 0 { pages(awaited) } else { self.all_pages } + self.left_out;
-        if !self.has_lists(now) || awaited <= by_running.min(by_all) {
+        let is_cheapest = awaited <= by_running.min(by_all) && !survey.has_many_new;
+        if !self.has_lists(now) || is_cheapest {
             for run in runs.iter_mut() {
                 run.needs_fetch = true;
             }
         } else {
-            let scope = if by_all <= by_running { Scope::All } else { Scope::Running };
-            self.scans.push_back(Scan::new(scope, Reason::Round, now));
+            let is_all = by_all <= by_running || survey.has_many_new;
+            self.round = Some(Scan::new(if is_all { Scope::All } else { Scope::Running }, now));
         }
     }
 
@@ -353,7 +338,7 @@ impl Rounds {
         sent: Duration,
         now: Duration,
     ) -> Vec<RunId> {
-        self.page_in_flight = None;
+        self.is_listing = false;
         self.list_failures = Failures::default();
         self.list_failure = None;
         if scan.scope == Scope::Running {
@@ -384,7 +369,8 @@ impl Rounds {
         if is_last || left == 0 || scan.in_vain > left / 10 {
             self.finish(&scan, runs);
         } else {
-            self.scans.push_back(scan);
+            let scope = scan.scope;
+            *self.scan(scope) = Some(scan);
         }
         found
     }
@@ -392,24 +378,22 @@ impl Rounds {
     /// A scan has ended: what it did not show is fetched.
     fn finish(&mut self, scan: &Scan, runs: &mut RunRegistry) {
         let left = scan.left(runs);
-        match (scan.scope, scan.reason) {
-            (Scope::Running, Reason::Round) if !scan.is_second => self.left_running = left,
-            (Scope::Running | Scope::Pending, _) => {}
-            (Scope::All, Reason::Round) => {
+        match scan.scope {
+            Scope::All => {
                 (self.all_pages, self.left_out) = (scan.pages, left);
                 // So many would have been fetched if only the running had been listed.
                 self.left_running = scan.ended.max(left);
             }
-            // A first look need not be at all runs.
-            (Scope::All, _) => self.all_pages = self.all_pages.max(scan.pages),
+            Scope::Running if !scan.is_second => self.left_running = left,
+            Scope::Running | Scope::Pending => {}
         }
         let (other, pages) = match scan.scope {
             Scope::All => (Scope::Running, self.running_pages(runs.len())),
-            _ => (Scope::All, self.all_pages.max(1)),
+            Scope::Running | Scope::Pending => (Scope::All, self.all_pages.max(1)),
         };
-        if left > pages + FEW && !scan.is_second && scan.reason != Reason::Rotation {
+        if left > pages + FEW && !scan.is_second && scan.scope != Scope::Pending {
             // Pages may tell of them with fewer requests.
-            self.scans.push_back(Scan { is_second: true, ..Scan::new(other, scan.reason, scan.began) });
+            self.round = Some(Scan { is_second: true, ..Scan::new(other, scan.began) });
             return;
         }
         for run in runs.iter_mut().filter(|run| scan.misses(run)) {
@@ -419,8 +403,7 @@ impl Rounds {
 
     /// A page could not be read. Runs are fetched by themselves until it is tried again.
     pub(super) fn page_failed(&mut self, error: Error, now: Duration) {
-        self.page_in_flight = None;
-        self.scans.clear();
+        (self.round, self.pending, self.is_listing) = (None, None, false);
         let delay = match error.kind() {
             ErrorKind::PermissionDenied => NO_LISTS,
             _ => {
@@ -447,15 +430,4 @@ impl Rounds {
 
 fn pages(runs: usize) -> usize {
     runs.div_ceil(PAGE as usize).max(1)
-}
-
-/// The filter for what a scan lists.
-impl Scope {
-    pub(super) fn status(self) -> Option<RunStatus> {
-        match self {
-            Self::Pending => Some(RunStatus::Pending),
-            Self::Running => Some(RunStatus::Running),
-            Self::All => None,
-        }
-    }
 }
