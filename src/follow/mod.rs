@@ -32,7 +32,7 @@ mod registry;
 mod rounds;
 mod run_update;
 mod source;
-#[cfg(test)]
+#[cfg(all(test, feature = "webhooks"))]
 mod tests;
 mod wait;
 mod watch;

@@ -34,7 +34,7 @@ struct Finished {
 }
 
 enum Outcome {
-    Run(RunId, Result<Run>),
+    Run(RunId, Result<Box<Run>>),
     Page(Scan, Result<RunPage>),
 }
 
@@ -119,7 +119,7 @@ impl Drop for Poller {
 async fn send(source: Arc<dyn RunSource>, request: Request, sent: Duration) -> Finished {
     let outcome = match request {
         Request::Run(id) => {
-            let result = source.run(&id).await;
+            let result = source.run(&id).await.map(Box::new);
             Outcome::Run(id, result)
         }
         Request::Page(scan) => {
@@ -131,14 +131,14 @@ async fn send(source: Arc<dyn RunSource>, request: Request, sent: Duration) -> F
 }
 
 impl State {
-    fn apply_run(&mut self, id: &RunId, result: Result<Run>, sent: Duration, now: Duration) {
+    fn apply_run(&mut self, id: &RunId, result: Result<Box<Run>>, sent: Duration, now: Duration) {
         if let Some(run) = self.registry.get_mut(id) {
             run.is_fetching = false;
         }
         match result {
             Ok(run) => {
                 // It is the run that was fetched, by whichever id the response calls it.
-                if self.registry.apply(RunUpdate { id: id.clone(), ..run.into() }, sent) {
+                if self.registry.apply(RunUpdate { id: id.clone(), ..(*run).into() }, sent) {
                     self.health.polled(id, now);
                     self.rounds.found_end(id, now);
                 }

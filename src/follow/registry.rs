@@ -149,7 +149,7 @@ impl RunRegistry {
     pub(super) fn apply(&mut self, update: RunUpdate, at: Duration) -> bool {
         let Some(run) = self.runs.get_mut(&update.id) else { return false };
         if update.is_final {
-            self.end(&update.id.clone(), Ok(update));
+            self.end(&update.id.clone(), &Ok(update));
             return true;
         }
         run.seen = run.seen.max(Some(at));
@@ -176,13 +176,13 @@ impl RunRegistry {
             }
             NextPoll::Never => {
                 let count = run.failures.count();
-                self.end(id, Err(error.repeated(count)));
+                self.end(id, &Err(error.repeated(count)));
             }
         }
     }
 
     /// Ends the waits for a run.
-    fn end(&mut self, id: &RunId, outcome: Result<RunUpdate>) {
+    fn end(&mut self, id: &RunId, outcome: &Result<RunUpdate>) {
         for subscriber in self.runs.remove(id).map(|run| run.subscribers).unwrap_or_default().into_values() {
             subscriber.end(outcome.clone());
         }

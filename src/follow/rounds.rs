@@ -404,13 +404,9 @@ impl Rounds {
     /// A page could not be read. Runs are fetched by themselves until it is tried again.
     pub(super) fn page_failed(&mut self, error: Error, now: Duration) {
         (self.round, self.pending, self.is_listing) = (None, None, false);
-        let delay = match error.kind() {
-            ErrorKind::PermissionDenied => NO_LISTS,
-            _ => {
-                let _ = self.list_failures.record(&error, true, now);
-                self.list_failures.delay(error.retry_after())
-            }
-        };
+        self.list_failures.record(&error, true, now);
+        let is_refused = error.kind() == ErrorKind::PermissionDenied;
+        let delay = if is_refused { NO_LISTS } else { self.list_failures.delay(error.retry_after()) };
         self.no_lists_before = now.saturating_add(delay);
         self.list_failure = Some(error);
     }
