@@ -153,6 +153,63 @@ async fn what_no_poll_can_mend_ends_a_wait_and_names_the_run() {
 }
 
 #[tokio::test]
+async fn what_is_not_the_service_ends_a_wait_and_the_last_poll_is_the_source() {
+    let mut lines = Vec::new();
+    for (status, body) in [(301, ""), (405, ""), (200, "<html>"), (200, r#"{"id": 7}"#)] {
+        let time = SimulatedTime::start(simulator()).await;
+        let ids = submit(&time, [running(9_999)]).await;
+        let client = time.client();
+        time.simulator().inject(Fault::response(status, "text/html", body).times(1_000));
+        let began = time.passed();
+        let error = time.run(client.runs().wait(&ids[0]).into_future()).await.unwrap_err();
+        assert!(time.passed_since(began) < seconds(90), "{error}");
+        let source = std::error::Error::source(&error).unwrap().downcast_ref::<agentgate::Error>().unwrap();
+        assert_eq!((source.kind(), source.attempts()), (error.kind(), 1));
+        assert_eq!(error.run_id(), Some(&ids[0]));
+        lines.push(error.to_string());
+    }
+    insta::assert_snapshot!(lines.join("\n"));
+}
+
+#[tokio::test]
+async fn a_wait_that_times_out_says_what_the_last_poll_failed_with() {
+    let time = SimulatedTime::start(simulator()).await;
+    let ids = submit(&time, [running(9_999)]).await;
+    let client = time.client();
+    let wait = tokio::spawn(client.runs().wait(&ids[0]).timeout(seconds(60)).into_future());
+    let error = time
+        .run(async {
+            time.sleep(seconds(20)).await;
+            time.simulator().inject(Fault::error("INTERNAL_ERROR").times(1_000));
+            wait.await.unwrap().unwrap_err()
+        })
+        .await;
+    assert_eq!((error.kind(), error.run_status()), (ErrorKind::WaitTimeout, Some(&RunStatus::Running)));
+    let source = std::error::Error::source(&error).unwrap().downcast_ref::<agentgate::Error>().unwrap();
+    assert_eq!(source.kind(), ErrorKind::Server);
+    insta::assert_snapshot!(error);
+}
+
+#[tokio::test]
+async fn polls_that_fail_take_nothing_from_the_retries_of_other_calls() {
+    let time = SimulatedTime::start(simulator()).await;
+    let ids = submit(&time, (0..20).map(|_| running(9_999))).await;
+    let client = time.client();
+    time.simulator().inject(Fault::error("INTERNAL_ERROR").on("getRun").times(100_000));
+    time.simulator().inject(Fault::error("INTERNAL_ERROR").on("listRuns").times(100_000));
+    let waits: Vec<_> = ids.iter().map(|id| tokio::spawn(client.runs().wait(id).into_future())).collect();
+    time.run(async {
+        time.sleep(30 * MINUTE).await;
+        for _ in 0..20 {
+            time.simulator().inject(Fault::error("INTERNAL_ERROR").on("getCredits").times(3));
+            client.credits().balance().await.unwrap();
+        }
+    })
+    .await;
+    waits.iter().for_each(tokio::task::JoinHandle::abort);
+}
+
+#[tokio::test]
 async fn a_key_that_expires_ends_every_wait_with_its_own_error() {
     let time = SimulatedTime::start(simulator()).await;
     let ids = submit(&time, (0..30).map(|_| running(9_999))).await;
