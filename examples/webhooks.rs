@@ -1,5 +1,5 @@
 //! The full loop in one program: a work order is submitted, its run goes on, and the service reports by signed deliveries, which
-//! a receiver verifies, understands and answers:
+//! a receiver verifies, queues and hands to the waits. At the end the receiver is shut down gracefully, and a wait outlives it:
 //!
 //! ```text
 //! cargo run -p agentgate --example webhooks --features axum,simulator
@@ -9,8 +9,10 @@
 //! purpose, and handled once all the same.
 
 use std::error::Error;
+use std::future::IntoFuture as _;
 use std::time::Duration;
 
+use agentgate::follow::Watcher;
 use agentgate::simulator::{RunPlan, SimulatedClock, Simulator};
 use agentgate::types::WebhookEventType;
 use agentgate::webhook::{Delivery, Event, MemoryReplayGuard, Once, OnceError, Verifier, once};
@@ -18,7 +20,7 @@ use agentgate::{Client, WorkspaceSource};
 use axum::routing::post;
 use axum::{Extension, Router};
 use tokio::net::TcpListener;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
 /// Longer than the run takes.
@@ -44,9 +46,21 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let (sender, mut handled) = mpsc::channel(16);
     let receiver = Router::new()
         .route("/agentgate", post(receive))
-        .layer(Extension(Receiver { guard: MemoryReplayGuard::new(), handled: sender }))
+        .layer(Extension(Receiver {
+            guard: MemoryReplayGuard::new(),
+            handled: sender,
+            watcher: client.runs().watcher(),
+        }))
         .with_state(Verifier::new([created.secret])?);
-    tokio::spawn(async move { axum::serve(listener, receiver).await });
+    // A real program waits for a signal, such as that of `tokio::signal::ctrl_c`.
+    let (shut_down, signal) = oneshot::channel();
+    let watcher = client.runs().watcher();
+    let server = axum::serve(listener, receiver).with_graceful_shutdown(async move {
+        let _ = signal.await;
+        // No more deliveries are accepted from here on, so the waits that are left go by polling.
+        watcher.deliveries_stopped();
+    });
+    let server = tokio::spawn(server.into_future());
 
     let order = client
         .work_orders()
@@ -59,9 +73,17 @@ async fn main() -> Result<(), Box<dyn Error>> {
         let event = timeout(PATIENCE, handled.recv()).await?.ok_or("the receiver has ended")?;
         println!("  {} {}", event.id, event.event_type);
         if event.run_id() == Some(&order.run_id) && is_end(&event) {
-            return report(&event);
+            report(&event)?;
+            break;
         }
     }
+
+    let order = client.work_orders().create("Fix it", WorkspaceSource::template("python-flask")).await?;
+    let last = tokio::spawn(client.runs().wait(&order.run_id).timeout(PATIENCE).into_future());
+    shut_down.send(()).map_err(|()| "the receiver has ended")?;
+    server.await??;
+    println!("The receiver is shut down, and run {} has {} all the same", order.run_id, last.await??.status());
+    Ok(())
 }
 
 #[derive(Clone)]
@@ -69,6 +91,8 @@ struct Receiver {
     guard: MemoryReplayGuard,
     /// Stands for a queue, which should survive a crash: once an event is in it, it counts as handled.
     handled: mpsc::Sender<Event>,
+    /// Ends the waits for the runs that have ended. It needs no guard: an event may come more than once.
+    watcher: Watcher,
 }
 
 /// Only verified deliveries come here. The work is left to whoever reads the queue, so that the delivery is answered soon; one
@@ -77,6 +101,7 @@ async fn receive(
     Extension(receiver): Extension<Receiver>,
     Delivery(event): Delivery,
 ) -> Result<Once<()>, OnceError<impl std::fmt::Display>> {
+    receiver.watcher.notify(&event);
     let id = event.id.clone();
     once(&receiver.guard, &id, receiver.handled.send(event)).await
 }

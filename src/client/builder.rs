@@ -274,7 +274,7 @@ impl ClientBuilder {
             clock: self.clock,
         });
         let submitted = Arc::default();
-        let follow = Arc::new(Follow::new(Arc::clone(&transport), Arc::clone(&submitted)));
+        let follow = Arc::new(Follow::new(Arc::clone(&transport.clock)));
         Ok(Client { transport, submitted, follow })
     }
 }

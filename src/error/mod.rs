@@ -368,7 +368,9 @@ impl Error {
 
     /// The run has ended, and did not succeed.
     pub(crate) fn unsuccessful_run(run: Run) -> Self {
-        let mut said = vec!["failed"];
+        let how =
+            if run.status == RunStatus::Failed { "failed".to_owned() } else { format!("has ended as {}", run.status) };
+        let mut said = vec![how.as_str()];
         if let Some(error) = &run.error {
             said.extend([error.code.as_deref(), error.message.as_deref()].into_iter().flatten());
         }
@@ -390,8 +392,8 @@ impl Error {
         error
     }
 
-    /// The time to wait for a run is up.
-    pub(crate) fn wait_timeout(id: RunId, status: Option<RunStatus>, timeout: Duration) -> Self {
+    /// The time to wait for a run is up. `failure` is that of the last poll, if it has failed.
+    pub(crate) fn wait_timeout(id: RunId, status: Option<RunStatus>, timeout: Duration, failure: Option<Self>) -> Self {
         let has_ended = status.as_ref().is_some_and(RunStatus::is_terminal);
         let (problem, advice) = match &status {
             Some(status) if has_ended => (
@@ -407,8 +409,23 @@ impl Error {
                 "Wait for longer; the rate limit may be spent, or the service not available.",
             ),
         };
+        let problem = match &failure {
+            Some(failure) => format!("{problem}; the last poll failed: {}", failure.to_string().trim_end_matches('.')),
+            None => problem,
+        };
         let mut error = Self::new(ErrorKind::WaitTimeout, Some(problem), advice);
+        error.0.source = failure.map(|failure| Arc::new(failure) as Arc<dyn StdError + Send + Sync>);
         error.0.run = Some(Box::new(ConcernedRun { id, status, run: None }));
+        error
+    }
+
+    /// The same failure has come this many times in a row. The last is the source.
+    pub(crate) fn repeated(self, times: u32) -> Self {
+        if times < 2 {
+            return self;
+        }
+        let mut error = self.clone().with_attempts(times);
+        error.0.source = Some(Arc::new(self));
         error
     }
 

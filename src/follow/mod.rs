@@ -1,8 +1,8 @@
 //! Following runs: to their end, change by change, one or ten thousand.
 //!
-//! A run takes minutes, and the organization has 100 requests a minute. A program that asks for each of its runs every five seconds
-//! has spent them on eight runs. Here, all that wait on one client share a [`Watcher`]: it asks for many runs by one request, more often
-//! for young ones than for old ones, and spends no more than its share of the limit. Given the events of a webhook, it hardly asks at all.
+//! A run takes minutes, and the organization has 100 requests a minute. A program that fetches each of its runs every five seconds
+//! has spent them on eight runs. Here, all waits of a client share a [`Watcher`]: it lists many runs by one request, and polls as
+//! often as its share of the limit allows. Given the events of a webhook, it hardly polls at all.
 //!
 //! - [`Runs::wait`](crate::resources::Runs::wait) waits for the end of a run,
 //! - [`Call::and_wait`](crate::resources::Call::and_wait) submits a work order and waits for its run,
@@ -20,23 +20,28 @@
 //! # }
 //! ```
 //!
-//! The polls run on the tokio runtime of whoever waited first; it has to go on while others wait, or be dropped. Nothing runs in the
-//! background once nobody waits: a wait, a watch or a stream that is dropped takes its polling with it.
+//! The polls run on the tokio runtime of the first wait. When that runtime is dropped, the next wait polls on its own. Nothing runs in
+//! the background once nobody waits: a wait, a watch or a stream that is dropped takes its polling with it.
 
-mod book;
+mod failures;
 mod finished;
-mod news;
-mod pace;
-mod plan;
-mod schedule;
-mod trust;
+mod follower;
+mod poll_budget;
+mod poller;
+mod registry;
+mod rounds;
+mod run_update;
+mod source;
+#[cfg(all(test, feature = "webhooks"))]
+mod tests;
 mod wait;
 mod watch;
 mod watcher;
+mod webhook_health;
 
 pub use self::finished::FinishedRun;
-pub use self::schedule::PollSchedule;
+pub(crate) use self::follower::{Follow, RunFollower};
+pub(crate) use self::source::{PAGE, RunSource, SourceFuture};
 pub use self::wait::WaitForRun;
 pub use self::watch::WatchRun;
-pub(crate) use self::watcher::Follow;
 pub use self::watcher::Watcher;

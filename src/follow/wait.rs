@@ -1,4 +1,4 @@
-//! Waiting for the end of a run.
+//! [`WaitForRun`]: waiting for the end of a run.
 
 use std::fmt;
 use std::future::IntoFuture;
@@ -6,58 +6,65 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use super::book::LONGEST_ASKED;
+use super::failures::{Failures, NextPoll};
 use super::finished::FinishedRun;
-use super::news::News;
-use super::watcher::{Subscription, may_pass};
+use super::follower::{RunFollower, Subscription};
+use super::run_update::{RunUpdate, has_ended};
+use super::source::SourceFuture;
 use crate::race::race;
-use crate::resources::{Call, CallFuture, CreateWorkOrder, check_id};
-use crate::types::{Run, RunId, RunStatus};
-use crate::{Client, Error, Operation, Result};
+use crate::types::{Run, RunId, RunStatus, WorkOrderCreated};
+use crate::{Error, Result};
 
-/// How often a run is asked for in full after its end was heard of, until the answer says so, too.
+/// How often a run is fetched after its end became known, until the response says so, too.
 const LOOKS: u32 = 5;
 
-/// The pause before such a look after the first, and after a failure that may pass: it doubles up to the longest.
-const FIRST_PAUSE: Duration = Duration::from_secs(1);
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// The delay before the second of them. It doubles.
+const LOOK_DELAY: Duration = Duration::from_secs(1);
 
 /// Waits for a run to end: from [`Runs::wait`](crate::resources::Runs::wait) and
 /// [`Call::and_wait`](crate::resources::Call::and_wait).
 ///
-/// Failures of polls that may pass (a cut connection, a 500, a 429) do not end the wait. It fails if there is no such run, if
-/// the key may not read runs, or if the [`timeout`](Self::timeout) passes. Without a time-out it waits for as long as the run takes.
+/// Without a [`timeout`](Self::timeout) it waits for as long as the run takes.
+///
+/// # Errors
+///
+/// - There is no such run, or the key may not read it.
+/// - The key has expired, or the organization is suspended.
+/// - Polls for this run keep failing: for a minute in a way that will hardly pass (a redirect, a 405, HTML, JSON that cannot be
+///   read), or for an hour in any other way (5xx, 429, the network). The error's `source()` is the failure of the last poll.
+/// - [`ErrorKind::WaitTimeout`](crate::ErrorKind::WaitTimeout): the [`timeout`](Self::timeout) has passed. If the last poll has
+///   failed, `source()` is its failure.
 #[must_use = "a wait does nothing until it is awaited"]
 pub struct WaitForRun {
-    client: Client,
-    of: Of,
+    follower: RunFollower,
+    target: Target,
     timeout: Option<Duration>,
     cancel_on_timeout: bool,
-    in_brief: bool,
+    summary_only: bool,
 }
 
-/// Whose run it is.
-enum Of {
+/// The run to wait for.
+enum Target {
     Run(RunId),
-    Order(Box<Call<CreateWorkOrder>>),
+    Submission(SourceFuture<WorkOrderCreated>),
 }
 
 impl WaitForRun {
-    pub(crate) fn new(client: Client, id: RunId) -> Self {
-        Self::of(client, Of::Run(id))
+    pub(crate) fn new(follower: RunFollower, id: RunId) -> Self {
+        Self::of(follower, Target::Run(id))
     }
 
-    pub(crate) fn after(client: Client, order: Call<CreateWorkOrder>) -> Self {
-        Self::of(client, Of::Order(Box::new(order)))
+    pub(crate) fn after(follower: RunFollower, submission: SourceFuture<WorkOrderCreated>) -> Self {
+        Self::of(follower, Target::Submission(submission))
     }
 
-    fn of(client: Client, of: Of) -> Self {
-        Self { client, of, timeout: None, cancel_on_timeout: false, in_brief: false }
+    fn of(follower: RunFollower, target: Target) -> Self {
+        Self { follower, target, timeout: None, cancel_on_timeout: false, summary_only: false }
     }
 
-    /// How long to wait, counted from when the work order was accepted if this wait submits it. Then the wait fails with
-    /// [`ErrorKind::WaitTimeout`](crate::ErrorKind::WaitTimeout), which tells the last [status](crate::Error::run_status); the run
-    /// goes on.
+    /// Sets the time limit for the wait, counted from when the work order was accepted if this wait submits it. After it, the wait
+    /// fails with [`ErrorKind::WaitTimeout`](crate::ErrorKind::WaitTimeout), which has the last
+    /// [status](crate::Error::run_status), and the run goes on. Defaults to no limit.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self
@@ -70,31 +77,27 @@ impl WaitForRun {
         self
     }
 
-    /// Is content with what a list or a delivery tells of the run: its status, its iterations, when it ended. What lists leave
-    /// out (pull request, cost, error, tenant) may be missing then. It saves the request that gets the run when it has ended,
-    /// which counts for who waits for thousands.
-    pub fn in_brief(mut self) -> Self {
-        self.in_brief = true;
+    /// Returns the run as a list or a delivery tells of it: its status, its iterations, when it ended. Fields that lists leave out
+    /// (pull request, cost, error, tenant) may be missing then. This saves the request that fetches the run when it has ended, which
+    /// matters to a program that waits for thousands.
+    pub fn summary_only(mut self) -> Self {
+        self.summary_only = true;
         self
     }
 
     async fn run(self) -> Result<FinishedRun> {
-        let (id, known) = match self.of {
-            Of::Run(id) => {
-                check_id(&id).map_err(|error| error.with_operation(Operation::GET_RUN))?;
-                (id, None)
-            }
-            Of::Order(order) => {
-                let created = order.into_future().await?;
-                (created.run_id, Some(created.status))
-            }
+        let id = match self.target {
+            Target::Run(id) => id,
+            Target::Submission(submission) => submission.await?.run_id,
         };
-        let mut wait = Wait { client: self.client, id, in_brief: self.in_brief, subscription: None, ended: None };
+        let follower = self.follower;
+        let mut wait =
+            Wait { follower, id, summary_only: self.summary_only, subscription: None, ended: None, failure: None };
         let ended = match self.timeout {
-            None => wait.end(known).await,
+            None => wait.end().await,
             Some(timeout) => {
-                let sleep = wait.client.transport.clock.sleep(timeout);
-                match race(wait.end(known), sleep).await {
+                let sleep = wait.follower.follow.clock.sleep(timeout);
+                match race(wait.end(), sleep).await {
                     Some(ended) => ended,
                     None => return Box::pin(wait.give_up(timeout, self.cancel_on_timeout)).await,
                 }
@@ -106,7 +109,7 @@ impl WaitForRun {
 
 impl IntoFuture for WaitForRun {
     type Output = Result<FinishedRun>;
-    type IntoFuture = CallFuture<FinishedRun>;
+    type IntoFuture = SourceFuture<FinishedRun>;
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(self.run())
@@ -118,52 +121,58 @@ impl fmt::Debug for WaitForRun {
         f.debug_struct("WaitForRun")
             .field("timeout", &self.timeout)
             .field("cancel_on_timeout", &self.cancel_on_timeout)
-            .field("in_brief", &self.in_brief)
+            .field("summary_only", &self.summary_only)
             .finish_non_exhaustive()
     }
 }
 
-/// One wait under way.
+/// A wait under way.
 struct Wait {
-    client: Client,
+    follower: RunFollower,
     id: RunId,
-    in_brief: bool,
-    subscription: Option<Subscription<oneshot::Receiver<Result<News>>>>,
-    /// How the run ended, once that was heard of.
+    summary_only: bool,
+    subscription: Option<Subscription<oneshot::Receiver<Result<RunUpdate>>>>,
+    /// The final status, once it is known.
     ended: Option<RunStatus>,
+    /// Why the ended run could not be fetched.
+    failure: Option<Error>,
 }
 
 impl Wait {
-    /// The run, when it has ended.
-    async fn end(&mut self, known: Option<RunStatus>) -> Result<Run> {
-        let news = loop {
-            let subscription = self.client.follow.subscribe_end(&self.id, known.clone())?;
+    /// Returns the run when it has ended.
+    async fn end(&mut self) -> Result<Run> {
+        let update = loop {
+            let subscription = self.follower.subscribe_end(&self.id)?;
             if let Ok(outcome) = (&mut self.subscription.insert(subscription).receiver).await {
                 break outcome?;
             }
-            // The task that polled is gone with its runtime. Another takes its place.
+            // The poller is gone with its runtime. The next subscription starts another.
         };
         self.subscription = None;
-        self.ended = Some(news.status.clone());
-        match news.run {
-            Some(run) if news.is_whole || self.in_brief => Ok(*run),
-            _ => Box::pin(whole(&self.client, &self.id, news.status)).await,
+        self.ended = Some(update.status.clone());
+        match update.run {
+            Some(run) if update.is_whole || self.summary_only => Ok(*run),
+            _ => Box::pin(whole(&self.follower, &self.id, update.status, &mut self.failure)).await,
         }
     }
 
-    /// What is left to do when the time is up.
+    /// Ends the wait after its time-out.
     async fn give_up(self, timeout: Duration, cancel: bool) -> Result<FinishedRun> {
-        let status = self.ended.clone().or_else(|| self.client.follow.status(&self.id));
-        let error = Error::wait_timeout(self.id.clone(), status, timeout);
+        let is_over = self.ended.is_some();
+        let (status, failure) = match self.ended {
+            Some(status) => (Some(status), self.failure),
+            None => self.follower.last_poll(&self.id),
+        };
+        let error = Error::wait_timeout(self.id.clone(), status, timeout, failure);
         drop(self.subscription);
-        if !cancel || self.ended.is_some() {
+        if !cancel || is_over {
             return Err(error);
         }
-        match self.client.runs().cancel(&self.id).await {
-            Ok(_) => Err(error.with_cancellation()),
+        match self.follower.source.cancel(&self.id).await {
+            Ok(()) => Err(error.with_cancellation()),
             // It has ended in the meantime.
-            Err(refused) if refused.is_conflict() => match self.client.runs().get(&self.id).await {
-                Ok(run) if run.is_terminal() => Ok(FinishedRun::new(run)),
+            Err(refused) if refused.is_conflict() => match self.follower.source.run(&self.id).await {
+                Ok(run) if has_ended(&run) => Ok(FinishedRun::new(run)),
                 _ => Err(error.with_failed_cancellation(refused)),
             },
             Err(failed) => Err(error.with_failed_cancellation(failed)),
@@ -171,24 +180,35 @@ impl Wait {
     }
 }
 
-/// The whole of a run that has ended in this way. Failures that may pass are waited out.
-pub(super) async fn whole(client: &Client, id: &RunId, status: RunStatus) -> Result<Run> {
-    let (mut pause, mut looks) = (FIRST_PAUSE, 0);
+/// Fetches the whole of a run that has ended with this status, and keeps the last failure.
+pub(super) async fn whole(
+    follower: &RunFollower,
+    id: &RunId,
+    status: RunStatus,
+    failure: &mut Option<Error>,
+) -> Result<Run> {
+    let clock = &follower.follow.clock;
+    let (mut failures, mut looks) = (Failures::default(), 0);
     loop {
-        let asked = match client.runs().get(id).await {
-            Ok(run) if run.is_terminal() => return Ok(run),
-            // An answer from a copy that lags behind: what has ended stays so.
+        let delay = match follower.source.run(id).await {
+            Ok(run) if has_ended(&run) => return Ok(run),
+            // A replica lags behind: what has ended stays so.
             Ok(run) => {
                 looks += 1;
                 if looks == LOOKS {
                     return Ok(Run { status, ..run });
                 }
-                None
+                *failure = None;
+                LOOK_DELAY * (1 << (looks - 1))
             }
-            Err(error) if may_pass(error.kind()) => error.retry_after(),
-            Err(error) => return Err(error),
+            Err(error) => match failures.record(&error, true, clock.monotonic()) {
+                NextPoll::After(delay) => {
+                    *failure = Some(error);
+                    delay
+                }
+                NextPoll::Never => return Err(error.repeated(failures.count())),
+            },
         };
-        client.transport.clock.sleep(asked.unwrap_or(pause).clamp(FIRST_PAUSE, LONGEST_ASKED)).await;
-        pause = (pause * 2).min(LONGEST_PAUSE);
+        clock.sleep(delay).await;
     }
 }

@@ -1,4 +1,4 @@
-//! Following the changes of a run.
+//! [`WatchRun`]: the changes of a run as a stream.
 
 use std::fmt;
 use std::future::{Future, poll_fn};
@@ -8,26 +8,25 @@ use std::task::{Context, Poll};
 use futures_core::Stream;
 use tokio::sync::mpsc;
 
-use super::news::News;
+use super::follower::{RunFollower, Subscription};
+use super::run_update::{RunUpdate, has_ended};
 use super::wait::whole;
-use super::watcher::Subscription;
-use crate::resources::check_id;
+use crate::Result;
 use crate::types::{Run, RunId, RunStatus};
-use crate::{Client, Operation, Result};
 
 /// The changes of a run, as a stream: from [`Runs::watch`](crate::resources::Runs::watch).
 ///
-/// It gives the run as it is found at first, and then each time that its status, its iterations or its pull request has changed, as
-/// far as polls and deliveries see it. The last item is the run when it has ended. An error is the last item, too; failures of polls
-/// that may pass are none.
+/// The first item is the run as it is at first, and the next come each time that its status, its iterations or its pull request has
+/// changed, as far as polls and deliveries show it. The last item is the run when it has ended, or an error: that of
+/// [`WaitForRun`](super::WaitForRun).
 #[must_use = "a stream does nothing until it is polled"]
 pub struct WatchRun(State);
 
 enum State {
     Ready(Box<Watch>),
-    /// Busy with the next item, and no hands free.
+    /// The future of the next item owns the watch.
     Busy(Pin<Box<dyn Future<Output = Progress> + Send>>),
-    /// Only while it is on the way from one to the other, and at the end.
+    /// After the last item, and while one state is replaced by another.
     Done,
 }
 
@@ -35,12 +34,12 @@ enum State {
 type Progress = (Box<Watch>, Option<Result<Run>>);
 
 impl WatchRun {
-    pub(crate) fn new(client: Client, id: RunId) -> Self {
-        Self(State::Ready(Box::new(Watch { client, id, subscription: None, last: None })))
+    pub(crate) fn new(follower: RunFollower, id: RunId) -> Self {
+        Self(State::Ready(Box::new(Watch { follower, id, subscription: None, last: None })))
     }
 
-    /// The next item, or `None` at the end. The same as `StreamExt::next`, for programs without that trait. It can be dropped and
-    /// called again; nothing is lost.
+    /// Returns the next item, or `None` after the last. The same as `StreamExt::next`, for programs without that trait. The future can
+    /// be dropped and made anew without loss.
     pub async fn next(&mut self) -> Option<Result<Run>> {
         poll_fn(|context| Pin::new(&mut *self).poll_next(context)).await
     }
@@ -65,7 +64,7 @@ impl Stream for WatchRun {
                         return Poll::Pending;
                     }
                     Poll::Ready((watch, item)) => {
-                        let is_last = item.as_ref().is_none_or(|item| item.as_ref().map_or(true, Run::is_terminal));
+                        let is_last = item.as_ref().is_none_or(|item| item.as_ref().map_or(true, has_ended));
                         if !is_last {
                             self.0 = State::Ready(watch);
                         }
@@ -88,7 +87,7 @@ impl fmt::Debug for WatchRun {
     }
 }
 
-/// What makes one change different from another.
+/// The fields whose change makes an item.
 #[derive(PartialEq)]
 struct Mark {
     status: RunStatus,
@@ -97,17 +96,17 @@ struct Mark {
 }
 
 struct Watch {
-    client: Client,
+    follower: RunFollower,
     id: RunId,
-    subscription: Option<Subscription<mpsc::UnboundedReceiver<Result<News>>>>,
+    subscription: Option<Subscription<mpsc::UnboundedReceiver<Result<RunUpdate>>>>,
     last: Option<Mark>,
 }
 
 impl Watch {
-    /// The next change.
+    /// Returns the run after its next change.
     async fn next(&mut self) -> Option<Result<Run>> {
         loop {
-            let run = match self.change().await {
+            let run = match self.update().await {
                 Ok(Some(run)) => run,
                 Ok(None) => continue,
                 Err(error) => return Some(Err(error.with_run_id(&self.id))),
@@ -121,28 +120,26 @@ impl Watch {
         }
     }
 
-    /// The run after the next news of it; none if it cannot be had at this moment.
-    async fn change(&mut self) -> Result<Option<Run>> {
-        let subscription = if let Some(subscription) = &mut self.subscription {
-            subscription
-        } else {
-            check_id(&self.id).map_err(|error| error.with_operation(Operation::GET_RUN))?;
-            self.subscription.insert(self.client.follow.subscribe_changes(&self.id)?)
+    /// Returns the run after its next update, if it can be had at this moment.
+    async fn update(&mut self) -> Result<Option<Run>> {
+        let subscription = match &mut self.subscription {
+            Some(subscription) => subscription,
+            none => none.insert(self.follower.subscribe_changes(&self.id)?),
         };
-        let Some(news) = subscription.receiver.recv().await else {
-            // The task that polled is gone with its runtime. Another takes its place.
+        let Some(update) = subscription.receiver.recv().await else {
+            // The poller is gone with its runtime. The next subscription starts another.
             self.subscription = None;
             return Ok(None);
         };
-        let news = news?;
-        if news.is_whole {
-            return Ok(news.run.map(|run| *run));
+        let update = update?;
+        if update.is_whole {
+            return Ok(update.run.map(|run| *run));
         }
-        if news.status.is_terminal() {
-            return whole(&self.client, &self.id, news.status).await.map(Some);
+        if update.is_final {
+            return whole(&self.follower, &self.id, update.status, &mut None).await.map(Some);
         }
-        // Lists leave out most of a run. What cannot be had now comes with the next change.
-        let run = self.client.runs().get(&self.id).await.ok();
-        Ok(run.or(news.run.map(|run| *run)))
+        // Lists leave out most of a run. What cannot be fetched now comes with the next change.
+        let run = self.follower.source.run(&self.id).await.ok();
+        Ok(run.or(update.run.map(|run| *run)))
     }
 }

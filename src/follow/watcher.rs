@@ -1,37 +1,47 @@
-//! Polls for all runs that are waited for, in one task that lives as long as somebody waits.
+//! [`Watcher`]: the settings of polling, and the way in for webhooks.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::runtime::Handle;
-use tokio::sync::{Notify, mpsc, oneshot};
-
-use super::book::{Book, Recipient, Step};
-use super::news::News;
-use super::plan::{FEW, Plan, Situation};
-use super::schedule::PollSchedule;
+use super::follower::{RunFollower, Settings};
 use super::wait::WaitForRun;
 use super::watch::WatchRun;
-use crate::race::race;
-use crate::resources::{PAGE, Submitted};
-use crate::transport::Transport;
-use crate::types::{RunId, RunStatus};
-use crate::{Client, Error, ErrorKind, Operation, Result};
+use crate::types::RunId;
 
 /// Follows any number of runs at little cost: from [`Runs::watcher`](crate::resources::Runs::watcher).
 ///
-/// One request lists a hundred runs, so a watcher that waits for many asks for pages of the list, and for single runs only where that
-/// is cheaper. It spends half of the rate limit at most, so that the program's other calls have the rest. A client has one
-/// watcher, which its clones share, and which every [`wait`](crate::resources::Runs::wait) of the client joins: what is set here holds
-/// for all of them.
+/// A client has one watcher, which its clones share. Every [`wait`](crate::resources::Runs::wait) of the client goes through it, so a
+/// setting here holds for all of them.
 ///
-/// With webhooks, hand it the events: [`notify`](Self::notify) ends a wait the moment the delivery arrives, and while deliveries
-/// arrive, there is next to no polling. When they stop, polling takes over.
+/// # Polling
+///
+/// A round of polls tells of all awaited runs by the fewest requests: pages of the runs that are going on, or single fetches where
+/// these are fewer. The delay between two rounds is what a round costs over the [`share`](Self::share) of the rate limit that polling
+/// may have, and no less than [`shortest_delay`](Self::shortest_delay). It is longer while the rest of the program has nearly spent the
+/// limit. At 100 requests a minute, a round of one request is repeated every 2.4 seconds.
+///
+/// A run that cannot be fetched has delays of its own, and holds up no other. Its waits end with the error if failures that will
+/// hardly pass (a redirect, a 405, HTML) repeat for a minute, or if nothing but other failures (5xx, 429, the network) comes for an
+/// hour.
+///
+/// # Webhooks
+///
+/// Hand the events of a webhook to [`notify`](Self::notify): the delivery of `run.completed`, `run.failed` or `run.cancelled` ends the
+/// waits for its run at once. **The webhook needs all three**; other events end no wait.
+///
+/// While the ends of runs that are awaited in this process are delivered, polling falls to the
+/// [`fallback_share`](Self::fallback_share). The first end that polling finds and no delivery has told of within 5 seconds puts
+/// it back, until ten ends in a row were delivered. So deliveries make a wait sooner and never later than polling at that share:
+///
+/// - With several processes behind a load balancer, each gets a part of the deliveries. An end that another process was told of is
+///   found by polling here. Forward the events to all processes to have them all end at once.
+/// - A run that is cancelled by this client or its clones needs no delivery.
+/// - At a graceful shutdown, the receiver stops accepting deliveries before the last waits have ended: call
+///   [`deliveries_stopped`](Self::deliveries_stopped) first.
 ///
 /// ```no_run
 /// # async fn example(client: agentgate::Client, ids: Vec<agentgate::types::RunId>) -> agentgate::Result<()> {
-/// let watcher = client.runs().watcher().share(0.25);
+/// let watcher = client.runs().watcher().share(0.5);
 /// let waits: Vec<_> = ids.iter().map(|id| tokio::spawn(watcher.wait(id).into_future())).collect();
 /// for wait in waits {
 ///     let finished = wait.await.expect("the wait does not panic")?;
@@ -42,56 +52,55 @@ use crate::{Client, Error, ErrorKind, Operation, Result};
 /// ```
 #[derive(Clone)]
 pub struct Watcher {
-    client: Client,
+    follower: RunFollower,
 }
 
 impl Watcher {
-    pub(crate) fn new(client: Client) -> Self {
-        Self { client }
+    pub(crate) fn new(follower: RunFollower) -> Self {
+        Self { follower }
     }
 
-    /// What share of the organization's rate limit polling may spend: from 0 to 1, 0.5 by default. What is beyond counts as the
-    /// nearest bound; some request every ten minutes is made in any case.
+    /// Sets the share of the organization's rate limit that polling may have, from 0 to 1. A value beyond counts as the nearest
+    /// bound; a request every ten minutes is sent in any case. Defaults to 0.25.
     #[must_use]
     pub fn share(self, share: f64) -> Self {
-        let share = if share.is_finite() { share.clamp(0.0, 1.0) } else { 0.5 };
-        self.follow().book().settings.share = share;
-        self.follow().woken.notify_one();
-        self
+        self.set(|settings| settings.share = bounded(share, Settings::default().share))
     }
 
-    /// How often a run is asked for.
+    /// Sets the share of the rate limit that polling may have while webhooks deliver the ends of runs, from 0 to 1: how late an end
+    /// is noticed whose delivery is lost. At 100 requests a minute, 0.05 is a poll every 12 seconds. A share that is larger than
+    /// [`share`](Self::share) counts as that. Defaults to 0.05.
     #[must_use]
-    pub fn schedule(self, schedule: PollSchedule) -> Self {
-        self.follow().book().settings.schedule = schedule;
-        self.follow().woken.notify_one();
-        self
+    pub fn fallback_share(self, share: f64) -> Self {
+        self.set(|settings| settings.fallback_share = bounded(share, Settings::default().fallback_share))
     }
 
-    /// While deliveries can be relied on, a run is asked for no sooner than this after it was last heard of: it is how late the end of
-    /// a run can be noticed whose delivery was lost, among others that arrived. 15 minutes by default; for a run that has been waited for
-    /// for longer, as long as that.
+    /// Sets the shortest delay between two rounds of polls. It is at least 100 milliseconds. Defaults to 2 seconds.
     #[must_use]
-    pub fn safety_net(self, pause: Duration) -> Self {
-        self.follow().book().settings.safety_net = pause;
-        self.follow().woken.notify_one();
+    pub fn shortest_delay(self, delay: Duration) -> Self {
+        self.set(|settings| settings.shortest_delay = delay.max(Duration::from_millis(100)))
+    }
+
+    fn set(self, change: impl FnOnce(&mut Settings)) -> Self {
+        change(&mut self.follower.follow.state().settings);
+        self.follower.follow.changed.notify_one();
         self
     }
 
     /// Waits for the end of a run. The same as [`Runs::wait`](crate::resources::Runs::wait).
     pub fn wait(&self, id: impl Into<RunId>) -> WaitForRun {
-        WaitForRun::new(self.client.clone(), id.into())
+        WaitForRun::new(self.follower.clone(), id.into())
     }
 
     /// Follows the changes of a run. The same as [`Runs::watch`](crate::resources::Runs::watch).
     pub fn watch(&self, id: impl Into<RunId>) -> WatchRun {
-        WatchRun::new(self.client.clone(), id.into())
+        WatchRun::new(self.follower.clone(), id.into())
     }
 
-    /// Tells of an event that was delivered. A wait for its run ends at once if the run has.
+    /// Takes an event that was delivered. If it tells of the end of a run, the waits for that run end at once.
     ///
-    /// Events may come in any order, more than once, and for runs that nobody waits for; a wait that begins after the
-    /// delivery ends by it all the same. Verify deliveries before: [`Verifier`](crate::webhook::Verifier).
+    /// Events may come in any order, more than once, and for runs that are not awaited. The last 10,000 are remembered, so a wait that
+    /// begins after the delivery ends by it, too. Verify deliveries before: [`Verifier`](crate::webhook::Verifier).
     ///
     /// ```no_run
     /// # #[cfg(feature = "axum")]
@@ -107,419 +116,58 @@ impl Watcher {
     /// ```
     #[cfg(feature = "webhooks")]
     pub fn notify(&self, event: &crate::webhook::Event) {
-        let follow = self.follow();
-        let Some((id, news)) = News::of_event(event) else { return };
-        let now = follow.now();
-        let mut book = follow.book();
-        book.hear_delivery(&id, news, now);
-        book.end_if_idle();
+        self.follower.follow.learn_event(event);
     }
 
-    /// How many runs are waited for at this moment.
+    /// Puts polling back to its full [`share`](Self::share), for good: no more deliveries are to be relied on. Deliveries that come
+    /// all the same still end waits.
+    ///
+    /// Call it at a graceful shutdown before the receiver stops accepting connections, then wait for the runs that are left.
+    ///
+    /// ```no_run
+    /// # #[cfg(feature = "axum")]
+    /// # mod example {
+    /// # async fn shutdown_signal() {}
+    /// # async fn serve(
+    /// #     listener: tokio::net::TcpListener,
+    /// #     app: axum::Router,
+    /// #     watcher: agentgate::follow::Watcher,
+    /// # ) -> std::io::Result<()> {
+    /// axum::serve(listener, app)
+    ///     .with_graceful_shutdown(async move {
+    ///         shutdown_signal().await;
+    ///         watcher.deliveries_stopped();
+    ///     })
+    ///     .await
+    /// # }
+    /// # }
+    /// ```
+    #[cfg(feature = "webhooks")]
+    pub fn deliveries_stopped(&self) {
+        self.follower.follow.state().health.stop();
+        self.follower.follow.changed.notify_one();
+    }
+
+    /// Returns the number of runs that are awaited at this moment.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.follow().book().len()
+        self.follower.follow.state().registry.len()
     }
 
-    /// Whether no run is waited for at this moment.
+    /// Returns whether no run is awaited at this moment.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
+}
 
-    fn follow(&self) -> &Follow {
-        &self.client.follow
-    }
+/// A share within its bounds.
+fn bounded(share: f64, default: f64) -> f64 {
+    if share.is_nan() { default } else { share.clamp(0.0, 1.0) }
 }
 
 impl fmt::Debug for Watcher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Watcher").field("runs", &self.len()).finish_non_exhaustive()
     }
-}
-
-/// What the clones of a client share to follow runs.
-pub(crate) struct Follow {
-    transport: Arc<Transport>,
-    submitted: Arc<Submitted>,
-    book: Mutex<Book>,
-    /// Something is due sooner than was thought.
-    woken: Notify,
-}
-
-impl Follow {
-    pub(crate) fn new(transport: Arc<Transport>, submitted: Arc<Submitted>) -> Self {
-        Self { transport, submitted, book: Mutex::default(), woken: Notify::new() }
-    }
-
-    fn book(&self) -> MutexGuard<'_, Book> {
-        self.book.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn now(&self) -> Duration {
-        self.transport.clock.monotonic()
-    }
-
-    /// Subscribes to the end of a run.
-    pub(super) fn subscribe_end(
-        self: &Arc<Self>,
-        id: &RunId,
-        known: Option<RunStatus>,
-    ) -> Result<Subscription<oneshot::Receiver<Result<News>>>> {
-        let (sender, receiver) = oneshot::channel();
-        self.subscribe(id, known, Recipient::End(sender), receiver)
-    }
-
-    /// Subscribes to all changes of a run.
-    pub(super) fn subscribe_changes(
-        self: &Arc<Self>,
-        id: &RunId,
-    ) -> Result<Subscription<mpsc::UnboundedReceiver<Result<News>>>> {
-        let (sender, receiver) = mpsc::unbounded_channel();
-        self.subscribe(id, None, Recipient::Changes(sender), receiver)
-    }
-
-    fn subscribe<R>(
-        self: &Arc<Self>,
-        id: &RunId,
-        known: Option<RunStatus>,
-        to: Recipient,
-        receiver: R,
-    ) -> Result<Subscription<R>> {
-        let Ok(runtime) = Handle::try_current() else {
-            let advice = "Await it in a task of a tokio runtime, or use the blocking client.";
-            let error = Error::configuration("to follow a run takes a tokio runtime, and there is none", advice);
-            return Err(error.with_operation(Operation::GET_RUN));
-        };
-        let now = self.now();
-        let mut book = self.book();
-        let number = book.subscribe(id, known, to, now);
-        let begins = !book.is_empty() && !book.is_driven;
-        if begins {
-            book.is_driven = true;
-            book.generation += 1;
-        }
-        let generation = book.generation;
-        drop(book);
-        let subscription = Subscription { follow: Arc::clone(self), id: id.clone(), number, receiver };
-        if !begins {
-            self.woken.notify_one();
-            return Ok(subscription);
-        }
-        // Not while the book is open: a runtime that shuts down drops the task at once, and that looks into the book.
-        let driver = Driver { follow: Arc::clone(self), generation };
-        let task = runtime.spawn(driver.run()).abort_handle();
-        let mut book = self.book();
-        match (book.generation == generation, book.is_driven) {
-            (true, true) => book.driver = Some(task),
-            (true, false) => {
-                drop(book);
-                let error =
-                    Error::configuration("the tokio runtime is shutting down", "Wait on a runtime that goes on.");
-                return Err(error.with_operation(Operation::GET_RUN));
-            }
-            (false, _) => task.abort(),
-        }
-        drop(book);
-        Ok(subscription)
-    }
-
-    /// The last status that was heard of a run that is waited for.
-    pub(super) fn status(&self, id: &RunId) -> Option<RunStatus> {
-        self.book().status(id)
-    }
-}
-
-impl fmt::Debug for Follow {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Follow").finish_non_exhaustive()
-    }
-}
-
-/// A place among those who wait for a run; dropped, it is given up.
-pub(super) struct Subscription<R> {
-    follow: Arc<Follow>,
-    id: RunId,
-    number: u64,
-    pub(super) receiver: R,
-}
-
-impl<R> Drop for Subscription<R> {
-    fn drop(&mut self) {
-        let mut book = self.follow.book();
-        book.unsubscribe(&self.id, self.number);
-        book.end_if_idle();
-    }
-}
-
-/// The task that polls.
-struct Driver {
-    follow: Arc<Follow>,
-    generation: u64,
-}
-
-impl Drop for Driver {
-    fn drop(&mut self) {
-        let mut book = self.follow.book();
-        // If it ends while somebody waits, its runtime has been shut down. Those who wait on another find out, and begin anew.
-        if book.generation == self.generation {
-            book.driver = None;
-            book.is_driven = false;
-            if std::thread::panicking() {
-                let error = Error::configuration("what polls has panicked", "The message of the panic says why.");
-                book.fail_all(&error.with_operation(Operation::GET_RUN));
-            } else {
-                book.abandon();
-            }
-        }
-    }
-}
-
-impl Driver {
-    async fn run(self) {
-        loop {
-            let now = self.now();
-            let step = self.book().step(now);
-            match step {
-                Step::End => {
-                    let mut book = self.book();
-                    if book.is_empty() {
-                        book.end_if_idle();
-                        return;
-                    }
-                }
-                Step::Wait(pause) => {
-                    let sleep = self.follow.transport.clock.sleep(pause);
-                    race(sleep, self.follow.woken.notified()).await;
-                }
-                Step::Poll => {
-                    let outcome = self.round().await;
-                    let now = self.now();
-                    match outcome {
-                        Ok(()) => self.book().release(),
-                        Err(error) => self.book().hold(now, error.retry_after()),
-                    }
-                }
-            }
-        }
-    }
-
-    /// Asks once for everything that is due. It fails with what may pass.
-    async fn round(&self) -> Result<()> {
-        let began = self.now();
-        self.meet_newcomers().await?;
-        let situation = self.situation(began);
-        if situation.due() > 0 {
-            let plan = situation.plan();
-            if plan != Plan::Active {
-                // What was once too much need not be for ever.
-                self.book().note_left(0);
-            }
-            match plan {
-                Plan::Singles => {}
-                Plan::Pages => self.read_pages(began).await?,
-                Plan::Active => {
-                    self.read_active(RunStatus::Running, began).await?;
-                    self.read_active(RunStatus::Pending, began).await?;
-                    let left = self.situation(began);
-                    self.book().note_left(left.due());
-                    if left.due() > 0 && left.plan() == Plan::Pages {
-                        self.read_pages(began).await?;
-                    }
-                }
-            }
-        }
-        loop {
-            let next = self.book().first_due(began);
-            let Some(id) = next else { return Ok(()) };
-            self.get(&id).await?;
-            self.meet_newcomers().await?;
-        }
-    }
-
-    /// Asks for the runs that were never heard of, which does not wait for a round to end.
-    async fn meet_newcomers(&self) -> Result<()> {
-        self.discover(Book::newcomer_count).await?;
-        loop {
-            let now = self.now();
-            let next = self.book().first_newcomer(now);
-            let Some(id) = next else { return Ok(()) };
-            self.get(&id).await?;
-        }
-    }
-
-    /// Reads the pages on which runs are that are due.
-    async fn read_pages(&self, began: Duration) -> Result<()> {
-        self.discover(|book, _| book.unknown(began)).await?;
-        // Each page is read for one run at least, whatever the service says of places.
-        for _ in 0..self.situation(began).due() {
-            let next = self.book().first_page(began);
-            match next {
-                Some(offset) if self.has_lists() => self.list(None, offset).await?,
-                _ => return Ok(()),
-            };
-            self.meet_newcomers().await?;
-        }
-        Ok(())
-    }
-
-    /// Reads pages from the front of the list, where the newest runs are, for as long as that finds what is looked for: more
-    /// pages than runs are left would cost more than to ask for each.
-    async fn discover(&self, count: impl Fn(&Book, Duration) -> usize) -> Result<()> {
-        let (mut offset, mut in_vain) = (0, 0);
-        let left_now = || {
-            let now = self.now();
-            count(&self.book(), now)
-        };
-        let mut left = left_now();
-        while left > FEW && in_vain < left && self.has_lists() {
-            let read = self.list(None, offset).await?;
-            let now_left = left_now();
-            in_vain = (in_vain + 1_usize).saturating_sub(left.saturating_sub(now_left));
-            left = now_left;
-            offset = offset.saturating_add(read.count);
-            if read.is_last {
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    /// Reads the runs that have this status, until everything is found that is due.
-    async fn read_active(&self, status: RunStatus, began: Duration) -> Result<()> {
-        let (mut offset, mut in_vain) = (0_u32, 0);
-        let mut left = self.situation(began).due();
-        while in_vain <= left && self.has_lists() {
-            let read = self.list(Some(&status), offset).await?;
-            let now_left = self.situation(began).due();
-            in_vain = if now_left < left { 0 } else { in_vain + 1 };
-            left = now_left;
-            offset = offset.saturating_add(read.count);
-            if read.is_last || left == 0 {
-                break;
-            }
-            self.meet_newcomers().await?;
-        }
-        Ok(())
-    }
-
-    /// Reads a page.
-    async fn list(&self, status: Option<&RunStatus>, offset: u32) -> Result<Read> {
-        self.keep_pace().await;
-        let mut call = self.client().runs().list().limit(PAGE).offset(offset);
-        if let Some(status) = status {
-            call = call.status(status.clone());
-        }
-        let outcome = call.await;
-        let now = self.now();
-        match outcome {
-            Ok(page) => {
-                let count = u32::try_from(page.data.len()).unwrap_or(PAGE);
-                let end = u64::from(offset) + u64::from(count);
-                let is_last = count == 0 || page.total.is_some_and(|total| end >= total);
-                let mut book = self.book();
-                match status {
-                    Some(status) => book.hear_active(page, status, now),
-                    None => book.hear_page(page, offset, now),
-                }
-                Ok(Read { count, is_last })
-            }
-            Err(error) => {
-                match error.kind() {
-                    kind if is_refusal(kind) => self.book().fail_all(&error),
-                    // Single runs may be readable all the same.
-                    ErrorKind::Decode | ErrorKind::BodyTooLarge => self.book().do_without_lists(now),
-                    kind if may_pass(kind) => {
-                        self.book().list_failed(now);
-                        return Err(error);
-                    }
-                    _ => self.book().do_without_lists(now),
-                }
-                Ok(Read { count: 0, is_last: true })
-            }
-        }
-    }
-
-    /// Gets a run.
-    async fn get(&self, id: &RunId) -> Result<()> {
-        self.keep_pace().await;
-        let outcome = self.client().runs().get(id).await;
-        let now = self.now();
-        match outcome {
-            Ok(run) => self.book().hear_run(id, run, now),
-            Err(error) => match error.kind() {
-                // It may be this one run that the key may not see.
-                ErrorKind::PermissionDenied => self.book().fail(id, &error),
-                kind if is_refusal(kind) => self.book().fail_all(&error),
-                kind if may_pass(kind) => {
-                    self.book().put_off(id, now);
-                    return Err(error);
-                }
-                _ => self.book().fail(id, &error),
-            },
-        }
-        Ok(())
-    }
-
-    /// Waits until one more request is within the share.
-    async fn keep_pace(&self) {
-        let clock = &self.follow.transport.clock;
-        let limit = self.follow.transport.limiter.known().and_then(|known| known.limit);
-        loop {
-            let now = clock.monotonic();
-            let wait = {
-                let mut book = self.book();
-                let share = book.settings.share;
-                book.pace.spend(now, limit, share)
-            };
-            if wait.is_zero() {
-                return;
-            }
-            clock.sleep(wait).await;
-        }
-    }
-
-    fn has_lists(&self) -> bool {
-        let now = self.now();
-        self.book().has_lists(now)
-    }
-
-    /// What a round has to ask for that began then.
-    fn situation(&self, began: Duration) -> Situation {
-        let now = self.now();
-        self.book().situation(began, now)
-    }
-
-    fn book(&self) -> MutexGuard<'_, Book> {
-        self.follow.book()
-    }
-
-    fn now(&self) -> Duration {
-        self.follow.now()
-    }
-
-    fn client(&self) -> Client {
-        Client {
-            transport: Arc::clone(&self.follow.transport),
-            submitted: Arc::clone(&self.follow.submitted),
-            follow: Arc::clone(&self.follow),
-        }
-    }
-}
-
-/// A page that was read.
-struct Read {
-    count: u32,
-    is_last: bool,
-}
-
-/// The key does not do: no poll will.
-fn is_refusal(kind: ErrorKind) -> bool {
-    use ErrorKind::{Authentication, Configuration, OrganizationSuspended, PermissionDenied};
-    matches!(kind, Authentication | Configuration | OrganizationSuspended | PermissionDenied)
-}
-
-/// The next poll may go well: perhaps with a smaller body, too.
-pub(super) fn may_pass(kind: ErrorKind) -> bool {
-    kind.may_pass() || kind == ErrorKind::BodyTooLarge
 }

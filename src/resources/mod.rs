@@ -26,7 +26,6 @@ mod runs;
 mod webhooks;
 mod work_orders;
 
-pub(crate) use call::check_id;
 pub use call::{Call, CallFuture, Endpoint, NotIdempotent};
 pub use generated::*;
 pub use pages::{Items, ListEndpoint, Listed, Page, Pages};

@@ -1,19 +1,21 @@
 //! Runs: how to follow them, and how a cancellation is resolved.
 
+use std::future::IntoFuture as _;
+
 use serde::Deserialize as _;
 use serde_json::json;
 
 use super::{Call, CancelRun, Runs};
-use crate::follow::{WaitForRun, WatchRun, Watcher};
+use crate::follow::{self, RunFollower, RunSource, SourceFuture, WaitForRun, WatchRun, Watcher};
 use crate::transport::{CallOptions, Execution};
-use crate::types::{CancelledRun, Run, RunId, RunStatus};
-use crate::{Response, Result};
+use crate::types::{CancelledRun, Run, RunId, RunPage, RunStatus};
+use crate::{Client, RateLimit, Response, Result};
 
 impl Runs {
     /// Waits for a run to end, and gets it.
     ///
-    /// The run is asked for at once, then less and less often as it takes longer: see
-    /// [`PollSchedule`](crate::follow::PollSchedule). Many waits on one client are cheap, as they share their polls: see [`Watcher`].
+    /// Many waits on one client are cheap, as they share their polls: see [`Watcher`]. A wait for a run that has ended takes one
+    /// request.
     ///
     /// ```no_run
     /// use std::time::Duration;
@@ -45,10 +47,10 @@ impl Runs {
         self.watcher().watch(id)
     }
 
-    /// What follows the runs of this client and its clones: to set it up, and to hand it the events of webhooks.
+    /// Returns the watcher of this client and its clones, which takes settings and the events of webhooks.
     #[must_use]
     pub fn watcher(&self) -> Watcher {
-        Watcher::new(self.client.clone())
+        Watcher::new(self.client.follower())
     }
 }
 
@@ -61,7 +63,12 @@ impl CancelRun {
     ) -> Result<Response<CancelledRun>> {
         let error = match result {
             Err(error) if error.is_conflict() && error.may_have_reached_server() => error,
-            result => return result,
+            Ok(response) => {
+                // Waits need no poll or delivery to end.
+                call.client.follow.learn_status(&call.endpoint.id, &response.value().status);
+                return Ok(response);
+            }
+            Err(error) => return Err(error),
         };
         let mut get = call.client.runs().get(&call.endpoint.id).max_retries(0);
         get.options = CallOptions { max_retries: Some(0), deadline: sent.time_left(), ..call.options.clone() };
@@ -79,4 +86,34 @@ impl CancelRun {
 fn cancelled(run: &Run) -> serde_json::Result<CancelledRun> {
     let cancelled_at = run.timing.as_ref().and_then(|timing| timing.completed_at);
     CancelledRun::deserialize(json!({ "id": run.id, "status": run.status, "cancelledAt": cancelled_at }))
+}
+
+impl Client {
+    pub(super) fn follower(&self) -> RunFollower {
+        RunFollower::new(&self.follow, self.clone())
+    }
+}
+
+/// Polls are single attempts, which take nothing from the retry budget of other calls.
+impl RunSource for Client {
+    fn page(&self, status: Option<RunStatus>, offset: u32) -> SourceFuture<RunPage> {
+        let call = self.runs().list().limit(follow::PAGE).offset(offset).max_retries(0);
+        match status {
+            Some(status) => call.status(status).into_future(),
+            None => call.into_future(),
+        }
+    }
+
+    fn run(&self, id: &RunId) -> SourceFuture<Run> {
+        self.runs().get(id).max_retries(0).into_future()
+    }
+
+    fn cancel(&self, id: &RunId) -> SourceFuture<()> {
+        let cancel = self.runs().cancel(id);
+        Box::pin(async move { cancel.await.map(|_| ()) })
+    }
+
+    fn rate_limit(&self) -> Option<RateLimit> {
+        self.rate_limit()
+    }
 }

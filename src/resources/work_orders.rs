@@ -1,5 +1,7 @@
 //! Work orders: submitted with a token, for a tenant, and awaited.
 
+use std::future::IntoFuture as _;
+
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -58,7 +60,12 @@ impl CreateWorkOrder {
         result: Result<Response<WorkOrderCreated>>,
         sent: &Execution,
     ) -> Result<Response<WorkOrderCreated>> {
-        reconcile::resolved(call, result, sent).await
+        let result = reconcile::resolved(call, result, sent).await;
+        if let Ok(response) = &result {
+            let created = response.value();
+            call.client.follow.learn_status(&created.run_id, &created.status);
+        }
+        result
     }
 }
 
@@ -102,6 +109,6 @@ impl Call<CreateWorkOrder> {
     /// # }
     /// ```
     pub fn and_wait(self) -> WaitForRun {
-        WaitForRun::after(self.client.clone(), self)
+        WaitForRun::after(self.client.follower(), self.into_future())
     }
 }

@@ -58,7 +58,7 @@ async fn a_wait_ends_with_the_finished_run() {
     assert!(run.pr_url.is_some() && run.cost.is_some());
     assert_eq!(run.tenant_context.unwrap().tenant_id.as_deref(), Some("acme-corp"));
     let late = time.passed().checked_sub(seconds(300)).unwrap();
-    assert!(late < seconds(36), "noticed {late:?} late");
+    assert!(late < seconds(4), "noticed {late:?} late");
 }
 
 #[tokio::test]
@@ -153,6 +153,63 @@ async fn what_no_poll_can_mend_ends_a_wait_and_names_the_run() {
 }
 
 #[tokio::test]
+async fn what_is_not_the_service_ends_a_wait_and_the_last_poll_is_the_source() {
+    let mut lines = Vec::new();
+    for (status, body) in [(301, ""), (405, ""), (200, "<html>"), (200, r#"{"id": 7}"#)] {
+        let time = SimulatedTime::start(simulator()).await;
+        let ids = submit(&time, [running(9_999)]).await;
+        let client = time.client();
+        time.simulator().inject(Fault::response(status, "text/html", body).times(1_000));
+        let began = time.passed();
+        let error = time.run(client.runs().wait(&ids[0]).into_future()).await.unwrap_err();
+        assert!(time.passed_since(began) < seconds(90), "{error}");
+        let source = std::error::Error::source(&error).unwrap().downcast_ref::<agentgate::Error>().unwrap();
+        assert_eq!((source.kind(), source.attempts()), (error.kind(), 1));
+        assert_eq!(error.run_id(), Some(&ids[0]));
+        lines.push(error.to_string());
+    }
+    insta::assert_snapshot!(lines.join("\n"));
+}
+
+#[tokio::test]
+async fn a_wait_that_times_out_says_what_the_last_poll_failed_with() {
+    let time = SimulatedTime::start(simulator()).await;
+    let ids = submit(&time, [running(9_999)]).await;
+    let client = time.client();
+    let wait = tokio::spawn(client.runs().wait(&ids[0]).timeout(seconds(60)).into_future());
+    let error = time
+        .run(async {
+            time.sleep(seconds(20)).await;
+            time.simulator().inject(Fault::error("INTERNAL_ERROR").times(1_000));
+            wait.await.unwrap().unwrap_err()
+        })
+        .await;
+    assert_eq!((error.kind(), error.run_status()), (ErrorKind::WaitTimeout, Some(&RunStatus::Running)));
+    let source = std::error::Error::source(&error).unwrap().downcast_ref::<agentgate::Error>().unwrap();
+    assert_eq!(source.kind(), ErrorKind::Server);
+    insta::assert_snapshot!(error);
+}
+
+#[tokio::test]
+async fn polls_that_fail_take_nothing_from_the_retries_of_other_calls() {
+    let time = SimulatedTime::start(simulator()).await;
+    let ids = submit(&time, (0..20).map(|_| running(9_999))).await;
+    let client = time.client();
+    time.simulator().inject(Fault::error("INTERNAL_ERROR").on("getRun").times(100_000));
+    time.simulator().inject(Fault::error("INTERNAL_ERROR").on("listRuns").times(100_000));
+    let waits: Vec<_> = ids.iter().map(|id| tokio::spawn(client.runs().wait(id).into_future())).collect();
+    time.run(async {
+        time.sleep(30 * MINUTE).await;
+        for _ in 0..20 {
+            time.simulator().inject(Fault::error("INTERNAL_ERROR").on("getCredits").times(3));
+            client.credits().balance().await.unwrap();
+        }
+    })
+    .await;
+    waits.iter().for_each(tokio::task::JoinHandle::abort);
+}
+
+#[tokio::test]
 async fn a_key_that_expires_ends_every_wait_with_its_own_error() {
     let time = SimulatedTime::start(simulator()).await;
     let ids = submit(&time, (0..30).map(|_| running(9_999))).await;
@@ -197,7 +254,8 @@ async fn cost(runs: usize) -> usize {
     let time = SimulatedTime::start(simulator()).await;
     let ids = submit(&time, (0..runs).map(|_| running(600))).await;
     let client = time.client();
-    let waits: Vec<_> = ids.iter().map(|id| tokio::spawn(client.runs().wait(id).in_brief().into_future())).collect();
+    let waits: Vec<_> =
+        ids.iter().map(|id| tokio::spawn(client.runs().wait(id).summary_only().into_future())).collect();
     time.run(async {
         for wait in waits {
             assert_eq!(wait.await.unwrap().unwrap().status(), &RunStatus::Succeeded);
@@ -211,7 +269,7 @@ async fn cost(runs: usize) -> usize {
 #[tokio::test]
 async fn sixty_waits_cost_hardly_more_than_one() {
     let (one, sixty) = (cost(1).await, cost(60).await);
-    assert!(one < 80, "{one} requests for one run");
+    assert!(one < 26 * 10, "{one} requests for ten minutes of one run");
     assert!(2 * sixty < 3 * one, "{sixty} requests for sixty runs, {one} for one");
 }
 
@@ -519,25 +577,70 @@ mod deliveries {
     }
 
     #[tokio::test]
-    async fn polling_takes_over_when_deliveries_stop() {
+    async fn polling_falls_to_the_fallback_share_while_ends_are_delivered_and_comes_back_at_the_first_miss() {
         let time = SimulatedTime::start(simulator()).await;
-        let ids = submit(&time, (0..20).map(|_| running(900))).await;
+        let ids = submit(&time, (0..20).map(|_| running(3_600))).await;
         let client = time.client();
         let watcher = client.runs().watcher();
-        for id in &ids {
-            watcher.notify(&event("run.started", json!({ "runId": id })));
-        }
         let waits: Vec<_> =
-            ids.iter().map(|id| tokio::spawn(client.runs().wait(id).in_brief().into_future())).collect();
+            ids.iter().map(|id| tokio::spawn(client.runs().wait(id).summary_only().into_future())).collect();
         time.run(async {
-            time.sleep(seconds(110)).await;
-            assert_eq!(time.simulator().request_count(), 0, "deliveries are trusted at first");
+            // The number of requests in five minutes.
+            let requests = async || {
+                let before = time.simulator().request_count();
+                time.sleep(5 * MINUTE).await;
+                time.simulator().request_count() - before
+            };
+            let alone = requests().await;
+            assert!((110..=130).contains(&alone), "{alone} requests");
+            let data = json!({ "runId": ids[0], "workOrderId": "wo_1", "prUrl": "https://x/pull/1" });
+            watcher.notify(&event("run.completed", data));
+            let with_deliveries = requests().await;
+            assert!((20..=26).contains(&with_deliveries), "{with_deliveries} requests");
+            // This end is delivered to another process.
+            time.builder().build().unwrap().runs().cancel(&ids[1]).await.unwrap();
+            time.sleep(seconds(20)).await;
+            let after_a_miss = requests().await;
+            assert!((110..=130).contains(&after_a_miss), "{after_a_miss} requests");
+        })
+        .await;
+        waits.iter().for_each(tokio::task::JoinHandle::abort);
+    }
+
+    #[tokio::test]
+    async fn a_receiver_that_shuts_down_puts_polling_back() {
+        let time = SimulatedTime::start(simulator()).await;
+        let ids = submit(&time, [running(200), running(200)]).await;
+        let client = time.client();
+        let watcher = client.runs().watcher();
+        let waits: Vec<_> = ids.iter().map(|id| tokio::spawn(client.runs().wait(id).into_future())).collect();
+        time.run(async {
+            time.sleep(seconds(10)).await;
+            watcher.notify(&event("run.completed", json!({ "runId": ids[0] })));
+            time.sleep(seconds(170 - 60)).await;
+            watcher.deliveries_stopped();
             for wait in waits {
                 assert_eq!(wait.await.unwrap().unwrap().status(), &RunStatus::Succeeded);
             }
         })
         .await;
-        let late = time.passed().saturating_sub(seconds(900));
-        assert!(late < seconds(40), "noticed {late:?} late");
+        let late = time.passed().checked_sub(seconds(200)).unwrap();
+        assert!(late < seconds(6), "noticed {late:?} late");
+    }
+
+    #[tokio::test]
+    async fn a_run_that_the_same_client_cancels_needs_no_poll_and_no_delivery() {
+        let time = SimulatedTime::start(simulator()).await;
+        let ids = submit(&time, [running(9_999)]).await;
+        let client = time.client();
+        let wait = tokio::spawn(client.runs().wait(&ids[0]).into_future());
+        time.run(async {
+            time.sleep(seconds(10)).await;
+            let before = time.passed();
+            client.clone().runs().cancel(&ids[0]).await.unwrap();
+            assert_eq!(wait.await.unwrap().unwrap().status(), &RunStatus::Cancelled);
+            assert_eq!(time.passed(), before);
+        })
+        .await;
     }
 }

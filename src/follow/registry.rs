@@ -1,0 +1,278 @@
+//! [`RunRegistry`]: the runs that are awaited, who waits for them, and what is known of them. No input or output here.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::failures::{Failures, NextPoll};
+use super::run_update::RunUpdate;
+use crate::types::{RunId, RunStatus};
+use crate::{Error, Result};
+
+/// How many updates are kept of runs that nobody waits for.
+const RECENT: usize = 10_000;
+
+/// A wait needs no first look at a run of which this short a time ago something was known.
+const FRESH: Duration = Duration::from_secs(5);
+
+#[derive(Debug, Default)]
+pub(super) struct RunRegistry {
+    runs: HashMap<RunId, AwaitedRun>,
+    recent: RecentUpdates,
+    next_subscriber: u64,
+}
+
+/// A run that is awaited.
+#[derive(Debug)]
+pub(super) struct AwaitedRun {
+    pub(super) since: Duration,
+    /// When it was last reported, by a poll that was sent then or by a delivery. `None` before the first look at it.
+    pub(super) seen: Option<Duration>,
+    /// When it was last fetched by itself.
+    pub(super) fetched: Duration,
+    pub(super) is_fetching: bool,
+    /// It has to be fetched by itself, as lists did not show it.
+    pub(super) needs_fetch: bool,
+    /// It is not fetched before this, as that failed.
+    pub(super) not_before: Duration,
+    failures: Failures,
+    last_failure: Option<Error>,
+    pub(super) status: Option<RunStatus>,
+    iterations: Option<u32>,
+    pull_request: Option<String>,
+    subscribers: BTreeMap<u64, Subscriber>,
+}
+
+/// Where updates of a run are sent.
+#[derive(Debug)]
+pub(super) enum Subscriber {
+    /// Gets the end of the run.
+    End(oneshot::Sender<Result<RunUpdate>>),
+    /// Gets every change, the end included.
+    Changes(mpsc::UnboundedSender<Result<RunUpdate>>),
+}
+
+impl Subscriber {
+    /// Sends an update that is not the end. A subscriber that is gone is about to unsubscribe.
+    fn send(&self, update: &RunUpdate) {
+        if let Self::Changes(sender) = self {
+            let _ = sender.send(Ok(update.clone()));
+        }
+    }
+
+    fn end(self, outcome: Result<RunUpdate>) {
+        match self {
+            Self::End(sender) => drop(sender.send(outcome)),
+            Self::Changes(sender) => drop(sender.send(outcome)),
+        }
+    }
+}
+
+impl RunRegistry {
+    /// Adds a subscriber, and returns its number. One to a run whose end is known gets that at once.
+    pub(super) fn subscribe(&mut self, id: &RunId, subscriber: Subscriber, now: Duration) -> u64 {
+        self.next_subscriber += 1;
+        let number = self.next_subscriber;
+        if let Some(run) = self.runs.get_mut(id) {
+            run.send_current(id, &subscriber);
+            run.subscribers.insert(number, subscriber);
+            return number;
+        }
+        let known = self.recent.get(id);
+        if let Some((_, update)) = known.filter(|(_, update)| update.is_final) {
+            subscriber.end(Ok(update.clone()));
+            return number;
+        }
+        let mut run = AwaitedRun {
+            since: now,
+            seen: known.map(|(told, _)| *told).filter(|told| told.saturating_add(FRESH) >= now),
+            fetched: now,
+            is_fetching: false,
+            needs_fetch: false,
+            not_before: Duration::ZERO,
+            failures: Failures::default(),
+            last_failure: None,
+            status: known.map(|(_, update)| update.status.clone()),
+            iterations: known.and_then(|(_, update)| update.iterations),
+            pull_request: known.and_then(|(_, update)| update.pull_request.clone()),
+            subscribers: BTreeMap::new(),
+        };
+        run.send_current(id, &subscriber);
+        run.subscribers.insert(number, subscriber);
+        self.runs.insert(id.clone(), run);
+        number
+    }
+
+    /// Removes a subscriber, and the run if it was the last.
+    pub(super) fn unsubscribe(&mut self, id: &RunId, number: u64) {
+        if let Some(run) = self.runs.get_mut(id) {
+            run.subscribers.remove(&number);
+            if run.subscribers.is_empty() {
+                self.runs.remove(id);
+            }
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.runs.is_empty()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.runs.len()
+    }
+
+    pub(super) fn contains(&self, id: &RunId) -> bool {
+        self.runs.contains_key(id)
+    }
+
+    pub(super) fn get_mut(&mut self, id: &RunId) -> Option<&mut AwaitedRun> {
+        self.runs.get_mut(id)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&RunId, &AwaitedRun)> {
+        self.runs.iter()
+    }
+
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut AwaitedRun> {
+        self.runs.values_mut()
+    }
+
+    /// Returns the last known status of an awaited run, and the failure of its last fetch if that has failed.
+    pub(super) fn state(&self, id: &RunId) -> (Option<RunStatus>, Option<Error>) {
+        self.runs.get(id).map(|run| (run.status.clone(), run.last_failure.clone())).unwrap_or_default()
+    }
+
+    /// Applies an update to an awaited run. Returns whether that ended its waits.
+    ///
+    /// `at` is when the update was true at the earliest: the time at which its request was sent.
+    pub(super) fn apply(&mut self, update: RunUpdate, at: Duration) -> bool {
+        let Some(run) = self.runs.get_mut(&update.id) else { return false };
+        if update.is_final {
+            self.end(&update.id.clone(), &Ok(update));
+            return true;
+        }
+        run.seen = run.seen.max(Some(at));
+        run.needs_fetch = false;
+        run.failures = Failures::default();
+        run.last_failure = None;
+        run.change(&update);
+        false
+    }
+
+    /// Applies an update that did not come from a poll, and keeps it for waits that begin later. Returns whether it ended waits.
+    pub(super) fn learn(&mut self, update: RunUpdate, now: Duration) -> bool {
+        self.recent.put(update.clone(), now);
+        self.apply(update, now)
+    }
+
+    /// The fetch of a run has failed. Its waits end if it will not succeed.
+    pub(super) fn failed(&mut self, id: &RunId, error: Error, now: Duration) {
+        let Some(run) = self.runs.get_mut(id) else { return };
+        match run.failures.record(&error, run.status.is_some(), now) {
+            NextPoll::After(delay) => {
+                run.not_before = now.saturating_add(delay);
+                run.last_failure = Some(error);
+            }
+            NextPoll::Never => {
+                let count = run.failures.count();
+                self.end(id, &Err(error.repeated(count)));
+            }
+        }
+    }
+
+    /// Ends the waits for a run.
+    fn end(&mut self, id: &RunId, outcome: &Result<RunUpdate>) {
+        for subscriber in self.runs.remove(id).map(|run| run.subscribers).unwrap_or_default().into_values() {
+            subscriber.end(outcome.clone());
+        }
+    }
+
+    /// Ends all waits with this error.
+    pub(super) fn fail_all(&mut self, error: &Error) {
+        for subscriber in self.runs.drain().flat_map(|(_, run)| run.subscribers.into_values()) {
+            subscriber.end(Err(error.clone()));
+        }
+    }
+
+    /// Removes all subscribers. They notice by their closed channels.
+    pub(super) fn clear(&mut self) {
+        self.runs.clear();
+    }
+}
+
+impl AwaitedRun {
+    /// Whether it can be fetched now.
+    pub(super) fn is_fetchable(&self, now: Duration) -> bool {
+        !self.is_fetching && self.not_before <= now
+    }
+
+    pub(super) fn is_pending(&self) -> bool {
+        self.status == Some(RunStatus::Pending)
+    }
+
+    /// Whether no request that was sent since then has shown it.
+    pub(super) fn is_unseen_since(&self, began: Duration) -> bool {
+        self.seen.is_none_or(|seen| seen < began)
+    }
+
+    /// Sends a new subscriber what is known already.
+    fn send_current(&self, id: &RunId, subscriber: &Subscriber) {
+        if let Some(status) = &self.status {
+            subscriber.send(&RunUpdate {
+                iterations: self.iterations,
+                pull_request: self.pull_request.clone(),
+                ..RunUpdate::of_status(id.clone(), status.clone())
+            });
+        }
+    }
+
+    fn change(&mut self, update: &RunUpdate) {
+        let goes_back =
+            self.status.as_ref().is_some_and(|status| *status != RunStatus::Pending) && update.progress() == 0;
+        if goes_back {
+            // A delivery that was overtaken, or a response from a replica that lags behind.
+            return;
+        }
+        let iterations = update.iterations.max(self.iterations);
+        let pull_request = update.pull_request.clone().or_else(|| self.pull_request.clone());
+        let is_change = self.status.as_ref() != Some(&update.status)
+            || iterations != self.iterations
+            || pull_request != self.pull_request;
+        if is_change {
+            (self.status, self.iterations, self.pull_request) = (Some(update.status.clone()), iterations, pull_request);
+            for subscriber in self.subscribers.values() {
+                subscriber.send(update);
+            }
+        }
+    }
+}
+
+/// Updates of runs that are not awaited yet: from deliveries, submissions and cancellations. The oldest are forgotten first.
+#[derive(Debug, Default)]
+struct RecentUpdates {
+    updates: HashMap<RunId, (Duration, RunUpdate)>,
+    order: VecDeque<RunId>,
+}
+
+impl RecentUpdates {
+    fn get(&self, id: &RunId) -> Option<&(Duration, RunUpdate)> {
+        self.updates.get(id)
+    }
+
+    /// Keeps an update, unless it is older than what is known of the run.
+    fn put(&mut self, update: RunUpdate, now: Duration) {
+        if self.get(&update.id).is_some_and(|(_, known)| update.progress() < known.progress()) {
+            return;
+        }
+        let id = update.id.clone();
+        if self.updates.insert(id.clone(), (now, update)).is_none() {
+            self.order.push_back(id);
+        }
+        while self.order.len() > RECENT {
+            if let Some(oldest) = self.order.pop_front() {
+                self.updates.remove(&oldest);
+            }
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! [`RunUpdate`]: the state of a run, as a response or a delivery reports it.
+
+use serde::{Deserialize as _, Serialize};
+use serde_json::{Value, json};
+
+use crate::types::{Run, RunId, RunStatus, RunSummary};
+
+/// The state of a run at some moment.
+#[derive(Clone, Debug)]
+pub(super) struct RunUpdate {
+    pub(super) id: RunId,
+    pub(super) status: RunStatus,
+    /// Whether the run has ended.
+    pub(super) is_final: bool,
+    pub(super) iterations: Option<u32>,
+    pub(super) pull_request: Option<String>,
+    /// The run, if enough is known to make one.
+    pub(super) run: Option<Box<Run>>,
+    /// Whether `run` is complete, and not the short form of lists.
+    pub(super) is_whole: bool,
+}
+
+impl RunUpdate {
+    /// An update that tells the status alone.
+    pub(super) fn of_status(id: RunId, status: RunStatus) -> Self {
+        let is_final = status.is_terminal();
+        Self { id, status, is_final, iterations: None, pull_request: None, run: None, is_whole: false }
+    }
+
+    /// Reads an update from an event. Returns the id alone if the event tells no status, and `None` if it is about no run.
+    #[cfg(feature = "webhooks")]
+    pub(super) fn from_event(event: &crate::webhook::Event) -> Option<(RunId, Option<Self>)> {
+        use crate::types::WebhookEventType as Type;
+
+        let id = event.run_id()?.clone();
+        let by_type = match event.event_type {
+            Type::RunCreated => RunStatus::Pending,
+            Type::RunStarted => RunStatus::Running,
+            Type::RunCompleted => RunStatus::Succeeded,
+            Type::RunFailed => RunStatus::Failed,
+            Type::RunCancelled => RunStatus::Cancelled,
+            _ => return Some((id, None)),
+        };
+        let Some(data) = event.run() else { return Some((id, None)) };
+        // A run may have ended in another way than the event's type says, if its own status says so.
+        let told = data.status.clone().filter(|status| by_type.is_terminal() && status.is_terminal());
+        let status = told.unwrap_or(by_type);
+        let run = run_of(data, [("id", Some(json!(id))), ("status", Some(json!(status)))]).map(Box::new);
+        // Which fields an event carries is not documented. One with none of these is too short to be complete.
+        let says_more = data.timing.is_some() || data.cost.is_some() || data.pr_url.is_some() || data.error.is_some();
+        let update = Self {
+            iterations: data.iterations,
+            pull_request: data.pr_url.clone(),
+            is_whole: run.is_some() && says_more,
+            run,
+            ..Self::of_status(id.clone(), status)
+        };
+        Some((id, Some(update)))
+    }
+
+    /// How far the run is on its way from submission to end. A status that is not known lies in between.
+    pub(super) fn progress(&self) -> u8 {
+        if self.is_final { 2 } else { u8::from(self.status != RunStatus::Pending) }
+    }
+}
+
+impl From<Run> for RunUpdate {
+    fn from(run: Run) -> Self {
+        Self {
+            id: run.id.clone(),
+            status: run.status.clone(),
+            is_final: has_ended(&run),
+            iterations: run.iterations,
+            pull_request: run.pr_url.clone(),
+            run: Some(Box::new(run)),
+            is_whole: true,
+        }
+    }
+}
+
+impl From<RunSummary> for RunUpdate {
+    fn from(summary: RunSummary) -> Self {
+        let timing = summary.completed_at.map(|completed_at| json!({ "completedAt": completed_at }));
+        Self {
+            run: run_of(&summary, [("timing", timing)]).map(Box::new),
+            is_final: is_final(&summary.status, summary.completed_at.is_some()),
+            iterations: summary.iterations,
+            ..Self::of_status(summary.id, summary.status)
+        }
+    }
+}
+
+/// Returns whether a run has ended, also with a status that this version does not know.
+pub(super) fn has_ended(run: &Run) -> bool {
+    is_final(&run.status, run.timing.as_ref().is_some_and(|timing| timing.completed_at.is_some()))
+}
+
+fn is_final(status: &RunStatus, is_completed: bool) -> bool {
+    status.is_terminal() || (is_completed && matches!(status, RunStatus::Unknown(_)))
+}
+
+/// Makes a run from something with fields of a run, with these in their place. It goes by way of JSON, so that a new field of
+/// runs needs no change here.
+fn run_of<const N: usize>(told: &impl Serialize, fields: [(&str, Option<Value>); N]) -> Option<Run> {
+    let mut run = serde_json::to_value(told).ok()?;
+    for (name, value) in fields {
+        if let Some(value) = value {
+            run.as_object_mut()?.insert(name.to_owned(), value);
+        }
+    }
+    Run::deserialize(run).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize as _;
+    use serde_json::json;
+
+    use super::RunUpdate;
+    use crate::types::{RunStatus, RunSummary};
+
+    fn listed(status: &str, completed_at: Option<&str>) -> RunUpdate {
+        let summary = json!({
+            "id": "run_1", "workOrderId": "wo_1", "status": status, "iterations": 3, "completedAt": completed_at,
+        });
+        RunUpdate::from(RunSummary::deserialize(summary).unwrap())
+    }
+
+    #[test]
+    fn a_run_in_a_list_has_the_time_of_its_end() {
+        let update = listed("failed", Some("2026-01-15T10:34:47Z"));
+        let run = update.run.unwrap();
+        assert_eq!((run.id.as_str(), run.work_order_id.as_str(), run.status), ("run_1", "wo_1", RunStatus::Failed));
+        assert_eq!((run.iterations, update.is_whole), (Some(3), false));
+        assert_eq!(run.timing.unwrap().completed_at, "2026-01-15T10:34:47Z".parse().ok());
+    }
+
+    #[test]
+    fn an_unknown_status_is_final_if_the_run_is_complete() {
+        let time = Some("2026-01-15T10:34:47Z");
+        for (status, completed_at, is_final) in
+            [("hibernating", None, false), ("expired", time, true), ("running", time, false), ("succeeded", None, true)]
+        {
+            assert_eq!(listed(status, completed_at).is_final, is_final, "{status} {completed_at:?}");
+        }
+    }
+
+    #[cfg(feature = "webhooks")]
+    #[test]
+    fn a_run_in_an_event_has_the_id_of_the_event() {
+        let event = |data: serde_json::Value| {
+            let json = json!({ "id": "evt_1", "type": "run.completed", "data": data });
+            RunUpdate::from_event(&crate::webhook::Event::from_json(json).unwrap()).unwrap().1.unwrap()
+        };
+        let update =
+            event(json!({ "runId": "run_1", "workOrderId": "wo_1", "prUrl": "https://example.com/1", "more": [1] }));
+        let run = update.run.unwrap();
+        assert_eq!((run.id.as_str(), run.status, update.is_whole), ("run_1", RunStatus::Succeeded, true));
+        assert_eq!(run.pr_url.as_deref(), Some("https://example.com/1"));
+        // Without the work order, no run can be made.
+        assert!(event(json!({ "runId": "run_1" })).run.is_none());
+    }
+}

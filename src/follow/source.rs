@@ -1,0 +1,28 @@
+//! The service, as far as following runs needs it.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use crate::types::{Run, RunId, RunPage, RunStatus};
+use crate::{RateLimit, Result};
+
+/// The size of the pages that are read: the largest that the service gives.
+pub(crate) const PAGE: u32 = 100;
+
+/// The future of a request.
+pub(crate) type SourceFuture<T> = Pin<Box<dyn Future<Output = Result<T>> + Send>>;
+
+/// A source of runs. Each request is a single attempt: the poller has its own delays.
+pub(crate) trait RunSource: Send + Sync + 'static {
+    /// Fetches a page of [`PAGE`] runs, newest first: those with this status, or all.
+    fn page(&self, status: Option<RunStatus>, offset: u32) -> SourceFuture<RunPage>;
+
+    /// Fetches a run.
+    fn run(&self, id: &RunId) -> SourceFuture<Run>;
+
+    /// Cancels a run.
+    fn cancel(&self, id: &RunId) -> SourceFuture<()>;
+
+    /// Returns the rate limit that the service last reported.
+    fn rate_limit(&self) -> Option<RateLimit>;
+}

@@ -1,0 +1,262 @@
+//! Each failure is that of one run or one list, and holds up no other wait.
+
+use std::future::IntoFuture;
+use std::time::Duration;
+
+use super::model::{Lists, Model, Planned, failure, undecodable, wait_for_all};
+use super::{in_simulated_time, seconds};
+use crate::clock::Clock;
+use crate::types::{RunId, RunStatus};
+use crate::{Error, ErrorKind, Operation};
+
+const BROKEN: &str = "run_broken";
+
+/// Every way in which a response can fail.
+fn failures() -> Vec<(&'static str, Error)> {
+    vec![
+        ("500", failure(500)),
+        ("503 for a quarter of an hour", failure(503).with_retry_after(Some(seconds(900)))),
+        ("429 for a quarter of an hour", failure(429).with_retry_after(Some(seconds(900)))),
+        ("301", failure(301)),
+        ("404", failure(404)),
+        ("405", failure(405)),
+        ("HTML", undecodable("<html>")),
+        ("JSON that is no run", undecodable("{}")),
+    ]
+}
+
+/// A service that runs so many at once, for 2 to 15 minutes.
+fn service(runs: usize) -> Model {
+    Model::with_lanes(runs, runs, &mut fastrand::Rng::with_seed(7))
+}
+
+fn planned(id: &str, ends: u64, status: &str) -> Planned {
+    Planned { id: id.into(), starts: Duration::ZERO, ends: seconds(ends), status: RunStatus::from(status) }
+}
+
+#[test]
+fn a_run_that_cannot_be_fetched_holds_up_no_other() {
+    for (name, error) in failures() {
+        in_simulated_time(async {
+            let model = service(20);
+            let watcher = model.watcher();
+            let broken = tokio::spawn(watcher.wait(BROKEN).into_future());
+            model.set_fault(move |_, id, _| id.is_some_and(|id| id.as_str() == BROKEN).then(|| error.clone()));
+            let late = wait_for_all(&model, &[watcher]).await;
+            assert!(late.part(100) < seconds(15), "{name}: {:?} late", late.part(100));
+            broken.abort();
+        });
+    }
+}
+
+#[test]
+fn a_run_whose_fetch_hangs_holds_up_no_other() {
+    in_simulated_time(async {
+        let model = service(20);
+        let watcher = model.watcher();
+        let broken = tokio::spawn(watcher.wait(BROKEN).into_future());
+        model.set_hanging(Some(BROKEN.into()));
+        let late = wait_for_all(&model, &[watcher]).await;
+        assert!(late.part(100) < seconds(15), "{:?} late", late.part(100));
+        broken.abort();
+    });
+}
+
+#[test]
+fn lists_that_do_not_work_are_done_without() {
+    for (name, error) in failures().into_iter().chain([("403", failure(403))]) {
+        in_simulated_time(async {
+            let model = service(10);
+            model.set_fault(move |operation, _, _| (operation == Operation::LIST_RUNS).then(|| error.clone()));
+            let late = wait_for_all(&model, &[model.watcher()]).await;
+            assert!(late.part(100) < seconds(60), "{name}: {:?} late", late.part(100));
+            let lists = model.count(Operation::LIST_RUNS);
+            assert!(lists < 20, "{name}: {lists} lists");
+        });
+    }
+}
+
+#[test]
+fn lists_are_used_again_when_they_work_again() {
+    in_simulated_time(async {
+        let model = service(50);
+        model.set_fault(|operation, _, now| {
+            (operation == Operation::LIST_RUNS && now < seconds(100)).then(|| undecodable("<html>"))
+        });
+        let late = wait_for_all(&model, &[model.watcher()]).await;
+        assert!(late.part(100) < seconds(60), "{:?} late", late.part(100));
+    });
+}
+
+#[test]
+fn lists_that_always_lag_keep_no_wait_for_long() {
+    in_simulated_time(async {
+        let model = service(50);
+        model.set_lists(Lists { lag: seconds(1_000_000), ..Lists::default() });
+        let late = wait_for_all(&model, &[model.watcher()]).await;
+        assert!(late.part(100) < seconds(6 * 60), "{:?} late", late.part(100));
+    });
+}
+
+#[test]
+fn lists_that_leave_out_runs_keep_no_wait_for_long() {
+    in_simulated_time(async {
+        let model = service(50);
+        model.set_lists(Lists { skips: 2, ..Lists::default() });
+        let late = wait_for_all(&model, &[model.watcher()]).await;
+        assert!(late.part(100) < seconds(3 * 60), "{:?} late", late.part(100));
+    });
+}
+
+#[test]
+fn what_is_not_the_service_ends_a_wait_after_a_minute_with_the_failure_as_its_source() {
+    for (name, error, kind) in [
+        ("301", failure(301), ErrorKind::UnexpectedStatus),
+        ("405", failure(405), ErrorKind::UnexpectedStatus),
+        ("HTML", undecodable("<html>"), ErrorKind::Decode),
+    ] {
+        in_simulated_time(async {
+            let model = service(1);
+            model.set_fault(move |_, _, _| Some(error.clone()));
+            let error = model.watcher().wait("run_000000").await.unwrap_err();
+            assert_eq!((error.kind(), error.attempts()), (kind, 6), "{name}: {error}");
+            let source = std::error::Error::source(&error).unwrap().downcast_ref::<Error>().unwrap();
+            assert_eq!(source.kind(), kind, "{name}");
+            assert!((60..70).contains(&model.clock.monotonic().as_secs()), "{name}");
+        });
+    }
+}
+
+#[test]
+fn an_outage_of_ten_minutes_ends_no_wait_and_one_of_hours_ends_it() {
+    for (minutes, is_survived) in [(10, true), (50, true), (120, false)] {
+        in_simulated_time(async {
+            let model = service(3);
+            model.set_fault(move |_, _, now| (now < seconds(60 * minutes)).then(|| failure(503)));
+            let watcher = model.watcher();
+            let outcome = watcher.wait("run_000000").await;
+            assert_eq!(outcome.is_ok(), is_survived, "{minutes} minutes");
+            if let Err(error) = outcome {
+                assert_eq!(error.kind(), ErrorKind::Unavailable);
+                assert!(std::error::Error::source(&error).is_some());
+            }
+        });
+    }
+}
+
+#[test]
+fn a_time_out_says_what_the_last_poll_failed_with() {
+    in_simulated_time(async {
+        let model = service(1);
+        model.set_fault(|_, _, now| (now > seconds(20)).then(|| failure(502)));
+        let error = model.watcher().wait("run_000000").timeout(seconds(100)).await.unwrap_err();
+        assert_eq!((error.kind(), error.run_status()), (ErrorKind::WaitTimeout, Some(&RunStatus::Running)));
+        let source = std::error::Error::source(&error).unwrap().downcast_ref::<Error>().unwrap();
+        assert_eq!(source.kind(), ErrorKind::Server);
+        let line = error.to_string();
+        for part in
+            ["run run_000000 was running when the 100s", "the last poll failed: could not get a run: 502", "wait again"]
+        {
+            assert!(line.contains(part), "{line}");
+        }
+    });
+}
+
+#[test]
+fn a_final_status_that_is_not_known_ends_a_wait_if_the_run_is_complete() {
+    for runs in [1, 5] {
+        in_simulated_time(async {
+            let model = Model::new();
+            for number in 0..runs {
+                model.submit(planned(&format!("run_{number}"), 100, "expired"));
+            }
+            let late = wait_for_all(&model, &[model.watcher()]).await;
+            assert!(late.part(100) < seconds(5));
+            let finished = model.watcher().wait("run_0").await.unwrap();
+            assert_eq!(finished.status(), "expired");
+            let error = finished.succeeded().unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::RunFailed);
+            assert!(error.to_string().contains("expired"), "{error}");
+        });
+    }
+}
+
+#[test]
+fn a_run_that_was_just_submitted_may_be_missing_for_a_while_and_another_may_not() {
+    in_simulated_time(async {
+        let model = Model::new();
+        model.submit(planned("run_1", 60, "succeeded"));
+        model.set_fault(|_, _, now| (now < seconds(10)).then(|| failure(404)));
+        let (watcher, follow) = model.client();
+        assert!(watcher.wait("run_1").await.unwrap_err().is_not_found());
+        follow.learn_status(&RunId::from("run_1"), &RunStatus::Pending);
+        assert_eq!(watcher.wait("run_1").await.unwrap().status(), &RunStatus::Succeeded);
+    });
+}
+
+#[test]
+fn a_key_that_is_refused_ends_every_wait() {
+    in_simulated_time(async {
+        let model = service(20);
+        model.set_fault(|_, _, now| (now > seconds(60)).then(|| failure(401)));
+        let watcher = model.watcher();
+        let waits: Vec<_> =
+            model.runs().into_iter().map(|run| tokio::spawn(watcher.wait(run.id).into_future())).collect();
+        for wait in waits {
+            assert!(wait.await.unwrap().unwrap_err().is_authentication());
+        }
+        assert!(model.clock.monotonic() < seconds(70));
+    });
+}
+
+// Usage
+
+#[test]
+fn thousands_of_waits_for_one_run_cost_as_much_as_one_and_all_end() {
+    in_simulated_time(async {
+        let model = service(1);
+        let watcher = model.watcher();
+        let waits: Vec<_> =
+            (0..5_000).map(|_| tokio::spawn(watcher.wait("run_000000").summary_only().into_future())).collect();
+        for wait in waits {
+            let _ = wait.await.unwrap().unwrap();
+        }
+        let minutes = model.clock.monotonic().as_secs_f64() / 60.0;
+        assert!(f64::from(u32::try_from(model.requests().len()).unwrap()) <= 25.0 * minutes + 1.0);
+    });
+}
+
+#[test]
+fn a_thousand_waits_begun_at_once_take_pages_and_two_take_a_fetch_each() {
+    for (runs, lists, fetches) in [(1_000, 9, 0), (2, 0, 2)] {
+        in_simulated_time(async {
+            let model = service(runs);
+            let watcher = model.watcher();
+            let waits: Vec<_> =
+                model.runs().into_iter().map(|run| tokio::spawn(watcher.wait(run.id).into_future())).collect();
+            tokio::time::sleep(Duration::from_millis(1_900)).await;
+            assert_eq!(model.count(Operation::GET_RUN), fetches);
+            assert!((lists..=10).contains(&model.count(Operation::LIST_RUNS)));
+            waits.iter().for_each(tokio::task::JoinHandle::abort);
+        });
+    }
+}
+
+#[test]
+fn waits_that_begin_and_end_all_the_time_leave_their_share_to_the_others() {
+    in_simulated_time(async {
+        let model = service(30);
+        let watcher = model.watcher();
+        let (model_too, watcher_too) = (model.clone(), watcher.clone());
+        let ended = tokio::spawn(async move {
+            for number in 0.. {
+                let id = format!("run_old_{number}");
+                model_too.submit(planned(&id, 0, "succeeded"));
+                let _ = watcher_too.wait(id).summary_only().await.unwrap();
+            }
+        });
+        let late = wait_for_all(&model, &[watcher]).await;
+        assert!(late.part(100) < seconds(60), "{:?} late", late.part(100));
+        ended.abort();
+    });
+}

@@ -1,0 +1,113 @@
+//! What it costs to wait, in requests and in time: the table of the README.
+//!
+//! The figures are printed: `cargo test -p agentgate --lib follow::tests::figures -- --nocapture`.
+
+use std::time::Duration;
+
+use super::model::{Lateness, Model, busiest_minute, wait_for_all};
+use super::{in_simulated_time, seconds};
+use crate::clock::Clock;
+use crate::follow::RunSource;
+
+/// A row: runs at a time, runs awaited, the share; the most that it may be late (median, 99th percentile), and requests a minute.
+struct Row {
+    lanes: usize,
+    runs: usize,
+    share: f64,
+    median: u64,
+    last_percent: u64,
+    requests: f64,
+}
+
+const fn row(lanes: usize, runs: usize, share: f64, median: u64, last_percent: u64, requests: f64) -> Row {
+    Row { lanes, runs, share, median, last_percent, requests }
+}
+
+const ROWS: [Row; 6] = [
+    row(1, 1, 0.25, 3, 6, 25.0),
+    row(3, 9, 0.25, 3, 6, 25.0),
+    row(10, 100, 0.25, 3, 8, 25.0),
+    row(10, 1_000, 0.25, 3, 10, 25.0),
+    row(100, 1_000, 0.25, 5, 15, 30.0),
+    row(10_000, 10_000, 0.5, 75, 200, 50.0),
+];
+
+#[test]
+fn waits_end_soon_after_their_runs_within_the_share() {
+    println!("{:>15} {:>10} {:>8} {:>8} {:>8} {:>8}", "at a time", "a minute", "busiest", "median", "90 %", "99 %");
+    for row in ROWS {
+        in_simulated_time(async {
+            let mut random = fastrand::Rng::with_seed(7);
+            let model = Model::with_lanes(row.lanes, row.runs, &mut random);
+            let watcher = model.watcher().share(row.share);
+            let late = wait_for_all(&model, &[watcher]).await;
+            let requests = model.requests();
+            let minutes = requests.last().unwrap().as_secs_f64() / 60.0;
+            let each_minute = f64::from(u32::try_from(requests.len()).unwrap()) / minutes;
+            let busiest = busiest_minute(&requests);
+            println!(
+                "{:>15} {:>10.1} {:>8} {:>7.1}s {:>7.1}s {:>7.1}s",
+                format!("{} / {}", row.lanes, row.runs),
+                each_minute,
+                busiest,
+                late.part(50).as_secs_f64(),
+                late.part(90).as_secs_f64(),
+                late.part(99).as_secs_f64(),
+            );
+            assert!(late.part(50) <= seconds(row.median), "{} / {}", row.lanes, row.runs);
+            assert!(late.part(99) <= seconds(row.last_percent), "{} / {}", row.lanes, row.runs);
+            assert!(each_minute <= row.requests, "{} / {}", row.lanes, row.runs);
+            let most = 100.0 * row.share * 1.4;
+            assert!(f64::from(u32::try_from(busiest).unwrap()) <= most, "{busiest} requests in a minute");
+        });
+    }
+}
+
+/// What the same costs a program without this crate's help: each run is fetched every five seconds, within the rate limit.
+#[test]
+fn the_loop_that_everybody_writes_spends_the_whole_limit_on_ten_runs() {
+    for (lanes, runs, most_late) in [(1, 1, 5), (3, 9, 8), (10, 100, 60), (10, 1_000, 600), (100, 1_000, 600)] {
+        in_simulated_time(async {
+            let model = Model::with_lanes(lanes, runs, &mut fastrand::Rng::with_seed(7));
+            let late = poll_naively(&model).await;
+            let requests = model.requests();
+            let minutes = requests.last().unwrap().as_secs_f64() / 60.0;
+            let each_minute = f64::from(u32::try_from(requests.len()).unwrap()) / minutes;
+            let [median, last_percent] = [50, 99].map(|part| late.part(part).as_secs_f64());
+            println!(
+                "a loop, {lanes} / {runs}: {each_minute:.1} requests a minute, {median:.1} s late, {last_percent:.1} s"
+            );
+            assert!(late.part(50) <= seconds(most_late));
+        });
+    }
+}
+
+/// Fetches each run every five seconds. The service refuses what is beyond the limit, and the loop waits for the next minute.
+async fn poll_naively(model: &Model) -> Lateness {
+    let loops: Vec<_> = model
+        .runs()
+        .into_iter()
+        .map(|run| {
+            let model = model.clone();
+            tokio::spawn(async move {
+                loop {
+                    let left = model.rate_limit().and_then(|limit| limit.remaining);
+                    if left == Some(0) {
+                        let into_minute = model.clock.monotonic().as_millis() % 60_000;
+                        tokio::time::sleep(Duration::from_millis(60_000 - u64::try_from(into_minute).unwrap())).await;
+                        continue;
+                    }
+                    if model.run(&run.id).await.unwrap().is_terminal() {
+                        return model.clock.monotonic().checked_sub(run.ends).unwrap();
+                    }
+                    tokio::time::sleep(seconds(5)).await;
+                }
+            })
+        })
+        .collect();
+    let mut late = Vec::new();
+    for polled in loops {
+        late.push(polled.await.unwrap());
+    }
+    Lateness::new(late)
+}

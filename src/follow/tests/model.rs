@@ -1,0 +1,331 @@
+//! A service as its clients see it: runs that start and end by a plan, lists of them, a rate limit, and all that goes wrong.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use http::{HeaderMap, StatusCode};
+use serde::Deserialize as _;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use super::seconds;
+use crate::clock::Clock;
+use crate::follow::{Follow, PAGE, RunFollower, RunSource, SourceFuture, Watcher};
+use crate::types::{Run, RunId, RunPage, RunStatus};
+use crate::{Error, Operation, RateLimit, Result};
+
+const LIMIT: u32 = 100;
+/// The time-out of an attempt.
+const TIMEOUT: Duration = Duration::from_secs(30);
+const START: i64 = 1_767_225_600;
+
+/// The time since the runtime began.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct TokioClock(Instant);
+
+impl Clock for TokioClock {
+    fn now(&self) -> DateTime<Utc> {
+        DateTime::from_timestamp(START, 0).unwrap() + self.0.elapsed()
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.0.elapsed()
+    }
+
+    fn sleep(&self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        Box::pin(tokio::time::sleep(duration))
+    }
+}
+
+/// When a run starts and ends, and how.
+#[derive(Clone, Debug)]
+pub(super) struct Planned {
+    pub(super) id: RunId,
+    pub(super) starts: Duration,
+    pub(super) ends: Duration,
+    pub(super) status: RunStatus,
+}
+
+impl Planned {
+    fn status_at(&self, at: Duration) -> &RunStatus {
+        match at {
+            at if at < self.starts => &RunStatus::Pending,
+            at if at < self.ends => &RunStatus::Running,
+            _ => &self.status,
+        }
+    }
+
+    fn json(&self, at: Duration) -> Value {
+        let time = |at: Duration| DateTime::from_timestamp(START, 0).unwrap() + at;
+        let mut run = json!({ "id": self.id, "workOrderId": "wo_1", "status": self.status_at(at) });
+        if at >= self.ends {
+            run["completedAt"] = json!(time(self.ends));
+            run["timing"] = json!({ "completedAt": time(self.ends) });
+        }
+        run
+    }
+}
+
+/// A failure to inject: by the operation, the run that is fetched if it is a fetch, and the time.
+pub(super) type Fault = dyn Fn(Operation, Option<&RunId>, Duration) -> Option<Error> + Send + Sync;
+
+/// How lists differ from the truth.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Lists {
+    /// They are as old as this.
+    pub(super) lag: Duration,
+    /// One item in so many is left out, or given twice, or changes places with the next. None if 0.
+    pub(super) skips: u64,
+    pub(super) duplicates: u64,
+    pub(super) swaps: u64,
+}
+
+#[derive(Default)]
+struct State {
+    /// In the order of their submission.
+    runs: Vec<Planned>,
+    by_id: HashMap<RunId, usize>,
+    requests: Vec<(Duration, Operation)>,
+    lists: Lists,
+    latency: Duration,
+    /// The run whose fetch takes as long as an attempt may.
+    hanging: Option<RunId>,
+    fault: Option<Box<Fault>>,
+}
+
+#[derive(Clone)]
+pub(super) struct Model {
+    pub(super) clock: TokioClock,
+    state: Arc<Mutex<State>>,
+}
+
+impl Model {
+    pub(super) fn new() -> Self {
+        Self { clock: TokioClock(Instant::now()), state: Arc::default() }
+    }
+
+    /// A service that runs so many at a time, all of which are submitted now. Each goes on for 2 to 15 minutes.
+    pub(super) fn with_lanes(lanes: usize, runs: usize, random: &mut fastrand::Rng) -> Self {
+        let model = Self::new();
+        let mut free: BinaryHeap<_> = std::iter::repeat_n(Reverse(Duration::ZERO), lanes).collect();
+        for number in 0..runs {
+            let Reverse(starts) = free.pop().unwrap();
+            let ends = starts + Duration::from_millis(random.u64(120_000..900_000));
+            free.push(Reverse(ends));
+            let status = if random.u8(0..10) == 0 { RunStatus::Failed } else { RunStatus::Succeeded };
+            model.submit(Planned { id: RunId::from(format!("run_{number:06}")), starts, ends, status });
+        }
+        model
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap()
+    }
+
+    pub(super) fn submit(&self, run: Planned) {
+        let mut state = self.state();
+        let index = state.runs.len();
+        state.by_id.insert(run.id.clone(), index);
+        state.runs.push(run);
+    }
+
+    pub(super) fn runs(&self) -> Vec<Planned> {
+        self.state().runs.clone()
+    }
+
+    pub(super) fn set_lists(&self, lists: Lists) {
+        self.state().lists = lists;
+    }
+
+    pub(super) fn set_latency(&self, latency: Duration) {
+        self.state().latency = latency;
+    }
+
+    pub(super) fn set_hanging(&self, run: Option<RunId>) {
+        self.state().hanging = run;
+    }
+
+    pub(super) fn set_fault(
+        &self,
+        fault: impl Fn(Operation, Option<&RunId>, Duration) -> Option<Error> + Send + Sync + 'static,
+    ) {
+        self.state().fault = Some(Box::new(fault));
+    }
+
+    /// The times of all requests so far.
+    pub(super) fn requests(&self) -> Vec<Duration> {
+        self.state().requests.iter().map(|(at, _)| *at).collect()
+    }
+
+    pub(super) fn count(&self, operation: Operation) -> usize {
+        self.state().requests.iter().filter(|(_, other)| *other == operation).count()
+    }
+
+    /// A client of this service.
+    pub(super) fn watcher(&self) -> Watcher {
+        self.client().0
+    }
+
+    /// The same, and what it shares.
+    pub(super) fn client(&self) -> (Watcher, Arc<Follow>) {
+        let follow = Arc::new(Follow::new(Arc::new(self.clock)));
+        (Watcher::new(RunFollower::new(&follow, self.clone())), follow)
+    }
+
+    /// Counts a request, and lets it take its time.
+    fn begin(&self, operation: Operation, id: Option<&RunId>) -> impl Future<Output = Result<()>> + Send + use<> {
+        let now = self.clock.monotonic();
+        let mut state = self.state();
+        state.requests.push((now, operation));
+        let failure = state.fault.as_ref().and_then(|fault| fault(operation, id, now));
+        let hangs = id.is_some() && id == state.hanging.as_ref();
+        let latency = if hangs { TIMEOUT } else { state.latency };
+        let failure = if hangs { Some(self::failure(408)) } else { failure };
+        async move {
+            if !latency.is_zero() {
+                tokio::time::sleep(latency).await;
+            }
+            failure.map_or(Ok(()), Err)
+        }
+    }
+}
+
+impl State {
+    fn page(&self, status: Option<&RunStatus>, offset: usize, now: Duration) -> RunPage {
+        let at = now.saturating_sub(self.lists.lag);
+        let is_listed = |run: &&Planned| status.is_none_or(|status| run.status_at(at) == status);
+        let total = match status {
+            Some(_) => self.runs.iter().filter(is_listed).count(),
+            None => self.runs.len(),
+        };
+        let listed = self.runs.iter().rev().filter(is_listed).skip(offset).take(PAGE as usize);
+        let mut data: Vec<_> = listed.map(|run| run.json(at)).collect();
+        let happens = |one_in: u64| one_in > 0 && fastrand::u64(0..one_in) == 0;
+        for index in (0..data.len()).rev() {
+            if happens(self.lists.skips) {
+                data.remove(index);
+            } else if happens(self.lists.duplicates) {
+                data.insert(index, data[index].clone());
+            } else if happens(self.lists.swaps) && index > 0 {
+                data.swap(index, index - 1);
+            }
+        }
+        RunPage::deserialize(json!({ "data": data, "total": total })).unwrap()
+    }
+}
+
+impl RunSource for Model {
+    fn page(&self, status: Option<RunStatus>, offset: u32) -> SourceFuture<RunPage> {
+        let model = self.clone();
+        Box::pin(async move {
+            model.begin(Operation::LIST_RUNS, None).await?;
+            let now = model.clock.monotonic();
+            Ok(model.state().page(status.as_ref(), offset as usize, now))
+        })
+    }
+
+    fn run(&self, id: &RunId) -> SourceFuture<Run> {
+        let (model, id) = (self.clone(), id.clone());
+        Box::pin(async move {
+            model.begin(Operation::GET_RUN, Some(&id)).await?;
+            let now = model.clock.monotonic();
+            let state = model.state();
+            match state.by_id.get(&id) {
+                Some(index) => Ok(Run::deserialize(state.runs[*index].json(now)).unwrap()),
+                None => Err(failure(404)),
+            }
+        })
+    }
+
+    fn cancel(&self, _: &RunId) -> SourceFuture<()> {
+        Box::pin(async { Err(failure(405)) })
+    }
+
+    fn rate_limit(&self) -> Option<RateLimit> {
+        let minute = self.clock.monotonic().as_secs() / 60;
+        let state = self.state();
+        let spent = state.requests.iter().rev().take_while(|(at, _)| at.as_secs() / 60 == minute).count();
+        let left = LIMIT.saturating_sub(u32::try_from(spent).unwrap());
+        let reset_at = DateTime::from_timestamp(START + 60 * (i64::try_from(minute).unwrap() + 1), 0);
+        RateLimit::from_parts(Some(LIMIT), Some(left), reset_at)
+    }
+}
+
+/// The error of a response with this status.
+pub(super) fn failure(status: u16) -> Error {
+    let status = StatusCode::from_u16(status).unwrap();
+    Error::from_answer(Operation::GET_RUN, status, HeaderMap::new(), &Bytes::new())
+}
+
+/// The error of a response that cannot be read.
+pub(super) fn undecodable(body: &str) -> Error {
+    let source = serde_json::from_str::<Value>(body).err().unwrap_or_else(|| serde::de::Error::custom("no run"));
+    let body = Bytes::copy_from_slice(body.as_bytes());
+    Error::decode(Operation::GET_RUN, ".", source, StatusCode::OK, HeaderMap::new(), &body)
+}
+
+/// How late each wait has ended, in order.
+pub(super) struct Lateness(Vec<Duration>);
+
+impl Lateness {
+    pub(super) fn new(mut late: Vec<Duration>) -> Self {
+        late.sort_unstable();
+        Self(late)
+    }
+
+    /// The lateness that so many hundredths of the waits do not exceed.
+    pub(super) fn part(&self, hundredths: usize) -> Duration {
+        self.0[(self.0.len() * hundredths / 100).min(self.0.len() - 1)]
+    }
+}
+
+/// Waits for all runs at once, each with one of the watchers, and holds each end against the plan.
+pub(super) async fn wait_for_all(model: &Model, watchers: &[Watcher]) -> Lateness {
+    wait_for_all_that_count(model, watchers, |_| true).await
+}
+
+/// The same. Only these count for the lateness.
+pub(super) async fn wait_for_all_that_count(
+    model: &Model,
+    watchers: &[Watcher],
+    counts: impl Fn(&Planned) -> bool,
+) -> Lateness {
+    let waits: Vec<_> = model
+        .runs()
+        .into_iter()
+        .enumerate()
+        .map(|(index, run)| {
+            let (wait, clock) = (watchers[index % watchers.len()].wait(&run.id).summary_only(), model.clock);
+            let counts = counts(&run);
+            tokio::spawn(async move {
+                let finished = wait.await.unwrap_or_else(|error| panic!("{}: {error}", run.id));
+                assert_eq!(finished.status(), &run.status, "{}", run.id);
+                let late = clock.monotonic().checked_sub(run.ends).expect("no run ends before it does");
+                counts.then_some(late)
+            })
+        })
+        .collect();
+    let mut late = Vec::new();
+    for wait in waits {
+        late.extend(wait.await.unwrap());
+    }
+    Lateness::new(late)
+}
+
+/// The most requests in any minute.
+pub(super) fn busiest_minute(requests: &[Duration]) -> usize {
+    let mut first = 0;
+    let counts = requests.iter().enumerate().map(|(index, at)| {
+        while requests[first] + seconds(60) <= *at {
+            first += 1;
+        }
+        index - first + 1
+    });
+    counts.max().unwrap_or(0)
+}
