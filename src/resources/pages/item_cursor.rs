@@ -1,14 +1,15 @@
-//! The state of [`Items`](super::Items) without input and output: which page to fetch next, and which of its items are new.
+//! The state of [`Items`](super::Items) without input and output: which page to fetch next, and which of its items are
+//! new.
 //!
-//! Offsets count from the front of the list, and the front moves: items are added to it, and with a filter they leave from
-//! anywhere. So the ids of all returned items are kept, and each page begins with the last item of the page before. Items keep
-//! their order, so what comes after a returned item has not been returned unless its id is known.
+//! Offsets count from the front of the list, and the front moves: items are added to it, and with a filter they leave
+//! from anywhere. So the ids of all returned items are kept, and each page begins with the last item of the page
+//! before. Items keep their order, so what comes after a returned item has not been returned unless its id is known.
 //!
-//! A page without any returned item has come from the wrong offset. The change of the total then gives the right one. Without a
-//! total, or if that page has no returned item either, the cursor steps back page by page to the front.
+//! A page without any returned item has come from the wrong offset. The change of the total then gives the right one.
+//! Without a total, or if that page has no returned item either, the cursor steps back page by page to the front.
 //!
-//! Returning an item that entered the list meanwhile is allowed, and skipping one that was there from the start is not. So when
-//! all returned items seem to have left the list, all that it holds is new.
+//! Returning an item that entered the list meanwhile is allowed, and skipping one that was there from the start is not.
+//! So when all returned items seem to have left the list, all that it holds is new.
 
 use std::collections::HashSet;
 
@@ -93,7 +94,7 @@ impl ItemCursor {
             page.truncate(self.remaining);
             return (page, Step::End);
         }
-        let (count, request) = (page.len(), self.request());
+        let (count, limit) = (page.len(), self.request().limit as usize);
         let is_first = self.longest_page == 0;
         let is_shorter = count < self.longest_page;
         self.longest_page = self.longest_page.max(count);
@@ -113,7 +114,7 @@ impl ItemCursor {
         let step = if new.is_empty() {
             self.skip(count, is_shorter, total)
         } else {
-            let is_short = count < request.limit as usize && (is_first || is_shorter);
+            let is_short = count < limit && (is_first || is_shorter);
             self.proceed(count, is_short, total)
         };
         (new, if self.is_done() { Step::End } else { step.unwrap_or_else(Step::Fail) })
@@ -135,7 +136,7 @@ impl ItemCursor {
         }
         self.restarts += u32::from(total >= self.last_total);
         // Items in front of the first offset cannot be told from those behind it.
-        if self.start > 0 || self.restarts > RESTARTS { Err(StallReason::PlaceLost) } else { Ok(Some(0)) }
+        if self.start > 0 || self.restarts >= RESTARTS { Err(StallReason::PlaceLost) } else { Ok(Some(0)) }
     }
 
     /// The page had new items.
@@ -196,11 +197,11 @@ impl ItemCursor {
         Ok(Step::Fetch)
     }
 
-    /// Returns where the change of the total has moved the last returned item, unless that was tried for this total. Items that
-    /// left from behind it make the offset too small, never too large, so that nothing is skipped.
+    /// Returns where the change of the total has moved the last returned item, unless that was tried for this total.
+    /// Items that left from behind it make the offset too small, never too large, so that nothing is skipped.
     fn corrected_offset(&self, total: Option<u64>) -> Option<u64> {
         let (now, before) = (total?, self.last_total?);
-        let offset = (self.last_offset + now).saturating_sub(before);
+        let offset = checked(self.last_offset.saturating_add(now).saturating_sub(before)).ok()?;
         (total != self.corrected_for && offset != self.offset).then_some(offset)
     }
 

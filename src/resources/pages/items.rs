@@ -30,42 +30,43 @@ use crate::Result;
 ///
 /// # Each item once, while the list changes
 ///
-/// The service pages by offset, newest first. New runs push the others back, and with a filter by status runs leave the list while it
-/// is read, so that plain offsets would return items twice or skip them. This stream keeps the ids of all items that it returned, and
-/// each page begins with the last item of the page before. A page without any returned item has come from the wrong offset; the stream
-/// then steps to the right one. In effect:
+/// The service pages by offset, newest first. New runs push the others back, and with a filter by status runs leave the
+/// list while it is read, so that plain offsets would return items twice or skip them. This stream keeps the ids of all
+/// items that it returned, and each page begins with the last item of the page before. A page without any returned item
+/// has come from the wrong offset; the stream then steps to the right one. In effect:
 ///
-/// - an item that is in the list from the beginning to the end of the reading is returned **exactly once**, in the order of the list;
-/// - an item that enters or leaves meanwhile is returned once or not at all. What is new in front is returned only if everything that
-///   was returned has left the list, or seems to have left it.
+/// - an item that is in the list from the beginning to the end of the reading is returned **exactly once**, in the
+///   order of the list;
+/// - an item that enters or leaves meanwhile is returned once or not at all. What is new in front is returned only if
+///   everything that was returned has left the list, or seems to have left it.
 ///
-/// This requires that items keep their order among themselves, as they do when sorted by creation time, and that a page which is
-/// shorter than an earlier one is the last. **Memory grows with the list**: two pages, and no more than 100 bytes for each item that was
-/// returned.
+/// This requires that items keep their order among themselves, as they do when sorted by creation time, and that a page
+/// which is shorter than an earlier one is the last. **Memory grows with the list**: two pages, and the ids of all
+/// items that were returned, some 100 bytes each.
 ///
 /// # It ends
 ///
 /// With `None` when the list has been read to its end, or with an error of the kind
 /// [`Pagination`](crate::ErrorKind::Pagination) as the last item if the service makes that impossible:
 ///
-/// - the same page comes 4 times in succession for different offsets, unless it is longer than requested or as long as its `total`:
-///   then it is the whole list, and the end;
-/// - 100 requests in succession bring nothing new. Without a true `total`, some 9,000 items that enter or leave between two requests
-///   may cause that, with 100 a page;
-/// - everything that was returned has left the list, and the call has an `offset`, so that what is in front of it cannot be told from
-///   the rest; or that happens 100 times in succession while the `total` does not fall;
+/// - the same page comes 4 times in succession for different offsets, unless it is longer than requested or as long as
+///   its `total`: then it is the whole list, and the end;
+/// - 100 requests in succession bring nothing new. Without a true `total`, some 5,000 new items between two requests may
+///   cause that, with 100 a page;
+/// - everything that was returned has left the list, and the call has an `offset`, so that what is in front of it
+///   cannot be told from the rest; or that happens 100 times in succession while the `total` does not fall;
 /// - 1,000 pages in succession leave as many items to come, by the service's `total`, as there were before;
 /// - the list goes on past the offset 2,147,483,647, the largest that the API allows.
 ///
-/// A list that goes on, page after page of new items and without a `total`, is read on: [`max_items`](Self::max_items) bounds it.
-/// A `total` that is missing or wrong costs one more request at the end, and so does a last page that is full. A service that returns
-/// fewer items than requested is read by what it returns.
+/// A list that goes on, page after page of new items and without a `total`, is read on: [`max_items`](Self::max_items)
+/// bounds it. A `total` that is missing or wrong costs one more request at the end, and so does a last page that is
+/// full. A service that returns fewer items than requested is read by what it returns.
 ///
 /// # Errors
 ///
-/// A call that fails is an `Err` item, after its own retries. If the failure may pass (the network, 429, 5xx, a response that cannot be
-/// read), the stream has not ended: polling it again requests the same page again, and nothing is lost. After any other failure, and
-/// after 100 failures in succession, the stream has ended.
+/// A call that fails is an `Err` item, after its own retries. If the failure may pass (the network, 429, 5xx, a
+/// response that cannot be read), the stream has not ended: polling it again requests the same page again, and nothing
+/// is lost. After any other failure, and after 100 failures in succession, the stream has ended.
 #[must_use = "a stream does nothing until it is polled"]
 pub struct Items<T>(ListStream<Batch<T>, T>);
 
@@ -88,16 +89,17 @@ impl<T> Items<T> {
         self
     }
 
-    /// Sets whether the next page is requested while the items of the present one are returned. It is never more than one page
-    /// ahead. The request waits for the rate limit only while the stream is polled, delays no other call, and is cancelled when
-    /// the stream is dropped. Without it, a page is requested when all items of the page before were returned. Defaults to true.
+    /// Sets whether the next page is requested while the items of the present one are returned. It is never more than
+    /// one page ahead. The request waits for the rate limit only while the stream is polled, delays no other call, and
+    /// is cancelled when the stream is dropped. Without it, a page is requested when all items of the page before were
+    /// returned. Defaults to true.
     pub fn read_ahead(mut self, reads_ahead: bool) -> Self {
         self.0.read_ahead(reads_ahead);
         self
     }
 
-    /// Returns the next item, or `None` at the end. The same as `StreamExt::next`, for programs without that trait. The future can
-    /// be dropped and `next` called again; nothing is lost.
+    /// Returns the next item, or `None` at the end. The same as `StreamExt::next`, for programs without that trait. The
+    /// future can be dropped and `next` called again; nothing is lost.
     pub async fn next(&mut self) -> Option<Result<T>> {
         poll_fn(|context| self.0.poll_next(context)).await
     }

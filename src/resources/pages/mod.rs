@@ -1,7 +1,7 @@
 //! Lists as streams: [`Pages`] as the service returns them, and [`Items`] one by one.
 //!
-//! A cursor decides without input and output what to request next and what of a response is new: `ItemCursor` returns each item
-//! once, `PageCursor` returns the pages as they come. `ListStream` sends the requests.
+//! A cursor decides without input and output what to request next and what of a response is new: `ItemCursor` returns
+//! each item once, `PageCursor` returns the pages as they come. `ListStream` sends the requests.
 
 mod item_cursor;
 mod items;
@@ -102,8 +102,9 @@ pub trait ListEndpoint: Endpoint<Output: Page> {
 impl<E: ListEndpoint> Call<E> {
     /// Returns the items that match as a stream: each item once, also while the list changes. See [`Items`].
     ///
-    /// The stream begins at the call's `offset`. The call's `limit` is the size of the pages that are fetched, by default the largest
-    /// that the service allows. A list without these comes in one response. Time-outs, retries and the deadline are for each page.
+    /// The stream begins at the call's `offset`. The call's `limit` is the size of the pages that are fetched, by
+    /// default the largest that the service allows. A list without these comes in one response. Time-outs, retries and
+    /// the deadline are for each page.
     pub fn items(self) -> Items<<E::Output as Page>::Item> {
         let cursor = ItemCursor::new(self.first_request());
         Items::new(ListStream::new(E::OPERATION, batches(move |request| self.fetch(request)), cursor))
@@ -111,8 +112,8 @@ impl<E: ListEndpoint> Call<E> {
 
     /// Returns the pages as a stream, as the service returns them. See [`Pages`].
     ///
-    /// A list in one piece is one page, or none if it is empty. Pages have the largest size that the service allows, unless the call's
-    /// `limit` says otherwise.
+    /// A list in one piece is one page, or none if it is empty. Pages have the largest size that the service allows,
+    /// unless the call's `limit` says otherwise.
     pub fn pages(self) -> Pages<E::Output> {
         let cursor = PageCursor::new(self.first_request());
         Pages::new(ListStream::new(E::OPERATION, Box::new(move |request| self.fetch(request)), cursor))

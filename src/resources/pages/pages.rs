@@ -27,9 +27,9 @@ use crate::Result;
 /// # }
 /// ```
 ///
-/// Each page begins at the offset where the page before ended. So an item may come twice or be missed when the list changes
-/// meanwhile; [`Items`](super::Items) prevents that. An empty page is the end, and is not returned. The stream ends for the same
-/// reasons as [`Items`](super::Items), and continues after the same errors.
+/// Each page begins at the offset where the page before ended. So an item may come twice or be missed when the list
+/// changes meanwhile; [`Items`](super::Items) prevents that. An empty page is the end, and is not returned. The stream
+/// ends for the same reasons as [`Items`](super::Items), and continues after the same errors.
 #[must_use = "a stream does nothing until it is polled"]
 pub struct Pages<P>(ListStream<P, P>);
 
@@ -44,15 +44,15 @@ impl<P> Pages<P> {
         self
     }
 
-    /// Sets whether the next page is fetched before it is needed, see [`Items::read_ahead`](super::Items::read_ahead). Defaults to
-    /// true.
+    /// Sets whether the next page is fetched before it is needed, see [`Items::read_ahead`](super::Items::read_ahead).
+    /// Defaults to true.
     pub fn read_ahead(mut self, reads_ahead: bool) -> Self {
         self.0.read_ahead(reads_ahead);
         self
     }
 
-    /// Returns the next page, or `None` at the end. The same as `StreamExt::next`, for programs without that trait. The future can
-    /// be dropped and `next` called again; nothing is lost.
+    /// Returns the next page, or `None` at the end. The same as `StreamExt::next`, for programs without that trait. The
+    /// future can be dropped and `next` called again; nothing is lost.
     pub async fn next(&mut self) -> Option<Result<P>> {
         poll_fn(|context| self.0.poll_next(context)).await
     }

@@ -56,8 +56,8 @@ impl StallReason {
     }
 }
 
-/// The first id, the last id, the length and the total of a page. The total distinguishes a page that new items in front have
-/// moved to the next offset.
+/// The first id, the last id, the length and the total of a page. The total distinguishes a page that new items in
+/// front have moved to the next offset.
 type PageKey = (String, String, usize, Option<u64>);
 
 /// Counts the requests that bring the end of the list no nearer.

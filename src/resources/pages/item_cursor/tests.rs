@@ -32,11 +32,11 @@ enum Total {
     Missing,
     TooSmall,
     TooLarge,
-    /// No more than so many are counted.
+    /// Totals above this number are not counted.
     Capped(u64),
 }
 
-/// A place in a list of any length.
+/// An index into a list of any length.
 #[derive(Clone, Copy, Debug)]
 struct Index(usize);
 
@@ -46,11 +46,11 @@ impl Index {
     }
 }
 
-/// What happens to the list between two requests.
+/// A change of the list between two requests.
 #[derive(Clone, Debug)]
 enum Change {
     Add(usize),
-    /// Something that was not in the list comes to stand in its midst.
+    /// Inserts a new item behind this index.
     Squeeze(Index),
     Remove(Index),
     RemoveMany(Index, usize),
@@ -60,7 +60,7 @@ enum Change {
 struct Service {
     list: Vec<Item>,
     newest: i64,
-    /// The most items it gives.
+    /// The largest page that the service returns.
     cap: usize,
     total: Total,
 }
@@ -72,7 +72,7 @@ impl Service {
         Self { list, newest, cap: 100, total: Total::Honest }
     }
 
-    fn answer(&self, request: Request) -> (Vec<Item>, Option<u64>) {
+    fn respond(&self, request: Request) -> (Vec<Item>, Option<u64>) {
         let limit = self.cap.min(request.limit as usize);
         let page = self.list.iter().skip(request.offset as usize).take(limit).cloned().collect();
         let count = self.list.len() as u64;
@@ -110,17 +110,17 @@ impl Service {
     }
 }
 
-/// What was read.
+/// The result of reading a list.
 struct Read {
     given: Vec<Item>,
     requests: Vec<Request>,
     end: Step,
-    /// What was in the list from the first request to the last.
+    /// The items that were in the list from the first request to the last.
     throughout: Vec<Item>,
-    /// The totals were true. Without them, a list may change too fast to find the place in 100 requests, and the same page that comes
-    /// again after new items is the same as from a service that repeats itself.
+    /// The totals were true. Without them, a list may change too fast to find the place in 100 requests, and new items
+    /// may repeat a page, which cannot be told from a service that repeats itself.
     is_counted: bool,
-    /// The pages are so small that 100 of them are not enough to look through the list.
+    /// The pages are so small that 100 requests are not enough to search the list.
     is_far: bool,
 }
 
@@ -133,7 +133,8 @@ impl Read {
         self.given.iter().map(|item| item.number).collect()
     }
 
-    /// Checks that nothing was returned twice, that nothing was skipped, and that the end was reached unless an error is excused.
+    /// Checks that nothing was returned twice, that nothing was skipped, and that the end was reached unless an error
+    /// is excused.
     fn check(&self) {
         let returned: HashSet<_> = self.given.iter().map(|item| &item.id).collect();
         assert_eq!(returned.len(), self.given.len(), "an item was returned twice");
@@ -162,7 +163,7 @@ fn read(mut cursor: ItemCursor, service: &mut Service, mut changes: impl FnMut(&
         let request = cursor.request();
         assert!(requests.len() < 10_000, "it does not end");
         requests.push(request);
-        let (page, total) = service.answer(request);
+        let (page, total) = service.respond(request);
         let (new, step) = cursor.advance(page, total);
         given.extend(new);
         if step != Step::Fetch {
@@ -224,6 +225,15 @@ fn a_wrong_total_loses_nothing() {
             assert!(read.requests.len() <= 2 + count / 99, "{total:?} {count}: {:?}", read.requests);
         }
     }
+}
+
+#[test]
+fn a_total_that_no_list_can_have_is_ignored() {
+    let mut cursor = self::cursor(3, 0);
+    assert_eq!(cursor.advance((0..3).map(Item::new).collect(), Some(0)).1, Step::Fetch);
+    // No item is known, so a plausible total would correct the offset.
+    assert_eq!(cursor.advance((3..6).map(Item::new).collect(), Some(u64::MAX)).1, Step::Fetch);
+    assert_eq!(cursor.request().offset, 0);
 }
 
 #[test]
@@ -375,7 +385,7 @@ fn a_page_has_room_for_two() {
 #[test]
 fn a_list_that_goes_on_past_the_last_offset_ends_with_an_error() {
     let mut cursor = self::cursor(100, 2_147_483_600);
-    let page: Vec<_> = (0..100).map(|number| Item::new(number)).collect();
+    let page: Vec<_> = (0..100).map(Item::new).collect();
     assert_eq!(cursor.advance(page, None).1, Step::Fail(StallReason::OffsetTooLarge));
 }
 
@@ -415,7 +425,7 @@ fn total(rng: &mut Rng) -> Total {
     }
 }
 
-/// Reads this list, with up to so many changes of this size before each of so many requests.
+/// Reads the list, with up to `changes` changes of up to `most` items after each of the first `requests` requests.
 fn read_while_it_changes(
     rng: &mut Rng,
     mut service: Service,
@@ -459,7 +469,8 @@ fn long_lists_are_read_exactly_whatever_happens_to_them() {
     }
 }
 
-/// With a true total, and fewer than a page of changes of a kind between two requests, only pages of less than four items may stall.
+/// With a true total, and fewer than a page of changes of a kind between two requests, only pages of less than four
+/// items may stall.
 #[test]
 fn each_item_that_stays_is_returned_exactly_once_while_others_are_added_in_front_and_removed() {
     let mut ends = 0;
