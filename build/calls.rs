@@ -612,7 +612,7 @@ impl<'a> Endpoint<'a> {
         schema.get("maximum").or(schema.get("default"))?.as_u64()?.try_into().ok()
     }
 
-    /// An item of lists is recognized by its id, and its time if it has one.
+    /// Implements `Listed` for an item that has an id.
     fn listed(&self, item: &str, listed: &mut BTreeSet<String>) -> Option<TokenStream> {
         let schema = lookup(self.context.document, &format!("#/components/schemas/{item}"))?;
         let id = component(reference(schema.pointer("/properties/id")?)?);
@@ -620,20 +620,11 @@ impl<'a> Endpoint<'a> {
         if !matches!(self.context.mappings.get(id)?, Mapping::Id) || !required.contains(&"id") {
             return None;
         }
-        let is_sorted = self.response_schema().and_then(|schema| self.context.mappings.get(schema));
-        let is_sorted = !matches!(is_sorted, Some(Mapping::List { .. }));
-        let has_time = schema.pointer("/properties/createdAt/format").and_then(Value::as_str) == Some("date-time");
-        let time = if has_time && is_sorted {
-            quote! { self.created_at.into() }
-        } else {
-            quote! { None }
-        };
         let name = format_ident!("{item}");
         Some(if listed.insert(item.to_owned()) {
             quote! {
                 impl Listed for crate::types::#name {
                     fn id(&self) -> &str { self.id.as_str() }
-                    fn time(&self) -> Option<::chrono::DateTime<::chrono::Utc>> { #time }
                 }
             }
         } else {

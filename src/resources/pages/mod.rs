@@ -1,43 +1,53 @@
-//! Lists as streams: [`Pages`] as the service gives them, and [`Items`] one by one.
+//! Lists as streams: [`Pages`] as the service returns them, and [`Items`] one by one.
 //!
-//! What to ask for and what of an answer is new are decided without input and output: in `trail` for items, where nothing may be lost
-//! or come twice, in `walk` for pages. `guard` bounds both, and `reading` sends what they decide.
+//! A cursor decides without input and output what to request next and what of a response is new: `ItemCursor` returns
+//! each item once, `PageCursor` returns the pages as they come. `ListStream` sends the requests.
 
-mod guard;
+mod item_cursor;
 mod items;
-mod reading;
+#[expect(clippy::module_inception, reason = "the file is named after its type")]
+mod pages;
+mod stall;
 mod stream;
-mod trail;
-mod walk;
-mod whole;
-mod window;
 
+use std::collections::VecDeque;
 use std::future::IntoFuture as _;
 
-use chrono::{DateTime, Utc};
-
+use self::item_cursor::ItemCursor;
 pub use self::items::Items;
-use self::reading::{Ask, Plan, Reading};
-pub use self::stream::Pages;
-use self::trail::Trail;
-use self::walk::Walk;
-use self::whole::Whole;
+use self::pages::PageCursor;
+pub use self::pages::Pages;
+use self::stall::StallReason;
+use self::stream::{Fetch, ListStream};
 use super::call::{Call, CallFuture, Endpoint};
 
-/// The part of a list that is asked for.
+/// The part of a list that is requested.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Request {
-    pub(super) limit: u32,
-    pub(super) offset: u32,
+struct Request {
+    limit: u32,
+    offset: u32,
+}
+
+/// Decides what to request next, and what of a page is returned.
+trait Cursor<P, T>: Send {
+    fn request(&self) -> Request;
+    fn advance(&mut self, page: P, ready: &mut VecDeque<T>) -> Step;
+    /// Sets how many more items are returned.
+    fn max_items(&mut self, items: usize);
+}
+
+/// What to do after a page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    Fetch,
+    End,
+    Fail(StallReason),
 }
 
 /// An item of a list.
 pub trait Listed: Send + 'static {
     /// Returns the id, by which the item is recognized.
     fn id(&self) -> &str;
-
-    /// Returns the time that lists are sorted by, newest first, if they are.
-    fn time(&self) -> Option<DateTime<Utc>>;
 }
 
 /// A page of a list, or a list in one piece.
@@ -51,20 +61,20 @@ pub trait Page: Send + 'static {
     /// Returns the number of items on all pages, if the service gave it.
     fn total(&self) -> Option<u64>;
 
-    /// Returns the items alone.
+    /// Converts the page into its items.
     fn into_items(self) -> Vec<Self::Item>;
 
-    /// Keeps the first items, up to this number.
+    /// Removes all items after this number of items.
     fn truncate(&mut self, items: usize);
 }
 
-/// What is left of a page when only its items count.
+/// The items of a page, and the total.
 struct Batch<T> {
     items: Vec<T>,
     total: Option<u64>,
 }
 
-fn batches<P: Page>(send: impl Fn(Request) -> CallFuture<P> + Send + 'static) -> Ask<Batch<P::Item>> {
+fn batches<P: Page>(send: impl Fn(Request) -> CallFuture<P> + Send + 'static) -> Fetch<Batch<P::Item>> {
     Box::new(move |request| {
         let call = send(request);
         Box::pin(async move {
@@ -90,30 +100,33 @@ pub trait ListEndpoint: Endpoint<Output: Page> {
 }
 
 impl<E: ListEndpoint> Call<E> {
-    /// Returns the items that match as a stream: each one once, also while the list changes.
+    /// Returns the items that match as a stream: each item once, also while the list changes. See [`Items`].
     ///
-    /// See [`Items`] for what that means. The stream begins at the call's `offset`. The call's `limit` is the size of the pages that
-    /// it fetches, by default the largest that the service allows; a list without these comes in one response. Time-outs, retries and the deadline are for each page.
+    /// The stream begins at the call's `offset`. The call's `limit` is the size of the pages that are fetched, by
+    /// default the largest that the service allows. A list without these comes in one response. Time-outs, retries and
+    /// the deadline are for each page.
     pub fn items(self) -> Items<<E::Output as Page>::Item> {
-        let plan: Box<dyn Plan<Batch<_>, _>> = match self.endpoint.part() {
-            Some((limit, offset)) => Box::new(Trail::new(limit.unwrap_or(E::PAGE), offset.unwrap_or(0))),
-            None => Box::new(Whole::default()),
-        };
-        Items::new(Reading::new(E::OPERATION, batches(move |request| self.part(request)), plan))
+        let cursor = ItemCursor::new(self.first_request());
+        Items::new(ListStream::new(E::OPERATION, batches(move |request| self.fetch(request)), cursor))
     }
 
-    /// Returns the pages one after another as the service gives them: see [`Pages`]. A list in one piece is one page, or none if it is
-    /// empty. Pages have the largest size that the service allows, unless the call's `limit` says otherwise.
+    /// Returns the pages as a stream, as the service returns them. See [`Pages`].
+    ///
+    /// A list in one piece is one page, or none if it is empty. Pages have the largest size that the service allows,
+    /// unless the call's `limit` says otherwise.
     pub fn pages(self) -> Pages<E::Output> {
-        let plan: Box<dyn Plan<_, _>> = match self.endpoint.part() {
-            Some((limit, offset)) => Box::new(Walk::new(limit.unwrap_or(E::PAGE), offset.unwrap_or(0))),
-            None => Box::new(Whole::default()),
-        };
-        Pages::new(Reading::new(E::OPERATION, Box::new(move |request| self.part(request)), plan))
+        let cursor = PageCursor::new(self.first_request());
+        Pages::new(ListStream::new(E::OPERATION, Box::new(move |request| self.fetch(request)), cursor))
+    }
+
+    /// Returns the first part to request. `None` if the list comes in one piece.
+    fn first_request(&self) -> Option<Request> {
+        let (limit, offset) = self.endpoint.part()?;
+        Some(Request { limit: limit.unwrap_or(E::PAGE), offset: offset.unwrap_or(0) })
     }
 
     /// Sends the call for a part of the list.
-    fn part(&self, request: Request) -> CallFuture<E::Output> {
+    fn fetch(&self, request: Request) -> CallFuture<E::Output> {
         let mut call = self.clone();
         call.endpoint.set_part(request.limit, request.offset);
         call.into_future()

@@ -1,99 +1,117 @@
-//! The pages of a list, one after another.
+//! The stream that fetches pages, one page ahead of the reader.
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::future::poll_fn;
-use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use futures_core::Stream;
+use super::{Cursor, Request, Step};
+use crate::resources::CallFuture;
+use crate::{Error, Operation, Result};
 
-use super::reading::{Plan, Reading};
-use super::trail::Next;
-use super::walk::Walk;
-use super::{Listed, Page, Request};
-use crate::Result;
+/// The limit of successive failures.
+const FAILURES: u32 = 100;
 
-/// The pages of a list as a stream, as the service gives them: from `.pages()` on a list:
-/// [`Call::pages`](crate::resources::Call::pages).
+/// Sends a request.
+pub(super) type Fetch<P> = Box<dyn Fn(Request) -> CallFuture<P> + Send>;
+
+/// A stream of things `T` that are made from the pages `P` of a list.
 ///
-/// ```no_run
-/// # async fn example(client: agentgate::Client) -> agentgate::Result<()> {
-/// let mut pages = client.runs().list().pages();
-/// while let Some(page) = pages.next().await {
-///     let page = page?;
-///     println!("{} of {:?}", page.data.len(), page.total);
-/// }
-/// # Ok(())
-/// # }
-/// ```
-///
-/// Each page begins at the offset where the one before has ended, so an item may come twice or be missed when the list changes
-/// meanwhile. [`Items`](super::Items) sees to that. An empty page is the end, and is not given. How the stream ends when the service
-/// misbehaves, and how it goes on after an error, are the same as with [`Items`](super::Items).
-#[must_use = "a stream does nothing until it is polled"]
-pub struct Pages<P>(Reading<P, P>);
-
-impl<P> Pages<P> {
-    pub(super) fn new(reading: Reading<P, P>) -> Self {
-        Self(reading)
-    }
-
-    /// Ends after so many items, counted from here. The last page asks for no more than that.
-    pub fn max_items(mut self, items: usize) -> Self {
-        self.0.at_most(items);
-        self
-    }
-
-    /// Whether the next page is asked for while the present one is handed out; the default. See
-    /// [`Items::read_ahead`](super::Items::read_ahead).
-    pub fn read_ahead(mut self, reads_ahead: bool) -> Self {
-        self.0.read_ahead(reads_ahead);
-        self
-    }
-
-    /// The next page, or `None` at the end. The same as `StreamExt::next`, for programs without that trait. It can be dropped and
-    /// called again; nothing is lost.
-    pub async fn next(&mut self) -> Option<Result<P>> {
-        poll_fn(|context| self.0.poll_next(context)).await
-    }
+/// Between two polls, an attempt that was sent goes on, and nothing else does. Dropping the stream cancels it.
+pub(super) struct ListStream<P, T> {
+    operation: Operation,
+    fetch: Fetch<P>,
+    cursor: Box<dyn Cursor<P, T>>,
+    ready: VecDeque<T>,
+    pending: Option<CallFuture<P>>,
+    /// The response that arrived while `ready` was not empty.
+    arrived: Option<Result<P>>,
+    /// The error that follows the last item.
+    final_error: Option<Error>,
+    failures: u32,
+    is_over: bool,
+    reads_ahead: bool,
 }
 
-impl<P: Page> Plan<P, P> for Walk {
-    fn request(&self) -> Request {
-        Self::request(self)
-    }
-
-    fn hear(&mut self, page: P, give: &mut VecDeque<P>) -> Next {
-        let (is_given, next) = Self::hear(self, page.items().iter().map(Listed::id), page.total());
-        if is_given {
-            give.push_back(page);
+impl<P, T> ListStream<P, T> {
+    pub(super) fn new(operation: Operation, fetch: Fetch<P>, cursor: impl Cursor<P, T> + 'static) -> Self {
+        Self {
+            operation,
+            fetch,
+            cursor: Box::new(cursor),
+            ready: VecDeque::new(),
+            pending: None,
+            arrived: None,
+            final_error: None,
+            failures: 0,
+            is_over: false,
+            reads_ahead: true,
         }
-        next
     }
 
-    fn at_most(&mut self, items: u64) {
-        Self::at_most(self, items);
+    pub(super) fn max_items(&mut self, items: usize) {
+        self.cursor.max_items(items);
+        self.is_over |= items == 0;
     }
 
-    fn is_over(&self) -> bool {
-        Self::is_over(self)
+    pub(super) fn read_ahead(&mut self, reads_ahead: bool) {
+        self.reads_ahead = reads_ahead;
     }
-}
 
-/// Nothing in it is pinned.
-impl<P> Unpin for Pages<P> {}
-
-impl<P> Stream for Pages<P> {
-    type Item = Result<P>;
-
-    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<P>>> {
-        self.0.poll_next(context)
+    pub(super) fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<T>>> {
+        loop {
+            if let Some(item) = self.ready.pop_front() {
+                if self.reads_ahead {
+                    self.poll_fetch(context);
+                }
+                return Poll::Ready(Some(Ok(item)));
+            }
+            if let Some(error) = self.final_error.take() {
+                return Poll::Ready(Some(Err(error)));
+            }
+            if self.is_over {
+                return Poll::Ready(None);
+            }
+            self.poll_fetch(context);
+            match self.arrived.take() {
+                None => return Poll::Pending,
+                Some(Ok(page)) => self.advance(page),
+                Some(Err(error)) => {
+                    self.failures += 1;
+                    self.is_over = !error.kind().may_pass() || self.failures >= FAILURES;
+                    return Poll::Ready(Some(Err(error)));
+                }
+            }
+        }
     }
-}
 
-impl<P> fmt::Debug for Pages<P> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.debug("Pages", f)
+    /// Sends the next request, or polls the one that was sent.
+    fn poll_fetch(&mut self, context: &mut Context<'_>) {
+        if self.is_over || self.arrived.is_some() {
+            return;
+        }
+        let (fetch, cursor) = (&self.fetch, &self.cursor);
+        let pending = self.pending.get_or_insert_with(|| fetch(cursor.request()));
+        if let Poll::Ready(outcome) = pending.as_mut().poll(context) {
+            self.pending = None;
+            self.arrived = Some(outcome);
+        }
+    }
+
+    fn advance(&mut self, page: P) {
+        self.failures = 0;
+        let step = self.cursor.advance(page, &mut self.ready);
+        self.is_over = step != Step::Fetch;
+        if let Step::Fail(reason) = step {
+            self.final_error = Some(reason.into_error().with_operation(self.operation));
+        }
+    }
+
+    pub(super) fn debug(&self, name: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct(name)
+            .field("operation", &self.operation)
+            .field("ready", &self.ready.len())
+            .field("is_asking", &self.pending.is_some())
+            .field("is_over", &self.is_over)
+            .finish_non_exhaustive()
     }
 }

@@ -1,0 +1,118 @@
+//! Limits that end the reading of a list, whatever the service responds.
+
+use super::Listed;
+use crate::Error;
+
+/// The limit of successive requests without a new item.
+const NO_NEW_ITEMS: u32 = 100;
+/// The limit of successive repetitions of a page.
+const REPEATS: u32 = 3;
+/// The limit of successive pages after which as many items remain as before.
+const GROWING_PAGES: u32 = 1_000;
+/// The API's integers are signed and have 32 bits.
+const LAST_OFFSET: u64 = 2_147_483_647;
+
+/// The reason why a list cannot be read to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum StallReason {
+    /// Different offsets return the same page.
+    RepeatedPage,
+    /// Requests return nothing new.
+    NoNewItems,
+    /// All items that were returned have left the list.
+    PlaceLost,
+    /// The list grows at its end as fast as it is read.
+    EndlessGrowth,
+    /// The list goes on past the last offset.
+    OffsetTooLarge,
+}
+
+impl StallReason {
+    pub(super) fn into_error(self) -> Error {
+        let (problem, advice) = match self {
+            Self::RepeatedPage => (
+                format!("the same page has come {} times, for different offsets", REPEATS + 1),
+                "What came until now is not the whole list; look for a proxy that caches or drops the query.",
+            ),
+            Self::NoNewItems => (
+                format!("{NO_NEW_ITEMS} requests in succession have brought no item that is new"),
+                "Begin again, with filters that change less or with larger pages.",
+            ),
+            Self::PlaceLost => (
+                "all the items that were given last have left the list, so its rest cannot be told from what was given"
+                    .to_owned(),
+                "Begin again without an `offset`, or without the filter by a status that does not last.",
+            ),
+            Self::EndlessGrowth => (
+                format!("the list grows as fast as it is read: {GROWING_PAGES} pages have not brought its end nearer"),
+                "End the reading with `max_items`, or narrow the list with a filter.",
+            ),
+            Self::OffsetTooLarge => (
+                format!("the list goes on past the offset {LAST_OFFSET}, the last that the service can be asked for"),
+                "Narrow the list with a filter.",
+            ),
+        };
+        Error::pagination(problem, advice)
+    }
+}
+
+/// The first id, the last id, the length and the total of a page. The total distinguishes a page that new items in
+/// front have moved to the next offset.
+type PageKey = (String, String, usize, Option<u64>);
+
+/// Counts the requests that bring the end of the list no nearer.
+#[derive(Debug, Default)]
+pub(super) struct StallDetector {
+    without_new_items: u32,
+    last_page: Option<PageKey>,
+    repeats: u32,
+    /// The smallest number of remaining items so far.
+    fewest_remaining: Option<u64>,
+    growing_pages: u32,
+}
+
+impl StallDetector {
+    /// Records a page. Returns true if it is the same as the page before.
+    pub(super) fn record_page<T: Listed>(&mut self, items: &[T], total: Option<u64>) -> bool {
+        let ends = items.first().zip(items.last());
+        let page = ends.map(|(first, last)| (first.id().to_owned(), last.id().to_owned(), items.len(), total));
+        let is_repeated = page.is_some() && page == self.last_page;
+        self.repeats = if is_repeated { self.repeats + 1 } else { 0 };
+        self.last_page = page;
+        is_repeated
+    }
+
+    /// Records that the page had new items, and the number of items that remain according to the service.
+    pub(super) fn new_items(&mut self, remaining: Option<u64>) -> Result<(), StallReason> {
+        (self.without_new_items, self.repeats) = (0, 0);
+        let remaining = remaining.filter(|remaining| *remaining > 0);
+        if remaining.is_some() && self.fewest_remaining.is_some() && remaining >= self.fewest_remaining {
+            self.growing_pages += 1;
+        } else {
+            self.growing_pages = 0;
+            self.fewest_remaining = remaining.or(self.fewest_remaining);
+        }
+        if self.growing_pages >= GROWING_PAGES { Err(StallReason::EndlessGrowth) } else { Ok(()) }
+    }
+
+    /// Records that the page had no new items.
+    pub(super) fn no_new_items(&mut self) -> Result<(), StallReason> {
+        self.without_new_items += 1;
+        if self.repeats >= REPEATS {
+            Err(StallReason::RepeatedPage)
+        } else if self.without_new_items >= NO_NEW_ITEMS {
+            Err(StallReason::NoNewItems)
+        } else {
+            Ok(())
+        }
+    }
+
+    pub(super) fn repeats_too_often(&self) -> bool {
+        self.repeats >= REPEATS
+    }
+}
+
+/// Returns the offset if a request can have it.
+pub(super) fn checked(offset: u64) -> Result<u64, StallReason> {
+    if offset > LAST_OFFSET { Err(StallReason::OffsetTooLarge) } else { Ok(offset) }
+}
