@@ -571,6 +571,7 @@ impl<'a> Endpoint<'a> {
             return None;
         }
         let listed = self.listed(item, listed)?;
+        let page_type = format_ident!("{schema_name}");
         let page = pages.insert(schema_name.to_owned()).then(|| {
             let (page, item, field) = (
                 format_ident!("{schema_name}"),
@@ -578,6 +579,11 @@ impl<'a> Endpoint<'a> {
                 format_ident!("{}", property.to_snake_case()),
             );
             quote! {
+                impl crate::types::#page {
+                    /// The most items that a page can have.
+                    pub(crate) const LARGEST: u32 = #largest;
+                }
+
                 impl Page for crate::types::#page {
                     type Item = crate::types::#item;
 
@@ -590,7 +596,7 @@ impl<'a> Endpoint<'a> {
         });
         Some(quote! {
             impl ListEndpoint for #name {
-                const PAGE: u32 = #largest;
+                const PAGE: u32 = crate::types::#page_type::LARGEST;
 
                 fn part(&self) -> Option<(Option<u32>, Option<u32>)> { Some((self.limit, self.offset)) }
 

@@ -7,7 +7,7 @@ use crate::types::{Run, RunId, RunPage, RunStatus};
 use crate::{RateLimit, Result};
 
 /// The size of the pages that are read: the largest that the service gives.
-pub(crate) const PAGE: u32 = 100;
+pub(crate) const PAGE: u32 = RunPage::LARGEST;
 
 /// The future of a request.
 pub(crate) type SourceFuture<T> = Pin<Box<dyn Future<Output = Result<T>> + Send>>;

@@ -31,9 +31,6 @@ pub use generated::*;
 pub use pages::{Items, ListEndpoint, Listed, Page, Pages};
 pub(crate) use reconcile::Submitted;
 
-/// The size of the pages of runs that the client fetches by itself.
-pub(crate) const PAGE: u32 = <ListRuns as ListEndpoint>::PAGE;
-
 mod generated {
     #![allow(
         clippy::all,

@@ -9,9 +9,9 @@ use serde::Deserialize as _;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{Call, CreateWorkOrder, Endpoint as _, PAGE};
+use super::{Call, CreateWorkOrder, Endpoint as _};
 use crate::transport::{CallOptions, Execution};
-use crate::types::{RunSummary, WorkOrder, WorkOrderCreated, WorkOrderId};
+use crate::types::{RunPage, RunSummary, WorkOrder, WorkOrderCreated, WorkOrderId};
 use crate::{Error, Response, Result};
 
 /// The metadata entry by which a work order is recognized.
@@ -153,7 +153,7 @@ impl Search<'_> {
         let mut listed = Order::default();
         let (mut shows_tokens, mut is_like, mut missing) = (false, false, None);
         for _ in 0..MAX_PAGES {
-            let mut list = self.call.client.runs().list().limit(PAGE).offset(offset);
+            let mut list = self.call.client.runs().list().limit(RunPage::LARGEST).offset(offset);
             list.options = self.options();
             let page = list.await?;
             listed.begin_page();
@@ -193,7 +193,7 @@ impl Search<'_> {
                     None => is_like |= order.task_prompt.trim() == self.call.endpoint.body.task_prompt.trim(),
                 }
             }
-            offset += u32::try_from(page.data.len()).unwrap_or(PAGE);
+            offset += u32::try_from(page.data.len()).unwrap_or(RunPage::LARGEST);
             let is_end = page.data.is_empty() || page.total.is_some_and(|total| u64::from(offset) >= total);
             if is_end || (listed.is_newest_first() && self.is_older(listed.last)) {
                 return match missing {
