@@ -18,11 +18,25 @@ use super::contract::{
 use super::emit::deprecation;
 use super::mapping::{Mapping, Mappings, deprecation_reason};
 use super::mistake::Mistake;
-use super::names::{snake_case, without_keyword};
+use super::names::{reserved_types, snake_case, without_keyword};
 use super::refinements::Refinements;
 
 /// Names of the module that the calls are a part of.
-const TAKEN: [&str; 8] = ["Call", "CallFuture", "Endpoint", "Items", "ListEndpoint", "NotIdempotent", "Page", "Pages"];
+const RESERVED: [&str; 10] = [
+    "Call",
+    "CallFuture",
+    "Endpoint",
+    "Execution",
+    "Items",
+    "ListEndpoint",
+    "Listed",
+    "NotIdempotent",
+    "Page",
+    "Pages",
+];
+
+/// Methods that every handle has.
+const METHODS_OF_HANDLES: [&str; 2] = ["clone", "client"];
 
 /// The source of the public calls.
 pub fn calls(context: &Context<'_>) -> Result<File, Mistake> {
@@ -43,9 +57,24 @@ pub fn calls(context: &Context<'_>) -> Result<File, Mistake> {
         methods.push(Method { name: endpoint.method.clone(), operation: endpoint.id.clone(), tokens: endpoint.call() });
     }
     for (tag, methods) in resources {
+        check_resource(context, &tag)?;
         tokens.extend(handle(context.document, &tag, &methods));
     }
     syn::parse2(tokens).map_err(|error| Mistake::at("paths", format!("the calls are not Rust: {error}")))
+}
+
+/// Refuses a resource whose handle, or whose method of the client, has a name that is taken.
+fn check_resource(context: &Context<'_>, tag: &str) -> Result<(), Mistake> {
+    let (handle, accessor) = (tag.to_pascal_case(), tag.to_snake_case());
+    let is_reserved = RESERVED.contains(&handle.as_str()) || reserved_types()?.contains(&handle);
+    let is_method = context.refinements.has_function("Client", &accessor) || METHODS_OF_HANDLES.contains(&&*accessor);
+    if is_reserved || is_method || !is_identifier(&accessor) {
+        let problem = format!(
+            "`{tag}` would be `{handle}` and `client.{accessor}()`, which is taken or is not Rust; choose another tag"
+        );
+        return Err(Mistake::at("tags", problem));
+    }
+    Ok(())
 }
 
 /// What surrounds a code sample, so that it compiles.
@@ -82,7 +111,7 @@ pub struct Input {
     /// The contract says that the crate writes this setter by hand.
     pub is_hand_written: bool,
     /// Whether it can be sent as `null`, and also be left out.
-    can_be_cleared: bool,
+    pub can_be_cleared: bool,
     /// Why it is deprecated, if it is.
     deprecated: Option<String>,
     pub place: String,
@@ -112,6 +141,18 @@ pub struct Endpoint<'a> {
     pub inputs: Vec<Input>,
     /// The type of the body, if it is an object that is built from arguments.
     body: Option<Type>,
+    page: Option<PageOf<'a>>,
+}
+
+/// A page of a list.
+struct PageOf<'a> {
+    /// The schema of the page, and its property that holds the items.
+    name: &'a str,
+    property: &'a str,
+    /// The schema of an item.
+    item: &'a str,
+    /// The most items that a page can have.
+    largest: u32,
 }
 
 impl<'a> Endpoint<'a> {
@@ -125,7 +166,7 @@ impl<'a> Endpoint<'a> {
                 "one tag is needed: the resource that has the call",
             ));
         };
-        if TAKEN.contains(&name.as_str()) || handle_names(context.document).contains(&name) {
+        if RESERVED.contains(&name.as_str()) || handle_names(context.document).contains(&name) {
             let problem = format!("`{name}` is a name of this crate; choose another operationId");
             return Err(Mistake::at(format!("{}.operationId", operation.place), problem));
         }
@@ -149,20 +190,33 @@ impl<'a> Endpoint<'a> {
             None => method_name(&id, tag),
         };
         if !is_identifier(&method) {
-            let problem = format!("`{method}` is no name of a method; write `x-rust-name` in snake_case");
+            let problem = format!("`{method}` is not a valid method name; write `x-rust-name` in snake_case");
             return Err(Mistake::at(&operation.place, problem));
         }
         let resource = tag.to_owned();
-        if context.refinements.has_method(&resource.to_pascal_case(), &method) {
+        let is_taken = METHODS_OF_HANDLES.contains(&&*method);
+        if is_taken || context.refinements.has_method(&resource.to_pascal_case(), &method) {
             let problem = format!(
                 "`{method}` is a method that the crate writes by hand; give the operation another with `x-rust-name`"
             );
             return Err(Mistake::at(&operation.place, problem));
         }
         let name = format_ident!("{name}");
-        let mut endpoint =
-            Self { context, operation, id, name, function, resource, method, fields, inputs: Vec::new(), body: None };
+        let mut endpoint = Self {
+            context,
+            operation,
+            id,
+            name,
+            function,
+            resource,
+            method,
+            fields,
+            inputs: Vec::new(),
+            body: None,
+            page: None,
+        };
         endpoint.check_output()?;
+        endpoint.page = endpoint.page()?;
         endpoint.read_parameters()?;
         endpoint.read_body()?;
         endpoint.check_inputs()?;
@@ -207,7 +261,10 @@ impl<'a> Endpoint<'a> {
         // In the order of the path, whatever the order of their declarations.
         let path = self.operation.path;
         self.inputs.sort_by_key(|input| {
-            let place = path.to_snake_case().find(&input.name);
+            let place = match &input.origin {
+                Origin::Parameter(name) => path.find(&format!("{{{name}}}")),
+                _ => None,
+            };
             (!input.is_required, place.is_none(), place)
         });
         Ok(())
@@ -290,11 +347,12 @@ impl<'a> Endpoint<'a> {
             if !is_identifier(name) {
                 return Err(Mistake::at(
                     &input.place,
-                    format!("`{name}` is no name of a method; write `x-rust-name` in snake_case"),
+                    format!("`{name}` is not a valid method name; write `x-rust-name` in snake_case"),
                 ));
             }
             if clearings.contains(name) || !seen.insert(name.clone()) {
-                let problem = format!("`{name}` stands twice in the call; give one another name with `x-rust-name`");
+                let problem =
+                    format!("`{name}` is declared twice in the call; give one another name with `x-rust-name`");
                 return Err(Mistake::at(&input.place, problem));
             }
             if input.is_required {
@@ -505,7 +563,7 @@ impl<'a> Endpoint<'a> {
     }
 
     /// Whether some successful responses have a body, and some have none.
-    fn may_be_empty(&self) -> bool {
+    pub fn may_be_empty(&self) -> bool {
         success_bodies(self.context.document, self.operation.value) == (true, true)
     }
 
@@ -538,12 +596,48 @@ impl<'a> Endpoint<'a> {
             .collect()
     }
 
-    /// A list comes in pages if it has `limit` and `offset` and returns an object with one array; or in one piece.
+    /// The page that the operation returns, if it has `limit` and `offset`. It has to be one that can be read to its end.
+    fn page(&self) -> Result<Option<PageOf<'a>>, Mistake> {
+        let is_number = |wanted: &str| {
+            self.fields.iter().any(|(field, kind)| field == wanted && compact(kind) == "::std::option::Option<u32>")
+        };
+        if !is_number("limit") || !is_number("offset") {
+            return Ok(None);
+        }
+        let refuse = |problem: &str| {
+            let problem = format!("an operation with `limit` and `offset` returns a page, and {problem}");
+            Mistake::at(format!("{}.responses", self.operation.place), problem)
+        };
+        let name = self.response_schema().ok_or_else(|| refuse("this one has no body"))?;
+        let schema = lookup(self.context.document, &format!("#/components/schemas/{name}")).unwrap_or(&Value::Null);
+        let mut arrays = entries(schema.get("properties")).filter(|(_, value)| text(value, "type") == Some("array"));
+        let (Some((property, array)), None) = (arrays.next(), arrays.next()) else {
+            return Err(refuse(&format!("`{name}` needs one array, that of the items")));
+        };
+        if !items(schema.get("required")).any(|required| required.as_str() == Some(property)) {
+            return Err(refuse(&format!("`{property}` of `{name}` has to be required")));
+        }
+        let total = schema.pointer("/properties/total").unwrap_or(&Value::Null);
+        if text(total, "type") != Some("integer") || text(total, "format") == Some("int32") {
+            return Err(refuse(&format!(
+                "`{name}` needs the number of all items: `total` of `type: integer, format: int64`"
+            )));
+        }
+        let item = array.get("items").and_then(reference).map(component);
+        let item = item.filter(|item| self.has_id(item)).ok_or_else(|| {
+            refuse(&format!(
+                "the items of `{name}` have to be named objects with a required `id` that has a type of its own"
+            ))
+        })?;
+        let largest = self.largest_page().ok_or_else(|| refuse("`limit` needs a `maximum`"))?;
+        Ok(Some(PageOf { name, property, item, largest }))
+    }
+
+    /// Implements what makes lists: in pages, or in one piece.
     fn list(&self, pages: &mut BTreeSet<String>, listed: &mut BTreeSet<String>) -> Option<TokenStream> {
         let name = &self.name;
-        let schema_name = self.response_schema()?;
-        if let Mapping::List { item } = self.context.mappings.get(schema_name)? {
-            let listed = self.listed(item, listed)?;
+        if let Some(Mapping::List { item }) = self.context.mappings.get(self.response_schema()?) {
+            let listed = self.has_id(item).then(|| implement_listed(item, listed))?;
             return Some(quote! {
                 impl ListEndpoint for #name {
                     const PAGE: u32 = 0;
@@ -554,30 +648,12 @@ impl<'a> Endpoint<'a> {
                 #listed
             });
         }
-        let is_number = |wanted: &str| {
-            self.fields.iter().any(|(field, kind)| field == wanted && compact(kind) == "::std::option::Option<u32>")
-        };
-        if !is_number("limit") || !is_number("offset") {
-            return None;
-        }
-        let largest = self.largest_page()?;
-        let schema = lookup(self.context.document, &format!("#/components/schemas/{schema_name}"))?;
-        let mut arrays = entries(schema.get("properties")).filter(|(_, value)| text(value, "type") == Some("array"));
-        let (property, array) = arrays.next().filter(|_| arrays.next().is_none())?;
-        let item = component(reference(array.get("items")?)?);
-        let is_required = items(schema.get("required")).any(|required| required.as_str() == Some(property));
-        let total = schema.pointer("/properties/total")?;
-        if !is_required || text(total, "type") != Some("integer") || text(total, "format") == Some("int32") {
-            return None;
-        }
-        let listed = self.listed(item, listed)?;
-        let page_type = format_ident!("{schema_name}");
-        let page = pages.insert(schema_name.to_owned()).then(|| {
-            let (page, item, field) = (
-                format_ident!("{schema_name}"),
-                format_ident!("{item}"),
-                format_ident!("{}", property.to_snake_case()),
-            );
+        let PageOf { name: page, property, item, largest } = self.page.as_ref()?;
+        let listed = implement_listed(item, listed);
+        let is_new = pages.insert((*page).to_owned());
+        let (page, item) = (format_ident!("{page}"), format_ident!("{item}"));
+        let field = format_ident!("{}", property.to_snake_case());
+        let of_page = is_new.then(|| {
             quote! {
                 impl crate::types::#page {
                     /// The most items that a page can have.
@@ -596,7 +672,7 @@ impl<'a> Endpoint<'a> {
         });
         Some(quote! {
             impl ListEndpoint for #name {
-                const PAGE: u32 = crate::types::#page_type::LARGEST;
+                const PAGE: u32 = crate::types::#page::LARGEST;
 
                 fn part(&self) -> Option<(Option<u32>, Option<u32>)> { Some((self.limit, self.offset)) }
 
@@ -605,7 +681,7 @@ impl<'a> Endpoint<'a> {
                     self.offset = Some(offset);
                 }
             }
-            #page
+            #of_page
             #listed
         })
     }
@@ -618,25 +694,25 @@ impl<'a> Endpoint<'a> {
         schema.get("maximum").or(schema.get("default"))?.as_u64()?.try_into().ok()
     }
 
-    /// Implements `Listed` for an item that has an id.
-    fn listed(&self, item: &str, listed: &mut BTreeSet<String>) -> Option<TokenStream> {
-        let schema = lookup(self.context.document, &format!("#/components/schemas/{item}"))?;
-        let id = component(reference(schema.pointer("/properties/id")?)?);
-        let required: Vec<_> = items(schema.get("required")).filter_map(Value::as_str).collect();
-        if !matches!(self.context.mappings.get(id)?, Mapping::Id) || !required.contains(&"id") {
-            return None;
-        }
-        let name = format_ident!("{item}");
-        Some(if listed.insert(item.to_owned()) {
-            quote! {
-                impl Listed for crate::types::#name {
-                    fn id(&self) -> &str { self.id.as_str() }
-                }
-            }
-        } else {
-            TokenStream::new()
-        })
+    /// Returns `true` if items of this schema are recognized by an id.
+    fn has_id(&self, item: &str) -> bool {
+        let schema = lookup(self.context.document, &format!("#/components/schemas/{item}")).unwrap_or(&Value::Null);
+        let id = schema.pointer("/properties/id").and_then(reference).map(component);
+        let is_required = items(schema.get("required")).any(|required| required == "id");
+        is_required && id.is_some_and(|id| matches!(self.context.mappings.get(id), Some(Mapping::Id)))
     }
+}
+
+/// Implements `Listed`, once for each type of item.
+fn implement_listed(item: &str, listed: &mut BTreeSet<String>) -> Option<TokenStream> {
+    let name = format_ident!("{item}");
+    listed.insert(item.to_owned()).then(|| {
+        quote! {
+            impl Listed for crate::types::#name {
+                fn id(&self) -> &str { self.id.as_str() }
+            }
+        }
+    })
 }
 
 /// The handle of a resource, and the method of the client that returns it.
@@ -776,7 +852,7 @@ pub fn compact(kind: &Type) -> String {
     kind.to_token_stream().to_string().replace(' ', "").replace(",>", ">")
 }
 
-fn struct_field(item: &ItemStruct, name: &str) -> Option<(Ident, Type)> {
+pub fn struct_field(item: &ItemStruct, name: &str) -> Option<(Ident, Type)> {
     item.fields.iter().find_map(|field| {
         let ident = field.ident.as_ref()?;
         (without_keyword(&ident.to_string()) == name).then(|| (ident.clone(), field.ty.clone()))

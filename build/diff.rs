@@ -9,7 +9,7 @@ use super::contract::{component, entries, items, lookup, operations, reference, 
 use super::openapi::{self, DOCUMENT, Kind, Object, nodes};
 use super::rewrite::rewrite;
 
-/// How much a difference demands of users.
+/// The impact of a difference on users.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Class {
     Documentation,
@@ -108,6 +108,8 @@ const RULES: &[Rule] = &[
     (&["schema.nullable"], &[Loosened], Received, Breaking, Breaking),
     (&["schema.nullable"], &[], Anywhere, Additive, Breaking),
     // Which values are valid.
+    (&["format of a text"], &[], Sent, Breaking, Documentation),
+    (&["format of a text"], &[], Anywhere, Documentation, Documentation),
     (&["sign"], &[], Anywhere, Documentation, Breaking),
     (&[LIMIT], &[Tightened], Sent, Breaking, Documentation),
     (&[LIMIT], &[], Anywhere, Additive, Documentation),
@@ -171,12 +173,10 @@ pub fn is_breaking(differences: &[Difference]) -> bool {
 /// A line for each difference, in groups, and a line for the changelog; nothing where nothing differs.
 pub fn report(differences: &[Difference]) -> String {
     let mut lines = Vec::new();
-    let mut counts = Vec::new();
-    for (class, title, one, many) in [
-        (Breaking, "Breaking:", "breaking change", "breaking changes"),
-        (Additive, "Additive:", "addition", "additions"),
-        (Documentation, "Documentation:", "change of the documentation", "changes of the documentation"),
-    ] {
+    let mut log = Vec::new();
+    for (class, title, mark) in
+        [(Breaking, "Breaking:", "**Breaking:** "), (Additive, "Additive:", ""), (Documentation, "Documentation:", "")]
+    {
         let group: Vec<_> = differences.iter().filter(|difference| difference.class() == class).collect();
         if group.is_empty() {
             continue;
@@ -191,13 +191,16 @@ pub fn report(differences: &[Difference]) -> String {
                 it.rust
             )
         }));
-        counts.push(format!("{} {}", group.len(), if group.len() == 1 { one } else { many }));
+        let changes = group.iter().map(|it| format!("`{}`: {}", it.place.replace(char::is_control, "?"), it.change));
+        match class {
+            Documentation => log.push("- The documentation of the contract changed.".to_owned()),
+            _ => log.push(format!("- {mark}{}.", changes.collect::<Vec<_>>().join("; "))),
+        }
     }
     if lines.is_empty() {
         return String::new();
     }
-    let mark = if is_breaking(differences) { "**Breaking:** " } else { "" };
-    lines.push(format!("\nFor CHANGELOG.md:\n- {mark}The contract changed: {}.\n", counts.join(", ")));
+    lines.push(format!("\nFor CHANGELOG.md:\n{}\n", log.join("\n")));
     lines.join("\n")
 }
 
@@ -392,8 +395,17 @@ impl Walk<'_> {
     fn extension(&mut self, key: &str, old: Option<&Value>, new: Option<&Value>, place: &str, way: Way) {
         match key {
             "x-eventData" => self.text_map("event type", old, new, place, way),
-            "x-idempotent" | "x-required-scope" | "x-any-json" | "x-lenient" | "x-list-of" | "x-rust-name"
-            | "x-rust-setter" => self.value(key, key, old, new, place, way),
+            "x-idempotent" => {
+                let by_method = Value::Bool(!place.ends_with(".post.x-idempotent"));
+                if old.unwrap_or(&by_method) == new.unwrap_or(&by_method) {
+                    self.value("extension", key, old, new, place, way);
+                } else {
+                    self.value(key, key, old, new, place, way);
+                }
+            }
+            "x-required-scope" | "x-any-json" | "x-lenient" | "x-list-of" | "x-rust-name" | "x-rust-setter" => {
+                self.value(key, key, old, new, place, way)
+            }
             "x-errors" => {
                 // The words are compared in the enum.
                 for (code, before) in entries(old) {
@@ -637,6 +649,9 @@ impl Walk<'_> {
                 let (change, verb) = if flag(after) { (Loosened, "can be") } else { (Tightened, "can no longer be") };
                 self.push(place, way, &subject, change, format!("the value {verb} null"));
             }
+            "format" if before != after && is_text(old) && is_text(new) => {
+                self.value("format of a text", key, before, after, &inner, way);
+            }
             "required" | "nullable" | "uniqueItems" | "exclusiveMaximum" | "exclusiveMinimum" => {}
             "deprecated" | "readOnly" | "writeOnly" | "allowEmptyValue" | "allowReserved"
                 if flag(before) == flag(after) => {}
@@ -653,6 +668,11 @@ impl Walk<'_> {
         };
         self.push(place, way, subject, change, clause(key, old, new));
     }
+}
+
+/// Returns `true` for a schema whose values are strings in Rust, whatever their format.
+fn is_text(schema: &Value) -> bool {
+    text(schema, "type") == Some("string") && !matches!(text(schema, "format"), Some("date-time" | "password"))
 }
 
 fn without_reference(value: &Value) -> Value {

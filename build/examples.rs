@@ -1,16 +1,19 @@
 //! Writes what is made of the contract's examples: the responses that the simulator falls back to, and for the tests a call of
 //! each operation.
 
+use std::collections::BTreeSet;
+
 use heck::ToSnakeCase;
 use proc_macro2::TokenStream;
 use quote::{ToTokens, format_ident, quote};
 use serde_json::{Map, Value};
-use syn::{File, Type};
+use syn::{File, Item, Type};
 
-use super::calls::{Context, Endpoint, Input, Origin, compact, option_of};
-use super::contract::{entries, items, lookup, operations, resolve, successes, text};
+use super::calls::{Context, Endpoint, Input, Origin, compact, option_of, struct_field};
+use super::contract::{entries, items, lookup, operations, reference, resolve, successes, text};
 use super::mapping::Mapping;
 use super::mistake::Mistake;
+use super::names::snake_case;
 
 /// The table of example responses, for the simulator: operation, status, and the body if the response has one.
 pub fn responses(document: &Value) -> Result<File, Mistake> {
@@ -73,11 +76,14 @@ pub fn calls(context: &Context<'_>) -> Result<File, Mistake> {
                 "the body has no example; add one under `examples`, the tests respond with it",
             ));
         }
-        let (required, everything) = (call(context, &endpoint, false)?, call(context, &endpoint, true)?);
+        let [required, everything, cleared] =
+            [Form::Required, Form::Everything, Form::Cleared].map(|form| call(context, &endpoint, form));
+        let (required, everything, cleared) = (required?, everything?, cleared?);
         let (id, shown) = (&endpoint.id, shown(context, &endpoint));
         arms.push(quote! {
             (#id, Form::Required) => #required.with_response().await.map(|response| #shown),
             (#id, Form::Everything) => #everything.with_response().await.map(|response| #shown),
+            (#id, Form::Cleared) => #cleared.with_response().await.map(|response| #shown),
         });
     }
     rust(quote! {
@@ -94,16 +100,29 @@ pub fn calls(context: &Context<'_>) -> Result<File, Mistake> {
     })
 }
 
+/// The values that a call sets.
+#[derive(Clone, Copy, PartialEq)]
+enum Form {
+    Required,
+    /// Everything that has a generated setter.
+    Everything,
+    /// Null, for everything that may be null.
+    Cleared,
+}
+
 /// The call up to its setters.
-fn call(context: &Context<'_>, endpoint: &Endpoint<'_>, everything: bool) -> Result<TokenStream, Mistake> {
+fn call(context: &Context<'_>, endpoint: &Endpoint<'_>, form: Form) -> Result<TokenStream, Mistake> {
     let mut arguments = Vec::new();
     let mut setters = Vec::new();
     for input in &endpoint.inputs {
         if input.is_required {
             arguments.push(value(context, endpoint, input)?);
-        } else if everything && !input.is_hand_written {
+        } else if form == Form::Everything && !input.is_hand_written {
             let (name, value) = (format_ident!("{}", input.name), value(context, endpoint, input)?);
             setters.push(quote! { .#name(#value) });
+        } else if form == Form::Cleared && input.can_be_cleared {
+            let name = format_ident!("clear_{}", input.name);
+            setters.push(quote! { .#name() });
         }
     }
     let resource = format_ident!("{}", endpoint.resource.to_snake_case());
@@ -113,14 +132,20 @@ fn call(context: &Context<'_>, endpoint: &Endpoint<'_>, everything: bool) -> Res
 
 /// The expression of a value: the id that the function was given, or an example of the contract.
 fn value(context: &Context<'_>, endpoint: &Endpoint<'_>, input: &Input) -> Result<TokenStream, Mistake> {
-    let kind = option_of(&input.kind).unwrap_or(&input.kind);
+    let mut kind = option_of(&input.kind).unwrap_or(&input.kind);
+    if input.can_be_cleared {
+        kind = option_of(kind).unwrap_or(kind);
+    }
     let is_in_path =
         matches!(&input.origin, Origin::Parameter(name) if endpoint.operation.path.contains(&format!("{{{name}}}")));
     if is_in_path && is_text(context, kind) {
         return Ok(quote! { id });
     }
     let example = example(context.document, endpoint, input).ok_or_else(|| {
-        Mistake::at(&input.place, "there is no example of it; add `example`, the tests make a call of it")
+        Mistake::at(
+            &input.place,
+            format!("`{}` has no example; add `example`, the tests make a call with it", input.name),
+        )
     })?;
     let (kind, json) = (outside(kind), example.to_string());
     Ok(quote! { value::<#kind>(#json) })
@@ -180,26 +205,47 @@ fn of_properties(document: &Value, schema: &Value) -> Option<Value> {
     items(schema.get("required")).all(has).then_some(Value::Object(values))
 }
 
-/// The response as JSON. A type with a secret does not write itself: its fields are written one by one.
+/// The response as JSON. A type with a secret does not write itself: its fields are written one by one, or not at all.
 fn shown(context: &Context<'_>, endpoint: &Endpoint<'_>) -> TokenStream {
-    let schema = endpoint.response_schema().map(|name| format!("#/components/schemas/{name}"));
-    let schema = schema.and_then(|place| lookup(context.document, &place)).unwrap_or(&Value::Null);
-    let is_secret = |property| text(resolve(context.document, property), "format") == Some("password");
-    if !entries(schema.get("properties")).any(|(_, property)| is_secret(property)) {
+    let name = endpoint.response_schema().unwrap_or_default();
+    let schema = lookup(context.document, &format!("#/components/schemas/{name}")).unwrap_or(&Value::Null);
+    if !holds_secret(context.document, schema, &mut BTreeSet::new()) {
         return quote! { answered(&response, json(response.value())) };
     }
-    let required: Vec<_> = items(schema.get("required")).filter_map(Value::as_str).collect();
-    let fields = entries(schema.get("properties")).map(|(name, property)| {
-        let field = format_ident!("{}", name.to_snake_case());
-        match (is_secret(property), required.contains(&name.as_str())) {
-            (false, _) => quote! { (#name, json(&response.value().#field)) },
-            (true, true) => quote! { (#name, json(response.value().#field.expose_secret())) },
-            (true, false) => {
-                quote! { (#name, json(&response.value().#field.as_ref().map(|secret| secret.expose_secret()))) }
-            }
-        }
+    let item = context.types.items.iter().find_map(|item| match item {
+        Item::Struct(item) if item.ident == name => Some(item),
+        _ => None,
     });
-    quote! { answered(&response, [#(#fields),*].into_iter().collect()) }
+    let fields: Option<Vec<_>> = entries(schema.get("properties"))
+        .map(|(name, property)| {
+            let (field, kind) = struct_field(item?, &snake_case(name)?)?;
+            let is_secret = text(resolve(context.document, property), "format") == Some("password");
+            match (is_secret, option_of(&kind)) {
+                (true, None) => Some(quote! { (#name, json(response.value().#field.expose_secret())) }),
+                (false, _) if !holds_secret(context.document, property, &mut BTreeSet::new()) => {
+                    Some(quote! { (#name, json(&response.value().#field)) })
+                }
+                _ => None,
+            }
+        })
+        .collect();
+    match fields {
+        Some(fields) if !endpoint.may_be_empty() => {
+            quote! { answered(&response, [#(#fields),*].into_iter().collect()) }
+        }
+        _ => quote! { answered(&response, Value::Null) },
+    }
+}
+
+/// Returns `true` if a value of this schema can hold a secret.
+fn holds_secret<'a>(document: &'a Value, schema: &'a Value, visited: &mut BTreeSet<&'a str>) -> bool {
+    if let Some(reference) = reference(schema) {
+        return visited.insert(reference) && holds_secret(document, resolve(document, schema), visited);
+    }
+    let parts = entries(schema.get("properties")).map(|(_, property)| property);
+    let parts = parts.chain(items(schema.get("oneOf"))).chain(items(schema.get("anyOf")));
+    let mut parts = parts.chain(schema.get("items")).chain(schema.get("additionalProperties"));
+    text(schema, "format") == Some("password") || parts.any(|part| holds_secret(document, part, visited))
 }
 
 /// The type as the tests name it, which import all of the public types.

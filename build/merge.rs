@@ -97,8 +97,9 @@ impl Whole {
             if let Some(other) = self.properties.get(name)
                 && undocumented(other) != undocumented(property)
             {
-                let problem =
-                    format!("`{name}` is another thing in an earlier part of allOf; make both alike, or {WAY_OUT}");
+                let problem = format!(
+                    "`{name}` is declared differently in an earlier part of allOf; make both alike, or {WAY_OUT}"
+                );
                 return Err(Mistake::at(place, problem));
             }
             self.properties.insert(name.clone(), property.clone());

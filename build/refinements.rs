@@ -1,4 +1,4 @@
-//! The methods that `src/resources` writes by hand beside the generated ones.
+//! The methods that `src/resources` and `src/client` have by hand beside the generated ones.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,9 @@ use syn::{GenericArgument, ImplItem, Item, PathArguments, Type};
 use super::mistake::Mistake;
 
 /// The files that have such methods.
-const SOURCES: [&str; 6] = [
+const SOURCES: [&str; 8] = [
+    include_str!("../src/client/builder.rs"),
+    include_str!("../src/client/mod.rs"),
     include_str!("../src/resources/call.rs"),
     include_str!("../src/resources/pages/mod.rs"),
     include_str!("../src/resources/reconcile.rs"),

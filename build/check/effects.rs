@@ -1,4 +1,4 @@
-//! What a contract says, and what no code would heed, is a mistake: it would be lost without a word.
+//! Refuses what a contract says and the generator does not use, as it would be ignored silently.
 
 use std::collections::BTreeSet;
 

@@ -49,7 +49,8 @@ fn check_advice(operation: &Operation<'_>) -> Result<(), Mistake> {
     for (status, advice) in entries(Some(advice)) {
         let place = format!("{place}.{status}");
         let is_documented = operation.value.get("responses").is_some_and(|responses| responses.get(status).is_some());
-        if !is_documented || !status.starts_with(['4', '5']) {
+        let is_error = status.parse().is_ok_and(|status: u16| (400..600).contains(&status));
+        if !is_documented || !is_error {
             return Err(Mistake::at(place, "the operation documents no such error; add it under `responses`"));
         }
         check_text(Some(advice), &place)?;

@@ -6,7 +6,7 @@ use heck::ToSnakeCase;
 use serde_json::Value;
 
 use crate::build::contract::{
-    Operation, can_be_null, deliveries, entries, operations, reference, resolve, successes, text,
+    Operation, can_be_null, deliveries, entries, items, operations, reference, resolve, successes, text,
 };
 use crate::build::mapping::check_inline;
 use crate::build::mistake::Mistake;
@@ -73,6 +73,17 @@ fn check_documentation(operation: &Operation<'_>) -> Result<(), Mistake> {
             return Err(Mistake::at(&operation.place, format!("{key} is missing")));
         }
     }
+    for (index, sample) in items(operation.value.get("x-codeSamples")).enumerate() {
+        let is_rust = text(sample, "lang") == Some("Rust");
+        if is_rust && text(sample, "source").is_none_or(str::is_empty) {
+            let place = format!("{}.x-codeSamples[{index}]", operation.place);
+            return Err(Mistake::at(place, "the source is missing; write `source: |` and the lines of the example"));
+        }
+        if !is_rust && text(sample, "lang").is_none_or(|lang| lang.eq_ignore_ascii_case("rust")) {
+            let place = format!("{}.x-codeSamples[{index}].lang", operation.place);
+            return Err(Mistake::at(place, "write `lang: Rust`"));
+        }
+    }
     match operation.value.get("x-idempotent") {
         None | Some(Value::Bool(_)) => Ok(()),
         Some(_) => Err(Mistake::at(format!("{}.x-idempotent", operation.place), "write `true` or `false`")),
@@ -103,7 +114,7 @@ fn check_parameters(document: &Value, operation: &Operation<'_>) -> Result<(), M
             return Err(Mistake::at(place, format!("`{name}` makes no argument of Rust; write it in camelCase")));
         };
         if !seen.insert(argument) {
-            return Err(Mistake::at(place, format!("parameter `{name}` stands here twice")));
+            return Err(Mistake::at(place, format!("parameter `{name}` is declared twice")));
         }
         if text(parameter, "description").is_none_or(str::is_empty) {
             return Err(Mistake::at(place, format!("parameter `{name}` has no description")));

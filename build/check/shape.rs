@@ -151,7 +151,7 @@ fn check_texts(value: &Value, place: &str) -> Result<(), Mistake> {
         let place = format!("{place}[{index}]");
         check_text(item, &place)?;
         if items.iter().take(index).any(|other| other == item) {
-            return Err(Mistake::at(place, format!("{item} stands here twice; remove one")));
+            return Err(Mistake::at(place, format!("{item} is declared twice; remove one")));
         }
     }
     Ok(())

@@ -148,12 +148,18 @@ fn by_status(status: u16, has_code: bool) -> (ErrorKind, &'static str) {
     }
 }
 
-/// Returns the advice for a kind of failure that means something of its own for this operation.
-pub(super) fn advice_for(operation: Operation, kind: ErrorKind) -> Option<&'static str> {
-    if kind == ErrorKind::NotFound && !operation.path().contains('{') {
-        return Some(NOT_FOUND_WITHOUT_ID);
+/// Returns the advice for a failed response that means something of its own for this operation. The advice of a code that is more than
+/// another word for its status counts more.
+pub(super) fn advice_for(operation: Operation, code: Option<&str>, status: u16) -> Option<&'static str> {
+    let documented = code.and_then(ErrorCode::documented);
+    let (kind, advice) = classify(code, status);
+    let of_operation = operation.advice().find(|(of, _)| *of == status).map(|(_, advice)| advice);
+    let is_specific = documented.is_some_and(|(status, _)| advice != by_status(status, true).1);
+    match of_operation {
+        Some(advice) if !is_specific => Some(advice),
+        _ if kind == ErrorKind::NotFound && !operation.path().contains('{') => Some(NOT_FOUND_WITHOUT_ID),
+        _ => None,
     }
-    operation.advice().find(|(status, _)| by_status(*status, true).0 == kind).map(|(_, advice)| advice)
 }
 
 #[cfg(test)]

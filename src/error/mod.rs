@@ -173,6 +173,7 @@ impl Error {
     pub(crate) fn from_answer(operation: Operation, status: StatusCode, headers: HeaderMap, body: &Bytes) -> Self {
         let read = ErrorBody::read(body);
         let (kind, advice) = kind::classify(read.code.as_deref(), status.as_u16());
+        let advice = kind::advice_for(operation, read.code.as_deref(), status.as_u16()).unwrap_or(advice);
         let mut error = Self::new(kind, None, advice).with_operation(operation);
         error.0.may_have_reached_server = may_have_acted(operation, status, &read);
         error.with_answer(status, headers, body, read)
@@ -309,9 +310,6 @@ impl Error {
 
     pub(crate) fn with_operation(mut self, operation: Operation) -> Self {
         self.0.operation = Some(operation);
-        if let Some(advice) = kind::advice_for(operation, self.0.kind) {
-            self.0.advice = advice;
-        }
         self
     }
 

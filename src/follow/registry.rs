@@ -122,6 +122,7 @@ impl RunRegistry {
         self.runs.len()
     }
 
+    #[cfg(any(feature = "webhooks", test))]
     pub(super) fn contains(&self, id: &RunId) -> bool {
         self.runs.contains_key(id)
     }

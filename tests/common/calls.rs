@@ -22,6 +22,8 @@ pub enum Form {
     Required,
     /// Everything that has a generated setter.
     Everything,
+    /// Null, for everything that may be null.
+    Cleared,
 }
 
 /// Makes the typed call of an operation, with what is required. The id stands for each text in the path.

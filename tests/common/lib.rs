@@ -1,6 +1,7 @@
 //! What the integration tests share: clocks, servers that follow a script, deliveries, and a call of each operation.
 
 #![allow(
+    deprecated,
     missing_docs,
     clippy::missing_panics_doc,
     clippy::must_use_candidate,

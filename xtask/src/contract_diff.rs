@@ -37,7 +37,9 @@ pub(crate) fn run() -> Outcome {
     let before = version(&at_revision(&base, "Cargo.toml")?)?;
     let after = version(&read(&root().join("Cargo.toml"))?)?;
     if breaking_part(&before) == breaking_part(&after) {
-        Err(format!("the contract has breaking changes, and version {after} does not say so after {before}"))
+        Err(format!(
+            "the contract has breaking changes, and version {after} is not a breaking version bump after {before}"
+        ))
     } else {
         println!("\nVersion {after} says after {before} that there are breaking changes.");
         Ok(())

@@ -39,7 +39,11 @@ const TASKS: [(&str, &str, Task); 8] = [
     ("fuzz", "compiles the fuzz targets", fuzz),
     ("package", "packs the crate as it would be published, and compiles that", package),
     ("contract-diff", "tells what openapi.yaml changes for users since a git revision, or a file", contract_diff::run),
-    ("contract-changes", "compiles the library with changes of openapi.yaml that have to work", contract_changes::run),
+    (
+        "contract-changes",
+        "compiles the library with the changes of openapi.yaml that have to work",
+        contract_changes::run,
+    ),
 ];
 
 type Task = fn() -> Outcome;

@@ -29,12 +29,12 @@ pub(crate) const CHANGES: &[Change] = &[
     (
         "a path is new",
         &[(
-            "/paths/~1v1~1news",
+            "/paths/~1v1~1no-such-thing",
             Some(
-                r##"{"get": {"operationId": "getNews", "tags": ["news"], "summary": "Get news", "description": "Gets news.",
+                r##"{"get": {"operationId": "getNoSuchThing", "tags": ["no-such-thing"], "summary": "Get news", "description": "Gets news.",
                     "x-required-scope": "news:read",
                     "responses": {"200": {"description": "It.", "content": {"application/json": {
-                        "schema": {"$ref": "#/components/schemas/CreditBalance"}}}}}}}"##,
+                        "example": {"includedCreditsCents": 1, "purchasedCreditsCents": 2, "totalCreditsCents": 3}, "schema": {"$ref": "#/components/schemas/CreditBalance"}}}}}}}"##,
             ),
         )],
         Additive,
@@ -49,7 +49,13 @@ pub(crate) const CHANGES: &[Change] = &[
         Generated,
     ),
     ("another scope", &[("/paths/~1v1~1runs/get/x-required-scope", Some(r#""runs:list""#))], Breaking, Breaking, Works),
-    ("an operation is idempotent", &[("/paths/~1v1~1runs/get/x-idempotent", Some("true"))], Breaking, Breaking, Works),
+    (
+        "an operation is idempotent",
+        &[("/paths/~1v1~1runs/get/x-idempotent", Some("true"))],
+        Documentation,
+        Documentation,
+        Works,
+    ),
     (
         "an operation is deprecated",
         &[("/paths/~1v1~1runs/get/deprecated", Some("true"))],
@@ -85,7 +91,7 @@ pub(crate) const CHANGES: &[Change] = &[
         &[(
             "/paths/~1v1~1credits/get/responses/203",
             Some(
-                r##"{"description": "It.", "content": {"application/json": {"schema": {"$ref": "#/components/schemas/CreditBalance"}}}}"##,
+                r##"{"description": "It.", "content": {"application/json": {"example": {"includedCreditsCents": 1, "purchasedCreditsCents": 2, "totalCreditsCents": 3}, "schema": {"$ref": "#/components/schemas/CreditBalance"}}}}"##,
             ),
         )],
         Additive,
@@ -97,7 +103,7 @@ pub(crate) const CHANGES: &[Change] = &[
         "an optional parameter",
         &[(
             "/paths/~1v1~1runs/get/parameters/-",
-            Some(r#"{"name": "q", "in": "query", "description": "It.", "schema": {"type": "string"}}"#),
+            Some(r#"{"name": "q", "in": "query", "description": "It.", "example": "a", "schema": {"type": "string"}}"#),
         )],
         Additive,
         Additive,
@@ -108,7 +114,7 @@ pub(crate) const CHANGES: &[Change] = &[
         &[(
             "/paths/~1v1~1runs/get/parameters/-",
             Some(
-                r#"{"name": "q", "in": "query", "required": true, "description": "It.", "schema": {"type": "string"}}"#,
+                r#"{"name": "q", "in": "query", "required": true, "description": "It.", "example": "a", "schema": {"type": "string"}}"#,
             ),
         )],
         Breaking,
@@ -176,7 +182,7 @@ pub(crate) const CHANGES: &[Change] = &[
         "an optional property of a request",
         &[(
             "/components/schemas/CreateWorkOrder/properties/title",
-            Some(r#"{"type": "string", "description": "It."}"#),
+            Some(r#"{"type": "string", "description": "It.", "example": "a"}"#),
         )],
         Additive,
         Additive,
@@ -193,21 +199,21 @@ pub(crate) const CHANGES: &[Change] = &[
         ],
         Breaking,
         Breaking,
-        Works,
+        Generated,
     ),
     (
         "a property of a request becomes required",
         &[("/components/schemas/CreateWorkOrder/required/-", Some(r#""maxIterations""#))],
         Breaking,
         Breaking,
-        Works,
+        Generated,
     ),
     (
         "a property of a request becomes optional",
         &[("/components/schemas/CreateWorkOrder/required/1", None)],
         Additive,
         Breaking,
-        Works,
+        Generated,
     ),
     (
         "a longer text is demanded",
@@ -406,7 +412,7 @@ pub(crate) const CHANGES: &[Change] = &[
         &[(
             "/paths/~1v1~1runs/get/parameters/-",
             Some(
-                r#"{"name": "labels", "in": "query", "description": "It.", "schema": {"type": "array", "items": {"type": "string"}}}"#,
+                r#"{"name": "labels", "in": "query", "description": "It.", "example": ["a"], "schema": {"type": "array", "items": {"type": "string"}}}"#,
             ),
         )],
         Additive,
@@ -633,13 +639,14 @@ pub(crate) const CHANGES: &[Change] = &[
     (
         "a new operation",
         &[(
-            "/paths/~1v1~1runs~1{runId}~1retry",
+            "/paths/~1v1~1runs~1{runId}~1no-such-action",
             Some(
-                r##"{"post": {"operationId": "retryRun", "tags": ["runs"], "summary": "Retry a run", "description": "Retries a run.",
+                r##"{"post": {"operationId": "noSuchActionRun", "tags": ["runs"], "summary": "Retry a run", "description": "Retries a run.",
                     "x-required-scope": "runs:write",
                     "parameters": [{"name": "runId", "in": "path", "required": true, "description": "Its id.",
                         "schema": {"$ref": "#/components/schemas/RunId"}}],
                     "responses": {"200": {"description": "The run.", "content": {"application/json": {
+                        "example": {"id": "run_1", "workOrderId": "wo_1", "status": "pending"},
                         "schema": {"$ref": "#/components/schemas/Run"}}}}}}}"##,
             ),
         )],
@@ -690,7 +697,7 @@ pub(crate) const CHANGES: &[Change] = &[
         "a header of a response",
         &[(
             "/paths/~1v1~1runs/get/responses/200/headers/X-Cache",
-            Some(r#"{"description": "It.", "schema": {"type": "string"}}"#),
+            Some(r#"{"description": "It.", "example": "a", "schema": {"type": "string"}}"#),
         )],
         Additive,
         Additive,
@@ -717,7 +724,9 @@ pub(crate) const CHANGES: &[Change] = &[
         "an optional header of requests",
         &[(
             "/paths/~1v1~1runs/get/parameters/-",
-            Some(r#"{"name": "X-Zone", "in": "header", "description": "It.", "schema": {"type": "string"}}"#),
+            Some(
+                r#"{"name": "X-Zone", "in": "header", "description": "It.", "example": "a", "schema": {"type": "string"}}"#,
+            ),
         )],
         Additive,
         Additive,

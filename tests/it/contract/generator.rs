@@ -257,6 +257,28 @@ const MISTAKES: &[(&str, &str, &str)] = &[
         "      type: http\n      scheme: bearer\n",
         "      type: apiKey\n      in: header\n      name: X-Api-Key\n",
     ),
+    ("a resource with a name of the crate", "      tags: [credits]\n", "      tags: [call]\n"),
+    ("a resource with the name of a method of the client", "      tags: [credits]\n", "      tags: [builder]\n"),
+    (
+        "an operation with the name of a method of each resource",
+        "      x-rust-name: balance\n",
+        "      x-rust-name: clone\n",
+    ),
+    (
+        "an example in a language by another name",
+        "      x-rust-name: balance\n",
+        "      x-rust-name: balance\n      x-codeSamples: [{lang: rust, source: x}]\n",
+    ),
+    (
+        "an example without its source",
+        "      x-rust-name: balance\n",
+        "      x-rust-name: balance\n      x-codeSamples: [{lang: Rust, code: x}]\n",
+    ),
+    (
+        "advice for a range of errors",
+        "        '409': A built-in template cannot be deleted.\n",
+        "        '4XX': A built-in template cannot be deleted.\n",
+    ),
 ];
 
 fn with_mistake(what: &str, find: &str, replace: &str) -> String {
@@ -628,7 +650,7 @@ pub(super) fn signatures(source: &str) -> String {
     let mut text = String::new();
     for item in syn::parse_file(source).unwrap().items {
         let syn::Item::Impl(block) = item else { continue };
-        if block.trait_.is_some() {
+        if block.trait_.is_some() || !block.items.iter().any(|item| matches!(item, syn::ImplItem::Fn(_))) {
             continue;
         }
         let shown = |tokens: &dyn quote::ToTokens| {
@@ -693,6 +715,42 @@ fn a_new_operation_becomes_a_method_of_its_resource() {
     let with_retry = format!("{RETRY}\n  /v1/credits:\n");
     let calls = calls(&[("  /v1/credits:\n", &with_retry)]);
     assert!(calls.contains("    retry(id:impl Into<RunId>) ->Call<RetryRun>\n"), "{calls}");
+}
+
+#[test]
+fn the_arguments_of_a_path_have_its_order() {
+    let widget = RETRY
+        .replace("/v1/runs/{id}/retry", "/v1/widgets/{zone}/{id}")
+        .replace("- $ref: '#/components/parameters/RunIdPath'", "- $ref: '#/components/parameters/RunIdPath'\n        - {name: zone, in: path, required: true, description: It., schema: {type: string}}");
+    let calls = calls(&[("  /v1/credits:\n", &format!("{widget}\n  /v1/credits:\n"))]);
+    assert!(calls.contains("(zone:impl Into<std::string::String>, id:impl Into<RunId>) ->Call<RetryRun>"), "{calls}");
+}
+
+#[test]
+fn a_list_in_pages_that_cannot_be_read_to_its_end_is_one_line() {
+    let mut lines = String::new();
+    for (what, find, replace) in [
+        ("no total", "        total:\n", "        count:\n"),
+        (
+            "two arrays",
+            "        total:\n",
+            "        more: {type: array, description: It., items: {type: string}}\n        total:\n",
+        ),
+        (
+            "items without an id",
+            "            $ref: '#/components/schemas/RunSummary'\n",
+            "            $ref: '#/components/schemas/RunCost'\n",
+        ),
+        ("an array that may be missing", "      required: [data]\n", "      required: [total]\n"),
+    ] {
+        let start = CONTRACT.find("    RunPage:\n").unwrap();
+        let text = format!("{}{}", &CONTRACT[..start], CONTRACT[start..].replacen(find, replace, 1));
+        assert!(text != CONTRACT, "{what}");
+        let mistake =
+            build::generate(&text).err().map_or_else(|| "generated".to_owned(), |mistake| mistake.to_string());
+        writeln!(lines, "{what}\n    {mistake}").unwrap();
+    }
+    insta::assert_snapshot!(lines);
 }
 
 #[test]

@@ -232,7 +232,7 @@ fn all_of_that_is_no_object_is_one_line_with_a_way_out() {
         (
             format!("allOf: [{timing}, {{properties: {{startedAt: {{type: string, description: It.}}}}}}]"),
             ".allOf[1]",
-            "`startedAt` is another thing in an earlier part",
+            "`startedAt` is declared differently in an earlier part",
         ),
         (
             format!("allOf: [{timing}], properties: {{startedAt: {{type: string, description: It.}}}}"),
@@ -526,7 +526,7 @@ fn null_that_cannot_be_sent_is_one_line_with_a_way_out() {
     );
     let line_of = |find: &str, replace: &str| line(&with(find, replace));
     let twice = line_of(GATE_PLAN, &taken);
-    assert!(twice.contains("`clear_probe` stands twice in the call"), "{twice}");
+    assert!(twice.contains("`clear_probe` is declared twice in the call"), "{twice}");
     let metadata = "          description: Data of your own, in free form. It is kept with the work order.\n";
     let by_hand = line_of(metadata, &format!("          nullable: true\n{metadata}"));
     assert!(by_hand.contains("the method in src/resources sends no null"), "{by_hand}");
