@@ -404,7 +404,7 @@ impl Walk<'_> {
                 }
             }
             "x-required-scope" | "x-any-json" | "x-lenient" | "x-list-of" | "x-rust-name" | "x-rust-setter" => {
-                self.value(key, key, old, new, place, way)
+                self.value(key, key, old, new, place, way);
             }
             "x-errors" => {
                 // The words are compared in the enum.
