@@ -77,7 +77,7 @@ fn check_resource(context: &Context<'_>, tag: &str) -> Result<(), Mistake> {
     Ok(())
 }
 
-/// What surrounds a code sample, so that it compiles.
+/// The lines around a code sample, so that it compiles.
 const SAMPLE_BEGIN: &str = "# async fn example(client: agentgate::Client) -> agentgate::Result<()> {";
 const SAMPLE_END: &str = "# Ok(())\n# }";
 
@@ -110,7 +110,7 @@ pub struct Input {
     field: TokenStream,
     /// The contract says that the crate writes this setter by hand.
     pub is_hand_written: bool,
-    /// Whether it can be sent as `null`, and also be left out.
+    /// `true` if it can be sent as `null`, and also be left out.
     pub can_be_cleared: bool,
     /// Why it is deprecated, if it is.
     deprecated: Option<String>,
@@ -313,7 +313,7 @@ impl<'a> Endpoint<'a> {
                 continue; // The tag of a union.
             };
             let place = format!("components.schemas.{name}.properties.{property}");
-            // What is required and may be null is null unless it is set.
+            // A required value that may be null is null unless it is set.
             let is_required = required.contains(&property) && option_of(&kind).is_none();
             let can_be_cleared = option_of(&kind).and_then(option_of).is_some();
             if can_be_null(value) && !required.contains(&property) && !can_be_cleared {
@@ -542,7 +542,7 @@ impl<'a> Endpoint<'a> {
         })
     }
 
-    /// What a successful response holds, and how it is made of what progenitor returns.
+    /// The type of a successful response, and its conversion from what progenitor returns.
     fn output(&self) -> (TokenStream, Option<TokenStream>) {
         match self.response_schema().map(|schema| (schema, self.context.mappings.get(schema))) {
             None => (quote! { () }, None),
@@ -562,7 +562,7 @@ impl<'a> Endpoint<'a> {
         }
     }
 
-    /// Whether some successful responses have a body, and some have none.
+    /// Returns `true` if some successful responses have a body, and some have none.
     pub fn may_be_empty(&self) -> bool {
         success_bodies(self.context.document, self.operation.value) == (true, true)
     }
@@ -859,7 +859,7 @@ pub fn struct_field(item: &ItemStruct, name: &str) -> Option<(Ident, Type)> {
     })
 }
 
-/// What a method accepts for a value of this type.
+/// The argument type of a method that takes a value of this type.
 fn accepted(kind: &Type) -> TokenStream {
     if let Some(item) = generic(kind, "Vec") {
         let item = accepted(item);

@@ -72,7 +72,7 @@ pub fn follow<'a>(document: &'a Value, mut value: &'a Value) -> Result<&'a Value
     Ok(value)
 }
 
-/// What a value stands for, which is itself unless it is a `$ref`. References are checked before anything calls this.
+/// Returns the value that a `$ref` leads to, or the value itself. References are checked before anything calls this.
 pub fn resolve<'a>(document: &'a Value, value: &'a Value) -> &'a Value {
     follow(document, value).unwrap_or(value)
 }
@@ -82,7 +82,7 @@ pub fn reference(value: &Value) -> Option<&str> {
     value.get("$ref")?.as_str()
 }
 
-/// Whether a schema allows `null` where it is used.
+/// Returns `true` if a schema allows `null` where it is used.
 pub fn can_be_null(schema: &Value) -> bool {
     schema.get("nullable") == Some(&Value::Bool(true))
 }
@@ -92,7 +92,7 @@ pub fn component(reference: &str) -> &str {
     reference.rsplit('/').next().unwrap_or(reference)
 }
 
-/// What a local reference such as `#/components/schemas/Run` points to.
+/// Returns the target of a local reference such as `#/components/schemas/Run`.
 pub fn lookup<'a>(document: &'a Value, reference: &str) -> Option<&'a Value> {
     document.pointer(reference.strip_prefix('#')?)
 }
@@ -128,7 +128,7 @@ pub struct Operation<'a> {
 }
 
 impl<'a> Operation<'a> {
-    /// Whether doing it twice has the same effect as doing it once: what the contract says, or else what the method implies.
+    /// Returns `true` if a repetition has no further effect: as the contract states, or else as the method implies.
     pub fn is_idempotent(&self) -> bool {
         match self.value.get("x-idempotent") {
             Some(stated) => stated.as_bool().unwrap_or(false),
@@ -166,7 +166,7 @@ pub fn successes<'a>(document: &'a Value, operation: &'a Value) -> impl Iterator
         .map(|(status, response)| (status, resolve(document, response)))
 }
 
-/// Whether a successful response of an operation may have a body, and whether one may have none.
+/// Returns two flags: a successful response of the operation may have a body, and one may have none.
 pub fn success_bodies(document: &Value, operation: &Value) -> (bool, bool) {
     let has_body = |response: &Value| entries(response.get("content")).next().is_some();
     let responses = || successes(document, operation).map(|(_, response)| response);

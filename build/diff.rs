@@ -1,4 +1,4 @@
-//! What a change of the contract means to users: to programs that speak HTTP, and to callers of the Rust API.
+//! The impact of a change of the contract on programs that speak HTTP, and on callers of the Rust API.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -34,11 +34,11 @@ impl fmt::Display for Class {
 pub struct Difference {
     /// A place such as `paths./v1/runs.get.parameters.limit`.
     pub place: String,
-    /// What changed, as a clause of plain English.
+    /// The change, as a clause of plain English.
     pub change: String,
-    /// What it means for programs that speak HTTP.
+    /// The impact on programs that speak HTTP.
     pub http: Class,
-    /// What it means for callers of the Rust API.
+    /// The impact on callers of the Rust API.
     pub rust: Class,
 }
 
@@ -65,7 +65,7 @@ enum Change {
 
 use Change::{Added, AddedRequired, Changed, Loosened, Removed, Renamed, Tightened};
 
-/// Where a rule applies.
+/// The places that a rule applies to.
 #[derive(Clone, Copy)]
 enum Used {
     Anywhere,
@@ -77,7 +77,7 @@ enum Used {
 
 use Used::{Anywhere, Received, Sent};
 
-/// What a change means: the subjects, the changes (all where none is named), where, and the classes for HTTP and for Rust.
+/// The impact of a change: the subjects, the changes (all where none is named), the places, and the classes for HTTP and for Rust.
 type Rule = (&'static [&'static str], &'static [Change], Used, Class, Class);
 
 /// The first rule that fits decides. A `*` in a subject stands for any text.
@@ -94,13 +94,13 @@ const RULES: &[Rule] = &[
     (&["operation.operationId"], &[], Anywhere, Documentation, Breaking),
     (&["components.schemas"], &[Renamed, Removed], Anywhere, Documentation, Breaking),
     (&["components.schemas"], &[], Anywhere, Additive, Additive),
-    // What matters of these is said where they are used.
+    // Changes of these are reported where they are used.
     (&["components.*"], &[], Anywhere, Documentation, Documentation),
     // Sets, all of which are open.
     (&["word", "event type", "discriminator value"], &[Added], Anywhere, Additive, Additive),
     (&["member of `oneOf`", "member of `anyOf`"], &[Added], Anywhere, Additive, Additive),
     (&["schema.enum"], &[Removed], Anywhere, Additive, Breaking),
-    // What has to be there.
+    // Required parts.
     (&["*.required"], &[Tightened], Sent, Breaking, Breaking),
     (&["*.required"], &[Loosened], Received, Breaking, Breaking),
     (&["*.required"], &[], Anywhere, Additive, Breaking),
@@ -129,7 +129,7 @@ const RULES: &[Rule] = &[
 /// The subject of each keyword that bounds values.
 const LIMIT: &str = "limit";
 
-/// Who makes a value: the caller, the service, or both.
+/// The maker of a value: the caller, the service, or both.
 #[derive(Clone, Copy)]
 struct Way {
     sent: bool,
@@ -165,7 +165,7 @@ fn rewritten(contract: &Value) -> Value {
     }
 }
 
-/// Whether users have to change anything.
+/// Returns `true` if users have to change anything.
 pub fn is_breaking(differences: &[Difference]) -> bool {
     differences.iter().any(|difference| difference.class() == Breaking)
 }
@@ -262,7 +262,7 @@ impl Uses {
 
     fn of(&self, reference: &str) -> Way {
         let way = Way { sent: self.sent.contains(reference), received: self.received.contains(reference) };
-        // What nothing refers to may be meant for either.
+        // A component that nothing refers to may be meant for either.
         if way.sent || way.received { way } else { Way { sent: true, received: true } }
     }
 }
@@ -310,7 +310,7 @@ impl Walk<'_> {
             return self.keywords(object, old, new, place, way);
         }
         if before.is_some() && self.current(before) == after.map(ToOwned::to_owned) {
-            // What stands beside the references, such as a description.
+            // Keywords beside the references, such as a description.
             return self.keywords(object, &without_reference(old), &without_reference(new), place, way);
         }
         let pair = (old.to_string(), new.to_string());
@@ -332,7 +332,7 @@ impl Walk<'_> {
         }
     }
 
-    /// What a reference of the old document is called in the new one.
+    /// The name in the new document of a reference of the old one.
     fn current(&self, reference: Option<&str>) -> Option<String> {
         let reference = reference?;
         let renamed = reference.strip_prefix("#/components/schemas/").and_then(|name| self.renamed.get(name));
@@ -482,7 +482,7 @@ impl Walk<'_> {
                     continue;
                 }
             }
-            // Whether a property is required stands beside it.
+            // `required` stands beside the properties.
             self.one(&subject, child, before, after, &inner, way);
         }
     }
@@ -582,7 +582,7 @@ impl Walk<'_> {
         if old == new {
             return;
         }
-        // Where nothing is said, all is valid.
+        // Without the keyword, every value is valid.
         let is_free = |it: Option<&Value>| it.is_none_or(|it| *it == Value::Bool(true));
         let change = match (is_free(old), is_free(new)) {
             (true, true) => Changed,
@@ -722,7 +722,7 @@ fn named<'a>(
     names.into_iter().zip(items(list)).collect()
 }
 
-/// Whether a text fits a pattern with at most one `*`.
+/// Returns `true` if a text matches a pattern with at most one `*`.
 fn fits(pattern: &str, text: &str) -> bool {
     pattern.split_once('*').map_or(pattern == text, |(start, end)| {
         text.len() >= start.len() + end.len() && text.starts_with(start) && text.ends_with(end)
@@ -737,7 +737,7 @@ fn noun(subject: &str) -> String {
     }
 }
 
-/// What became of a keyword's value.
+/// The change of a keyword's value, as a clause.
 fn clause(key: &str, old: Option<&Value>, new: Option<&Value>) -> String {
     match (old, new) {
         (Some(old), Some(new)) if is_short(old) && is_short(new) => {

@@ -1,6 +1,6 @@
 //! Writes what progenitor does not: ids, open enums, open unions, the data of events, and the table of operations.
 //!
-//! What is written are calls of macros in `src/types/`, so that the logic is ordinary code that can be read and tested,
+//! It writes calls of macros in `src/types/`, so that the logic is ordinary code that can be read and tested,
 //! and the words come from the contract alone.
 
 use heck::ToShoutySnakeCase;
@@ -12,7 +12,7 @@ use super::check::errors;
 use super::contract::{component, items, lookup, operations as operations_of, reference, schemas, text};
 use super::mapping::{Data, Mapping, Mappings, deprecation_reason, description_with_format};
 use super::mistake::Mistake;
-use super::prepare::reachable_from_answer;
+use super::prepare::reachable_from_response;
 
 /// The name of the table of operations.
 const TABLE: &str = "ALL";
@@ -77,7 +77,7 @@ fn error_codes(schema: &Value, name: &Ident) -> TokenStream {
     }
 }
 
-/// What events carry, by their type, and which of it tells of a run, a work order and a tenant.
+/// The data of events by type, with the fields that name a run, a work order and a tenant.
 fn event_data(document: &Value, name: &Ident, data: &[Data]) -> TokenStream {
     let variants = data.iter().map(|data| {
         let (name, schema) = (format_ident!("{}", data.variant), format_ident!("{}", data.schema));
@@ -122,7 +122,7 @@ pub fn operations(document: &Value) -> Result<syn::File, Mistake> {
         let scope = text(operation.value, "x-required-scope").unwrap_or_default();
         let (path, method) = (operation.path, operation.method.to_uppercase());
         let idempotent = operation.is_idempotent();
-        let answers_secret = answers_secret(document, operation.value);
+        let returns_secret = returns_secret(document, operation.value);
         let advice = errors::advice(&operation).map(|(status, advice)| quote! { (#status, #advice) });
         let name = id.to_shouty_snake_case();
         if name == TABLE {
@@ -141,7 +141,7 @@ pub fn operations(document: &Value) -> Result<syn::File, Mistake> {
                 path: #path,
                 scope: #scope,
                 idempotent: #idempotent,
-                answers_secret: #answers_secret,
+                returns_secret: #returns_secret,
                 advice: &[#(#advice),*],
             };
         });
@@ -164,8 +164,8 @@ pub fn operations(document: &Value) -> Result<syn::File, Mistake> {
     .map_err(|error| Mistake::at("paths", format!("the table of operations is not Rust: {error}")))
 }
 
-/// Whether a successful answer holds a secret, and is not to be shown.
-fn answers_secret(document: &Value, operation: &Value) -> bool {
-    let needed = reachable_from_answer(document, operation);
+/// Returns `true` if a successful response holds a secret, and is not to be shown.
+fn returns_secret(document: &Value, operation: &Value) -> bool {
+    let needed = reachable_from_response(document, operation);
     schemas(document).any(|(name, schema)| needed.contains(name) && text(schema, "format") == Some("password"))
 }

@@ -151,7 +151,7 @@ fn value(context: &Context<'_>, endpoint: &Endpoint<'_>, input: &Input) -> Resul
     Ok(quote! { value::<#kind>(#json) })
 }
 
-/// Whether a text can be given for a value of this type.
+/// Returns `true` if a text can be given for a value of this type.
 fn is_text(context: &Context<'_>, kind: &Type) -> bool {
     let kind = compact(kind);
     let is_id = |name| matches!(context.mappings.get(name), Some(Mapping::Id));

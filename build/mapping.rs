@@ -1,4 +1,4 @@
-//! What each named schema becomes in Rust.
+//! The Rust type of each named schema.
 //!
 //! Objects become structs, which progenitor writes. Everything else that has a name becomes a type of ours, because
 //! the service may say a word tomorrow that the contract does not know today, and a closed enum would fail the
@@ -25,7 +25,7 @@ const TYPED_FORMATS: [&str; 2] = ["date-time", "password"];
 /// The mappings of all named schemas.
 pub type Mappings = BTreeMap<String, Mapping>;
 
-/// What a named schema becomes.
+/// The Rust type of a named schema.
 #[derive(Debug)]
 pub enum Mapping {
     /// An object with properties: a struct.
@@ -52,7 +52,7 @@ pub struct Word {
     pub aliases: Vec<String>,
 }
 
-/// What events of some types carry.
+/// The data of events of some types.
 #[derive(Debug)]
 pub struct Data {
     pub variant: String,

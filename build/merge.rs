@@ -6,7 +6,7 @@ use super::contract::{component, entries, items, reference, schemas, text};
 use super::mistake::Mistake;
 use super::openapi::SCHEMA;
 
-/// What a part of `allOf` may hold: all of it goes into the whole, or documents the part alone.
+/// Keywords of a part of `allOf`: each becomes a part of the whole, or documents the part alone.
 const MERGED: [&str; 13] = [
     "additionalProperties",
     "allOf",
@@ -23,7 +23,7 @@ const MERGED: [&str; 13] = [
     "x-deprecated-reason",
 ];
 
-/// What two declarations of one property may say differently.
+/// Keywords in which two declarations of one property can differ.
 const DOCUMENTATION: [&str; 4] = ["description", "example", "externalDocs", "title"];
 
 const WAY_OUT: &str = "write the properties out";

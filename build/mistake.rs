@@ -1,4 +1,4 @@
-//! What is wrong with a contract, and where.
+//! Mistakes in a contract.
 
 use std::fmt;
 

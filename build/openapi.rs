@@ -15,13 +15,13 @@ pub struct Object {
     /// The section of `components` where such objects have names. Only these may be replaced by a `$ref`.
     pub section: Option<&'static str>,
     pub keywords: &'static [(&'static str, Kind)],
-    /// What stands under all other keys, extensions excepted.
+    /// The kind of all other keys but extensions.
     pub others: Option<Kind>,
     /// The extensions that the generator reads.
     pub extensions: &'static [&'static str],
 }
 
-/// What stands under a keyword.
+/// The kind of a keyword's value.
 pub enum Kind {
     Text,
     Flag,
@@ -337,7 +337,7 @@ pub fn extensions() -> impl Iterator<Item = &'static str> {
 }
 
 impl Object {
-    /// What stands under a key; none for what is unknown, and for extensions.
+    /// Returns the kind of a key's value; nothing for unknown keys and extensions.
     pub fn kind(&self, key: &str) -> Option<&Kind> {
         let keyword = self.keywords.iter().find(|(keyword, _)| *keyword == key).map(|(_, kind)| kind);
         keyword.or_else(|| self.others.as_ref().filter(|_| !key.starts_with("x-")))

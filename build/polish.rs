@@ -13,7 +13,7 @@ use super::mistake::Mistake;
 use super::names::{snake_case, without_keyword};
 use super::prepare::{reachable_from_requests, reachable_from_schema, sent_alone};
 
-/// How progenitor writes a time.
+/// The type that progenitor writes for a time.
 const TIME: &str = "::chrono::DateTime<::chrono::offset::Utc>";
 
 /// Splits progenitor's file into the items of its `types` module and the rest.
@@ -238,7 +238,7 @@ fn constructor(item: &ItemStruct, document: &Value) -> TokenStream {
     let Fields::Named(fields) = &item.fields else {
         return TokenStream::new();
     };
-    // What is required and may be null begins as null.
+    // A required value that may be null begins as null.
     let (optional, mut required): (Vec<_>, Vec<_>) =
         fields.named.iter().partition(|field| is_defaulted(field) || is_option(field));
     let order: Vec<_> = items(document.pointer(&format!("/components/schemas/{name}/required")))
@@ -292,7 +292,7 @@ fn serde_attribute(attribute: &Attribute) -> Option<String> {
     attribute.path().is_ident("serde").then(|| attribute.meta.to_token_stream().to_string())
 }
 
-/// Whether the field may be missing. Progenitor marks each such field as one that is not sent when it is empty.
+/// Returns `true` if the field may be missing. Progenitor marks each such field as one that is not sent when it is empty.
 fn is_defaulted(field: &Field) -> bool {
     field
         .attrs
@@ -301,7 +301,7 @@ fn is_defaulted(field: &Field) -> bool {
         .any(|text| text.contains("skip_serializing_if") || text.contains("flatten"))
 }
 
-/// Whether the field holds what has no field of its own.
+/// Returns `true` for the field that holds all properties without one of their own.
 fn is_flattened(field: &Field) -> bool {
     field.attrs.iter().filter_map(serde_attribute).any(|text| text.contains("flatten"))
 }

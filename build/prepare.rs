@@ -142,7 +142,7 @@ fn tell_empty_from_missing(schema: &mut Value) {
 /// A schema without what binds the service, with plain integers.
 fn simplified(schema: &Value) -> Value {
     if let Some(target) = reference(schema) {
-        // What stands beside a `$ref` is passed over.
+        // Keywords beside a `$ref` are ignored.
         let target = json!({ "$ref": target });
         return if can_be_null(schema) { json!({"nullable": true, "allOf": [target]}) } else { target };
     }
@@ -192,14 +192,14 @@ fn retain(value: &mut Value, keys: &[&str]) {
 /// Names of the schemas that requests, successful answers and deliveries need.
 pub fn reachable(document: &Value) -> BTreeSet<String> {
     let mut found = reachable_from_requests(document);
-    found.append(&mut reachable_from_answers(document));
+    found.append(&mut reachable_from_responses(document));
     found.append(&mut reachable_from_deliveries(document));
     found
 }
 
 /// Names of the schemas that callers make, and never receive.
 pub fn sent_alone(document: &Value) -> BTreeSet<String> {
-    let (answers, deliveries) = (reachable_from_answers(document), reachable_from_deliveries(document));
+    let (answers, deliveries) = (reachable_from_responses(document), reachable_from_deliveries(document));
     let mut sent = reachable_from_requests(document);
     sent.retain(|name| !answers.contains(name) && !deliveries.contains(name));
     sent
@@ -220,12 +220,12 @@ pub fn reachable_from_requests(document: &Value) -> BTreeSet<String> {
 }
 
 /// Names of the schemas that successful answers need.
-pub fn reachable_from_answers(document: &Value) -> BTreeSet<String> {
-    operations(document).flat_map(|operation| reachable_from_answer(document, operation.value)).collect()
+pub fn reachable_from_responses(document: &Value) -> BTreeSet<String> {
+    operations(document).flat_map(|operation| reachable_from_response(document, operation.value)).collect()
 }
 
 /// Names of the schemas that the successful answer to an operation needs.
-pub fn reachable_from_answer(document: &Value, operation: &Value) -> BTreeSet<String> {
+pub fn reachable_from_response(document: &Value, operation: &Value) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     for (_, response) in successes(document, operation) {
         for (_, content) in entries(response.get("content")) {

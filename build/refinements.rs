@@ -78,12 +78,12 @@ impl Refinements {
         }
     }
 
-    /// Whether every call, or every list, has a method of this name.
+    /// Returns `true` if every call, or every list, has a method of this name.
     pub fn is_common(&self, method: &str) -> bool {
         self.common.contains(method)
     }
 
-    /// Whether the call of this endpoint has such a method.
+    /// Returns `true` if the call of this endpoint has such a method.
     pub fn has_setter(&self, endpoint: &str, method: &str) -> bool {
         self.setters.contains(&(endpoint.to_owned(), method.to_owned()))
     }
@@ -93,12 +93,12 @@ impl Refinements {
         self.setters.iter().filter(move |(of, _)| of == endpoint).map(|(_, method)| method.clone())
     }
 
-    /// Whether the handle of this resource has such a method.
+    /// Returns `true` if the handle of this resource has such a method.
     pub fn has_method(&self, handle: &str, method: &str) -> bool {
         self.has_function(handle, method)
     }
 
-    /// Whether this type has such a function.
+    /// Returns `true` if this type has such a function.
     pub fn has_function(&self, of: &str, function: &str) -> bool {
         self.functions.contains(&(of.to_owned(), function.to_owned()))
     }

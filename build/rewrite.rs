@@ -7,7 +7,7 @@ use super::merge::merge;
 use super::mistake::Mistake;
 use super::openapi::{DOCUMENT, Kind, Object, PARAMETER, SCHEMA};
 
-/// What may stand beside `allOf` of one `$ref`, which is how OpenAPI 3.0 describes a reference.
+/// Keywords that can stand beside `allOf` of one `$ref`, which is how OpenAPI 3.0 describes a reference.
 const BESIDE: [&str; 10] = [
     "allOf",
     "default",

@@ -23,8 +23,8 @@ pub struct Operation {
     path: &'static str,
     scope: &'static str,
     idempotent: bool,
-    answers_secret: bool,
-    /// What to do about an error status that means something of its own for this operation.
+    returns_secret: bool,
+    /// The advice for an error status that means something of its own for this operation.
     #[cfg_attr(not(feature = "client"), allow(dead_code))]
     advice: &'static [(u16, &'static str)],
 }
@@ -36,7 +36,7 @@ impl Operation {
         self.id
     }
 
-    /// What it does, for example `Submit a work order`.
+    /// Returns a summary, for example `Submit a work order`.
     #[must_use]
     pub const fn summary(&self) -> &'static str {
         self.summary
@@ -66,17 +66,17 @@ impl Operation {
         self.advice.iter().copied()
     }
 
-    /// Whether doing it twice has the same effect as doing it once. Only then is it retried when it is not known
+    /// Returns `true` if a repetition has no further effect. Only then is it retried when it is not known
     /// whether the service has acted.
     #[must_use]
     pub const fn is_idempotent(&self) -> bool {
         self.idempotent
     }
 
-    /// Whether a successful answer holds a secret, and is not to be shown.
+    /// Returns `true` if a successful response holds a secret, and is not to be shown.
     #[cfg(feature = "client")]
-    pub(crate) const fn answers_secret(&self) -> bool {
-        self.answers_secret
+    pub(crate) const fn returns_secret(&self) -> bool {
+        self.returns_secret
     }
 }
 

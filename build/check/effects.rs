@@ -8,7 +8,7 @@ use crate::build::contract::{component, entries, items, operations, reference, r
 use crate::build::mapping::{Mapping, Mappings, words};
 use crate::build::mistake::Mistake;
 use crate::build::openapi::{DOCUMENT, Node, SCHEMA, nodes};
-use crate::build::prepare::{reachable_from_answers, reachable_from_deliveries, reachable_from_requests};
+use crate::build::prepare::{reachable_from_deliveries, reachable_from_requests, reachable_from_responses};
 
 pub fn check(document: &Value, mappings: &Mappings) -> Result<(), Mistake> {
     check_servers(document)?;
@@ -67,7 +67,7 @@ fn check_security(document: &Value) -> Result<(), Mistake> {
 /// A request does not hold what only responses have, nor the other way round.
 fn check_directions(document: &Value) -> Result<(), Mistake> {
     let sent = reachable_from_requests(document);
-    let mut received = reachable_from_answers(document);
+    let mut received = reachable_from_responses(document);
     received.append(&mut reachable_from_deliveries(document));
     for (names, keyword, holder) in [(sent, "readOnly", "request"), (received, "writeOnly", "response")] {
         for (name, schema) in schemas(document).filter(|(name, _)| names.contains(*name)) {

@@ -1,4 +1,4 @@
-//! What errors mean: `x-errors`, the status and the advice of each code, and `x-advice`, what a status asks for in an operation.
+//! Checks the tables of errors: `x-errors`, the status and the advice of each code, and `x-advice`, the advice of an operation by status.
 
 use serde_json::Value;
 

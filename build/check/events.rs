@@ -1,4 +1,4 @@
-//! What events carry: `x-eventData`, the table from types of events to schemas.
+//! Checks `x-eventData`, the table from types of events to the schemas of their data.
 
 use serde_json::Value;
 

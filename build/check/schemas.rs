@@ -11,7 +11,7 @@ use crate::build::mistake::Mistake;
 use crate::build::names::{reserved_types, snake_case};
 use crate::build::prepare::reachable;
 
-/// Where progenitor puts what an open object has no property for.
+/// The field in which progenitor puts the other properties of an open object.
 const EXTRA: &str = "extra";
 
 pub fn check(document: &Value) -> Result<(), Mistake> {

@@ -226,7 +226,7 @@ fn check_type(schema: &Value, key: &str, place: &str) -> Result<(), Mistake> {
     }
 }
 
-/// Whether two edits of one letter make the one the other, only case and hyphens tell them apart, or the end is
+/// Returns `true` if two edits of one letter make the one the other, only case and hyphens tell them apart, or the end is
 /// missing.
 fn is_close(written: &str, meant: &str) -> bool {
     let plain = |text: &str| text.to_lowercase().replace(['-', '_'], "");

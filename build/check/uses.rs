@@ -1,6 +1,6 @@
 //! Each type fits where the contract uses it.
 //!
-//! What a schema becomes in Rust decides where it can stand: a list whose wrapping is not documented is read and never
+//! The Rust type of a schema decides where it can be used: a list whose wrapping is not documented is read and never
 //! written, a secret is not written out, and a type that holds itself needs a pointer on the way.
 
 use std::collections::BTreeSet;
@@ -216,7 +216,7 @@ fn check_parameter(schema: &Value, in_path: bool, mappings: &Mappings, place: &s
                 // A list in a list has no place in a URL.
                 return check_parameter(item, true, mappings, &format!("{place}.items"));
             }
-            // How a time would stand in a path is not defined.
+            // The form of a time in a path is not defined.
             _ if can_be_null(schema) => false,
             Some("string") => !in_path || text(schema, "format") != Some("date-time"),
             Some("boolean" | "integer" | "number") => true,

@@ -56,7 +56,7 @@ const HIDDEN: &str = "the body is not shown, as it may hold the secret";
 /// Whether the response may hold a secret that does not look like one. Failures (4xx, 5xx) do not.
 fn hides_body(error: &Error, answer: &Answer) -> bool {
     let may_succeed = !answer.status.is_client_error() && !answer.status.is_server_error();
-    may_succeed && error.operation().is_some_and(|operation| operation.answers_secret())
+    may_succeed && error.operation().is_some_and(|operation| operation.returns_secret())
 }
 
 /// `{:?}` is what a program prints whose `main` returns the error, so it is for people too; `{:#?}` has every field.

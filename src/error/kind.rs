@@ -1,11 +1,11 @@
-//! What kinds of failure there are, and the table that finds the kind, and the advice, for what the service said.
+//! The kinds of failure, and the kind and the advice for each code and status of the service.
 
 use std::fmt;
 
 use crate::Operation;
 use crate::types::ErrorCode;
 
-/// What kind of failure an [`Error`](super::Error) is.
+/// The kind of failure of an [`Error`](super::Error).
 ///
 /// The set grows with the service, so a `match` on it needs a `_` arm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -58,7 +58,7 @@ pub enum ErrorKind {
 }
 
 impl ErrorKind {
-    /// Whether the same request may go well later: the network, 429, 5xx, an answer that cannot be read.
+    /// Returns `true` if the same request may succeed later: the network, 429, 5xx, an answer that cannot be read.
     pub(crate) fn may_pass(self) -> bool {
         use ErrorKind::{Connect, Decode, Interrupted, RateLimited, Server, Timeout, Unavailable, UnexpectedStatus};
         matches!(self, Connect | Decode | Interrupted | RateLimited | Server | Timeout | Unavailable | UnexpectedStatus)

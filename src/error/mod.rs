@@ -269,7 +269,7 @@ impl Error {
         body: &Bytes,
     ) -> Self {
         // What a decoder complains of it quotes, but for names.
-        let is_secret = operation.answers_secret() && !source.to_string().starts_with("missing field");
+        let is_secret = operation.returns_secret() && !source.to_string().starts_with("missing field");
         let cause = if is_secret { "something else was expected".to_owned() } else { source.to_string() };
         let problem = match (body.trim_ascii().is_empty(), path) {
             (true, _) => format!("the answer {} has no body", status.as_u16()),

@@ -21,13 +21,13 @@ const OUTAGE: Duration = Duration::from_secs(60 * 60);
 #[derive(Debug, Default)]
 pub(super) struct Failures {
     count: u32,
-    /// How many of them, the last ones, were of one kind.
+    /// Number of the last failures that were of one kind.
     same_kind: u32,
     kind: Option<ErrorKind>,
     since: Duration,
 }
 
-/// What follows a failed poll.
+/// The consequence of a failed poll.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum NextPoll {
     /// Another, after a delay.
@@ -67,7 +67,7 @@ impl Failures {
     }
 }
 
-/// Whether a failed poll may succeed later.
+/// The prospects of another poll after a failed one.
 enum Outlook {
     /// The network, an overload or a fault of the service.
     Transient,

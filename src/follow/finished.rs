@@ -24,7 +24,7 @@ impl FinishedRun {
         Self(run)
     }
 
-    /// How the run ended: `succeeded`, `failed` or `cancelled`.
+    /// Returns the final status: `succeeded`, `failed` or `cancelled`.
     #[must_use]
     pub fn status(&self) -> &RunStatus {
         &self.0.status

@@ -20,7 +20,7 @@ use crate::clock::Clock;
 use crate::types::{RunId, RunStatus};
 use crate::{Error, Operation, RateLimit, Result};
 
-/// How a client polls.
+/// The settings of a client's polling.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Settings {
     pub(super) share: f64,
@@ -34,7 +34,7 @@ impl Default for Settings {
     }
 }
 
-/// What the clones of a client share to follow runs.
+/// The state that the clones of a client share to follow runs.
 pub(crate) struct Follow {
     pub(super) clock: Arc<dyn Clock>,
     state: Mutex<State>,

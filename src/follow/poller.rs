@@ -161,7 +161,7 @@ impl State {
     }
 }
 
-/// Whether no request with this key will succeed.
+/// Returns `true` if no request with this key will succeed.
 fn is_refusal(kind: ErrorKind) -> bool {
     matches!(kind, ErrorKind::Authentication | ErrorKind::Configuration | ErrorKind::OrganizationSuspended)
 }

@@ -10,7 +10,7 @@ use super::run_update::RunUpdate;
 use crate::types::{RunId, RunStatus};
 use crate::{Error, Result};
 
-/// How many updates are kept of runs that nobody waits for.
+/// Number of updates that are kept of runs that nobody waits for.
 const RECENT: usize = 10_000;
 
 /// A wait needs no first look at a run of which this short a time ago something was known.
@@ -44,7 +44,7 @@ pub(super) struct AwaitedRun {
     subscribers: BTreeMap<u64, Subscriber>,
 }
 
-/// Where updates of a run are sent.
+/// A receiver of the updates of a run.
 #[derive(Debug)]
 pub(super) enum Subscriber {
     /// Gets the end of the run.
@@ -203,7 +203,7 @@ impl RunRegistry {
 }
 
 impl AwaitedRun {
-    /// Whether it can be fetched now.
+    /// Returns `true` if it can be fetched now.
     pub(super) fn is_fetchable(&self, now: Duration) -> bool {
         !self.is_fetching && self.not_before <= now
     }
@@ -212,7 +212,7 @@ impl AwaitedRun {
         self.status == Some(RunStatus::Pending)
     }
 
-    /// Whether no request that was sent since then has shown it.
+    /// Returns `true` if no request that was sent since then has shown it.
     pub(super) fn is_unseen_since(&self, began: Duration) -> bool {
         self.seen.is_none_or(|seen| seen < began)
     }

@@ -37,16 +37,16 @@ const RECHECK: Duration = Duration::from_secs(60);
 /// While runs are fetched one by one for want of lists, a list is tried this often.
 const LIST_RETRY: Duration = Duration::from_secs(60);
 
-/// How long lists are not used after the service has refused one, or was shown to list an ended run as running.
+/// The time for which lists are not used after the service has refused one, or was shown to list an ended run as running.
 const NO_LISTS: Duration = Duration::from_secs(10 * 60);
 
 /// Lists may lag this much behind.
 const LAG: Duration = Duration::from_secs(30);
 
-/// How many ended runs are looked for in lists that may lag.
+/// Number of ended runs that are looked for in lists that may lag.
 const ENDED: usize = 32;
 
-/// What a page or a series of pages lists.
+/// The runs that a page or a series of pages lists.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Scope {
     Pending,
@@ -107,7 +107,7 @@ pub(super) enum Request {
     Page(Scan),
 }
 
-/// What to do next.
+/// The next step.
 #[derive(Debug)]
 pub(super) enum Step {
     Send(Request),
@@ -125,11 +125,11 @@ pub(super) struct Rounds {
     was_first_look: bool,
     since_rotation: u32,
     rotation: u32,
-    /// How many runs have the status `running`, by the last page of them.
+    /// Number of runs with the status `running`, by the last page of them.
     running: Option<u64>,
-    /// How many single runs had to be fetched after the last list of the running.
+    /// Number of single runs that had to be fetched after the last list of the running.
     left_running: usize,
-    /// How many pages the last list of all took, and how many single runs had to be fetched after it.
+    /// Number of pages of the last list of all, and of single runs that had to be fetched after it.
     all_pages: usize,
     left_out: usize,
     list_failures: Failures,
@@ -140,7 +140,7 @@ pub(super) struct Rounds {
     ended: VecDeque<(Duration, RunId)>,
 }
 
-/// What the awaited runs need.
+/// The needs of the awaited runs.
 #[derive(Default)]
 struct Survey {
     pending: usize,

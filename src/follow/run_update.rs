@@ -10,13 +10,13 @@ use crate::types::{Run, RunId, RunStatus, RunSummary};
 pub(super) struct RunUpdate {
     pub(super) id: RunId,
     pub(super) status: RunStatus,
-    /// Whether the run has ended.
+    /// `true` if the run has ended.
     pub(super) is_final: bool,
     pub(super) iterations: Option<u32>,
     pub(super) pull_request: Option<String>,
     /// The run, if enough is known to make one.
     pub(super) run: Option<Box<Run>>,
-    /// Whether `run` is complete, and not the short form of lists.
+    /// `true` if `run` is complete, and not the short form of lists.
     pub(super) is_whole: bool,
 }
 
@@ -58,7 +58,7 @@ impl RunUpdate {
         Some((id, Some(update)))
     }
 
-    /// How far the run is on its way from submission to end. A status that is not known lies in between.
+    /// The progress of the run from submission to end. A status that is not known lies in between.
     pub(super) fn progress(&self) -> u8 {
         if self.is_final { 2 } else { u8::from(self.status != RunStatus::Pending) }
     }

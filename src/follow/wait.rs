@@ -15,7 +15,7 @@ use crate::race::race;
 use crate::types::{Run, RunId, RunStatus, WorkOrderCreated};
 use crate::{Error, Result};
 
-/// How often a run is fetched after its end became known, until the response says so, too.
+/// Number of times that a run is fetched after its end became known, until the response confirms it.
 const LOOKS: u32 = 5;
 
 /// The delay before the second of them. It doubles.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::types::RunId;
 
-/// How long a delivery may come after a poll that has found the end of its run.
+/// The time within which a delivery may come after a poll that has found the end of its run.
 const GRACE: Duration = Duration::from_secs(5);
 
 /// So many ends have to be delivered in a row before deliveries count as healthy again after one was missed. With two processes
@@ -18,7 +18,7 @@ const REGAIN: u32 = 10;
 pub(super) struct WebhookHealth {
     has_begun: bool,
     has_stopped: bool,
-    /// How many ends have to be delivered before deliveries count as healthy.
+    /// Number of ends that have to be delivered before deliveries count as healthy.
     needed: u32,
     /// Runs whose end was found by polling, and when.
     undelivered: VecDeque<(Duration, RunId)>,

@@ -17,7 +17,7 @@
 //!
 //! Lists are also streams: `items()` gives each item once, `pages()` gives the pages ([`Items`], [`Pages`]).
 //!
-//! What every call can do is at [`Call`]. The resources and their calls are generated from the contract of the API.
+//! The methods of every call are at [`Call`]. The resources and their calls are generated from the contract of the API.
 
 mod call;
 mod pages;

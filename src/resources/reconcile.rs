@@ -21,10 +21,10 @@ pub(super) const TOKEN: &str = "agentgate-submission";
 /// absence counts only when it is so again, and again after half a minute.
 const LOOKS: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(5), Duration::from_secs(24)];
 
-/// How far the clocks of this machine and of the service may differ. Runs from longer before the submission are not considered.
+/// The difference between the clocks of this machine and of the service that is tolerated. Runs from longer before the submission are not considered.
 const TOLERANCE: TimeDelta = TimeDelta::hours(1);
 
-/// How far a run may stand from its place in a list that counts as sorted: services stamp runs before they store them.
+/// The distance of a run from its place in a list that still counts as sorted: services stamp runs before they store them.
 const DISORDER: TimeDelta = TimeDelta::minutes(30);
 
 /// The most pages of runs, and the most work orders, that one look fetches. More would spend the organization's rate limit.

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 include!(concat!(env!("OUT_DIR"), "/calls.rs"));
 
-/// What a call came to.
+/// The outcome of a call.
 #[derive(Debug)]
 pub struct Answered {
     /// The typed value, written as JSON again.

@@ -59,7 +59,7 @@ fn batch<'a>(contract: &Value, changes: &[&'a Change], one_by_one: bool) -> Batc
     (batch, changed, left)
 }
 
-/// Whether two changes edit the same place, or one within the other. Lists count as one place, unless both only append.
+/// Returns `true` if two changes edit the same place, or one within the other. Lists count as one place, unless both only append.
 fn touch(one: &Change, other: &Change) -> bool {
     let place = |pointer: &str| {
         let (parent, key) = pointer.rsplit_once('/').unwrap_or_default();
@@ -103,7 +103,7 @@ fn copy_repository() -> Result<PathBuf, String> {
     for file in String::from_utf8_lossy(&listed.stdout).split_terminator('\0') {
         let (from, to) = (root().join(file), copy.join(file));
         let Ok(content) = fs::read(&from) else { continue };
-        // What is the same keeps its time, so that cargo compiles it once.
+        // An unchanged file keeps its time, so that cargo compiles it once.
         if fs::read(&to).is_ok_and(|present| present == content) {
             continue;
         }

@@ -1,4 +1,4 @@
-//! What it costs to wait, in requests and in time: the table of the README.
+//! The cost of waiting, in requests and in time: the table of the README.
 //!
 //! The figures are printed: `cargo test -p agentgate --lib follow::tests::figures -- --nocapture`.
 
@@ -63,7 +63,7 @@ fn waits_end_soon_after_their_runs_within_the_share() {
     }
 }
 
-/// What the same costs a program without this crate's help: each run is fetched every five seconds, within the rate limit.
+/// The cost for a program without this crate: each run is fetched every five seconds, within the rate limit.
 #[test]
 fn the_loop_that_everybody_writes_spends_the_whole_limit_on_ten_runs() {
     for (lanes, runs, most_late) in [(1, 1, 5), (3, 9, 8), (10, 100, 60), (10, 1_000, 600), (100, 1_000, 600)] {

@@ -1,4 +1,4 @@
-//! What holds for every wait, whatever happens meanwhile.
+//! Properties of every wait, over random histories.
 //!
 //! Each history is made by chance from a number, which a failure names. Runs are submitted, some by others, while waits begin, end and
 //! are dropped; requests fail, single ones or all for a while; lists lag, leave runs out, repeat and swap them; deliveries are
@@ -15,7 +15,7 @@ use crate::follow::Watcher;
 use crate::types::{RunId, RunStatus};
 use crate::{Error, Operation};
 
-/// How many are tried by default.
+/// Number of histories that are tried by default.
 const HISTORIES: u64 = 200;
 
 /// A run in whose way nothing stands is noticed to have ended within this, whatever becomes of others. With deliveries, of which any
@@ -29,7 +29,7 @@ const SHORT: Duration = Duration::from_secs(10);
 /// A share of the limit, and what may come at once: a first look, or what was on the pages before.
 const BUSIEST: usize = 25 + 10;
 
-/// What goes wrong.
+/// The faults of a history.
 #[derive(Clone, Debug)]
 struct Trouble {
     lists: Lists,

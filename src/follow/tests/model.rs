@@ -75,7 +75,7 @@ impl Planned {
 /// A failure to inject: by the operation, the run that is fetched if it is a fetch, and the time.
 pub(super) type Fault = dyn Fn(Operation, Option<&RunId>, Duration) -> Option<Error> + Send + Sync;
 
-/// How lists differ from the truth.
+/// The ways in which lists differ from the runs.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Lists {
     /// They are as old as this.
@@ -270,7 +270,7 @@ pub(super) fn undecodable(body: &str) -> Error {
     Error::decode(Operation::GET_RUN, ".", source, StatusCode::OK, HeaderMap::new(), &body)
 }
 
-/// How late each wait has ended, in order.
+/// The delay with which each wait has ended, in order.
 pub(super) struct Lateness(Vec<Duration>);
 
 impl Lateness {

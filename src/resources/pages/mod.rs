@@ -36,7 +36,7 @@ trait Cursor<P, T>: Send {
     fn max_items(&mut self, items: usize);
 }
 
-/// What to do after a page.
+/// The next step after a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Step {
     Fetch,

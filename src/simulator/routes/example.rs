@@ -50,7 +50,7 @@ fn owner(path: &str) -> Option<&'static Operation> {
     OPERATIONS.iter().find(|other| other.method == "GET" && other.handle.is_some() && is_same_path(other.path, thing))
 }
 
-/// Whether two paths are the same but for the names of their parameters.
+/// Returns `true` if two paths are the same but for the names of their parameters.
 fn is_same_path(one: &str, other: &str) -> bool {
     let is_same = |(one, other): (&str, &str)| one == other || is_parameter(one) && is_parameter(other);
     one.split('/').count() == other.split('/').count() && one.split('/').zip(other.split('/')).all(is_same)

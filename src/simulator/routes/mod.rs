@@ -145,7 +145,7 @@ fn id(pattern: &str, path: &str) -> Option<String> {
     segments.next().is_none().then_some(id)
 }
 
-/// Whether this segment of a pattern stands for any text, as `{id}` does.
+/// Returns `true` if this segment of a pattern stands for any text, as `{id}` does.
 fn is_parameter(segment: &str) -> bool {
     segment.starts_with('{') && segment.ends_with('}')
 }

@@ -112,7 +112,7 @@ fn position(organization: &Organization, id: &str) -> Result<usize, ApiError> {
         .ok_or_else(|| ApiError::not_found(&format!("template {id}")))
 }
 
-/// Where a template is that may be changed.
+/// Returns the position of a template that may be changed.
 fn own_position(organization: &Organization, id: &str) -> Result<usize, ApiError> {
     let position = position(organization, id)?;
     if organization.templates[position].is_built_in() {

@@ -14,7 +14,7 @@ use crate::simulator::error::ApiError;
 use crate::simulator::organization::Organization;
 use crate::simulator::rate_limit::Limit;
 
-/// How many test deliveries a webhook allows in a minute.
+/// Number of test deliveries that a webhook allows in a minute.
 const TESTS: u32 = 10;
 
 #[derive(Debug)]
@@ -27,7 +27,7 @@ pub(in crate::simulator) struct Webhook {
     pub(in crate::simulator) enabled: bool,
     description: Option<String>,
     pub(in crate::simulator) secret: Secret,
-    /// What is sent with each delivery besides its own headers.
+    /// The headers that are sent with each delivery besides its own.
     pub(in crate::simulator) headers: HeaderMap,
     tests: Limit,
     created_at: DateTime<Utc>,
@@ -160,7 +160,7 @@ fn read(check: &mut Check, object: &Object<'_>) -> Changes {
 }
 
 impl Webhook {
-    /// Whether it is to be told of events of this type.
+    /// Returns `true` if it subscribes to events of this type.
     pub(in crate::simulator) fn wants(&self, event_type: &str) -> bool {
         self.enabled && self.events.iter().any(|wanted| wanted == event_type)
     }

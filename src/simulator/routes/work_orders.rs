@@ -27,7 +27,7 @@ pub(in crate::simulator) struct WorkOrder {
     created_at: DateTime<Utc>,
 }
 
-/// What was submitted.
+/// The submission.
 #[derive(Debug)]
 struct Submission {
     task_prompt: String,

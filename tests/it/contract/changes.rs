@@ -7,7 +7,7 @@ use crate::build::diff::Class::{self, Additive, Breaking, Documentation};
 /// A JSON pointer, and the JSON to put there; nothing to remove what is there. The segment `-` appends to a list.
 pub(crate) type Edit = (&'static str, Option<&'static str>);
 
-/// What the generator makes of a changed contract.
+/// The outcome of a changed contract.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     /// The crate compiles, and has what the change says.
@@ -20,7 +20,7 @@ pub(crate) enum Outcome {
 
 use Outcome::{Generated, OneLine, Works};
 
-/// What changes, how, the strongest class of all differences for HTTP and for Rust, and what comes of it.
+/// A change: its name, its edits, the strongest class of all differences for HTTP and for Rust, and its outcome.
 pub(crate) type Change = (&'static str, &'static [Edit], Class, Class, Outcome);
 
 pub(crate) const CHANGES: &[Change] = &[

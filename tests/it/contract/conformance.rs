@@ -74,7 +74,7 @@ impl Contract {
             .unwrap_or_else(|| panic!("no operation {id}"))
     }
 
-    /// What a value that may be a reference stands for.
+    /// Returns the value that a `$ref` leads to, or the value itself.
     pub(super) fn resolve<'a>(&'a self, value: &'a Value) -> &'a Value {
         match value.get("$ref").and_then(Value::as_str) {
             Some(reference) => self.resolve(self.document.pointer(reference.trim_start_matches('#')).unwrap()),
@@ -82,7 +82,7 @@ impl Contract {
         }
     }
 
-    /// What is wrong with a value, by a schema of the contract.
+    /// Returns the violations of a schema of the contract.
     pub(super) fn violations(&self, schema: &Value, value: &Value) -> Vec<String> {
         let mut validators = self.validators.borrow_mut();
         let validator = validators.entry(schema.to_string()).or_insert_with(|| self.validator(schema));
@@ -184,7 +184,7 @@ impl Answer {
         Self { status, headers, body: response.bytes().await.unwrap().to_vec() }
     }
 
-    /// Whether the simulator has no behaviour for the operation, and responds with the contract's example.
+    /// Returns `true` if the simulator has no behaviour for the operation, and responded with the contract's example.
     pub(super) fn is_example(&self) -> bool {
         self.headers.contains_key("x-simulator-example")
     }
@@ -321,7 +321,7 @@ async fn succeed(api: &mut Api) {
     api.expect(204, "deleteTemplate", "acme-order-service", "", None).await;
     api.expect(201, "createTemplate", "", "", Some(&template())).await;
 
-    // What the simulator has no behaviour for, it responds to with the contract's example.
+    // To operations without a behaviour, the simulator responds with the contract's example.
     for operation in api.contract.operations() {
         if !api.seen.iter().any(|(id, status)| *id == operation.id && (200..300).contains(status)) {
             let body = api.contract.request_examples(&operation).into_iter().next();

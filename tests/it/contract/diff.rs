@@ -1,4 +1,4 @@
-//! What changes of the contract mean to users.
+//! The impact of changes of the contract on users.
 
 use std::fmt::Write as _;
 

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::build;
 
-/// What is wrong, the text to find, and the text to put in its place.
+/// A mistake, the text to find, and the text to put in its place.
 const MISTAKES: &[(&str, &str, &str)] = &[
     ("bad YAML", "openapi: 3.0.3\n", "openapi: 3.0.3: 1\n"),
     ("a key that stands twice", "openapi: 3.0.3\n", "openapi: 3.0.3\nopenapi: 3.0.3\n"),
@@ -421,7 +421,7 @@ fn without_examples() -> Value {
     contract
 }
 
-/// Where there is anything, as JSON pointers.
+/// All places of a document, as JSON pointers.
 fn pointers(value: &Value, pointer: &str, found: &mut Vec<String>) {
     found.push(pointer.to_owned());
     let escaped = |key: &str| key.replace('~', "~0").replace('/', "~1");

@@ -1,4 +1,4 @@
-//! What the generator makes of the parts of OpenAPI that the contract may come to use.
+//! The Rust that is generated for parts of OpenAPI that the contract may come to use.
 
 use super::fixture::CONTRACT;
 
@@ -23,7 +23,7 @@ fn types(text: &str) -> String {
     generate(text).types
 }
 
-/// What is generated from a contract, each part without line breaks and indentation.
+/// The generated parts of a contract, each without line breaks and indentation.
 fn generate(text: &str) -> build::Generated {
     let mut generated = build::generate(text).map_err(|mistake| mistake.to_string()).unwrap();
     for part in [&mut generated.types, &mut generated.endpoints, &mut generated.calls] {

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::build::outline::outline;
 use crate::build::yaml;
 
-/// What the outline leaves out.
+/// Keywords that the outline leaves out.
 const LEFT_OUT: [&str; 4] = ["example", "examples", "externalDocs", "x-codeSamples"];
 
 fn contract() -> Value {

@@ -271,7 +271,7 @@ impl Api {
     }
 }
 
-/// What the simulator made of requests that the contract forbids, by operation and field.
+/// The simulator's responses to requests that the contract forbids, by operation and field.
 #[derive(Default)]
 struct Verdicts {
     count: usize,
@@ -298,7 +298,7 @@ impl Verdicts {
         *refused += usize::from(!violations.is_empty());
         let body: Value = serde_json::from_slice(&answer.body).unwrap();
         let errors = body["error"]["details"]["errors"].as_array().unwrap();
-        // Whether there is such a template, no schema can say.
+        // No schema says which templates exist.
         let unknown = |error: &Value| error["message"].as_str().unwrap().starts_with("there is no template");
         assert!(!violations.is_empty() || errors.iter().all(unknown), "refused, though valid: {request} -> {answer:?}");
         let names = |error: &Value| error["field"].as_str().unwrap().starts_with(field);
@@ -456,7 +456,7 @@ async fn every_delivery_is_one_that_the_contract_describes() {
         assert_eq!(api.contract.violations(&signature["schema"], &json!(proof)), [""; 0], "{proof}");
         seen.insert(delivery.event_type);
     }
-    // What the simulator never delivers.
+    // Event types that the simulator never delivers.
     let words = types.as_array().unwrap().iter().map(|word| word.as_str().unwrap());
     insta::assert_debug_snapshot!(words.filter(|word| !seen.contains(*word)).collect::<Vec<_>>());
 }

@@ -333,7 +333,7 @@ fn a_list_that_each_item_leaves_as_soon_as_it_is_returned_takes_two_requests_a_p
 
 #[test]
 fn an_offset_leads_to_an_error_once_everything_that_was_returned_has_left() {
-    // What is in front of the offset must not be returned, and nothing tells it from the rest.
+    // Items in front of the offset must not be returned, and nothing tells them from the rest.
     for total in [Total::Honest, Total::Missing] {
         let mut service = Service { total, ..Service::new(500) };
         let read = read(cursor(100, 50), &mut service, |service, requests| {
