@@ -21,7 +21,8 @@ pub(super) const TOKEN: &str = "agentgate-submission";
 /// absence counts only when it is so again, and again after half a minute.
 const LOOKS: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(5), Duration::from_secs(24)];
 
-/// The difference between the clocks of this machine and of the service that is tolerated. Runs from longer before the submission are not considered.
+/// The difference between the clocks of this machine and of the service that is tolerated. Runs from longer before the submission
+/// are not considered.
 const TOLERANCE: TimeDelta = TimeDelta::hours(1);
 
 /// The distance of a run from its place in a list that still counts as sorted: services stamp runs before they store them.
