@@ -5,6 +5,8 @@ use std::future::{Future, IntoFuture, ready};
 use std::pin::Pin;
 use std::time::Duration;
 
+use serde_json::Value;
+
 use crate::transport::{CallOptions, Execution};
 use crate::types::Id;
 use crate::{Client, Error, Operation, Response, Result};
@@ -92,6 +94,63 @@ impl<E: Endpoint> Call<E> {
     /// [`deadline`](crate::ClientBuilder::deadline).
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.options.deadline = Some(deadline);
+        self
+    }
+
+    /// Adds a header to the request, such as one that a gateway in front of the service asks for. Its value is not shown by `Debug`.
+    ///
+    /// A header that the client sets itself (`Authorization`, `Content-Type`, `User-Agent` and the like), and a name or a value that no
+    /// header can have, are refused with [`ErrorKind::InvalidRequest`](crate::ErrorKind::InvalidRequest) when the call is
+    /// awaited; nothing is sent then. The requests by which the client looks for the outcome of this call have the header, too. The
+    /// polls of [`and_wait`](Call::and_wait) do not, as waits share them.
+    ///
+    /// ```no_run
+    /// # async fn example(client: agentgate::Client) -> agentgate::Result<()> {
+    /// let page = client.runs().list().request_header("x-team", "payments").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn request_header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.options.extras.headers.push((name.into(), value.into()));
+        self
+    }
+
+    /// Adds a parameter to the query of the request, for what this version of the crate does not know.
+    ///
+    /// A name may be added several times, and is then sent several times. A parameter that the call sets itself is refused with
+    /// [`ErrorKind::InvalidRequest`](crate::ErrorKind::InvalidRequest) when the call is awaited; nothing is sent then.
+    ///
+    /// ```no_run
+    /// # async fn example(client: agentgate::Client) -> agentgate::Result<()> {
+    /// let page = client.runs().list().extra_query("sort", "oldest").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn extra_query(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.options.extras.query.push((name.into(), value.into()));
+        self
+    }
+
+    /// Adds a field to the JSON object that is the body of the request, for what this version of the crate does not know. A second
+    /// value for a name replaces the first.
+    ///
+    /// A field that the call sets itself, and a call whose body is not an object, are refused with
+    /// [`ErrorKind::InvalidRequest`](crate::ErrorKind::InvalidRequest) when the call is awaited; nothing is sent then.
+    ///
+    /// ```no_run
+    /// use agentgate::WorkspaceSource;
+    ///
+    /// # async fn example(client: agentgate::Client) -> agentgate::Result<()> {
+    /// let order = client
+    ///     .work_orders()
+    ///     .create("Fix it", WorkspaceSource::template("python-flask"))
+    ///     .extra_body("priority", "high")
+    ///     .await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn extra_body(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
+        self.options.extras.body.insert(name.into(), value.into());
         self
     }
 

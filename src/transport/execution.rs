@@ -106,7 +106,7 @@ impl Execution {
 
     /// All the attempts of the call.
     async fn execute(&self, mut request: Request) -> reqwest::Response {
-        let outcome = match self.add_headers(&mut request) {
+        let outcome = match self.complete(&mut request) {
             Ok(()) => self.attempts(&request).await,
             Err(error) => Outcome::Failed(error),
         };
@@ -215,7 +215,8 @@ impl Execution {
         self.0.transport.time_left(self.0.deadline)
     }
 
-    fn add_headers(&self, request: &mut Request) -> Result<()> {
+    /// Adds the headers of the client, and what the caller adds to this call.
+    fn complete(&self, request: &mut Request) -> Result<()> {
         let Inner { transport, operation, options, .. } = &*self.0;
         let headers = request.headers_mut();
         headers.remove(API_VERSION);
@@ -234,7 +235,7 @@ impl Execution {
             let key = HeaderValue::from_str(&uuid::Uuid::new_v4().to_string()).ok();
             headers.extend(key.map(|key| (IDEMPOTENCY_KEY, key)));
         }
-        Ok(())
+        options.extras.apply(request)
     }
 }
 

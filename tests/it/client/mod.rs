@@ -3,6 +3,7 @@
 mod compression;
 mod decode;
 mod errors;
+mod extras;
 mod observability;
 mod operations;
 mod secrets;

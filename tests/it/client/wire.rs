@@ -125,6 +125,10 @@ async fn refinements_on_the_wire() {
     on.record("update, to no events", webhooks.update("wh_5d7q").events([] as [WebhookEventType; 0])).await;
     let emptied = templates.update("our-api").hooks(serde_json::Map::new()).tags([] as [&str; 0]);
     on.record("update a template, some of it emptied", emptied).await;
+    let listed = runs.list().limit(5).extra_query("sort by", "a&b").extra_query("sort by", "ü");
+    on.record("list runs, with a header and a query of one's own", listed.request_header("X-Team", "payments")).await;
+    let order = orders.create("x", WorkspaceSource::git("r")).extra_body("priority", 2).extra_body("labels", vec!["a"]);
+    on.record("create a work order, with fields of one's own", order).await;
     insta::assert_snapshot!(on.wire);
 }
 

@@ -746,6 +746,7 @@ fn a_setter_whose_name_is_taken_is_one_line_with_a_way_out() {
     let mut lines = String::new();
     for (what, property) in [
         ("a method of every call", "timeout: {type: integer"),
+        ("a method of every call that adds to the request", "extra_body: {type: object"),
         ("a method of lists", "items: {type: integer"),
         ("a method of a trait", "clone: {type: integer"),
         ("a method of this call", "tenant: {type: string"),
