@@ -22,7 +22,8 @@ use super::names::{snake_case, without_keyword};
 use super::refinements::Refinements;
 
 /// Names of the module that the calls are a part of.
-const TAKEN: [&str; 8] = ["Call", "CallFuture", "Endpoint", "Items", "ListEndpoint", "NotIdempotent", "Page", "Pages"];
+const TAKEN: [&str; 9] =
+    ["Call", "CallFuture", "Endpoint", "Items", "ListEndpoint", "NotIdempotent", "Page", "Pages", "RawRequest"];
 
 /// The source of the public calls.
 pub fn calls(context: &Context<'_>) -> Result<File, Mistake> {
@@ -43,6 +44,11 @@ pub fn calls(context: &Context<'_>) -> Result<File, Mistake> {
         methods.push(Method { name: endpoint.method.clone(), operation: endpoint.id.clone(), tokens: endpoint.call() });
     }
     for (tag, methods) in resources {
+        let accessor = tag.to_snake_case();
+        if context.refinements.has_method("Client", &accessor) {
+            let problem = format!("`Client::{accessor}` is a method that the crate writes by hand; choose another tag");
+            return Err(Mistake::at(format!("tags.{tag}"), problem));
+        }
         tokens.extend(handle(context.document, &tag, &methods));
     }
     syn::parse2(tokens).map_err(|error| Mistake::at("paths", format!("the calls are not Rust: {error}")))

@@ -55,6 +55,8 @@ struct Inner {
     operation: Option<Operation>,
     /// What was tried, if it was no operation.
     task: &'static str,
+    /// What was tried, if that says more than the operation's summary.
+    description: Option<String>,
     /// What happened, if the service did not say it in an error body.
     problem: Option<String>,
     advice: &'static str,
@@ -137,6 +139,7 @@ impl Error {
             kind,
             operation: None,
             task: "set up the client",
+            description: None,
             problem,
             advice,
             answer: None,
@@ -300,6 +303,9 @@ impl Error {
         if let Some(answer) = &mut self.0.answer {
             answer.redact(key);
         }
+        if let Some(description) = &mut self.0.description {
+            *description = redact_text(description, key).into_owned();
+        }
         // A source shows itself, so one with a secret goes.
         if self.0.source.as_deref().is_some_and(|source| shows_secret(source, key)) {
             self.0.source = None;
@@ -312,6 +318,12 @@ impl Error {
         if let Some(advice) = kind::advice_for(operation, self.0.kind) {
             self.0.advice = advice;
         }
+        self
+    }
+
+    /// What was tried, in words that say more than the operation's summary.
+    pub(crate) fn with_description(mut self, description: Option<&str>) -> Self {
+        self.0.description = description.map(str::to_owned);
         self
     }
 

@@ -17,10 +17,11 @@
 //!
 //! Lists are also streams: `items()` gives each item once, `pages()` gives the pages ([`Items`], [`Pages`]).
 //!
-//! What every call can do is at [`Call`]. The resources and their calls are generated from the contract of the API.
+//! What every call can do is at [`Call`]. [`Client::request`](crate::Client::request) sends what there is no call for. The resources and their calls are generated from the contract of the API.
 
 mod call;
 mod pages;
+mod raw_request;
 mod reconcile;
 mod runs;
 mod webhooks;
@@ -29,6 +30,7 @@ mod work_orders;
 pub use call::{Call, CallFuture, Endpoint, NotIdempotent};
 pub use generated::*;
 pub use pages::{Items, ListEndpoint, Listed, Page, Pages};
+pub use raw_request::RawRequest;
 pub(crate) use reconcile::Submitted;
 
 mod generated {

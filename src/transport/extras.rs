@@ -52,7 +52,7 @@ impl Extras {
             };
             if OWNED.contains(&header.as_str()) {
                 let problem = format!("the header `{header}` is set by the client");
-                let advice = "Leave it out; `api_key`, `user_agent` and `idempotency_key` have methods of their own.";
+                let advice = "Leave it out, or use the method of the client or the call that sets it.";
                 return Err(Error::invalid_request(problem, advice));
             }
             let Ok(mut value) = HeaderValue::from_str(value) else {

@@ -91,4 +91,6 @@ pub(crate) struct CallOptions {
     pub(crate) reconcile: bool,
     /// What is sent beside what the call sends.
     pub(crate) extras: Extras,
+    /// Says in errors what was tried, in place of the operation's summary.
+    pub(crate) description: Option<Arc<str>>,
 }

@@ -6,6 +6,7 @@ mod errors;
 mod extras;
 mod observability;
 mod operations;
+mod raw_request;
 mod secrets;
 mod setup;
 mod wire;

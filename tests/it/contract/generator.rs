@@ -252,6 +252,7 @@ const MISTAKES: &[(&str, &str, &str)] = &[
         "        '418': A built-in template cannot be deleted.\n",
     ),
     ("a server without HTTPS", "  - url: https://agentgate", "  - url: http://agentgate"),
+    ("a tag that is a method of the client", "tags: [credits]", "tags: [request]"),
     (
         "an API key in a header of its own",
         "      type: http\n      scheme: bearer\n",
