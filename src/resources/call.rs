@@ -11,7 +11,7 @@ use crate::transport::{CallOptions, Execution};
 use crate::types::Id;
 use crate::{Client, Error, Operation, Response, Result};
 
-/// The future of a call. It owns all it needs, so it can be spawned.
+/// The future of a call. It owns all it needs, so it can be spawned. A [`Call`] gives it by `into_future`.
 pub type CallFuture<T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'static>>;
 
 /// An operation of the API with its parameters. Implemented for each operation by the generated code.
@@ -61,8 +61,21 @@ pub trait NotIdempotent: Endpoint {}
 /// # }
 /// ```
 ///
-/// It owns what it needs: it can be stored, cloned, sent to another task and spawned. Nothing is sent until it is
-/// awaited.
+/// It owns what it needs, so it can be stored, cloned and sent to another task. Nothing is sent until it is awaited. Where a future is
+/// asked for, as by `tokio::spawn` or `join!`, [`into_future`](IntoFuture::into_future) makes one of it, and
+/// [`with_response`](Self::with_response) returns one:
+///
+/// ```no_run
+/// use std::future::IntoFuture as _; // needed before edition 2024
+///
+/// # async fn example(client: agentgate::Client) -> agentgate::Result<()> {
+/// let run = tokio::spawn(client.runs().get("run_3n9x2p").into_future());
+/// let balance = tokio::spawn(client.credits().balance().with_response());
+/// println!("{}", run.await.expect("the call does not panic")?.status);
+/// println!("{:?}", balance.await.expect("the call does not panic")?.rate_limit());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 #[must_use = "a call does nothing until it is awaited"]
 pub struct Call<E> {
