@@ -5,8 +5,7 @@ use std::fmt;
 
 use reqwest::Request;
 use reqwest::header::{HeaderName, HeaderValue};
-use serde::de::IgnoredAny;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::{Error, Result};
 
@@ -91,7 +90,7 @@ impl Extras {
             )
         };
         let bytes = request.body().and_then(reqwest::Body::as_bytes).unwrap_or_default();
-        let taken: BTreeMap<String, IgnoredAny> = serde_json::from_slice(bytes).map_err(|_| no_object())?;
+        let taken: Map<String, Value> = serde_json::from_slice(bytes).map_err(|_| no_object())?;
         if let Some(name) = self.body.keys().find(|name| taken.contains_key(*name)) {
             let problem = format!("the call sets the field `{name}` of the body itself");
             return Err(Error::invalid_request(problem, "Use the argument or the method of the call that sets it."));

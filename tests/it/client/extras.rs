@@ -43,6 +43,16 @@ async fn what_is_added_is_sent_with_each_attempt() {
 }
 
 #[tokio::test]
+async fn a_header_of_deliveries_is_none_of_the_request() {
+    let (simulator, client) = start().await;
+    let call = client.webhooks().create("https://example.com/hook", ["run.failed"]);
+    call.header("x-delivery", "d").request_header("x-request", "r").await.unwrap();
+    let request = simulator.requests().remove(0);
+    assert_eq!((request.header("x-request"), request.header("x-delivery")), (Some("r"), None));
+    assert_eq!(request.body_json().unwrap()["headers"], serde_json::json!({ "x-delivery": "d" }));
+}
+
+#[tokio::test]
 async fn headers_that_the_client_owns_are_refused() {
     let (simulator, client) = start().await;
     for name in [
