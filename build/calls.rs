@@ -22,7 +22,7 @@ use super::names::{reserved_types, snake_case, without_keyword};
 use super::refinements::Refinements;
 
 /// Names of the module that the calls are a part of.
-const RESERVED: [&str; 10] = [
+const RESERVED: [&str; 11] = [
     "Call",
     "CallFuture",
     "Endpoint",
@@ -33,6 +33,7 @@ const RESERVED: [&str; 10] = [
     "NotIdempotent",
     "Page",
     "Pages",
+    "RawRequest",
 ];
 
 /// Methods that every handle has.

@@ -4,7 +4,8 @@ use std::fmt;
 
 /// An operation of the API, as the contract describes it.
 ///
-/// Errors of the client say which operation failed, so that logs and metrics can be grouped by it.
+/// Errors of the client say which operation failed, so that logs and metrics can be grouped by it. A request made by
+/// `Client::request` that is none of the contract's operations has the id `request`, its method, and an empty path and scope.
 ///
 /// ```
 /// use agentgate::Operation;
@@ -78,6 +79,45 @@ impl Operation {
     pub(crate) const fn returns_secret(&self) -> bool {
         self.returns_secret
     }
+}
+
+/// Methods of requests, and whether one that is no operation of the contract counts as idempotent.
+#[cfg(feature = "client")]
+const METHODS: [(&str, bool); 7] = [
+    ("GET", true),
+    ("HEAD", true),
+    ("OPTIONS", true),
+    ("PUT", true),
+    ("DELETE", true),
+    ("PATCH", true),
+    ("POST", false),
+];
+
+#[cfg(feature = "client")]
+impl Operation {
+    /// The operation of the contract that has this method and path, or one that stands for any other request. Its method is empty if it
+    /// is none of [`METHODS`].
+    pub(crate) fn of_request(method: &str, path: &str) -> Self {
+        let known = Self::ALL.iter().filter(|operation| operation.method == method && matches(operation.path, path));
+        // `/runs/active` rather than `/runs/{id}`.
+        let known = known.min_by_key(|operation| operation.path.matches('{').count());
+        known.copied().unwrap_or_else(|| {
+            let method = METHODS.iter().find(|(known, _)| *known == method);
+            let (method, idempotent) = method.copied().unwrap_or_default();
+            // It is not known what the response holds.
+            let returns_secret = true;
+            let (id, summary) = ("request", "Send a request");
+            Self { id, summary, method, path: "", scope: "", idempotent, returns_secret, advice: &[] }
+        })
+    }
+}
+
+/// Whether a path is one of a template. Servers may not tell `/v1/runs/` from `/v1/runs`, so neither does this.
+#[cfg(feature = "client")]
+fn matches(template: &str, path: &str) -> bool {
+    let segments = |path| str::split(path, '/').filter(|segment: &&str| !segment.is_empty());
+    let is_alike = |(template, segment): (&str, &str)| template.starts_with('{') || template == segment;
+    segments(template).count() == segments(path).count() && segments(template).zip(segments(path)).all(is_alike)
 }
 
 /// The name in the contract.

@@ -52,6 +52,10 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
 /// # Ok(())
 /// # }
 /// ```
+///
+/// It can be cloned, to make clients that differ in a setting. Such clients share no connections and no knowledge of the rate limit,
+/// as clones of one client do.
+#[derive(Clone)]
 #[must_use = "a builder does nothing until `build`"]
 pub struct ClientBuilder {
     api_key: Option<Secret>,

@@ -11,7 +11,7 @@ use std::sync::Arc;
 pub use builder::ClientBuilder;
 
 use crate::follow::Follow;
-use crate::resources::Submitted;
+use crate::resources::{CallFuture, Submitted};
 use crate::transport::Transport;
 use crate::{RateLimit, Result};
 
@@ -77,6 +77,38 @@ impl Client {
     #[must_use]
     pub fn base_url(&self) -> &str {
         &self.transport.base_url
+    }
+
+    /// Checks that the service can be reached at the base URL, and accepts the API key.
+    ///
+    /// It fetches the credit balance, which takes one request from the organization's rate limit and costs nothing else. The scope for
+    /// it is `credits:read`; a key that lacks the scope is one that the service knows, so that is no failure.
+    ///
+    /// # Errors
+    ///
+    /// Those of all calls, after the client's retries: [`is_authentication`](crate::Error::is_authentication) if the key is not accepted,
+    /// [`ErrorKind::OrganizationSuspended`](crate::ErrorKind::OrganizationSuspended) if nothing can be done with it,
+    /// [`is_connect`](crate::Error::is_connect) if there is no connection, [`is_decode`](crate::Error::is_decode) or
+    /// [`ErrorKind::UnexpectedStatus`](crate::ErrorKind::UnexpectedStatus) if something else responds at the address.
+    ///
+    /// ```no_run
+    /// # async fn example() -> agentgate::Result<()> {
+    /// let client = agentgate::Client::from_env()?;
+    /// client.ping().await?; // fail at the start rather than at the first work order
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use = "a call does nothing until it is awaited"]
+    pub fn ping(&self) -> CallFuture<()> {
+        let balance = self.credits().balance();
+        Box::pin(async move {
+            match balance.await {
+                Ok(_) => Ok(()),
+                // A proxy that forbids the request gives none of the service's codes.
+                Err(error) if error.is_permission_denied() && error.code().is_some() => Ok(()),
+                Err(error) => Err(error),
+            }
+        })
     }
 
     /// What the service last said of the organization's rate limit; nothing before the first answer. Clones know the same.

@@ -18,10 +18,11 @@ impl fmt::Display for Error {
 }
 
 fn write_line(f: &mut impl fmt::Write, error: &Error) -> fmt::Result {
-    match (error.operation(), error.run_id()) {
-        (Some(operation), _) => write!(f, "could not {}: ", lower_first(operation.summary()))?,
-        (None, Some(id)) => write!(f, "run {} ", one_line(id.as_str()))?,
-        (None, None) => write!(f, "could not {}: ", error.0.task)?,
+    match (&error.0.description, error.operation(), error.run_id()) {
+        (Some(description), ..) => write!(f, "could not {}: ", one_line(description))?,
+        (None, Some(operation), _) => write!(f, "could not {}: ", lower_first(operation.summary()))?,
+        (None, None, Some(id)) => write!(f, "run {} ", one_line(id.as_str()))?,
+        (None, None, None) => write!(f, "could not {}: ", error.0.task)?,
     }
     match (&error.0.problem, error.answer()) {
         (Some(problem), Some(answer)) => {

@@ -55,6 +55,8 @@ struct Inner {
     operation: Option<Operation>,
     /// What was tried, if it was no operation.
     task: &'static str,
+    /// What was tried, if that says more than the operation's summary.
+    description: Option<String>,
     /// What happened, if the service did not say it in an error body.
     problem: Option<String>,
     advice: &'static str,
@@ -137,6 +139,7 @@ impl Error {
             kind,
             operation: None,
             task: "set up the client",
+            description: None,
             problem,
             advice,
             answer: None,
@@ -301,6 +304,9 @@ impl Error {
         if let Some(answer) = &mut self.0.answer {
             answer.redact(key);
         }
+        if let Some(description) = &mut self.0.description {
+            *description = redact_text(description, key).into_owned();
+        }
         // A source shows itself, so one with a secret goes.
         if self.0.source.as_deref().is_some_and(|source| shows_secret(source, key)) {
             self.0.source = None;
@@ -310,6 +316,12 @@ impl Error {
 
     pub(crate) fn with_operation(mut self, operation: Operation) -> Self {
         self.0.operation = Some(operation);
+        self
+    }
+
+    /// What was tried, in words that say more than the operation's summary.
+    pub(crate) fn with_description(mut self, description: Option<&str>) -> Self {
+        self.0.description = description.map(str::to_owned);
         self
     }
 
@@ -587,6 +599,60 @@ impl Error {
 
 /// Questions that programs ask most.
 impl Error {
+    /// Returns whether the same call may succeed later without a change, and cannot do twice what was asked. It is the rule by which the
+    /// client retries:
+    ///
+    /// | failure | idempotent operations | others |
+    /// |---|---|---|
+    /// | could not connect; the deadline or the rate limit let nothing be sent | true | true |
+    /// | 429; 503 with the service's own `SERVICE_UNAVAILABLE` | true | true |
+    /// | any other 503, 408, 500, 502, 504, 303 to a POST, cut connection, time-out | true | false: it may have been done |
+    /// | everything else | false | false |
+    ///
+    /// The client has retried such a failure already, as often as [`max_retries`](crate::ClientBuilder::max_retries) and its retry budget
+    /// allow. So this is for a queue or a timer that makes the call again in minutes, after [`retry_after`](Self::retry_after) at the
+    /// earliest.
+    ///
+    /// [`Operation::is_idempotent`] decides, and not what a call [stated](crate::resources::Call::repeatable). It is false if
+    /// [`may_have_reached_server`](Self::may_have_reached_server) is true for an operation that is not idempotent, also where an earlier
+    /// attempt of the call is the reason. It is false for the errors of waits, which have a [`run_id`](Self::run_id): what submitted the
+    /// run must not be repeated. Wait for that run again.
+    ///
+    /// ```no_run
+    /// # async fn example(client: agentgate::Client) -> agentgate::Result<()> {
+    /// match client.runs().cancel("run_3n9x2p").await {
+    ///     Err(error) if error.is_retryable() => println!("later, in {:?} or more", error.retry_after()),
+    ///     other => println!("{}", other?.status),
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        let is_idempotent = self.operation().is_some_and(|operation| operation.is_idempotent());
+        self.run_id().is_none() && self.may_be_repeated(is_idempotent)
+    }
+
+    /// Returns whether another attempt may help, and cannot do what was asked a second time. See [`is_retryable`](Self::is_retryable)
+    /// for the table; `repeatable` is whether to do it twice is as good as once.
+    ///
+    /// The error knows by its response whether it may have been done.
+    pub(crate) fn may_be_repeated(&self, repeatable: bool) -> bool {
+        // A code can say what the status does not, so what the service may have done counts beside the kind.
+        let is_safe = repeatable || !self.may_have_reached_server();
+        let may_help = match self.kind() {
+            ErrorKind::Connect
+            | ErrorKind::RateLimited
+            | ErrorKind::Unavailable
+            | ErrorKind::Timeout
+            | ErrorKind::Interrupted => true,
+            ErrorKind::Server => self.status().is_some_and(|status| matches!(status.as_u16(), 500 | 502..=504)),
+            ErrorKind::UnexpectedStatus => self.may_have_reached_server(),
+            _ => false,
+        };
+        may_help && is_safe
+    }
+
     /// The request itself is wrong. **Troubleshooting:** [`field_errors`](Self::field_errors) names the fields.
     #[must_use]
     pub fn is_invalid_request(&self) -> bool {

@@ -5,11 +5,13 @@ use std::future::{Future, IntoFuture, ready};
 use std::pin::Pin;
 use std::time::Duration;
 
+use serde_json::Value;
+
 use crate::transport::{CallOptions, Execution};
 use crate::types::Id;
 use crate::{Client, Error, Operation, Response, Result};
 
-/// The future of a call. It owns all it needs, so it can be spawned.
+/// The future of a call. It owns all it needs, so it can be spawned. A [`Call`] gives it by `into_future`.
 pub type CallFuture<T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'static>>;
 
 /// An operation of the API with its parameters. Implemented for each operation by the generated code.
@@ -59,8 +61,21 @@ pub trait NotIdempotent: Endpoint {}
 /// # }
 /// ```
 ///
-/// It owns what it needs: it can be stored, cloned, sent to another task and spawned. Nothing is sent until it is
-/// awaited.
+/// It owns what it needs, so it can be stored, cloned and sent to another task. Nothing is sent until it is awaited. Where a future is
+/// asked for, as by `tokio::spawn` or `join!`, [`into_future`](IntoFuture::into_future) makes one of it, and
+/// [`with_response`](Self::with_response) returns one:
+///
+/// ```no_run
+/// use std::future::IntoFuture as _; // needed before edition 2024
+///
+/// # async fn example(client: agentgate::Client) -> agentgate::Result<()> {
+/// let run = tokio::spawn(client.runs().get("run_3n9x2p").into_future());
+/// let balance = tokio::spawn(client.credits().balance().with_response());
+/// println!("{}", run.await.expect("the call does not panic")?.status);
+/// println!("{:?}", balance.await.expect("the call does not panic")?.rate_limit());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 #[must_use = "a call does nothing until it is awaited"]
 pub struct Call<E> {
@@ -92,6 +107,63 @@ impl<E: Endpoint> Call<E> {
     /// [`deadline`](crate::ClientBuilder::deadline).
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.options.deadline = Some(deadline);
+        self
+    }
+
+    /// Adds a header to the request, such as one that a gateway in front of the service asks for. Its value is not shown by `Debug`.
+    ///
+    /// A header that the client sets itself (`Authorization`, `Content-Type`, `User-Agent` and the like), and a name or a value that no
+    /// header can have, are refused with [`ErrorKind::InvalidRequest`](crate::ErrorKind::InvalidRequest) when the call is
+    /// awaited; nothing is sent then. The requests by which the client looks for the outcome of this call have the header, too. The
+    /// polls of [`and_wait`](Call::and_wait) do not, as waits share them.
+    ///
+    /// ```no_run
+    /// # async fn example(client: agentgate::Client) -> agentgate::Result<()> {
+    /// let page = client.runs().list().request_header("x-team", "payments").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn request_header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.options.extras.headers.push((name.into(), value.into()));
+        self
+    }
+
+    /// Adds a parameter to the query of the request, for what this version of the crate does not know.
+    ///
+    /// A name may be added several times, and is then sent several times. A parameter that the call sets itself is refused with
+    /// [`ErrorKind::InvalidRequest`](crate::ErrorKind::InvalidRequest) when the call is awaited; nothing is sent then.
+    ///
+    /// ```no_run
+    /// # async fn example(client: agentgate::Client) -> agentgate::Result<()> {
+    /// let page = client.runs().list().extra_query("sort", "oldest").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn extra_query(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.options.extras.query.push((name.into(), value.into()));
+        self
+    }
+
+    /// Adds a field to the JSON object that is the body of the request, for what this version of the crate does not know. A second
+    /// value for a name replaces the first.
+    ///
+    /// A field that the call sets itself, and a call whose body is not an object, are refused with
+    /// [`ErrorKind::InvalidRequest`](crate::ErrorKind::InvalidRequest) when the call is awaited; nothing is sent then.
+    ///
+    /// ```no_run
+    /// use agentgate::WorkspaceSource;
+    ///
+    /// # async fn example(client: agentgate::Client) -> agentgate::Result<()> {
+    /// let order = client
+    ///     .work_orders()
+    ///     .create("Fix it", WorkspaceSource::template("python-flask"))
+    ///     .extra_body("priority", "high")
+    ///     .await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn extra_body(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
+        self.options.extras.body.insert(name.into(), value.into());
         self
     }
 

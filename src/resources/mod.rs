@@ -17,10 +17,12 @@
 //!
 //! Lists are also streams: `items()` gives each item once, `pages()` gives the pages ([`Items`], [`Pages`]).
 //!
-//! The methods of every call are at [`Call`]. The resources and their calls are generated from the contract of the API.
+//! The methods of every call are at [`Call`]. [`Client::request`](crate::Client::request) sends requests that no call covers. The
+//! resources and their calls are generated from the contract of the API.
 
 mod call;
 mod pages;
+mod raw_request;
 mod reconcile;
 mod runs;
 mod webhooks;
@@ -29,6 +31,7 @@ mod work_orders;
 pub use call::{Call, CallFuture, Endpoint, NotIdempotent};
 pub use generated::*;
 pub use pages::{Items, ListEndpoint, Listed, Page, Pages};
+pub use raw_request::RawRequest;
 pub(crate) use reconcile::Submitted;
 
 mod generated {

@@ -145,7 +145,9 @@ impl Search<'_> {
 
     /// The options of a call that is part of the search.
     fn options(&self) -> CallOptions {
-        CallOptions { timeout: self.call.options.timeout, deadline: self.time_left(), ..CallOptions::default() }
+        let CallOptions { timeout, extras, .. } = &self.call.options;
+        let (timeout, extras) = (*timeout, extras.headers_only());
+        CallOptions { timeout, deadline: self.time_left(), extras, ..CallOptions::default() }
     }
 
     /// Goes through the recent runs once, newest first.

@@ -71,7 +71,12 @@ impl CancelRun {
             Err(error) => return Err(error),
         };
         let mut get = call.client.runs().get(&call.endpoint.id).max_retries(0);
-        get.options = CallOptions { max_retries: Some(0), deadline: sent.time_left(), ..call.options.clone() };
+        get.options = CallOptions {
+            max_retries: Some(0),
+            deadline: sent.time_left(),
+            extras: call.options.extras.headers_only(),
+            ..call.options.clone()
+        };
         match get.with_response().await {
             Ok(response) if response.value().status == RunStatus::Cancelled => {
                 // A field that a run does not tell of cannot be made up.

@@ -93,6 +93,11 @@ impl Call<CreateWorkOrder> {
     /// Submits the work order, and waits for its run to end. An error after the submission tells the run's id:
     /// [`Error::run_id`](crate::Error::run_id).
     ///
+    /// What was set on the call before holds for the submission: [`reconcile`](Self::reconcile), [`repeatable`](Self::repeatable),
+    /// [`timeout`](Self::timeout), [`deadline`](Self::deadline), [`max_retries`](Self::max_retries). Its status and headers are not
+    /// kept; where they are wanted, submit by [`with_response`](Self::with_response), and wait by
+    /// [`Runs::wait`](super::Runs::wait).
+    ///
     /// ```no_run
     /// use std::time::Duration;
     /// use agentgate::WorkspaceSource;

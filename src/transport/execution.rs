@@ -80,7 +80,9 @@ impl Execution {
 
     /// Names the operation in an error that leaves the transport, and removes secrets from it.
     fn labelled(&self, error: Error) -> Error {
-        error.with_operation(self.0.operation).without_secrets(self.0.transport.key())
+        let Inner { transport, operation, options, .. } = &*self.0;
+        let error = error.with_operation(*operation).with_description(options.description.as_deref());
+        error.without_secrets(transport.key())
     }
 
     fn read<T: DeserializeOwned>(&self, result: Generated<T>) -> Result<Response<T>> {
@@ -88,11 +90,7 @@ impl Execution {
         match (outcome, result) {
             (Some(Outcome::Failed(error)), _) => Err(error),
             (Some(Outcome::Answered(answer)), Ok(value)) => Ok(Response::new(value.into_inner(), answer)),
-            (Some(Outcome::Answered(answer)), Err(_)) => {
-                let value =
-                    answer::reread(self.0.operation, &answer).map_err(|error| error.with_attempts(answer.attempts))?;
-                Ok(Response::new(value, answer))
-            }
+            (Some(Outcome::Answered(answer)), Err(_)) => self.reread(answer),
             // Nothing was sent: the request could not be built.
             (None, Err(progenitor_client::Error::CommunicationError(error))) => {
                 Err(Error::from_network(error, None, false))
@@ -104,18 +102,47 @@ impl Execution {
         }
     }
 
-    /// All the attempts of the call.
-    async fn execute(&self, mut request: Request) -> reqwest::Response {
-        let outcome = match self.add_headers(&mut request) {
-            Ok(()) => self.attempts(&request).await,
+    /// Reads a body that did not fit at first sight.
+    fn reread<T: DeserializeOwned>(&self, answer: Answer) -> Result<Response<T>> {
+        let value = answer::reread(self.0.operation, &answer).map_err(|error| error.with_attempts(answer.attempts))?;
+        Ok(Response::new(value, answer))
+    }
+
+    /// Sends a request that no generated function has built, and reads the JSON of the response. No body is `null`.
+    pub(crate) async fn send<T: DeserializeOwned>(&self, request: Result<Request>) -> Result<Response<T>> {
+        let outcome = match request {
+            Ok(mut request) => self.outcome(&mut request).await,
             Err(error) => Outcome::Failed(error),
         };
+        let response = match outcome {
+            Outcome::Failed(error) => Err(error),
+            Outcome::Answered(answer) => {
+                let body: &[u8] = if answer.body.trim_ascii().is_empty() { b"null" } else { &answer.body };
+                match serde_json::from_slice(body) {
+                    Ok(value) => Ok(Response::new(value, answer)),
+                    Err(_) => self.reread(answer),
+                }
+            }
+        };
+        response.map_err(|error| self.labelled(error))
+    }
+
+    /// All the attempts of the call.
+    async fn execute(&self, mut request: Request) -> reqwest::Response {
+        let outcome = self.outcome(&mut request).await;
         let response = match &outcome {
             Outcome::Answered(answer) => rebuilt(answer, request.url().clone()),
             Outcome::Failed(_) => placeholder(),
         };
         *self.0.outcome.lock().unwrap_or_else(PoisonError::into_inner) = Some(outcome);
         response
+    }
+
+    async fn outcome(&self, request: &mut Request) -> Outcome {
+        match self.complete(request) {
+            Ok(()) => self.attempts(request).await,
+            Err(error) => Outcome::Failed(error),
+        }
     }
 
     async fn attempts(&self, request: &Request) -> Outcome {
@@ -215,7 +242,8 @@ impl Execution {
         self.0.transport.time_left(self.0.deadline)
     }
 
-    fn add_headers(&self, request: &mut Request) -> Result<()> {
+    /// Adds the headers of the client, and what the caller adds to this call.
+    fn complete(&self, request: &mut Request) -> Result<()> {
         let Inner { transport, operation, options, .. } = &*self.0;
         let headers = request.headers_mut();
         headers.remove(API_VERSION);
@@ -234,7 +262,7 @@ impl Execution {
             let key = HeaderValue::from_str(&uuid::Uuid::new_v4().to_string()).ok();
             headers.extend(key.map(|key| (IDEMPOTENCY_KEY, key)));
         }
-        Ok(())
+        options.extras.apply(request)
     }
 }
 

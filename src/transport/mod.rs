@@ -13,9 +13,9 @@
 mod answer;
 mod attempt;
 mod body;
-
 mod exchange;
 mod execution;
+mod extras;
 mod observe;
 mod retry;
 mod retry_budget;
@@ -27,6 +27,7 @@ use std::time::Duration;
 use reqwest::header::HeaderValue;
 
 pub(crate) use self::execution::Execution;
+pub(crate) use self::extras::Extras;
 pub use self::observe::Retry;
 pub(crate) use self::retry::RetryPolicy;
 pub(crate) use self::retry_budget::RetryBudget;
@@ -88,4 +89,8 @@ pub(crate) struct CallOptions {
     pub(crate) repeatable: bool,
     /// Looks for a submission whose outcome is unknown until it is sure, and then submits it again.
     pub(crate) reconcile: bool,
+    /// What is sent beside what the call sends.
+    pub(crate) extras: Extras,
+    /// Says in errors what was tried, in place of the operation's summary.
+    pub(crate) description: Option<Arc<str>>,
 }

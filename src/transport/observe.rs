@@ -47,11 +47,11 @@ impl<'a> Observed<'a> {
     pub(super) fn new(transport: &'a Transport, operation: Operation, request: &Request) -> Self {
         let span = tracing::info_span!(
             "agentgate",
-            otel.name = format_args!("{} {}", operation.method(), operation.path()),
+            otel.name = %format!("{} {}", operation.method(), operation.path()).trim_end(),
             otel.kind = "client",
             agentgate.operation = operation.id(),
             http.request.method = operation.method(),
-            url.template = operation.path(),
+            url.template = Some(operation.path()).filter(|path| !path.is_empty()),
             server.address = request.url().host_str(),
             server.port = request.url().port_or_known_default(),
             http.response.status_code = field::Empty,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{Error, ErrorKind};
+use crate::Error;
 
 /// How often, and with what pauses, a call is attempted again.
 #[derive(Clone, Debug)]
@@ -52,7 +52,7 @@ pub(super) enum Decision {
 /// The decision, from nothing but its arguments.
 pub(super) fn decide(policy: &RetryPolicy, situation: &Situation<'_>) -> Decision {
     let Situation { error, attempts, max_retries, time_left, longest_wait, .. } = *situation;
-    if attempts > max_retries || !is_retryable(error, situation.repeatable) {
+    if attempts > max_retries || !error.may_be_repeated(situation.repeatable) {
         return Decision::Stop;
     }
     let pause = match error.retry_after() {
@@ -76,35 +76,9 @@ impl RetryPolicy {
     }
 }
 
-/// Whether another attempt may help, and cannot do what was asked a second time.
-///
-/// | | repeatable | not |
-/// |---|---|---|
-/// | could not connect | yes | yes |
-/// | 429; 503 with the service's own `SERVICE_UNAVAILABLE` | yes | yes |
-/// | any other 503, 408, 500, 502, 504, 303 to a POST, cut connection, time-out | yes | no: it may have been done |
-/// | everything else | no | no |
-///
-/// The error knows by its response whether it may have been done.
-fn is_retryable(error: &Error, repeatable: bool) -> bool {
-    // A code can say what the status does not, so what the service may have done counts beside the kind.
-    let is_safe = repeatable || !error.may_have_reached_server();
-    let may_help = match error.kind() {
-        ErrorKind::Connect
-        | ErrorKind::RateLimited
-        | ErrorKind::Unavailable
-        | ErrorKind::Timeout
-        | ErrorKind::Interrupted => true,
-        ErrorKind::Server => error.status().is_some_and(|status| matches!(status.as_u16(), 500 | 502..=504)),
-        ErrorKind::UnexpectedStatus => error.may_have_reached_server(),
-        _ => false,
-    };
-    may_help && is_safe
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{Decision, RetryPolicy, Situation, decide, is_retryable};
+    use super::{Decision, RetryPolicy, Situation, decide};
     use crate::{Error, Operation};
     use bytes::Bytes;
     use http::{HeaderMap, StatusCode};
@@ -175,8 +149,8 @@ mod tests {
         table.push((503, own("INTERNAL_ERROR"), true, false, true));
         for (status, body, repeatable, not, may_have_been_done) in table {
             let error = response(Operation::CREATE_WORK_ORDER, status, &body);
-            assert_eq!(is_retryable(&error, true), repeatable, "{status} {body}");
-            assert_eq!(is_retryable(&error, false), not, "{status} {body}");
+            assert_eq!(error.may_be_repeated(true), repeatable, "{status} {body}");
+            assert_eq!(error.may_be_repeated(false), not, "{status} {body}");
             assert_eq!(error.may_have_reached_server(), may_have_been_done, "{status} {body}");
         }
     }
@@ -187,7 +161,7 @@ mod tests {
             let error = response(*operation, 303, "");
             assert_eq!(error.may_have_reached_server(), operation.method() == "POST", "{operation}");
             assert_eq!(
-                is_retryable(&error, operation.is_idempotent()),
+                error.may_be_repeated(operation.is_idempotent()),
                 *operation == Operation::CANCEL_RUN,
                 "{operation}"
             );
@@ -196,14 +170,14 @@ mod tests {
 
     #[test]
     fn a_code_that_promises_a_refusal_does_not_make_an_ambiguous_status_safe() {
-        assert!(!is_retryable(&with_code(500, "RATE_LIMITED"), false));
-        assert!(is_retryable(&with_code(500, "RATE_LIMITED"), true));
+        assert!(!with_code(500, "RATE_LIMITED").may_be_repeated(false));
+        assert!(with_code(500, "RATE_LIMITED").may_be_repeated(true));
     }
 
     #[test]
     fn a_lack_of_credits_is_never_retried_whatever_the_status() {
         for status in [402, 429, 500, 503] {
-            assert!(!is_retryable(&with_code(status, "INSUFFICIENT_CREDITS"), true), "{status}");
+            assert!(!with_code(status, "INSUFFICIENT_CREDITS").may_be_repeated(true), "{status}");
         }
     }
 

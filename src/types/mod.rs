@@ -38,6 +38,7 @@ mod list;
 mod page;
 mod status;
 mod timestamp;
+mod timing;
 mod workspace;
 
 use hidden_values::HiddenValues;

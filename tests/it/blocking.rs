@@ -8,8 +8,9 @@ use std::thread;
 use std::time::Duration;
 
 use agentgate::blocking::{BlockingStream, Call, Client};
+use agentgate::http::Method;
 use agentgate::simulator::{self, Fault, RunPlan, Simulator};
-use agentgate::types::{RunId, RunStatus};
+use agentgate::types::{Run, RunId, RunStatus};
 use agentgate::{ClientBuilder, Error, ErrorKind, Operation, RateLimitMode, WorkspaceSource};
 use common::clock::InstantClock;
 use common::script::{Act, Server};
@@ -130,6 +131,8 @@ fn a_call_of_each_form_can_be_sent() {
         client.runs().list().send().err(),
         client.runs().get("x").send().err(),
         client.templates().delete("x").send().err(),
+        client.request(Method::GET, "/v1/runs").send().err(),
+        client.request(Method::GET, "/v1/runs").send_as::<Run>().send().err(),
     ];
     assert!(errors.iter().all(|error| error.as_ref().is_some_and(Error::is_permission_denied)), "{errors:?}");
 }

@@ -2,10 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use agentgate::simulator::{Fault, Simulator};
 use agentgate::types::ErrorCode;
 use agentgate::{Client, Error, ErrorKind, Operation, WorkspaceSource};
+use common::call;
 use common::clock::InstantClock;
 
 struct Failing {
@@ -212,4 +216,60 @@ fn an_error_is_one_word_wide() {
         size_of::<T>()
     }
     assert_eq!(check::<Error>(), size_of::<usize>());
+}
+
+/// What `is_retryable` says is what the client does.
+#[tokio::test]
+async fn an_error_is_retryable_if_the_client_itself_would_retry_it() {
+    let simulator = Simulator::builder().rate_limit(u32::MAX).start().await.unwrap();
+    let retries = Arc::new(AtomicU32::new(0));
+    let count = Arc::clone(&retries);
+    let builder = Client::builder()
+        .base_url(simulator.url())
+        .api_key(simulator.api_key())
+        .clock(InstantClock::default())
+        .on_retry(move |_| {
+            count.fetch_add(1, Ordering::Relaxed);
+        });
+    let mut seen = BTreeMap::new();
+    for operation in [Operation::GET_RUN, Operation::CANCEL_RUN, Operation::CREATE_WEBHOOK, Operation::TEST_WEBHOOK] {
+        for (what, fault) in Fault::catalogue() {
+            // They take real time.
+            if what.contains("stall") || what.contains("drip") {
+                continue;
+            }
+            // Each time with a retry budget of its own.
+            let send = |max_retries| {
+                simulator.inject(fault.clone().on(operation.id()));
+                let client = builder.clone().max_retries(max_retries).build().unwrap();
+                async move { call(&client, operation.id(), "any_1").await }
+            };
+            let first = send(0).await;
+            retries.store(0, Ordering::Relaxed);
+            send(1).await.ok();
+            let Err(error) = first else { continue };
+            assert_eq!(retries.load(Ordering::Relaxed) == 1, error.is_retryable(), "{operation}, {what}: {error}");
+            *seen.entry((operation.is_idempotent(), error.is_retryable())).or_insert(0) += 1;
+        }
+    }
+    assert_eq!(seen.len(), 4, "{seen:?}");
+}
+
+#[tokio::test]
+async fn a_refusal_after_an_attempt_that_may_have_acted_is_not_retryable() {
+    let on = Failing::start().await;
+    on.simulator.inject(Fault::bad_gateway().on("createWebhook"));
+    on.simulator.inject(Fault::error("RATE_LIMITED").on("createWebhook"));
+    let call = on.client.webhooks().create("https://example.com/hook", ["run.failed"]).repeatable().max_retries(1);
+    let error = call.await.unwrap_err();
+    assert!(error.is_rate_limited() && !error.is_retryable(), "{error}");
+}
+
+#[tokio::test]
+async fn what_was_never_sent_for_want_of_time_is_retryable_and_a_wrong_request_is_not() {
+    let on = Failing::start().await;
+    let source = WorkspaceSource::git("r");
+    let error = on.client.work_orders().create("x", source).deadline(Duration::ZERO).await.unwrap_err();
+    assert!(error.is_retryable() && error.attempts() == 0, "{error}");
+    assert!(!on.client.runs().get("").await.unwrap_err().is_retryable());
 }

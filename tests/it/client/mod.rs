@@ -3,8 +3,10 @@
 mod compression;
 mod decode;
 mod errors;
+mod extras;
 mod observability;
 mod operations;
+mod raw_request;
 mod secrets;
 mod setup;
 mod wire;

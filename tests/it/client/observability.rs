@@ -4,6 +4,7 @@ use std::fmt::{Debug, Write as _};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
+use agentgate::http::Method;
 use agentgate::simulator::{Fault, Simulator};
 use agentgate::{Client, Operation, WorkspaceSource};
 use common::time::SimulatedTime;
@@ -112,6 +113,14 @@ async fn the_span_and_the_events_of_a_success_at_the_second_attempt() {
     let (notes, _guard) = Notes::take();
     let call = client.work_orders().create("Fix it", WorkspaceSource::git("https://github.com/your-org/your-repo"));
     time.run(call.into_future()).await.unwrap();
+    insta::assert_snapshot!(notes.of(time.simulator()));
+}
+
+#[tokio::test]
+async fn the_span_and_the_events_of_a_raw_request() {
+    let (time, client) = start().await;
+    let (notes, _guard) = Notes::take();
+    client.request(Method::PUT, "/v1/secret-id").query("token", "s3cret").await.unwrap_err();
     insta::assert_snapshot!(notes.of(time.simulator()));
 }
 

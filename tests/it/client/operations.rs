@@ -1,7 +1,9 @@
 //! Each operation against the simulator: once as it should go, once as it should not.
 
+use std::future::IntoFuture as _;
 use std::time::Duration;
 
+use agentgate::http::Method;
 use agentgate::simulator::{RunPlan, Simulator};
 use agentgate::types::{CreditTransactionType, RunStatus, TemplateVariable, WebhookEventType};
 use agentgate::{Client, ErrorKind, Operation, WorkspaceSource};
@@ -73,13 +75,26 @@ async fn a_run_is_followed_to_its_success() {
         }
         if run.is_terminal() {
             assert!(run.pr_url.is_some());
-            assert_eq!(run.timing.unwrap().duration_ms, Some(10_000));
+            assert_eq!(run.timing.unwrap().duration(), Some(Duration::from_secs(10)));
             assert_eq!(run.cost.unwrap().credits, Some(50.0));
             break;
         }
         simulator.advance(Duration::from_secs(1));
     }
     assert_eq!(seen, [RunStatus::Pending, RunStatus::Running, RunStatus::Succeeded]);
+}
+
+#[tokio::test]
+async fn every_kind_of_call_can_be_spawned() {
+    let (_simulator, client) = start().await;
+    let response = tokio::spawn(client.work_orders().create("Fix it", source()).reconcile().with_response());
+    let id = response.await.unwrap().unwrap().into_inner().run_id;
+    let run = tokio::spawn(client.runs().get(&id).into_future()).await.unwrap().unwrap();
+    assert_eq!(run.id, id);
+    let call = client.runs().list().limit(1);
+    assert_eq!(tokio::spawn(call.clone().into_future()).await.unwrap().unwrap().data.len(), 1);
+    tokio::spawn(client.ping()).await.unwrap().unwrap();
+    tokio::spawn(client.request(Method::GET, "/v1/runs").into_future()).await.unwrap().unwrap();
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! How a client is set up, and what it refuses.
 
-use agentgate::simulator::Simulator;
+use agentgate::simulator::{Fault, Simulator};
 use agentgate::{Client, ClientBuilder, ErrorKind, Secret};
 
 fn local() -> ClientBuilder {
@@ -98,4 +98,43 @@ async fn a_response_tells_how_it_came_about() {
     assert_eq!(response.headers()["content-type"], "application/json");
     assert!(response.body().starts_with(b"{"));
     assert_eq!(response.value(), &response.clone().into_inner());
+}
+
+#[tokio::test]
+async fn a_ping_succeeds_for_each_key_that_the_service_knows() {
+    let simulator = Simulator::start().await.unwrap();
+    for key in [simulator.api_key().to_owned(), simulator.add_key(&["runs:read"])] {
+        simulator.clear_requests();
+        let client = Client::builder().base_url(simulator.url()).api_key(key).build().unwrap();
+        client.ping().await.unwrap();
+        assert_eq!(simulator.request_count(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_ping_fails_if_the_key_is_unknown_or_suspended_or_the_service_is_another() {
+    let simulator = Simulator::start().await.unwrap();
+    let builder = Client::builder().base_url(simulator.url()).max_retries(0);
+    let error = builder.clone().api_key("org_live_unknown").build().unwrap().ping().await.unwrap_err();
+    assert!(error.is_authentication(), "{error}");
+    let client = builder.api_key(simulator.api_key()).build().unwrap();
+    for (fault, kind) in [
+        (Fault::error("ORGANIZATION_SUSPENDED"), ErrorKind::OrganizationSuspended),
+        (Fault::response(403, "text/html", "<h1>Forbidden by the proxy</h1>"), ErrorKind::PermissionDenied),
+        (Fault::response(404, "text/html", "<h1>Not Found</h1>"), ErrorKind::NotFound),
+        (Fault::response(200, "text/html", "<h1>Welcome to the hotel</h1>"), ErrorKind::Decode),
+        (Fault::error("RATE_LIMITED"), ErrorKind::RateLimited),
+        (Fault::error("SERVICE_UNAVAILABLE"), ErrorKind::Unavailable),
+    ] {
+        simulator.inject(fault);
+        assert_eq!(client.ping().await.unwrap_err().kind(), kind);
+    }
+}
+
+#[test]
+fn a_builder_can_be_cloned_and_set_up_further() {
+    let builder = local();
+    let (one, other) = (builder.clone(), builder.base_url("http://127.0.0.1:10"));
+    assert_eq!(one.build().unwrap().base_url(), "http://127.0.0.1:9");
+    assert_eq!(other.build().unwrap().base_url(), "http://127.0.0.1:10");
 }

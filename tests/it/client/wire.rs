@@ -3,10 +3,12 @@
 use std::fmt::Write as _;
 use std::future::IntoFuture;
 
+use agentgate::http::Method;
 use agentgate::simulator::{Fault, RecordedRequest, Simulator};
 use agentgate::types::{ArchiveFormat, WebhookEventType};
 use agentgate::{Client, Operation, WorkspaceSource};
 use common::{Form, call_with};
+use serde_json::json;
 
 /// Headers that say nothing of the contract.
 const LEFT_OUT: [&str; 2] = ["host", "content-length"];
@@ -128,6 +130,13 @@ async fn refinements_on_the_wire() {
     on.record("update, to no events", webhooks.update("wh_5d7q").events([] as [WebhookEventType; 0])).await;
     let emptied = templates.update("our-api").hooks(serde_json::Map::new()).tags([] as [&str; 0]);
     on.record("update a template, some of it emptied", emptied).await;
+    let listed = runs.list().limit(5).extra_query("sort by", "a&b").extra_query("sort by", "ü");
+    on.record("list runs, with a header and a query of one's own", listed.request_header("X-Team", "payments")).await;
+    let order = orders.create("x", WorkspaceSource::git("r")).extra_body("priority", 2).extra_body("labels", vec!["a"]);
+    on.record("create a work order, with fields of one's own", order).await;
+    let request = on.client.request(Method::POST, "/v1/labels ü").query("a", "1").query("a", "2&3");
+    on.record("a raw request", request.json(&json!({ "name": "urgent" })).request_header("x-team", "payments")).await;
+    on.record("a raw request without a body", on.client.request(Method::DELETE, "/v1/labels/urgent")).await;
     insta::assert_snapshot!(on.wire);
 }
 

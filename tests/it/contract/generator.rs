@@ -252,6 +252,7 @@ const MISTAKES: &[(&str, &str, &str)] = &[
         "        '418': A built-in template cannot be deleted.\n",
     ),
     ("a server without HTTPS", "  - url: https://agentgate", "  - url: http://agentgate"),
+    ("a tag that is a method of the client", "tags: [credits]", "tags: [request]"),
     (
         "an API key in a header of its own",
         "      type: http\n      scheme: bearer\n",
@@ -804,6 +805,7 @@ fn a_setter_whose_name_is_taken_is_one_line_with_a_way_out() {
     let mut lines = String::new();
     for (what, property) in [
         ("a method of every call", "timeout: {type: integer"),
+        ("a method of every call that adds to the request", "extra_body: {type: object"),
         ("a method of lists", "items: {type: integer"),
         ("a method of a trait", "clone: {type: integer"),
         ("a method of this call", "tenant: {type: string"),

@@ -7,6 +7,7 @@ use std::future::{Future, IntoFuture};
 use std::task::Poll;
 use std::time::Duration;
 
+use agentgate::resources::{Call, CreateWorkOrder};
 use agentgate::simulator::{Fault, RunPlan, Simulator};
 use agentgate::types::{RunId, RunStatus};
 use agentgate::{Client, Clock, ErrorKind, RateLimitMode, WorkspaceSource};
@@ -247,6 +248,48 @@ async fn submitting_and_waiting_is_one_call_whose_errors_name_the_run() {
     let error = time.run(call().timeout(seconds(5)).into_future()).await.unwrap_err();
     assert_eq!(error.run_id(), Some(&RunId::from("run_000002")));
     assert_eq!(time.simulator().work_order_count(), 2);
+}
+
+/// Waits for a submission and returns how many work orders there are then, and how many POSTs it took.
+async fn submitted(fault: &Fault, call: impl Fn(Call<CreateWorkOrder>) -> Call<CreateWorkOrder>) -> (usize, usize) {
+    let time = SimulatedTime::start(Simulator::builder().default_run(running(20))).await;
+    let client = time.client();
+    time.simulator().inject(fault.clone());
+    let order = client.work_orders().create("Fix it", WorkspaceSource::template("python-flask"));
+    time.run(call(order).and_wait().into_future()).await.unwrap().succeeded().unwrap();
+    let posts = time.simulator().requests().iter().filter(|request| request.method == "POST").count();
+    (time.simulator().work_order_count(), posts)
+}
+
+#[tokio::test]
+async fn what_is_set_on_a_submission_holds_when_it_is_waited_for() {
+    let lost = Fault::bad_gateway().on("createWorkOrder");
+    let acted = lost.clone().after_acting();
+    assert_eq!(submitted(&lost, Call::reconcile).await, (1, 2));
+    assert_eq!(submitted(&acted, Call::reconcile).await, (1, 1));
+    assert_eq!(submitted(&acted, Call::repeatable).await, (2, 2));
+    // The later one counts.
+    assert_eq!(submitted(&acted, |call| call.repeatable().reconcile()).await, (1, 1));
+    assert_eq!(submitted(&acted, |call| call).await, (1, 1));
+
+    let time = SimulatedTime::start(simulator()).await;
+    let call = time.client().work_orders().create("Fix it", WorkspaceSource::template("python-flask"));
+    let error = call.deadline(Duration::ZERO).and_wait().await.unwrap_err();
+    assert_eq!((error.kind(), error.attempts(), error.run_id()), (ErrorKind::Timeout, 0, None));
+}
+
+/// The poll could be repeated, and a program that repeats the call by that would pay for a second run.
+#[tokio::test]
+async fn the_failure_of_a_poll_does_not_make_a_submission_with_its_wait_retryable() {
+    let time = SimulatedTime::start(simulator().default_run(running(9_999))).await;
+    let client = time.client();
+    for operation in ["getRun", "listRuns"] {
+        time.simulator().inject(Fault::error("INTERNAL_ERROR").on(operation).times(100_000));
+    }
+    let wait = client.work_orders().create("Fix it", WorkspaceSource::template("python-flask")).and_wait();
+    let error = time.run(wait.into_future()).await.unwrap_err();
+    assert_eq!((error.kind(), error.run_id()), (ErrorKind::Server, Some(&RunId::from("run_000001"))));
+    assert!(error.operation().unwrap().is_idempotent() && !error.is_retryable(), "{error}");
 }
 
 /// How many requests it takes to wait for so many runs of ten minutes.
