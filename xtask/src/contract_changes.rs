@@ -3,7 +3,7 @@
 //! time. A change whose place is no longer in the contract is skipped.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::{env, fs};
 
 use serde_json::Value;
@@ -91,26 +91,30 @@ fn compiles(copy: &Path) -> Result<bool, String> {
     Ok(output.status.success() && !messages.contains("warning:"))
 }
 
-/// Copies the files that git knows, and returns where to.
+/// Copies the repository without what is built, and returns where to.
 fn copy_repository() -> Result<PathBuf, String> {
-    let listed = Command::new("git")
-        .args(["ls-files", "-z"])
-        .current_dir(root())
-        .stderr(Stdio::inherit())
-        .output()
-        .map_err(|error| format!("git cannot be run: {error}"))?;
     let copy = root().join("target/contract-changes");
-    for file in String::from_utf8_lossy(&listed.stdout).split_terminator('\0') {
-        let (from, to) = (root().join(file), copy.join(file));
-        let Ok(content) = fs::read(&from) else { continue };
-        // An unchanged file keeps its time, so that cargo compiles it once.
-        if fs::read(&to).is_ok_and(|present| present == content) {
-            continue;
+    let mut folders = vec![PathBuf::new()];
+    while let Some(folder) = folders.pop() {
+        let failed = |error: std::io::Error| format!("{}: {error}", folder.display());
+        fs::create_dir_all(copy.join(&folder)).map_err(failed)?;
+        for entry in fs::read_dir(root().join(&folder)).map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            let (name, path) = (entry.file_name(), folder.join(entry.file_name()));
+            if name == "target" || name == ".git" {
+                continue;
+            }
+            if entry.file_type().map_err(failed)?.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let content = fs::read(entry.path()).map_err(failed)?;
+            // An unchanged file keeps its time, so that cargo compiles it once.
+            if fs::read(copy.join(&path)).is_ok_and(|present| present == content) {
+                continue;
+            }
+            fs::write(copy.join(&path), &content).map_err(failed)?;
         }
-        if let Some(folder) = to.parent() {
-            fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
-        }
-        fs::write(&to, content).map_err(|error| format!("{}: {error}", to.display()))?;
     }
     Ok(copy)
 }

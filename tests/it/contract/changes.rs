@@ -69,14 +69,14 @@ pub(crate) const CHANGES: &[Change] = &[
         &[("/paths/~1v1~1credits/get/x-rust-name", Some(r#""saldo""#))],
         Documentation,
         Breaking,
-        Works,
+        Generated,
     ),
     (
         "the resource of an operation",
         &[("/paths/~1v1~1credits/get/tags/0", Some(r#""runs""#))],
         Documentation,
         Breaking,
-        Works,
+        Generated,
     ),
     ("a tag's description", &[("/tags/1/description", Some(r#""Runs.""#))], Documentation, Documentation, Works),
     (
