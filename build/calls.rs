@@ -73,7 +73,7 @@ fn check_resource(context: &Context<'_>, tag: &str) -> Result<(), Mistake> {
         let problem = format!(
             "`{tag}` would be `{handle}` and `client.{accessor}()`, which is taken or is not Rust; choose another tag"
         );
-        return Err(Mistake::at("tags", problem));
+        return Err(Mistake::at(format!("tags.{tag}"), problem));
     }
     Ok(())
 }
