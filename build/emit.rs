@@ -3,6 +3,8 @@
 //! It writes calls of macros in `src/types/`, so that the logic is ordinary code that can be read and tested,
 //! and the words come from the contract alone.
 
+use std::collections::BTreeSet;
+
 use heck::ToShoutySnakeCase;
 use proc_macro2::{Ident, TokenStream};
 use quote::{format_ident, quote};
@@ -166,6 +168,10 @@ pub fn operations(document: &Value) -> Result<syn::File, Mistake> {
 
 /// Returns `true` if a successful response holds a secret, and is not to be shown.
 fn returns_secret(document: &Value, operation: &Value) -> bool {
-    let needed = reachable_from_response(document, operation);
-    schemas(document).any(|(name, schema)| needed.contains(name) && text(schema, "format") == Some("password"))
+    has_secret(document, &reachable_from_response(document, operation))
+}
+
+/// Returns `true` if one of the schemas of these names is a secret.
+pub fn has_secret(document: &Value, names: &BTreeSet<String>) -> bool {
+    schemas(document).any(|(name, schema)| names.contains(name) && text(schema, "format") == Some("password"))
 }

@@ -1,8 +1,6 @@
 //! Writes what is made of the contract's examples: the responses that the simulator falls back to, and for the tests a call of
 //! each operation.
 
-use std::collections::BTreeSet;
-
 use heck::ToSnakeCase;
 use proc_macro2::TokenStream;
 use quote::{ToTokens, format_ident, quote};
@@ -10,10 +8,12 @@ use serde_json::{Map, Value};
 use syn::{File, Item, Type};
 
 use super::calls::{Context, Endpoint, Input, Origin, compact, option_of, struct_field};
-use super::contract::{entries, items, lookup, operations, reference, resolve, successes, text};
+use super::contract::{component, entries, items, lookup, operations, reference, resolve, successes, text};
+use super::emit::has_secret;
 use super::mapping::Mapping;
 use super::mistake::Mistake;
 use super::names::snake_case;
+use super::prepare::reachable_from_schema;
 
 /// The table of example responses, for the simulator: operation, status, and the body if the response has one.
 pub fn responses(document: &Value) -> Result<File, Mistake> {
@@ -88,7 +88,8 @@ pub fn calls(context: &Context<'_>) -> Result<File, Mistake> {
     }
     rust(quote! {
         #[allow(deprecated, clippy::all, clippy::pedantic)]
-        async fn send(client: &Client, operation: &str, id: &str, form: Form) -> Result<Answered> {
+        /// Makes the typed call of an operation in one of its forms. The id stands for each text in the path.
+        pub async fn call_with(client: &Client, operation: &str, id: &str, form: Form) -> Result<Answered> {
             #[allow(unused_imports)]
             use agentgate::types::*;
 
@@ -209,7 +210,8 @@ fn of_properties(document: &Value, schema: &Value) -> Option<Value> {
 fn shown(context: &Context<'_>, endpoint: &Endpoint<'_>) -> TokenStream {
     let name = endpoint.response_schema().unwrap_or_default();
     let schema = lookup(context.document, &format!("#/components/schemas/{name}")).unwrap_or(&Value::Null);
-    if !holds_secret(context.document, schema, &mut BTreeSet::new()) {
+    let holds_secret = |schema| has_secret(context.document, &reachable_from_schema(context.document, schema));
+    if !holds_secret(schema) {
         return quote! { answered(&response, json(response.value())) };
     }
     let item = context.types.items.iter().find_map(|item| match item {
@@ -219,12 +221,11 @@ fn shown(context: &Context<'_>, endpoint: &Endpoint<'_>) -> TokenStream {
     let fields: Option<Vec<_>> = entries(schema.get("properties"))
         .map(|(name, property)| {
             let (field, kind) = struct_field(item?, &snake_case(name)?)?;
-            let is_secret = text(resolve(context.document, property), "format") == Some("password");
+            let named = reference(property).and_then(|reference| context.mappings.get(component(reference)));
+            let is_secret = matches!(named, Some(Mapping::Secret));
             match (is_secret, option_of(&kind)) {
                 (true, None) => Some(quote! { (#name, json(response.value().#field.expose_secret())) }),
-                (false, _) if !holds_secret(context.document, property, &mut BTreeSet::new()) => {
-                    Some(quote! { (#name, json(&response.value().#field)) })
-                }
+                (false, _) if !holds_secret(property) => Some(quote! { (#name, json(&response.value().#field)) }),
                 _ => None,
             }
         })
@@ -235,17 +236,6 @@ fn shown(context: &Context<'_>, endpoint: &Endpoint<'_>) -> TokenStream {
         }
         _ => quote! { answered(&response, Value::Null) },
     }
-}
-
-/// Returns `true` if a value of this schema can hold a secret.
-fn holds_secret<'a>(document: &'a Value, schema: &'a Value, visited: &mut BTreeSet<&'a str>) -> bool {
-    if let Some(reference) = reference(schema) {
-        return visited.insert(reference) && holds_secret(document, resolve(document, schema), visited);
-    }
-    let parts = entries(schema.get("properties")).map(|(_, property)| property);
-    let parts = parts.chain(items(schema.get("oneOf"))).chain(items(schema.get("anyOf")));
-    let mut parts = parts.chain(schema.get("items")).chain(schema.get("additionalProperties"));
-    text(schema, "format") == Some("password") || parts.any(|part| holds_secret(document, part, visited))
 }
 
 /// The type as the tests name it, which import all of the public types.

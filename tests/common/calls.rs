@@ -36,20 +36,7 @@ pub enum Form {
 ///
 /// If the contract has no such operation.
 pub async fn call(client: &Client, operation: &str, id: &str) -> Result<Answered> {
-    send(client, operation, id, Form::Required).await
-}
-
-/// Makes the typed call of an operation in one of its forms.
-///
-/// # Errors
-///
-/// Those of the call.
-///
-/// # Panics
-///
-/// If the contract has no such operation.
-pub async fn call_with(client: &Client, operation: &str, id: &str, form: Form) -> Result<Answered> {
-    send(client, operation, id, form).await
+    call_with(client, operation, id, Form::Required).await
 }
 
 fn answered<T>(response: &Response<T>, value: Value) -> Answered {
