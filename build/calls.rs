@@ -57,17 +57,18 @@ pub fn calls(context: &Context<'_>) -> Result<File, Mistake> {
         }
         methods.push(Method { name: endpoint.method.clone(), operation: endpoint.id.clone(), tokens: endpoint.call() });
     }
+    let reserved = reserved_types()?;
     for (tag, methods) in resources {
-        check_resource(context, &tag)?;
+        check_resource(context, &reserved, &tag)?;
         tokens.extend(handle(context.document, &tag, &methods));
     }
     syn::parse2(tokens).map_err(|error| Mistake::at("paths", format!("the calls are not Rust: {error}")))
 }
 
 /// Refuses a resource whose handle, or whose method of the client, has a name that is taken.
-fn check_resource(context: &Context<'_>, tag: &str) -> Result<(), Mistake> {
+fn check_resource(context: &Context<'_>, reserved: &BTreeSet<String>, tag: &str) -> Result<(), Mistake> {
     let (handle, accessor) = (tag.to_pascal_case(), tag.to_snake_case());
-    let is_reserved = RESERVED.contains(&handle.as_str()) || reserved_types()?.contains(&handle);
+    let is_reserved = RESERVED.contains(&handle.as_str()) || reserved.contains(&handle);
     let is_method = context.refinements.has_function("Client", &accessor) || METHODS_OF_HANDLES.contains(&&*accessor);
     if is_reserved || is_method || !is_identifier(&accessor) {
         let problem = format!(

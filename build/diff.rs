@@ -181,17 +181,13 @@ pub fn report(differences: &[Difference]) -> String {
         if group.is_empty() {
             continue;
         }
+        // A key may hold anything.
+        let place = |it: &Difference| it.place.replace(char::is_control, "?");
         lines.push(title.to_owned());
-        lines.extend(group.iter().map(|it| {
-            format!(
-                "    {}: {} (HTTP: {}, Rust: {})",
-                it.place.replace(char::is_control, "?"),
-                it.change,
-                it.http,
-                it.rust
-            )
-        }));
-        let changes = group.iter().map(|it| format!("`{}`: {}", it.place.replace(char::is_control, "?"), it.change));
+        lines.extend(
+            group.iter().map(|it| format!("    {}: {} (HTTP: {}, Rust: {})", place(it), it.change, it.http, it.rust)),
+        );
+        let changes = group.iter().map(|it| format!("`{}`: {}", place(it), it.change));
         match class {
             Documentation => log.push("- The documentation of the contract changed.".to_owned()),
             _ => log.push(format!("- {mark}{}.", changes.collect::<Vec<_>>().join("; "))),
