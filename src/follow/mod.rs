@@ -41,7 +41,7 @@ mod webhook_health;
 
 pub use self::finished::FinishedRun;
 pub(crate) use self::follower::{Follow, RunFollower};
-pub(crate) use self::source::{PAGE, RunSource, SourceFuture};
+pub(crate) use self::source::{RunSource, SourceFuture};
 pub use self::wait::WaitForRun;
 pub use self::watch::WatchRun;
 pub use self::watcher::Watcher;

@@ -18,7 +18,6 @@ use super::failures::Failures;
 use super::poll_budget::PollBudget;
 use super::registry::{AwaitedRun, RunRegistry};
 use super::run_update::RunUpdate;
-use super::source::PAGE;
 use crate::types::{RunId, RunPage, RunStatus};
 use crate::{Error, ErrorKind};
 
@@ -363,7 +362,7 @@ impl Rounds {
         }
         scan.ended += found.len();
         scan.pages += 1;
-        scan.offset = scan.offset.saturating_add(u32::try_from(count).unwrap_or(PAGE));
+        scan.offset = scan.offset.saturating_add(u32::try_from(count).unwrap_or(RunPage::LARGEST));
         let left = scan.left(runs);
         scan.in_vain = (scan.in_vain + 1).saturating_sub(before.saturating_sub(left));
         if is_last || left == 0 || scan.in_vain > left / 10 {
@@ -425,5 +424,5 @@ impl Rounds {
 }
 
 fn pages(runs: usize) -> usize {
-    runs.div_ceil(PAGE as usize).max(1)
+    runs.div_ceil(RunPage::LARGEST as usize).max(1)
 }

@@ -6,15 +6,12 @@ use std::pin::Pin;
 use crate::types::{Run, RunId, RunPage, RunStatus};
 use crate::{RateLimit, Result};
 
-/// The size of the pages that are read: the largest that the service gives.
-pub(crate) const PAGE: u32 = RunPage::LARGEST;
-
 /// The future of a request.
 pub(crate) type SourceFuture<T> = Pin<Box<dyn Future<Output = Result<T>> + Send>>;
 
 /// A source of runs. Each request is a single attempt: the poller has its own delays.
 pub(crate) trait RunSource: Send + Sync + 'static {
-    /// Fetches a page of [`PAGE`] runs, newest first: those with this status, or all.
+    /// Fetches a page of the largest size, newest first: those with this status, or all.
     fn page(&self, status: Option<RunStatus>, offset: u32) -> SourceFuture<RunPage>;
 
     /// Fetches a run.

@@ -6,7 +6,7 @@ use serde::Deserialize as _;
 use serde_json::json;
 
 use super::{Call, CancelRun, Runs};
-use crate::follow::{self, RunFollower, RunSource, SourceFuture, WaitForRun, WatchRun, Watcher};
+use crate::follow::{RunFollower, RunSource, SourceFuture, WaitForRun, WatchRun, Watcher};
 use crate::transport::{CallOptions, Execution};
 use crate::types::{CancelledRun, Run, RunId, RunPage, RunStatus};
 use crate::{Client, RateLimit, Response, Result};
@@ -102,7 +102,7 @@ impl Client {
 /// Polls are single attempts, which take nothing from the retry budget of other calls.
 impl RunSource for Client {
     fn page(&self, status: Option<RunStatus>, offset: u32) -> SourceFuture<RunPage> {
-        let call = self.runs().list().limit(follow::PAGE).offset(offset).max_retries(0);
+        let call = self.runs().list().limit(RunPage::LARGEST).offset(offset).max_retries(0);
         match status {
             Some(status) => call.status(status).into_future(),
             None => call.into_future(),

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use super::seconds;
 use crate::clock::Clock;
-use crate::follow::{Follow, PAGE, RunFollower, RunSource, SourceFuture, Watcher};
+use crate::follow::{Follow, RunFollower, RunSource, SourceFuture, Watcher};
 use crate::types::{Run, RunId, RunPage, RunStatus};
 use crate::{Error, Operation, RateLimit, Result};
 
@@ -204,7 +204,7 @@ impl State {
             Some(_) => self.runs.iter().filter(is_listed).count(),
             None => self.runs.len(),
         };
-        let listed = self.runs.iter().rev().filter(is_listed).skip(offset).take(PAGE as usize);
+        let listed = self.runs.iter().rev().filter(is_listed).skip(offset).take(RunPage::LARGEST as usize);
         let mut data: Vec<_> = listed.map(|run| run.json(at)).collect();
         let happens = |one_in: u64| one_in > 0 && fastrand::u64(0..one_in) == 0;
         for index in (0..data.len()).rev() {
