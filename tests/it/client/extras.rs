@@ -4,15 +4,8 @@ use std::time::Duration;
 
 use agentgate::simulator::{Fault, Simulator};
 use agentgate::{Client, ErrorKind, Result, WorkspaceSource};
-use common::clock::InstantClock;
 
-async fn start() -> (Simulator, Client) {
-    let simulator = Simulator::start().await.unwrap();
-    let client =
-        Client::builder().base_url(simulator.url()).api_key(simulator.api_key()).clock(InstantClock::default());
-    let client = client.build().unwrap();
-    (simulator, client)
-}
+use super::start;
 
 fn source() -> WorkspaceSource {
     WorkspaceSource::git("https://github.com/your-org/your-repo").into()

@@ -10,3 +10,16 @@ mod raw_request;
 mod secrets;
 mod setup;
 mod wire;
+
+use agentgate::Client;
+use agentgate::simulator::Simulator;
+use common::clock::InstantClock;
+
+/// Starts a simulator, and makes a client of it whose delays take no time.
+async fn start() -> (Simulator, Client) {
+    let simulator = Simulator::start().await.unwrap();
+    let client =
+        Client::builder().base_url(simulator.url()).api_key(simulator.api_key()).clock(InstantClock::default());
+    let client = client.build().unwrap();
+    (simulator, client)
+}

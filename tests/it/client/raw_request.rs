@@ -10,13 +10,7 @@ use common::clock::InstantClock;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-async fn start() -> (Simulator, Client) {
-    let simulator = Simulator::start().await.unwrap();
-    let client =
-        Client::builder().base_url(simulator.url()).api_key(simulator.api_key()).clock(InstantClock::default());
-    let client = client.build().unwrap();
-    (simulator, client)
-}
+use super::start;
 
 fn order() -> Value {
     json!({ "taskPrompt": "Fix it", "workspaceSource": { "type": "git", "repository": "r" } })
