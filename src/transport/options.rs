@@ -38,6 +38,8 @@ pub struct CallOptions {
     pub(crate) extras: Extras,
     /// Says in errors what was tried, in place of the operation's summary.
     pub(crate) description: Option<Arc<str>>,
+    /// The submission has the token by which it is recognized.
+    pub(crate) has_token: bool,
     /// Records whether the request was sent.
     pub(crate) sent: Option<Arc<SentState>>,
 }
