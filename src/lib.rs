@@ -7,7 +7,7 @@
 pub mod blocking;
 #[cfg(feature = "client")]
 mod client;
-#[cfg(feature = "client")]
+#[cfg(any(feature = "client", feature = "simulator"))]
 mod clock;
 #[cfg(feature = "client")]
 mod endpoints;
@@ -39,7 +39,7 @@ pub mod webhook;
 
 #[cfg(feature = "client")]
 pub use client::{Client, ClientBuilder};
-#[cfg(feature = "client")]
+#[cfg(any(feature = "client", feature = "simulator"))]
 pub use clock::Clock;
 #[cfg(feature = "client")]
 pub use error::{Error, ErrorKind, Result};

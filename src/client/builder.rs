@@ -236,7 +236,7 @@ impl ClientBuilder {
         self
     }
 
-    /// What tells the time and waits between attempts. The default is the system's clock and tokio's timer.
+    /// Sets the clock that tells the time and waits between attempts. Defaults to the system's clock and tokio's timer.
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = Arc::new(clock);
         self

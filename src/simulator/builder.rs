@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use axum::Router;
 
-use super::Simulator;
 use super::clock::{SimulatedClock, Time};
 use super::delivery::{self, courier};
 use super::listener::Listener;
@@ -15,6 +14,7 @@ use super::organization::{Organization, Settings};
 use super::plan::RunPlan;
 use super::service::{self, Shared, State};
 use super::wire::Wire;
+use super::{Simulator, auto_advance};
 
 /// The settings of a [`Simulator`], from [`Simulator::builder`].
 ///
@@ -146,6 +146,7 @@ impl Builder {
             let _ = server.await;
         });
         let courier = tokio::spawn(courier::run(Arc::clone(&shared)));
-        Ok(Simulator { url, api_key, shared, listener, server, courier })
+        let driver = tokio::spawn(auto_advance::run(Arc::clone(&shared)));
+        Ok(Simulator { url, api_key, shared, listener, server, courier, driver })
     }
 }

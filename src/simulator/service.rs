@@ -18,6 +18,7 @@ use super::query::Query;
 use super::rate_limit;
 use super::record::{RecordedRequest, header_texts};
 use super::routes::{self, Call, Route};
+use super::sleepers::Sleepers;
 use super::tally::Tally;
 use super::wire::{Script, Wire};
 
@@ -29,11 +30,12 @@ const LARGEST_BODY: usize = 10 * 1024 * 1024;
 pub(super) struct Shared {
     state: Mutex<State>,
     pub(super) bells: Bells,
+    pub(super) sleepers: Sleepers,
 }
 
 impl Shared {
     pub(super) fn new(state: State) -> Self {
-        Self { state: Mutex::new(state), bells: Bells::default() }
+        Self { state: Mutex::new(state), bells: Bells::default(), sleepers: Sleepers::default() }
     }
 
     /// The state. A test that panicked while it held it has not harmed it.
@@ -107,6 +109,11 @@ impl State {
             deliveries: Deliveries::new(deliveries, record),
             seen: 0,
         }
+    }
+
+    /// How many requests were ever seen.
+    pub(super) fn seen(&self) -> u64 {
+        self.seen
     }
 
     /// Lets happen what is due by now, and tells what now is.

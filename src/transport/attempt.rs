@@ -25,6 +25,7 @@ pub(super) struct Received {
 impl Transport {
     /// Reading the body belongs to the attempt: a connection cut in the middle of a body is as lost as one cut before it.
     pub(super) async fn attempt(&self, mut request: Request) -> Result<Received, Error> {
+        let _held = self.clock.hold();
         let timeout = request.timeout().copied();
         let unsent = Unsent::replace_body(&mut request);
         let url = unsent.is_some().then(|| request.url().clone());

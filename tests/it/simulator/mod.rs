@@ -1,5 +1,6 @@
 //! The simulator itself, over plain HTTP.
 
+mod clock;
 mod deliveries;
 mod example;
 mod faults;

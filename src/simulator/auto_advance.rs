@@ -1,0 +1,115 @@
+//! The task that moves the clock for those who sleep on it.
+//!
+//! On a clock that stands still, time passes when nothing but sleeps is pending, and then to the end of the first sleep, or to the
+//! next event if that comes before. Whatever these set off has run its course before time passes again.
+//!
+//! No request, delivery or [`Held`](super::sleepers::Held) may be under way. What goes on between two of them is not registered
+//! anywhere: a response has arrived, and its receiver has not run yet. So the task waits until nothing happens any more. On a runtime
+//! with one thread, that is when everybody else had many turns. With several threads, it is when all of them have been parked for a few
+//! milliseconds.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use tokio::runtime::{Handle, RuntimeFlavor};
+
+use super::clock::since;
+use super::service::Shared;
+
+/// Turns of the runtime. Each wakes the next receiver in a chain of them.
+const TURNS: u32 = 128;
+
+/// How often all threads have to be found parked, with this pause before each look.
+const LOOKS: u32 = 4;
+const PAUSE: Duration = Duration::from_millis(1);
+
+/// Moves the clock, for as long as it is let.
+pub(super) async fn run(shared: Arc<Shared>) {
+    loop {
+        let changed = shared.sleepers.changed.notified();
+        match next(&shared) {
+            Next::Wake(now) => shared.sleepers.wake(now),
+            Next::After(pause) => drop(tokio::time::timeout(pause, changed).await),
+            Next::Never => changed.await,
+            Next::Quiet(changes) => {
+                if is_quiet(&shared, changes).await {
+                    advance(&shared);
+                }
+            }
+        }
+    }
+}
+
+/// What the task waits for.
+enum Next {
+    Wake(DateTime<Utc>),
+    /// The first sleep ends after this much real time.
+    After(Duration),
+    /// Nothing happens any more since this many changes.
+    Quiet(u64),
+    /// Only somebody else can move the clock.
+    Never,
+}
+
+fn next(shared: &Shared) -> Next {
+    let overview = shared.sleepers.overview();
+    let Some(first) = overview.first else { return Next::Never };
+    let state = shared.lock();
+    match state.time.until(first) {
+        Some(Duration::ZERO) => Next::Wake(state.time.now()),
+        Some(pause) => Next::After(pause),
+        None if overview.may_advance => Next::Quiet(overview.changes + state.seen()),
+        None => Next::Never,
+    }
+}
+
+/// Waits until nothing happens any more. Returns `false` if something has happened.
+async fn is_quiet(shared: &Shared, changes: u64) -> bool {
+    let is_unchanged = || {
+        let overview = shared.sleepers.overview();
+        let state = shared.lock();
+        let has_deliveries = state.deliveries.lanes.has_unserved();
+        overview.may_advance && !has_deliveries && overview.changes + state.seen() == changes
+    };
+    let runtime = Handle::current();
+    let has_other_threads = || shared.sleepers.overview().has_other_threads;
+    if runtime.runtime_flavor() == RuntimeFlavor::CurrentThread && !has_other_threads() {
+        return repeatedly(TURNS, tokio::task::yield_now, is_unchanged).await;
+    }
+    repeatedly(LOOKS, || tokio::time::sleep(PAUSE), || is_unchanged() && is_parked(&runtime)).await
+}
+
+async fn repeatedly<F: Future>(times: u32, pause: impl Fn() -> F, condition: impl Fn() -> bool) -> bool {
+    for _ in 0..times {
+        pause().await;
+        if !condition() {
+            return false;
+        }
+    }
+    true
+}
+
+/// Whether all threads of a runtime but this one have nothing to do.
+fn is_parked(runtime: &Handle) -> bool {
+    let metrics = runtime.metrics();
+    #[cfg(target_has_atomic = "64")]
+    // A count that is even is that of a thread that runs.
+    let running =
+        (0..metrics.num_workers()).filter(|worker| metrics.worker_park_unpark_count(*worker) % 2 == 0).count();
+    #[cfg(not(target_has_atomic = "64"))]
+    let running = 1;
+    running <= 1 && metrics.global_queue_depth() == 0
+}
+
+/// Moves the clock to what comes next: the end of the first sleep, or an event.
+fn advance(shared: &Shared) {
+    let Some(first) = shared.sleepers.overview().first else { return };
+    let now = shared.act(|state| {
+        let next = state.organization.agenda.next().map_or(first, |event| event.min(first));
+        state.time.advance(since(state.time.now(), next));
+        state.time.now()
+    });
+    shared.sleepers.wake(now);
+}
