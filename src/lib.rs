@@ -13,6 +13,8 @@ mod clock;
 mod endpoints;
 #[cfg(feature = "client")]
 pub mod error;
+#[cfg(any(feature = "simulator", feature = "test-util"))]
+mod examples;
 #[cfg(feature = "client")]
 pub mod follow;
 #[cfg(any(feature = "client", feature = "webhooks"))]
@@ -31,6 +33,8 @@ mod response;
 mod secret;
 #[cfg(feature = "simulator")]
 pub mod simulator;
+#[cfg(feature = "test-util")]
+pub mod test_util;
 #[cfg(feature = "client")]
 mod transport;
 pub mod types;

@@ -72,6 +72,8 @@ pub struct ClientBuilder {
     submissions: u32,
     on_retry: Option<OnRetry>,
     clock: Arc<dyn Clock>,
+    #[cfg(feature = "test-util")]
+    pub(crate) replay: Option<crate::test_util::Replay>,
 }
 
 impl Default for ClientBuilder {
@@ -91,6 +93,8 @@ impl Default for ClientBuilder {
             submissions: SUBMISSIONS,
             on_retry: None,
             clock: Arc::new(SystemClock),
+            #[cfg(feature = "test-util")]
+            replay: None,
         }
     }
 }
@@ -276,6 +280,8 @@ impl ClientBuilder {
             limiter: Arc::new(RateLimiter::new(self.rate_limit_mode, self.submissions, Arc::clone(&self.clock))),
             on_retry: self.on_retry,
             clock: self.clock,
+            #[cfg(feature = "test-util")]
+            replay: self.replay,
         });
         let submitted = Arc::default();
         let follow = Arc::new(Follow::new(Arc::clone(&transport.clock)));

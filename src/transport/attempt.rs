@@ -1,10 +1,11 @@
 //! One attempt: send the request, read the whole answer.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, StatusCode};
-use reqwest::Request;
+use reqwest::{Request, Response};
 
 use super::Transport;
 use super::body::Unsent;
@@ -24,19 +25,17 @@ pub(super) struct Received {
 
 impl Transport {
     /// Reading the body belongs to the attempt: a connection cut in the middle of a body is as lost as one cut before it.
-    pub(super) async fn attempt(&self, mut request: Request) -> Result<Received, Error> {
+    pub(super) async fn attempt(&self, request: Request) -> Result<Received, Error> {
         let _held = self.clock.hold();
         let timeout = request.timeout().copied();
-        let unsent = Unsent::replace_body(&mut request);
-        let url = unsent.is_some().then(|| request.url().clone());
-        let mut response = self.http.execute(request).await.map_err(|error| {
-            let was_sent = !unsent.is_some_and(|unsent| unsent.withdraw());
-            Error::from_network(error, timeout, was_sent)
-        })?;
+        #[cfg(feature = "test-util")]
+        let mut response = match &self.replay {
+            Some(replay) => replay.respond(&request)?,
+            None => self.send(request, timeout).await?,
+        };
+        #[cfg(not(feature = "test-util"))]
+        let mut response = self.send(request, timeout).await?;
         let status = response.status();
-        if url.is_some_and(|url| url != *response.url()) {
-            return Err(Error::followed_redirect(status, std::mem::take(response.headers_mut())));
-        }
         let mut headers = std::mem::take(response.headers_mut());
         for value in headers.values_mut().filter(|value| matches!(redact(value.as_bytes(), self.key()), Cow::Owned(_)))
         {
@@ -69,5 +68,18 @@ impl Transport {
             }
         }
         Ok(Received { status, headers, body: body.freeze() })
+    }
+
+    async fn send(&self, mut request: Request, timeout: Option<Duration>) -> Result<Response, Error> {
+        let unsent = Unsent::replace_body(&mut request);
+        let url = unsent.is_some().then(|| request.url().clone());
+        let mut response = self.http.execute(request).await.map_err(|error| {
+            let was_sent = !unsent.is_some_and(|unsent| unsent.withdraw());
+            Error::from_network(error, timeout, was_sent)
+        })?;
+        if url.is_some_and(|url| url != *response.url()) {
+            return Err(Error::followed_redirect(response.status(), std::mem::take(response.headers_mut())));
+        }
+        Ok(response)
     }
 }

@@ -20,6 +20,8 @@ mod observe;
 mod retry;
 mod retry_budget;
 mod server_wait;
+#[cfg(feature = "test-util")]
+mod single;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,6 +34,8 @@ pub use self::observe::Retry;
 pub(crate) use self::retry::RetryPolicy;
 pub(crate) use self::retry_budget::RetryBudget;
 pub(crate) use self::server_wait::{service_now, until};
+#[cfg(feature = "test-util")]
+pub(crate) use self::single::{error_of, result_of};
 use crate::clock::Clock;
 use crate::rate_limit::RateLimiter;
 
@@ -50,6 +54,9 @@ pub(crate) struct Transport {
     pub(crate) limiter: Arc<RateLimiter>,
     pub(crate) on_retry: Option<OnRetry>,
     pub(crate) clock: Arc<dyn Clock>,
+    /// Responds in place of the service.
+    #[cfg(feature = "test-util")]
+    pub(crate) replay: Option<crate::test_util::Replay>,
 }
 
 impl Transport {

@@ -8,6 +8,7 @@ mod observability;
 mod operations;
 mod raw_request;
 mod secrets;
+mod serialized;
 mod setup;
 mod wire;
 
