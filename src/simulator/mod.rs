@@ -149,6 +149,7 @@ use self::tally::Tally;
 pub struct Simulator {
     url: String,
     api_key: String,
+    webhook_secret: Arc<str>,
     shared: Arc<Shared>,
     listener: Listener,
     server: JoinHandle<()>,

@@ -213,11 +213,17 @@ mod tests {
     use super::*;
     use crate::simulator::clock::SimulatedClock;
     use crate::simulator::organization::Settings;
-    use crate::simulator::plan::RunPlan;
+    use crate::simulator::plan::DefaultRun;
 
     fn state() -> (State, String) {
-        let settings =
-            Settings { price: 1, requests: 9, submissions: 9, concurrent_runs: 9, default_run: RunPlan::succeeds() };
+        let settings = Settings {
+            price: 1,
+            requests: 9,
+            submissions: 9,
+            concurrent_runs: 9,
+            default_run: DefaultRun::default(),
+            webhook_secret: "whsec_test".into(),
+        };
         let mut organization = Organization::new(settings);
         let key = organization.keys.add(&["*"]);
         let time = Time::start(SimulatedClock::Manual).unwrap();

@@ -2,7 +2,6 @@
 
 mod clock;
 mod deliveries;
-mod example;
 mod faults;
 mod listener;
 mod routes;
