@@ -9,7 +9,7 @@
 //! milliseconds.
 
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -17,6 +17,7 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 
 use super::clock::since;
 use super::service::Shared;
+use super::sleepers::Sleepers;
 
 /// Turns of the runtime. Each wakes the next receiver in a chain of them.
 const TURNS: u32 = 128;
@@ -25,14 +26,20 @@ const TURNS: u32 = 128;
 const LOOKS: u32 = 4;
 const PAUSE: Duration = Duration::from_millis(1);
 
-/// Moves the clock, for as long as it is let.
-pub(super) async fn run(shared: Arc<Shared>) {
-    loop {
-        let changed = shared.sleepers.changed.notified();
+/// Moves the clock for as long as anybody has it. A client may outlive its simulator, and its delays have to end.
+pub(super) async fn run(shared: Weak<Shared>, sleepers: Arc<Sleepers>) {
+    while let Some(shared) = shared.upgrade() {
+        let changed = sleepers.changed.notified();
         match next(&shared) {
-            Next::Wake(now) => shared.sleepers.wake(now),
-            Next::After(pause) => drop(tokio::time::timeout(pause, changed).await),
-            Next::Never => changed.await,
+            Next::Wake(now) => sleepers.wake(now),
+            Next::After(pause) => {
+                drop(shared);
+                let _ = tokio::time::timeout(pause, changed).await;
+            }
+            Next::Never => {
+                drop(shared);
+                changed.await;
+            }
             Next::Quiet(changes) => {
                 if is_quiet(&shared, changes).await {
                     advance(&shared);

@@ -167,7 +167,7 @@ impl Builder {
             let _ = server.await;
         });
         let courier = tokio::spawn(courier::run(Arc::clone(&shared)));
-        let driver = tokio::spawn(auto_advance::run(Arc::clone(&shared)));
-        Ok(Simulator { url, api_key, webhook_secret, shared, listener, server, courier, driver })
+        tokio::spawn(auto_advance::run(Arc::downgrade(&shared), Arc::clone(&shared.sleepers)));
+        Ok(Simulator { url, api_key, webhook_secret, shared, listener, server, courier })
     }
 }

@@ -6,7 +6,8 @@
 //! pointed at it: this crate's client, `curl`, or a program in another language.
 //!
 //! Two things make tests exact. **Time is the test's to set**: runs, rate limits and timestamps follow a [`SimulatedClock`] that
-//! stands still until [`Simulator::advance`] moves it, so no test has to sleep. **Failures are the test's to order**:
+//! stands still until [`Simulator::advance`] moves it, so no test has to sleep. [`Simulator::clock`] is the same time for
+//! clients: their waits and retries let it pass. **Failures are the test's to order**:
 //! [`Simulator::inject`] makes requests fail by any documented error, by what a proxy in between might answer, or by what
 //! a bad network does to an answer; [`Fault::catalogue`] lists them all. Whatever was sent is kept in
 //! [`Simulator::requests`].
@@ -154,7 +155,6 @@ pub struct Simulator {
     listener: Listener,
     server: JoinHandle<()>,
     courier: JoinHandle<()>,
-    driver: JoinHandle<()>,
 }
 
 impl Simulator {
@@ -367,7 +367,6 @@ impl Drop for Simulator {
     fn drop(&mut self) {
         self.server.abort();
         self.courier.abort();
-        self.driver.abort();
         self.listener.close();
     }
 }

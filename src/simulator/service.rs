@@ -30,12 +30,12 @@ const LARGEST_BODY: usize = 10 * 1024 * 1024;
 pub(super) struct Shared {
     state: Mutex<State>,
     pub(super) bells: Bells,
-    pub(super) sleepers: Sleepers,
+    pub(super) sleepers: Arc<Sleepers>,
 }
 
 impl Shared {
     pub(super) fn new(state: State) -> Self {
-        Self { state: Mutex::new(state), bells: Bells::default(), sleepers: Sleepers::default() }
+        Self { state: Mutex::new(state), bells: Bells::default(), sleepers: Arc::default() }
     }
 
     /// The state. A test that panicked while it held it has not harmed it.
@@ -55,6 +55,13 @@ impl Shared {
             self.bells.courier.notify_one();
         }
         result
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        // The task that moves the clock ends.
+        self.sleepers.changed.notify_one();
     }
 }
 

@@ -169,6 +169,14 @@ async fn a_wait_polls_until_the_run_has_ended_or_its_time_is_up() {
     assert_eq!((error.kind(), began.elapsed().as_secs()), (ErrorKind::WaitTimeout, 1800));
 }
 
+#[test]
+fn a_blocking_client_has_a_replay_as_well() {
+    let replay = Replay::new([Reply::example(Operation::GET_RUN)]);
+    let client = agentgate::Client::builder().replay(&replay).build_blocking().unwrap();
+    agentgate::blocking::Call::send(client.runs().get("run_1")).unwrap();
+    assert_eq!(replay.requests().len(), 1);
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_clock_follows_tokios_time() {
     let clock = TokioClock::default();

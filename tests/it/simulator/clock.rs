@@ -113,6 +113,28 @@ async fn retries_are_delayed_in_simulated_time() {
 }
 
 #[tokio::test]
+async fn a_client_that_outlives_its_simulator_gives_up_its_retries() {
+    let simulator = Simulator::start().await.unwrap();
+    let client = client(&simulator);
+    drop(simulator);
+    let error = within_guard(client.runs().list().into_future()).await.unwrap_err();
+    assert!(error.is_connect() && error.attempts() == 4, "{error}");
+}
+
+#[tokio::test]
+async fn no_task_of_a_simulator_outlives_it_and_its_clocks() {
+    let tasks = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
+    let before = tasks();
+    let simulator = Simulator::start().await.unwrap();
+    let clock = simulator.clock();
+    within_guard(clock.sleep(seconds(5))).await;
+    assert!(tasks() > before);
+    drop((simulator, clock));
+    yield_often().await;
+    assert_eq!(tasks(), before);
+}
+
+#[tokio::test]
 async fn several_clients_share_the_limits_and_the_time_of_one_simulator() {
     let simulator = Simulator::builder().concurrent_runs(100).rate_limit(10_000).start().await.unwrap();
     let began = simulator.now();
