@@ -8,7 +8,6 @@
 //! with one thread, that is when everybody else had many turns. With several threads, it is when all of them have been parked for a few
 //! milliseconds.
 
-use std::future::Future;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -22,9 +21,12 @@ use super::sleepers::Sleepers;
 /// Turns of the runtime. Each wakes the next receiver in a chain of them.
 const TURNS: u32 = 128;
 
-/// How often all threads have to be found parked, with this pause before each look.
+/// How often in a row all threads have to be found parked, with this pause before each look.
 const LOOKS: u32 = 4;
 const PAUSE: Duration = Duration::from_millis(1);
+
+/// After so many looks, a thread that is not parked has nothing to do with what is waited for.
+const MAX_LOOKS: u32 = 100;
 
 /// Moves the clock for as long as anybody has it. A client may outlive its simulator, and its delays have to end.
 pub(super) async fn run(shared: Weak<Shared>, sleepers: Arc<Sleepers>) {
@@ -81,33 +83,44 @@ async fn is_quiet(shared: &Shared, changes: u64) -> bool {
         overview.may_advance && !has_deliveries && overview.changes + state.seen() == changes
     };
     let runtime = Handle::current();
-    let has_other_threads = || shared.sleepers.overview().has_other_threads;
-    if runtime.runtime_flavor() == RuntimeFlavor::CurrentThread && !has_other_threads() {
-        return repeatedly(TURNS, tokio::task::yield_now, is_unchanged).await;
+    if runtime.runtime_flavor() == RuntimeFlavor::CurrentThread && !shared.sleepers.has_other_threads() {
+        for _ in 0..TURNS {
+            tokio::task::yield_now().await;
+            if !is_unchanged() {
+                return false;
+            }
+        }
+        return true;
     }
-    repeatedly(LOOKS, || tokio::time::sleep(PAUSE), || is_unchanged() && is_parked(&runtime)).await
-}
-
-async fn repeatedly<F: Future>(times: u32, pause: impl Fn() -> F, condition: impl Fn() -> bool) -> bool {
-    for _ in 0..times {
-        pause().await;
-        if !condition() {
+    let others = shared.sleepers.other_runtimes(runtime.id());
+    let mut parked = 0;
+    for _ in 0..MAX_LOOKS {
+        tokio::time::sleep(PAUSE).await;
+        if !is_unchanged() {
             return false;
         }
+        // This task runs on a thread of its own runtime.
+        let is_parked = running_threads(&runtime) <= 1 && others.iter().all(|other| running_threads(other) == 0);
+        parked = if is_parked { parked + 1 } else { 0 };
+        if parked == LOOKS {
+            return true;
+        }
     }
+    // Somebody blocks a thread, or a runtime has been shut down.
+    shared.sleepers.forget_runtimes();
     true
 }
 
-/// Whether all threads of a runtime but this one have nothing to do.
-fn is_parked(runtime: &Handle) -> bool {
+/// How many threads of a runtime have something to do.
+fn running_threads(runtime: &Handle) -> usize {
     let metrics = runtime.metrics();
     #[cfg(target_has_atomic = "64")]
     // A count that is even is that of a thread that runs.
     let running =
         (0..metrics.num_workers()).filter(|worker| metrics.worker_park_unpark_count(*worker) % 2 == 0).count();
     #[cfg(not(target_has_atomic = "64"))]
-    let running = 1;
-    running <= 1 && metrics.global_queue_depth() == 0
+    let running = 0;
+    running + metrics.global_queue_depth()
 }
 
 /// Moves the clock to what comes next: the end of the first sleep, or an event.

@@ -13,6 +13,7 @@ use std::thread::{self, ThreadId};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use tokio::runtime::{Handle, Id};
 use tokio::sync::Notify;
 
 use super::clock::within_time;
@@ -165,12 +166,19 @@ struct State {
     driver: Option<ThreadId>,
     /// Whether a change came from another thread.
     has_other_threads: bool,
+    /// The runtimes that changes came from on other threads.
+    runtimes: Vec<Handle>,
 }
 
 impl State {
     fn note_change(&mut self) {
         self.changes += 1;
-        self.has_other_threads |= self.driver.is_some_and(|driver| driver != thread::current().id());
+        if self.driver.is_none_or(|driver| driver == thread::current().id()) {
+            return;
+        }
+        self.has_other_threads = true;
+        let is_new = |runtime: &Handle| self.runtimes.iter().all(|known| known.id() != runtime.id());
+        self.runtimes.extend(Handle::try_current().ok().filter(is_new));
     }
 }
 
@@ -188,7 +196,6 @@ pub(super) struct Overview {
     /// Whether somebody sleeps who lets the clock advance by itself, and nothing is under way.
     pub(super) may_advance: bool,
     pub(super) changes: u64,
-    pub(super) has_other_threads: bool,
 }
 
 impl Sleepers {
@@ -199,8 +206,21 @@ impl Sleepers {
             first: state.sleeping.keys().next().map(|(moment, _)| *moment),
             may_advance: state.advancing > 0 && state.held == 0,
             changes: state.changes,
-            has_other_threads: state.has_other_threads,
         }
+    }
+
+    pub(super) fn has_other_threads(&self) -> bool {
+        self.lock().has_other_threads
+    }
+
+    /// The runtimes on which somebody uses the clock, but for this one.
+    pub(super) fn other_runtimes(&self, this: Id) -> Vec<Handle> {
+        self.lock().runtimes.iter().filter(|runtime| runtime.id() != this).cloned().collect()
+    }
+
+    /// Forgets the runtimes, until somebody uses the clock there again.
+    pub(super) fn forget_runtimes(&self) {
+        self.lock().runtimes.clear();
     }
 
     /// Wakes those whose sleep is over, in the order in which they end.
