@@ -117,7 +117,7 @@ fn running_threads(runtime: &Handle) -> usize {
     #[cfg(target_has_atomic = "64")]
     // A count that is even is that of a thread that runs.
     let running =
-        (0..metrics.num_workers()).filter(|worker| metrics.worker_park_unpark_count(*worker) % 2 == 0).count();
+        (0..metrics.num_workers()).filter(|worker| metrics.worker_park_unpark_count(*worker).is_multiple_of(2)).count();
     #[cfg(not(target_has_atomic = "64"))]
     let running = 0;
     running + metrics.global_queue_depth()
