@@ -1,6 +1,7 @@
 //! One attempt: send the request, read the whole answer.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -9,6 +10,9 @@ use reqwest::{Request, Response};
 
 use super::Transport;
 use super::body::Unsent;
+use super::sent::SentState;
+#[cfg(feature = "test-util")]
+use super::single::replayed;
 use crate::Error;
 use crate::error::KEPT_BODY;
 use crate::redact::redact;
@@ -25,16 +29,15 @@ pub(super) struct Received {
 
 impl Transport {
     /// Reading the body belongs to the attempt: a connection cut in the middle of a body is as lost as one cut before it.
-    pub(super) async fn attempt(&self, request: Request) -> Result<Received, Error> {
-        let _held = self.clock.hold();
+    pub(super) async fn attempt(&self, request: Request, sent: Option<&Arc<SentState>>) -> Result<Received, Error> {
         let timeout = request.timeout().copied();
         #[cfg(feature = "test-util")]
         let mut response = match &self.replay {
-            Some(replay) => replay.respond(&request)?,
-            None => self.send(request, timeout).await?,
+            Some(replay) => replayed(replay, &request, sent)?,
+            None => self.send(request, timeout, sent).await?,
         };
         #[cfg(not(feature = "test-util"))]
-        let mut response = self.send(request, timeout).await?;
+        let mut response = self.send(request, timeout, sent).await?;
         let status = response.status();
         let mut headers = std::mem::take(response.headers_mut());
         for value in headers.values_mut().filter(|value| matches!(redact(value.as_bytes(), self.key()), Cow::Owned(_)))
@@ -70,8 +73,13 @@ impl Transport {
         Ok(Received { status, headers, body: body.freeze() })
     }
 
-    async fn send(&self, mut request: Request, timeout: Option<Duration>) -> Result<Response, Error> {
-        let unsent = Unsent::replace_body(&mut request);
+    async fn send(
+        &self,
+        mut request: Request,
+        timeout: Option<Duration>,
+        sent: Option<&Arc<SentState>>,
+    ) -> Result<Response, Error> {
+        let unsent = Unsent::replace_body(&mut request, sent);
         let url = unsent.is_some().then(|| request.url().clone());
         let mut response = self.http.execute(request).await.map_err(|error| {
             let was_sent = !unsent.is_some_and(|unsent| unsent.withdraw());

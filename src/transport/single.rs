@@ -1,12 +1,29 @@
-//! The result of a call from a single response, without a client.
+//! Responses without a server: those of a replay, and the result of a call from a single one.
+
+use std::sync::Arc;
 
 use bytes::Bytes;
 use chrono::Utc;
 use serde::de::DeserializeOwned;
 
+use super::sent::SentState;
 use super::{answer, server_wait};
 use crate::response::Answer;
+use crate::test_util::Replay;
 use crate::{Error, Operation, Response, Result};
+
+/// The response of a replay, to a request that counts as sent unless there is no connection.
+pub(super) fn replayed(
+    replay: &Replay,
+    request: &reqwest::Request,
+    sent: Option<&Arc<SentState>>,
+) -> Result<reqwest::Response> {
+    let response = replay.respond(request);
+    if let Some(sent) = sent.filter(|_| !response.as_ref().is_err_and(Error::is_connect)) {
+        sent.send();
+    }
+    response
+}
 
 /// Reads a response as the only one of a call to this operation.
 pub(crate) fn result_of<T: DeserializeOwned>(
