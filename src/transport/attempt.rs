@@ -10,9 +10,9 @@ use reqwest::{Request, Response};
 
 use super::Transport;
 use super::body::Unsent;
-use super::sent::SentState;
 #[cfg(feature = "test-util")]
-use super::single::replayed;
+use super::replay::replayed;
+use super::sent::SentState;
 use crate::Error;
 use crate::error::KEPT_BODY;
 use crate::redact::redact;

@@ -20,12 +20,12 @@ mod extras;
 mod middleware;
 mod observe;
 mod options;
+#[cfg(feature = "test-util")]
+mod replay;
 mod retry;
 mod retry_budget;
 mod sent;
 mod server_wait;
-#[cfg(feature = "test-util")]
-mod single;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,13 +39,13 @@ pub(crate) use self::extras::Extras;
 pub(crate) use self::middleware::Stack;
 pub use self::middleware::{AttemptRequest, AttemptResponse, Middleware, MiddlewareFuture, Refusal};
 pub use self::options::CallOptions;
+#[cfg(feature = "test-util")]
+pub(crate) use self::replay::{error_of, result_of};
 pub(crate) use self::retry::RetryPolicy;
 pub(crate) use self::retry_budget::RetryBudget;
 pub(crate) use self::sent::SentState;
 pub use self::sent::SubmissionState;
 pub(crate) use self::server_wait::{service_now, until};
-#[cfg(feature = "test-util")]
-pub(crate) use self::single::{error_of, result_of};
 use crate::clock::Clock;
 use crate::rate_limit::{RateLimitMode, RateLimiter};
 
