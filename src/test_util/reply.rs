@@ -62,11 +62,10 @@ impl Reply {
     /// ```
     /// use agentgate::Operation;
     /// use agentgate::test_util::Reply;
-    /// use agentgate::types::RunPage;
+    /// use agentgate::types::Run;
     ///
-    /// let response = Reply::example(Operation::LIST_RUNS).into_result::<RunPage>(Operation::LIST_RUNS)?;
+    /// let response = Reply::example(Operation::GET_RUN).into_result::<Run>(Operation::GET_RUN)?;
     /// assert_eq!(response.status(), 200);
-    /// assert!(!response.value().data.is_empty());
     /// # Ok::<(), agentgate::Error>(())
     /// ```
     pub fn example(operation: Operation) -> Self {
