@@ -11,7 +11,7 @@ use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 
 /// The feature combinations that users will pick.
-const FEATURES: [&str; 18] = [
+const FEATURES: [&str; 19] = [
     "",
     "client",
     "blocking",
@@ -22,6 +22,7 @@ const FEATURES: [&str; 18] = [
     "client,simulator",
     "test-util",
     "simulator,test-util",
+    "simulator-bin",
     "rustls,simulator,schemars",
     "webhooks",
     "axum",
