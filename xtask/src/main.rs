@@ -11,7 +11,7 @@ use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 
 /// The feature combinations that users will pick.
-const FEATURES: [&str; 16] = [
+const FEATURES: [&str; 19] = [
     "",
     "client",
     "blocking",
@@ -20,6 +20,9 @@ const FEATURES: [&str; 16] = [
     "schemars",
     "simulator",
     "client,simulator",
+    "test-util",
+    "simulator,test-util",
+    "simulator-bin",
     "rustls,simulator,schemars",
     "webhooks",
     "axum",
