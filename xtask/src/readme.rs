@@ -1,0 +1,191 @@
+//! Pastes each program of README.md into an empty package, as a reader does, compiles it and runs it against the simulator.
+//!
+//! A program's dependencies are those of the nearest `cargo add` lines above it, in the versions of this repository's Cargo.lock. The
+//! packages are a workspace of their own, below the target directory, and built one by one, so that none borrows a feature
+//! from another.
+//!
+//! | block | is |
+//! |---|---|
+//! | has `fn main` | a program, which is run to its end, unless it is a server |
+//! | has `#[tokio::test]` | a test, which is run |
+//! | anything else | a fragment: lines for the body of an `async` function that has a `client` |
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use crate::simulator::Simulator;
+use crate::{Outcome, cargo_path, root, target_directory};
+
+/// The longest line that GitHub and docs.rs show without a scroll bar.
+const WIDTH: usize = 90;
+
+/// The dependencies of a program, as lines of a Cargo.toml.
+type Dependencies = Vec<String>;
+
+/// What has to be done with a block of code.
+#[derive(Clone, Copy, PartialEq)]
+enum Kind {
+    Program,
+    Server,
+    Test,
+    Fragment,
+}
+
+struct Block {
+    /// The number of its first line.
+    line: usize,
+    code: String,
+    kind: Kind,
+    dependencies: Dependencies,
+}
+
+pub(crate) fn check() -> Outcome {
+    let readme = read(&root().join("README.md"))?;
+    let blocks = blocks(&readme, &read(&root().join("Cargo.lock"))?)?;
+    let workspace = target_directory().join("readme");
+    write_workspace(&workspace, &blocks)?;
+    let simulator = Simulator::start()?;
+    for block in &blocks {
+        let task = match block.kind {
+            Kind::Program => "run",
+            Kind::Test => "test",
+            Kind::Server | Kind::Fragment => "build",
+        };
+        let mut command = Command::new(cargo_path());
+        command.args([task, "--quiet", "--package", &block.name(), "--manifest-path"]);
+        command.arg(workspace.join("Cargo.toml")).arg("--target-dir").arg(target_directory());
+        simulator.run(&mut command).map_err(|error| format!("README.md:{}: {error}", block.line))?;
+    }
+    println!("\n{} programs and fragments of README.md compile as pasted, and run.", blocks.len());
+    Ok(())
+}
+
+impl Block {
+    fn new(line: usize, code: String, dependencies: Dependencies) -> Result<Self, String> {
+        let kind = if code.contains("#[tokio::test]") {
+            Kind::Test
+        } else if !code.contains("fn main()") {
+            Kind::Fragment
+        } else if code.contains("0.0.0.0:") {
+            Kind::Server
+        } else {
+            Kind::Program
+        };
+        for (number, text) in (line..).zip(code.lines()) {
+            if text.chars().count() > WIDTH {
+                return Err(format!("README.md:{number}: longer than {WIDTH} columns"));
+            }
+            if text.trim_start().starts_with("# ") {
+                return Err(format!("README.md:{number}: a hidden line, which is hidden on docs.rs alone"));
+            }
+        }
+        Ok(Self { line, code, kind, dependencies })
+    }
+
+    fn name(&self) -> String {
+        format!("readme-{}", self.line)
+    }
+
+    fn manifest(&self) -> String {
+        format!(
+            "[package]\nname = \"{}\"\nversion = \"0.1.0\"\nedition = \"2024\"\n\n[dependencies]\n{}\n",
+            self.name(),
+            self.dependencies.join("\n")
+        )
+    }
+
+    fn file(&self) -> &'static str {
+        if matches!(self.kind, Kind::Program | Kind::Server) { "src/main.rs" } else { "src/lib.rs" }
+    }
+
+    fn source(&self) -> String {
+        if self.kind != Kind::Fragment {
+            return self.code.clone();
+        }
+        format!(
+            "pub async fn fragment(client: agentgate::Client) -> Result<(), Box<dyn std::error::Error>> {{\n{}Ok(())\n}}\n",
+            self.code
+        )
+    }
+}
+
+/// Finds the blocks of Rust, each with its dependencies.
+fn blocks(readme: &str, lock: &str) -> Result<Vec<Block>, String> {
+    let mut dependencies = Dependencies::new();
+    let mut blocks = Vec::new();
+    let mut lines = readme.lines().enumerate();
+    while let Some((_, fence)) = lines.next() {
+        let Some(language) = fence.strip_prefix("```") else { continue };
+        let mut code = String::new();
+        let mut first = 0;
+        for (number, line) in lines.by_ref().take_while(|(_, line)| *line != "```") {
+            first = if first == 0 { number + 1 } else { first };
+            code.push_str(line);
+            code.push('\n');
+        }
+        if language == "sh" && code.contains("cargo add ") {
+            let commands = code.lines().filter_map(|line| line.strip_prefix("cargo add "));
+            dependencies = commands.map(|arguments| dependency(arguments, lock)).collect::<Result<_, _>>()?;
+        } else if language == "rust" {
+            blocks.push(Block::new(first, code, dependencies.clone())?);
+        }
+    }
+    Ok(blocks)
+}
+
+/// Translates the arguments of `cargo add` to a line of a Cargo.toml.
+fn dependency(arguments: &str, lock: &str) -> Result<String, String> {
+    let mut words = arguments.split('#').next().unwrap_or_default().split_whitespace();
+    let (mut name, mut features, mut default) = ("", String::new(), true);
+    while let Some(word) = words.next() {
+        match word {
+            "--features" => features = words.next().unwrap_or_default().replace(',', "\", \""),
+            "--no-default-features" => default = false,
+            "--dev" => {}
+            word if name.is_empty() && !word.starts_with('-') => name = word,
+            other => return Err(format!("`cargo add {arguments}`: `{other}` is not understood")),
+        }
+    }
+    let place = match name {
+        "agentgate" => format!("path = '{}'", root().display()),
+        name => format!("version = \"={}\"", locked_version(name, lock)?),
+    };
+    let features = if features.is_empty() { String::new() } else { format!("\"{features}\"") };
+    Ok(format!("{name} = {{ {place}, default-features = {default}, features = [{features}] }}"))
+}
+
+fn locked_version<'a>(name: &str, lock: &'a str) -> Result<&'a str, String> {
+    let entry = lock.split_once(&format!("\nname = \"{name}\"\nversion = \"")).map(|(_, rest)| rest);
+    entry
+        .and_then(|rest| rest.split('"').next())
+        .ok_or_else(|| format!("`cargo add {name}`: it is not in Cargo.lock; make it a dependency of tests/Cargo.toml"))
+}
+
+/// Writes the packages, and the versions of their dependencies.
+fn write_workspace(workspace: &Path, blocks: &[Block]) -> Outcome {
+    let _ = fs::remove_dir_all(workspace);
+    let mut manifest = "[workspace]\nresolver = \"3\"\nmembers = [".to_owned();
+    for block in blocks {
+        let _ = write!(manifest, "\"{}\", ", block.name());
+        let package = workspace.join(block.name());
+        write(&package.join("Cargo.toml"), &block.manifest())?;
+        write(&package.join(block.file()), &block.source())?;
+    }
+    // As this repository's, so that what it has built is not built again.
+    manifest.push_str("]\n\n[profile.dev]\ndebug = \"line-tables-only\"\n");
+    write(&workspace.join("Cargo.toml"), &manifest)?;
+    write(&workspace.join("Cargo.lock"), &read(&root().join("Cargo.lock"))?)
+}
+
+fn read(path: &Path) -> Result<String, String> {
+    fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))
+}
+
+fn write(path: &Path, text: &str) -> Outcome {
+    let folder = path.parent().unwrap_or(path);
+    fs::create_dir_all(folder)
+        .and_then(|()| fs::write(path, text))
+        .map_err(|error| format!("{}: {error}", path.display()))
+}
