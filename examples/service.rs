@@ -32,12 +32,19 @@ use tokio::net::TcpListener;
 /// How long a request waits for the end of a run: less than browsers and proxies wait for a response.
 const LONG_POLL: Duration = Duration::from_secs(25);
 
-#[derive(Clone, FromRef)]
+#[derive(Clone)]
 struct App {
     client: Client,
     verifier: Verifier,
     guard: Arc<dyn ReplayGuard>,
     public_url: String,
+}
+
+/// Where the extractor of deliveries finds the verifier.
+impl FromRef<App> for Verifier {
+    fn from_ref(app: &App) -> Self {
+        app.verifier.clone()
+    }
 }
 
 #[tokio::main]

@@ -34,6 +34,8 @@ enum Kind {
 }
 
 struct Block {
+    /// The name of its package.
+    name: String,
     /// The number of its first line.
     line: usize,
     code: String,
@@ -54,7 +56,7 @@ pub(crate) fn check() -> Outcome {
             Kind::Server | Kind::Fragment => "build",
         };
         let mut command = Command::new(cargo_path());
-        command.args([task, "--quiet", "--package", &block.name(), "--manifest-path"]);
+        command.args([task, "--quiet", "--package", &block.name, "--manifest-path"]);
         command.arg(workspace.join("Cargo.toml")).arg("--target-dir").arg(target_directory());
         simulator.run(&mut command).map_err(|error| format!("README.md:{}: {error}", block.line))?;
     }
@@ -63,7 +65,7 @@ pub(crate) fn check() -> Outcome {
 }
 
 impl Block {
-    fn new(line: usize, code: String, dependencies: Dependencies) -> Result<Self, String> {
+    fn new(name: String, line: usize, code: String, dependencies: Dependencies) -> Result<Self, String> {
         let kind = if code.contains("#[tokio::test]") {
             Kind::Test
         } else if !code.contains("fn main()") {
@@ -81,17 +83,13 @@ impl Block {
                 return Err(format!("README.md:{number}: a hidden line, which is hidden on docs.rs alone"));
             }
         }
-        Ok(Self { line, code, kind, dependencies })
-    }
-
-    fn name(&self) -> String {
-        format!("readme-{}", self.line)
+        Ok(Self { name, line, code, kind, dependencies })
     }
 
     fn manifest(&self) -> String {
         format!(
             "[package]\nname = \"{}\"\nversion = \"0.1.0\"\nedition = \"2024\"\n\n[dependencies]\n{}\n",
-            self.name(),
+            self.name,
             self.dependencies.join("\n")
         )
     }
@@ -127,33 +125,38 @@ fn blocks(readme: &str, lock: &str) -> Result<Vec<Block>, String> {
         }
         if language == "sh" && code.contains("cargo add ") {
             let commands = code.lines().filter_map(|line| line.strip_prefix("cargo add "));
-            dependencies = commands.map(|arguments| dependency(arguments, lock)).collect::<Result<_, _>>()?;
+            dependencies.clear();
+            for arguments in commands {
+                dependencies.extend(added(arguments, lock)?);
+            }
         } else if language == "rust" {
-            blocks.push(Block::new(first, code, dependencies.clone())?);
+            let name = format!("readme-{}", blocks.len() + 1);
+            blocks.push(Block::new(name, first, code, dependencies.clone())?);
         }
     }
     Ok(blocks)
 }
 
-/// Translates the arguments of `cargo add` to a line of a Cargo.toml.
-fn dependency(arguments: &str, lock: &str) -> Result<String, String> {
+/// Translates the arguments of `cargo add` to lines of a Cargo.toml.
+fn added(arguments: &str, lock: &str) -> Result<Vec<String>, String> {
     let mut words = arguments.split('#').next().unwrap_or_default().split_whitespace();
-    let (mut name, mut features, mut default) = ("", String::new(), true);
+    let (mut names, mut features, mut default) = (Vec::new(), Vec::new(), true);
     while let Some(word) = words.next() {
         match word {
-            "--features" => features = words.next().unwrap_or_default().replace(',', "\", \""),
+            "--features" => features = words.next().unwrap_or_default().split(',').collect(),
             "--no-default-features" => default = false,
-            "--dev" => {}
-            word if name.is_empty() && !word.starts_with('-') => name = word,
-            other => return Err(format!("`cargo add {arguments}`: `{other}` is not understood")),
+            option if option.starts_with('-') => return Err(format!("`cargo add {arguments}`: what is `{option}`?")),
+            name => names.push(name),
         }
     }
-    let place = match name {
-        "agentgate" => format!("path = '{}'", root().display()),
-        name => format!("version = \"={}\"", locked_version(name, lock)?),
+    let line = |name: &&str| {
+        let place = match *name {
+            "agentgate" => format!("path = '{}'", root().display()),
+            name => format!("version = \"={}\"", locked_version(name, lock)?),
+        };
+        Ok(format!("{name} = {{ {place}, default-features = {default}, features = {features:?} }}"))
     };
-    let features = if features.is_empty() { String::new() } else { format!("\"{features}\"") };
-    Ok(format!("{name} = {{ {place}, default-features = {default}, features = [{features}] }}"))
+    names.iter().map(line).collect()
 }
 
 fn locked_version<'a>(name: &str, lock: &'a str) -> Result<&'a str, String> {
@@ -168,8 +171,8 @@ fn write_workspace(workspace: &Path, blocks: &[Block]) -> Outcome {
     let _ = fs::remove_dir_all(workspace);
     let mut manifest = "[workspace]\nresolver = \"3\"\nmembers = [".to_owned();
     for block in blocks {
-        let _ = write!(manifest, "\"{}\", ", block.name());
-        let package = workspace.join(block.name());
+        let _ = write!(manifest, "\"{}\", ", block.name);
+        let package = workspace.join(block.name);
         write(&package.join("Cargo.toml"), &block.manifest())?;
         write(&package.join(block.file()), &block.source())?;
     }
