@@ -172,7 +172,7 @@ fn write_workspace(workspace: &Path, blocks: &[Block]) -> Outcome {
     let mut manifest = "[workspace]\nresolver = \"3\"\nmembers = [".to_owned();
     for block in blocks {
         let _ = write!(manifest, "\"{}\", ", block.name);
-        let package = workspace.join(block.name);
+        let package = workspace.join(&block.name);
         write(&package.join("Cargo.toml"), &block.manifest())?;
         write(&package.join(block.file()), &block.source())?;
     }
