@@ -109,7 +109,7 @@ fn docs() -> Outcome {
         let arguments = format!("doc --quiet --package agentgate --lib --no-deps {features}");
         run(Command::new(cargo_path()).args(arguments.split(' ')).env("RUSTDOCFLAGS", "-D warnings"))?;
     }
-    Ok(())
+    readme::check_links()
 }
 
 fn fuzz() -> Outcome {

@@ -10,6 +10,7 @@
 //! | has `#[tokio::test]` | a test, which is run |
 //! | anything else | a fragment: lines for the body of an `async` function that has a `client` |
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
@@ -20,6 +21,9 @@ use crate::{Outcome, cargo_path, root, target_directory};
 
 /// The longest line that GitHub and docs.rs show without a scroll bar.
 const WIDTH: usize = 90;
+
+/// Where README.md finds the documentation of an item.
+const DOCS: &str = "https://docs.rs/agentgate/latest/agentgate/";
 
 /// The dependencies of a program, as lines of a Cargo.toml.
 type Dependencies = Vec<String>;
@@ -107,6 +111,34 @@ impl Block {
             self.code
         )
     }
+}
+
+/// Checks that each link by name leads somewhere: on GitHub by the definitions of README.md, and on docs.rs by those of `src/links.md`,
+/// which rustdoc checks.
+pub(crate) fn check_links() -> Outcome {
+    let (readme, links) = (read(&root().join("README.md"))?, read(&root().join("src/links.md"))?);
+    let names = |text| definitions(text).map(|(name, _)| name).collect::<BTreeSet<_>>();
+    if let Some(name) = names(&readme).symmetric_difference(&names(&links)).next() {
+        return Err(format!("{name}] is not defined in both README.md and src/links.md"));
+    }
+    for (name, target) in definitions(&readme) {
+        if readme.matches(&format!("{name}]")).count() < 2 {
+            return Err(format!("README.md: {name}] is defined and not used"));
+        }
+        let path = match target.strip_prefix(DOCS) {
+            Some(page) => target_directory().join("doc/agentgate").join(page.split('#').next().unwrap_or(page)),
+            None => root().join(target),
+        };
+        if !path.exists() {
+            return Err(format!("README.md: {name}] leads nowhere: {target}"));
+        }
+    }
+    Ok(())
+}
+
+/// The definitions of links: `[name]: target`.
+fn definitions(text: &str) -> impl Iterator<Item = (&str, &str)> {
+    text.lines().filter(|line| line.starts_with('[')).filter_map(|line| line.split_once("]: "))
 }
 
 /// Finds the blocks of Rust, each with its dependencies.
