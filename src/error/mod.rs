@@ -35,8 +35,9 @@ pub(crate) const KEPT_BODY: usize = 64 * 1024;
 /// `Display` is one line for people and logs:
 ///
 /// ```text
-/// could not submit a work order: 402 INSUFFICIENT_CREDITS: The organization has not enough credits for this run
-/// [required 50, available 49]. Buy credits, then send it again; a retry alone does not help. (request id req_000009)
+/// could not submit a work order: 402 INSUFFICIENT_CREDITS: The organization has not enough
+/// credits for this run [required 50, available 49]. Buy credits, then send it again; a retry
+/// alone does not help. (request id req_000009)
 /// ```
 ///
 /// Accessors are for programs. [`kind`](Self::kind) is what to match on:
@@ -669,7 +670,7 @@ impl Error {
     /// ```no_run
     /// # async fn example(client: agentgate::Client) -> agentgate::Result<()> {
     /// match client.runs().cancel("run_3n9x2p").await {
-    ///     Err(error) if error.is_retryable() => println!("later, in {:?} or more", error.retry_after()),
+    ///     Err(error) if error.is_retryable() => println!("later, in {:?}", error.retry_after()),
     ///     other => println!("{}", other?.status),
     /// }
     /// # Ok(())

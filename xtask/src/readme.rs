@@ -79,6 +79,9 @@ impl Block {
         } else {
             Kind::Program
         };
+        if kind == Kind::Fragment && !code.starts_with("// Fragment") {
+            return Err(format!("README.md:{line}: a fragment that does not say so"));
+        }
         for (number, text) in (line..).zip(code.lines()) {
             if text.chars().count() > WIDTH {
                 return Err(format!("README.md:{number}: longer than {WIDTH} columns"));
