@@ -26,7 +26,11 @@ const WIDTH: usize = 90;
 const DOCS: &str = "https://docs.rs/agentgate/latest/agentgate/";
 
 /// The dependencies of a program, as lines of a Cargo.toml.
-type Dependencies = Vec<String>;
+#[derive(Clone, Default)]
+struct Dependencies {
+    normal: Vec<String>,
+    dev: Vec<String>,
+}
 
 /// What has to be done with a block of code.
 #[derive(Clone, Copy, PartialEq)]
@@ -95,14 +99,20 @@ impl Block {
 
     fn manifest(&self) -> String {
         format!(
-            "[package]\nname = \"{}\"\nversion = \"0.1.0\"\nedition = \"2024\"\n\n[dependencies]\n{}\n",
+            "[package]\nname = \"{}\"\nversion = \"0.1.0\"\nedition = \"2024\"\n\n\
+             [dependencies]\n{}\n\n[dev-dependencies]\n{}\n",
             self.name,
-            self.dependencies.join("\n")
+            self.dependencies.normal.join("\n"),
+            self.dependencies.dev.join("\n")
         )
     }
 
     fn file(&self) -> &'static str {
-        if matches!(self.kind, Kind::Program | Kind::Server) { "src/main.rs" } else { "src/lib.rs" }
+        match self.kind {
+            Kind::Program | Kind::Server => "src/main.rs",
+            Kind::Test => "tests/agentgate.rs",
+            Kind::Fragment => "src/lib.rs",
+        }
     }
 
     fn source(&self) -> String {
@@ -146,7 +156,7 @@ fn definitions(text: &str) -> impl Iterator<Item = (&str, &str)> {
 
 /// Finds the blocks of Rust, each with its dependencies.
 fn blocks(readme: &str, lock: &str) -> Result<Vec<Block>, String> {
-    let mut dependencies = Dependencies::new();
+    let mut dependencies = Dependencies::default();
     let mut blocks = Vec::new();
     let mut lines = readme.lines().enumerate();
     while let Some((_, fence)) = lines.next() {
@@ -160,9 +170,12 @@ fn blocks(readme: &str, lock: &str) -> Result<Vec<Block>, String> {
         }
         if language == "sh" && code.contains("cargo add ") {
             let commands = code.lines().filter_map(|line| line.strip_prefix("cargo add "));
-            dependencies.clear();
+            dependencies = Dependencies::default();
             for arguments in commands {
-                dependencies.extend(added(arguments, lock)?);
+                match arguments.strip_prefix("--dev ") {
+                    Some(arguments) => dependencies.dev.extend(added(arguments, lock)?),
+                    None => dependencies.normal.extend(added(arguments, lock)?),
+                }
             }
         } else if language == "rust" {
             let name = format!("readme-{}", blocks.len() + 1);
@@ -209,6 +222,9 @@ fn write_workspace(workspace: &Path, blocks: &[Block]) -> Outcome {
         let _ = write!(manifest, "\"{}\", ", block.name);
         let package = workspace.join(&block.name);
         write(&package.join("Cargo.toml"), &block.manifest())?;
+        if block.kind == Kind::Test {
+            write(&package.join("src/lib.rs"), "")?;
+        }
         write(&package.join(block.file()), &block.source())?;
     }
     // As this repository's, so that what it has built is not built again.
