@@ -7,7 +7,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{HeaderName, HeaderValue};
 use http::{HeaderMap, Method, StatusCode};
 use reqwest::{Request, Url};
 
@@ -129,7 +128,8 @@ impl<'a> AttemptRequest<'a> {
     /// [`ErrorKind::InvalidRequest`](crate::ErrorKind::InvalidRequest) if the client sets the header itself (`Authorization`,
     /// `Content-Type`, `User-Agent` and the like), or no header can have this name or this value.
     pub fn insert_header(&mut self, name: &str, value: &str) -> Result<()> {
-        let (name, value): (HeaderName, HeaderValue) = extras::header(name, value)?;
+        let header = extras::header(name, value);
+        let (name, value) = header.map_err(|error| error.with_operation(self.operation))?;
         self.request.headers_mut().insert(name, value);
         Ok(())
     }
