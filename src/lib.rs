@@ -9,12 +9,14 @@
 pub mod blocking;
 #[cfg(feature = "client")]
 mod client;
-#[cfg(feature = "client")]
+#[cfg(any(feature = "client", feature = "simulator"))]
 mod clock;
 #[cfg(feature = "client")]
 mod endpoints;
 #[cfg(feature = "client")]
 pub mod error;
+#[cfg(any(feature = "simulator", feature = "test-util"))]
+mod examples;
 /// Events in the course of calls, for metrics and logs of the program's own. See
 /// [`ClientBuilder::on_event`](crate::ClientBuilder::on_event).
 #[cfg(feature = "client")]
@@ -45,6 +47,8 @@ mod response;
 mod secret;
 #[cfg(feature = "simulator")]
 pub mod simulator;
+#[cfg(feature = "test-util")]
+pub mod test_util;
 #[cfg(feature = "client")]
 mod transport;
 pub mod types;
@@ -53,7 +57,7 @@ pub mod webhook;
 
 #[cfg(feature = "client")]
 pub use client::{Client, ClientBuilder};
-#[cfg(feature = "client")]
+#[cfg(any(feature = "client", feature = "simulator"))]
 pub use clock::Clock;
 #[cfg(feature = "client")]
 pub use error::{Error, ErrorKind, Result};

@@ -78,6 +78,8 @@ pub struct ClientBuilder {
     on_event: Vec<OnEvent>,
     middleware: Stack,
     clock: Arc<dyn Clock>,
+    #[cfg(feature = "test-util")]
+    pub(crate) replay: Option<crate::test_util::Replay>,
 }
 
 impl Default for ClientBuilder {
@@ -100,6 +102,8 @@ impl Default for ClientBuilder {
             on_event: Vec::new(),
             middleware: Vec::new(),
             clock: Arc::new(SystemClock),
+            #[cfg(feature = "test-util")]
+            replay: None,
         }
     }
 }
@@ -334,7 +338,7 @@ impl ClientBuilder {
         self
     }
 
-    /// What tells the time and waits between attempts. The default is the system's clock and tokio's timer.
+    /// Sets the clock that tells the time and waits between attempts. Defaults to the system's clock and tokio's timer.
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = Arc::new(clock);
         self
@@ -386,6 +390,8 @@ impl ClientBuilder {
             on_event: self.on_event,
             middleware: self.middleware,
             clock: self.clock,
+            #[cfg(feature = "test-util")]
+            replay: self.replay,
         });
         let submitted = Arc::default();
         let follow = Arc::new(Follow::new(Arc::clone(&transport.clock)));

@@ -4,6 +4,7 @@ mod body;
 mod details;
 mod display;
 mod kind;
+mod serialize;
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -15,7 +16,7 @@ use http::{HeaderMap, StatusCode};
 use serde_json::Value;
 
 pub use details::{CreditShortage, FieldError};
-pub use kind::ErrorKind;
+pub use kind::{ErrorKind, UnknownErrorKind};
 
 use self::body::ErrorBody;
 use crate::rate_limit::RateLimit;
@@ -216,30 +217,36 @@ impl Error {
         // The whole URL may hold ids; the operation says enough.
         let error = error.without_url();
         let cause = root_cause(&error);
-        let connect = "Check the base URL, the network and any proxy.";
-        let (kind, problem, advice) = if error.is_connect() {
-            (ErrorKind::Connect, format!("no connection{address}: {cause}"), connect)
+        let (kind, problem) = if error.is_connect() {
+            (ErrorKind::Connect, format!("no connection{address}: {cause}"))
         } else if error.is_timeout() && !was_sent {
-            (ErrorKind::Connect, format!("no connection{address} within the time-out{within}"), connect)
+            (ErrorKind::Connect, format!("no connection{address} within the time-out{within}"))
         } else if error.is_timeout() {
-            let problem = format!("the attempt took longer than its time-out{within}");
-            (ErrorKind::Timeout, problem, "Allow it more time with `timeout`, or try again later.")
+            (ErrorKind::Timeout, format!("the attempt took longer than its time-out{within}"))
         } else if error.is_builder() {
-            (ErrorKind::InvalidRequest, cause, "Correct the request and send it again.")
+            (ErrorKind::InvalidRequest, cause)
         } else if !was_sent {
-            let problem = format!("the connection{address} closed before the request was sent: {cause}");
-            (ErrorKind::Connect, problem, connect)
+            (ErrorKind::Connect, format!("the connection{address} closed before the request was sent: {cause}"))
         } else {
-            let problem = format!("the connection{address} broke off: {cause}");
-            (
-                ErrorKind::Interrupted,
-                problem,
-                "Try again; if it stays, check port and scheme, and look for a proxy or a firewall.",
-            )
+            (ErrorKind::Interrupted, format!("the connection{address} broke off: {cause}"))
         };
-        let mut new = Self::new(kind, Some(problem), advice);
-        new.0.may_have_reached_server = matches!(kind, ErrorKind::Timeout | ErrorKind::Interrupted);
+        let mut new = Self::network(kind, problem);
         new.0.source = Some(Arc::new(error));
+        new
+    }
+
+    /// An attempt without a response.
+    pub(crate) fn network(kind: ErrorKind, problem: impl Into<String>) -> Self {
+        let advice = match kind {
+            ErrorKind::Connect => "Check the base URL, the network and any proxy.",
+            ErrorKind::Timeout => "Allow it more time with `timeout`, or try again later.",
+            ErrorKind::Interrupted => {
+                "Try again; if it stays, check port and scheme, and look for a proxy or a firewall."
+            }
+            _ => "Correct the request and send it again.",
+        };
+        let mut new = Self::new(kind, Some(problem.into()), advice);
+        new.0.may_have_reached_server = matches!(kind, ErrorKind::Timeout | ErrorKind::Interrupted);
         new
     }
 

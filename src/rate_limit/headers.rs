@@ -2,16 +2,20 @@
 
 use chrono::{DateTime, Utc};
 use http::HeaderMap;
+use serde::Serialize;
 
 /// The organization's rate limit, as a response reported it (`X-RateLimit-Limit`, `-Remaining`, `-Reset`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct RateLimit {
     /// Requests in a window of a minute.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<u32>,
     /// Requests left in this window.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub remaining: Option<u32>,
     /// When the next window starts.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub reset_at: Option<DateTime<Utc>>,
 }
 

@@ -38,6 +38,7 @@ impl Exchange {
     /// Runs the attempt, and tells its permit how it ended. Returns the response and the wait that it asks for.
     pub(super) async fn run(self) -> Result<(Received, Option<Duration>)> {
         let Self { transport, operation, attempt, permit, mut request, timeout, sent } = self;
+        let _held = transport.clock.hold();
         let stack = &transport.middleware;
         if !stack.is_empty()
             && let Err(error) = within(&transport, timeout, before(stack, operation, attempt, &mut request)).await

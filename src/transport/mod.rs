@@ -20,6 +20,8 @@ mod extras;
 mod middleware;
 mod observe;
 mod options;
+#[cfg(feature = "test-util")]
+mod replay;
 mod retry;
 mod retry_budget;
 mod sent;
@@ -37,6 +39,8 @@ pub(crate) use self::extras::Extras;
 pub(crate) use self::middleware::Stack;
 pub use self::middleware::{AttemptRequest, AttemptResponse, Middleware, MiddlewareFuture, Refusal};
 pub use self::options::CallOptions;
+#[cfg(feature = "test-util")]
+pub(crate) use self::replay::{error_of, result_of};
 pub(crate) use self::retry::RetryPolicy;
 pub(crate) use self::retry_budget::RetryBudget;
 pub(crate) use self::sent::SentState;
@@ -63,6 +67,9 @@ pub(crate) struct Transport {
     pub(crate) on_event: Vec<OnEvent>,
     pub(crate) middleware: Stack,
     pub(crate) clock: Arc<dyn Clock>,
+    /// Responds in place of the service.
+    #[cfg(feature = "test-util")]
+    pub(crate) replay: Option<crate::test_util::Replay>,
 }
 
 impl Transport {

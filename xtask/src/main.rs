@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
 /// The feature combinations that users will pick.
-const FEATURES: [&str; 16] = [
+const FEATURES: [&str; 18] = [
     "",
     "client",
     "blocking",
@@ -23,6 +23,8 @@ const FEATURES: [&str; 16] = [
     "schemars",
     "simulator",
     "client,simulator",
+    "test-util",
+    "simulator,test-util",
     "rustls,simulator,schemars",
     "webhooks",
     "axum",

@@ -7,7 +7,7 @@
 //! | block | is |
 //! |---|---|
 //! | has `fn main` | a program, which is run to its end, unless it is a server |
-//! | has `#[tokio::test]` | a test, which is run |
+//! | has `#[tokio::test` | a test, which is run |
 //! | anything else | a fragment: lines for the body of an `async` function that has a `client` |
 
 use std::collections::BTreeSet;
@@ -74,7 +74,7 @@ pub(crate) fn check() -> Outcome {
 
 impl Block {
     fn new(name: String, line: usize, code: String, dependencies: Dependencies) -> Result<Self, String> {
-        let kind = if code.contains("#[tokio::test]") {
+        let kind = if code.contains("#[tokio::test") {
             Kind::Test
         } else if !code.contains("fn main()") {
             Kind::Fragment

@@ -17,8 +17,10 @@ pub(crate) struct Simulator {
 
 impl Simulator {
     pub(crate) fn start() -> Result<Self, String> {
-        cargo("build --quiet --package agentgate --example simulator --features simulator")?;
-        let mut process = Command::new(example("simulator"))
+        cargo(
+            "build --quiet --package agentgate --bin agentgate-simulator --no-default-features --features simulator-bin",
+        )?;
+        let mut process = Command::new(target_directory().join("debug/agentgate-simulator"))
             .stdout(Stdio::piped())
             .spawn()
             .map_err(|error| format!("the simulator does not start: {error}"))?;
