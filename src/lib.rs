@@ -1,3 +1,5 @@
+// The README's links by name lead to docs.rs. The same names, defined before, lead to the items of this version.
+#![cfg_attr(feature = "full", doc = include_str!("links.md"))]
 #![cfg_attr(not(doctest), doc = include_str!("../README.md"))]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![allow(deprecated, reason = "the contract may deprecate what this crate still reads")]

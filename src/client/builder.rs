@@ -249,7 +249,7 @@ impl ClientBuilder {
     ///     .api_key("org_live_xxxxxxxx")
     ///     .on_event(|event| match event {
     ///         CallEvent::Wait(wait) => {
-    ///             eprintln!("{} waits, {} in front, {:?} or more", wait.operation, wait.ahead, wait.expected);
+    ///             eprintln!("{} waits for {:?} or more", wait.operation, wait.expected);
     ///         }
     ///         CallEvent::AttemptEnd(end) => {
     ///             eprintln!("{} {:?} in {:?}", end.operation, end.outcome.status(), end.duration);
@@ -271,7 +271,7 @@ impl ClientBuilder {
     /// # fn main() -> agentgate::Result<()> {
     /// let client = agentgate::Client::builder()
     ///     .api_key("org_live_xxxxxxxx")
-    ///     .on_retry(|retry| eprintln!("{} again in {:?}: {}", retry.operation, retry.pause, retry.error))
+    ///     .on_retry(|retry| eprintln!("again in {:?}: {}", retry.pause, retry.error))
     ///     .build()?;
     /// # Ok(())
     /// # }

@@ -121,7 +121,7 @@ impl<E: Endpoint> Call<E> {
     /// # async fn example(client: agentgate::Client) -> agentgate::Result<()> {
     /// let source = WorkspaceSource::template("python-flask");
     /// match client.work_orders().create("Fix it", source).max_wait(Duration::from_secs(5)).await {
-    ///     Err(error) if error.is_rate_limited() => println!("busy, try again in {:?}", error.retry_after()),
+    ///     Err(error) if error.is_rate_limited() => println!("busy for {:?}", error.retry_after()),
     ///     order => println!("run {}", order?.run_id),
     /// }
     /// # Ok(())

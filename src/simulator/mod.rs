@@ -24,7 +24,8 @@
 //! // Point your program at `simulator.url()`, with `simulator.api_key()` for its key.
 //!
 //! // The next work order's run fails after a minute:
-//! simulator.next_run(RunPlan::fails("TESTS_FAILED", "2 of 14 tests failed").running(Duration::from_secs(60)));
+//! let plan = RunPlan::fails("TESTS_FAILED", "2 of 14 tests failed");
+//! simulator.next_run(plan.running(Duration::from_secs(60)));
 //! // And the next two requests are told to come back later:
 //! simulator.inject(Fault::error("SERVICE_UNAVAILABLE").times(2));
 //!

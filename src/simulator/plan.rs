@@ -15,7 +15,9 @@ use fastrand::Rng;
 /// use std::time::Duration;
 /// use agentgate::simulator::RunPlan;
 ///
-/// let plan = RunPlan::fails("TESTS_FAILED", "2 of 14 tests failed").running(Duration::from_secs(90)).iterations(5);
+/// let plan = RunPlan::fails("TESTS_FAILED", "2 of 14 tests failed")
+///     .running(Duration::from_secs(90))
+///     .iterations(5);
 /// assert_eq!(plan.pending, Duration::from_secs(2));
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]

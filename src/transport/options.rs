@@ -16,7 +16,8 @@ use crate::rate_limit::RateLimitMode;
 /// use agentgate::CallOptions;
 ///
 /// # async fn example(client: agentgate::Client) -> agentgate::Result<()> {
-/// let patient = client.with_options(CallOptions::new().timeout(Duration::from_secs(120)).max_retries(8));
+/// let options = CallOptions::new().timeout(Duration::from_secs(120)).max_retries(8);
+/// let patient = client.with_options(options);
 /// let balance = patient.credits().balance().await?;
 /// # Ok(())
 /// # }
