@@ -22,6 +22,9 @@ use crate::{Outcome, cargo_path, root, target_directory};
 /// The longest line that GitHub and docs.rs show without a scroll bar.
 const WIDTH: usize = 90;
 
+/// The name of a test, as its file in `tests/`.
+const TEST: &str = "agentgate";
+
 /// Where README.md finds the documentation of an item.
 const DOCS: &str = "https://docs.rs/agentgate/latest/agentgate/";
 
@@ -66,6 +69,9 @@ pub(crate) fn check() -> Outcome {
         let mut command = Command::new(cargo_path());
         command.args([task, "--quiet", "--package", &block.name, "--manifest-path"]);
         command.arg(workspace.join("Cargo.toml")).arg("--target-dir").arg(target_directory());
+        if block.kind == Kind::Test {
+            command.args(["--test", TEST]);
+        }
         simulator.run(&mut command).map_err(|error| format!("README.md:{}: {error}", block.line))?;
     }
     println!("\n{} programs and fragments of README.md compile as pasted, and run.", blocks.len());
@@ -107,11 +113,11 @@ impl Block {
         )
     }
 
-    fn file(&self) -> &'static str {
+    fn file(&self) -> String {
         match self.kind {
-            Kind::Program | Kind::Server => "src/main.rs",
-            Kind::Test => "tests/agentgate.rs",
-            Kind::Fragment => "src/lib.rs",
+            Kind::Program | Kind::Server => "src/main.rs".to_owned(),
+            Kind::Test => format!("tests/{TEST}.rs"),
+            Kind::Fragment => "src/lib.rs".to_owned(),
         }
     }
 
