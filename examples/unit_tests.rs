@@ -76,7 +76,7 @@ mod tests {
     async fn submitted(client: &Client) -> RunId {
         match submit(client, "Fix it").await.unwrap() {
             Submission::Accepted(run) => run,
-            refused => panic!("{refused:?}"),
+            Submission::NoCredits { missing } => panic!("{missing} credits are missing"),
         }
     }
 
