@@ -1,6 +1,5 @@
 //! Turns progenitor's output into types that users meet in the documentation.
 
-use heck::ToSnakeCase;
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
 use serde_json::Value;
@@ -10,7 +9,7 @@ use super::contract::{can_be_null, entries, items, lookup, text};
 use super::emit;
 use super::mapping::{Mapping, Mappings, deprecation_reason};
 use super::mistake::Mistake;
-use super::names::{snake_case, without_keyword};
+use super::names::{self, without_keyword};
 use super::prepare::{reachable_from_requests, reachable_from_schema, sent_alone};
 
 /// The type that progenitor writes for a time.
@@ -51,6 +50,7 @@ pub fn types(items: Vec<Item>, mappings: &Mappings, document: &Value) -> Result<
             }
             Item::Struct(mut item) => {
                 let name = item.ident.to_string();
+                item.fields.iter_mut().for_each(rename_keyword);
                 if sent_alone.contains(&name) {
                     item.fields.iter_mut().for_each(|field| tell_null_from_missing(&name, field, document));
                 }
@@ -123,6 +123,13 @@ fn polish_struct(item: &mut ItemStruct, mappings: &Mappings, document: &Value) {
     item.attrs.extend(lookup(document, &format!("#/components/schemas/{}", item.ident)).and_then(deprecation));
 }
 
+/// Progenitor calls the field of a property `type` by `type_`; it has said what the property is called.
+fn rename_keyword(field: &mut Field) {
+    if field.ident.as_ref().is_some_and(|ident| ident == "type_") {
+        field.ident = Some(parse_quote!(kind));
+    }
+}
+
 /// In a request, `null` clears a value, and a missing one leaves it as it is: an update needs both.
 fn tell_null_from_missing(schema: &str, field: &mut Field, document: &Value) {
     let is_nullable = property(document, schema, field).is_some_and(can_be_null);
@@ -143,7 +150,7 @@ fn deprecation(schema: &Value) -> Option<Attribute> {
 fn property<'a>(document: &'a Value, schema: &str, field: &Field) -> Option<&'a Value> {
     let field_name = field.ident.as_ref().map(ToString::to_string)?;
     entries(lookup(document, &format!("#/components/schemas/{schema}/properties")))
-        .find(|(name, _)| snake_case(name).is_some_and(|name| name == without_keyword(&field_name)))
+        .find(|(name, _)| names::field_name(name).is_some_and(|name| name == without_keyword(&field_name)))
         .filter(|_| !is_flattened(field))
         .map(|(_, property)| property)
 }
@@ -153,7 +160,7 @@ fn hide_values(item: &mut ItemStruct, document: &Value) -> Option<TokenStream> {
     let name = &item.ident;
     let hidden: Vec<String> = entries(lookup(document, &format!("#/components/schemas/{name}/properties")))
         .filter(|(_, property)| property.get("x-secret-values").is_some())
-        .filter_map(|(property, _)| snake_case(property))
+        .filter_map(|(property, _)| names::field_name(property))
         .collect();
     let is_hidden = |field: &Field| {
         let name = field.ident.as_ref().map(ToString::to_string).unwrap_or_default();
@@ -243,7 +250,7 @@ fn constructor(item: &ItemStruct, document: &Value) -> TokenStream {
         fields.named.iter().partition(|field| is_defaulted(field) || is_option(field));
     let order: Vec<_> = items(document.pointer(&format!("/components/schemas/{name}/required")))
         .filter_map(Value::as_str)
-        .map(str::to_snake_case)
+        .filter_map(names::field_name)
         .collect();
     required.sort_by_key(|field| {
         let name = field.ident.as_ref().map(ToString::to_string).unwrap_or_default();

@@ -71,7 +71,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     loop {
         let event = timeout(PATIENCE, handled.recv()).await?.ok_or("the receiver has ended")?;
-        println!("  {} {}", event.id, event.event_type);
+        println!("  {} {}", event.id, event.kind);
         if event.run_id() == Some(&order.run_id) && is_end(&event) {
             report(&event)?;
             break;
@@ -108,7 +108,7 @@ async fn receive(
 
 fn is_end(event: &Event) -> bool {
     use WebhookEventType::{RunCancelled, RunCompleted, RunFailed};
-    matches!(event.event_type, RunCompleted | RunFailed | RunCancelled)
+    matches!(event.kind, RunCompleted | RunFailed | RunCancelled)
 }
 
 fn report(event: &Event) -> Result<(), Box<dyn Error>> {

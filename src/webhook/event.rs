@@ -26,7 +26,7 @@ const TIMES: [&str; 5] = ["createdAt", "timestamp", "occurredAt", "time", "creat
 /// use agentgate::webhook::Event;
 ///
 /// fn handle(event: &Event) {
-///     match event.event_type {
+///     match event.kind {
 ///         WebhookEventType::RunCompleted => {
 ///             let pull_request = event.run().and_then(|run| run.pr_url.as_deref());
 ///             println!("done: {}", pull_request.unwrap_or("without a pull request"));
@@ -36,7 +36,7 @@ const TIMES: [&str; 5] = ["createdAt", "timestamp", "occurredAt", "time", "creat
 ///             println!("failed: {error:?}");
 ///         }
 ///         // More types may come.
-///         _ => println!("{}: {}", event.event_type, event.json()["data"]),
+///         _ => println!("{}: {}", event.kind, event.json()["data"]),
 ///     }
 /// }
 /// # let json = serde_json::json!({"id": "evt_1", "type": "run.completed", "data": {"runId": "run_1"}});
@@ -49,7 +49,7 @@ pub struct Event {
     /// [`ReplayGuard`](super::ReplayGuard).
     pub id: EventId,
     /// What happened.
-    pub event_type: WebhookEventType,
+    pub kind: WebhookEventType,
     /// When it happened.
     pub created_at: Option<DateTime<Utc>>,
     /// What it happened to.
@@ -78,10 +78,10 @@ impl Event {
         let object = json.as_object().ok_or(EventFault::NotAnObject)?;
         let text = |name: &str| object.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
         let id = EventId::from(text("id").ok_or(EventFault::NoId)?);
-        let event_type = WebhookEventType::from(text("type").ok_or(EventFault::NoType)?);
+        let kind = WebhookEventType::from(text("type").ok_or(EventFault::NoType)?);
         let created_at = TIMES.iter().find_map(|name| time(object.get(*name)?));
-        let data = EventData::read(&event_type, object.get("data").unwrap_or(&Value::Null));
-        Ok(Self { id, event_type, created_at, data, json })
+        let data = EventData::read(&kind, object.get("data").unwrap_or(&Value::Null));
+        Ok(Self { id, kind, created_at, data, json })
     }
 
     /// The whole event. Its values are those that were delivered, as far as a [`Value`] can hold them: of a key that occurs twice, the last
@@ -206,7 +206,7 @@ mod tests {
                 "tenantContext": { "tenantId": "acme-corp" }, "error": { "code": "TESTS_FAILED" },
             },
         }));
-        assert_eq!(event.event_type, WebhookEventType::RunFailed);
+        assert_eq!(event.kind, WebhookEventType::RunFailed);
         assert_eq!(event.run_id().unwrap(), "run_1");
         assert_eq!(event.work_order_id().unwrap(), "wo_1");
         assert_eq!(event.tenant().unwrap().tenant_id.as_deref(), Some("acme-corp"));
@@ -225,7 +225,7 @@ mod tests {
     fn what_is_not_known_is_handed_over_as_it_came() {
         let json = json!({ "id": "evt_1", "type": "run.archived", "data": ["anything"], "more": 1 });
         let event = event(json.clone());
-        assert_eq!(event.event_type, WebhookEventType::Unknown("run.archived".to_owned()));
+        assert_eq!(event.kind, WebhookEventType::Unknown("run.archived".to_owned()));
         assert_eq!(event.data, EventData::Other(json!(["anything"])));
         assert_eq!(event.json(), &json);
         assert_eq!(event.run_id(), None);

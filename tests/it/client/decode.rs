@@ -513,7 +513,7 @@ async fn unknown_words_read_as_unknown() {
     let time = "2026-01-15T10:30:00Z";
     serve(json!({ "transactions": [{ "id": "txn_1", "type": "gift", "amount": 5, "createdAt": time }] }));
     let page = client.credits().usage().await.unwrap();
-    assert_eq!(page.transactions[0].type_, CreditTransactionType::Unknown("gift".to_owned()));
+    assert_eq!(page.transactions[0].kind, CreditTransactionType::Unknown("gift".to_owned()));
 
     let template = |source: Value| json!({ "id": "t", "name": "T", "builtIn": true, "source": source });
     serve(template(json!({ "type": "url", "url": "https://a.example/x", "format": "7z" })));

@@ -206,7 +206,7 @@ proptest! {
 
         let body = to_vec(&json).unwrap();
         let event = Event::parse_unverified(&body).unwrap();
-        prop_assert_eq!((event.id.as_str(), event.event_type.as_str()), (id.as_str(), event_type.as_str()));
+        prop_assert_eq!((event.id.as_str(), event.kind.as_str()), (id.as_str(), event_type.as_str()));
         prop_assert_eq!(event.json(), &json);
         prop_assert_eq!(&from_slice::<Event>(&to_vec(&event).unwrap()).unwrap(), &event);
         prop_assert_eq!(Event::from_json(json).unwrap(), event);
