@@ -129,7 +129,7 @@ fn time(delivery: &Delivery, by: By, many: u32) -> Duration {
 static VERIFIERS: LazyLock<Verifiers> = LazyLock::new(|| Verifiers {
     hmac: Hmac::new_from_slice(SECRET.as_bytes()).unwrap(),
     ring: ring_hmac::Key::new(ring_hmac::HMAC_SHA256, SECRET.as_bytes()),
-    verifier: Verifier::new([SECRET]).unwrap(),
+    verifier: Verifier::new([SECRET]).unwrap().max_body_size(1 << 20),
 });
 
 struct Verifiers {

@@ -872,7 +872,7 @@ async fn the_error_of_a_bad_answer_holds_all_that_came() {
         let says = if body.contains("INTERNAL_ERROR") { (Some("INTERNAL_ERROR"), Some("Oops.")) } else { (None, None) };
         assert_eq!((error.code(), error.message()), says, "{what}");
         assert!(error.may_have_reached_server(), "{what}");
-        assert!(std::error::Error::source(&error).is_some(), "{what}");
+        assert!(error.underlying().is_some(), "{what}");
         assert!(error.to_string().ends_with("(request id req_77)"), "{what}: {error}");
     }
     let requests = service.simulator.requests();

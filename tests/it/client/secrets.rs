@@ -25,7 +25,7 @@ fn texts(value: &(impl Debug + ?Sized)) -> [String; 2] {
 fn shown(error: &Error) -> Vec<String> {
     let mut texts = texts(error).to_vec();
     texts.push(error.to_string());
-    let mut source = error.source();
+    let mut source = error.underlying();
     while let Some(cause) = source {
         texts.push(cause.to_string());
         texts.extend(self::texts(cause));
