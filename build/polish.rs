@@ -54,11 +54,12 @@ pub fn types(items: Vec<Item>, mappings: &Mappings, document: &Value) -> Result<
                 if sent_alone.contains(&name) {
                     item.fields.iter_mut().for_each(|field| tell_null_from_missing(&name, field, document));
                 }
+                let strict = is_lenient(&name, document).then(|| strict_twin(&item, mappings));
                 polish_struct(&mut item, mappings, document);
                 let is_input = inputs.contains(&name);
                 let constructor = is_input.then(|| constructor(&item, document));
                 let debug = hide_values(&mut item, document);
-                tokens.extend(quote! { #item #constructor #debug });
+                tokens.extend(quote! { #item #constructor #debug #strict });
             }
             Item::Enum(item) => {
                 let problem =
@@ -79,7 +80,7 @@ pub fn render(file: &File) -> String {
 }
 
 fn polish_struct(item: &mut ItemStruct, mappings: &Mappings, document: &Value) {
-    let is_lenient = lookup(document, &format!("#/components/schemas/{}/x-lenient", item.ident)).is_some();
+    let is_lenient = is_lenient(&item.ident.to_string(), document);
     let has_secret = lookup(document, &format!("#/components/schemas/{}", item.ident)).is_some_and(|schema| {
         let within = reachable_from_schema(document, schema);
         within.iter().any(|name| matches!(mappings.get(name), Some(Mapping::Secret)))
@@ -108,15 +109,7 @@ fn polish_struct(item: &mut ItemStruct, mappings: &Mappings, document: &Value) {
             field.attrs.push(read_leniently(field, mappings));
             continue;
         }
-        if read_required_option(field) {
-            continue;
-        }
-        if let Some(attribute) = read_time(field) {
-            field.attrs.push(attribute);
-        }
-        if is_defaulted(field) && !is_option(field) {
-            field.attrs.push(parse_quote!(#[serde(deserialize_with = "crate::types::null_as_default")]));
-        }
+        read_as_documented(field);
     }
     item.attrs.push(parse_quote!(#[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]));
     item.attrs.push(parse_quote!(#[non_exhaustive]));
@@ -189,6 +182,54 @@ fn hide_values(item: &mut ItemStruct, document: &Value) -> Option<TokenStream> {
         *attribute = parse_quote!(#[derive(::serde::Deserialize, ::serde::Serialize, Clone, PartialEq)]);
     }
     Some(debug)
+}
+
+pub fn is_lenient(schema: &str, document: &Value) -> bool {
+    lookup(document, &format!("#/components/schemas/{schema}/x-lenient")).is_some()
+}
+
+fn read_as_documented(field: &mut Field) {
+    if read_required_option(field) {
+        return;
+    }
+    field.attrs.extend(read_time(field));
+    if is_defaulted(field) && !is_option(field) {
+        field.attrs.push(parse_quote!(#[serde(deserialize_with = "crate::types::null_as_default")]));
+    }
+}
+
+/// The struct that a lenient one is read by where everything fits. See `src/types/strict.rs`.
+fn strict_twin(item: &ItemStruct, mappings: &Mappings) -> TokenStream {
+    let name = &item.ident;
+    let mut fields = item.fields.clone();
+    for field in &mut fields {
+        field.attrs.retain(|attribute| attribute.path().is_ident("serde"));
+        if kind(field) == optional(&type_name(field))
+            && matches!(mappings.get(&type_name(field)), Some(Mapping::Struct))
+        {
+            field.attrs.push(parse_quote!(#[serde(default, deserialize_with = "crate::types::strict::object")]));
+        } else {
+            read_as_documented(field);
+        }
+    }
+    let names: Vec<_> = fields.iter().map(|field| &field.ident).collect();
+    quote! {
+        #[cfg(feature = "webhooks")]
+        const _: () = {
+            #[derive(::serde::Deserialize)]
+            pub(crate) struct Strict #fields
+
+            impl From<Strict> for #name {
+                fn from(Strict { #(#names),* }: Strict) -> Self {
+                    Self { #(#names),* }
+                }
+            }
+
+            impl crate::types::strict::ReadStrictly for #name {
+                type Strict = Strict;
+            }
+        };
+    }
 }
 
 /// A value that does not fit is left out. See `src/types/lenient.rs`.

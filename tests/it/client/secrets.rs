@@ -1,6 +1,5 @@
 //! No secret stands in what is shown: errors, their sources, responses, types and traces.
 
-use std::error::Error as _;
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex};
 
