@@ -255,7 +255,9 @@ impl<'de> Visitor<'de> for EnvelopeVisitor {
                 Name::Id => set(&mut envelope.id, not_empty(members.next_value()?)?)?,
                 Name::Type => set(&mut envelope.kind, not_empty(members.next_value()?)?)?,
                 Name::Time(place) => set(&mut envelope.times[place], members.next_value()?)?,
-                Name::Data | Name::Other => drop(members.next_value::<Checked>()?),
+                Name::Data | Name::Other => {
+                    members.next_value::<Checked>()?;
+                }
             }
         }
         Ok(envelope)
@@ -285,7 +287,9 @@ impl<'de> Visitor<'de> for DataVisitor<'_> {
         while let Some(name) = members.next_key()? {
             match name {
                 Name::Data => set(&mut data, members.next_value_seed(DataOf(self.0))?)?,
-                _ => drop(members.next_value::<IgnoredAny>()?),
+                _ => {
+                    members.next_value::<IgnoredAny>()?;
+                }
             }
         }
         Ok(data.unwrap_or(EventData::Other(Value::Null)))
