@@ -52,7 +52,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
                     request.send().await?.error_for_status()?.json::<Run>().await?;
                     calls += 1;
                 }
-                reqwest::Result::Ok(calls)
+                Ok::<u32, reqwest::Error>(calls)
             })
         })
         .collect();

@@ -22,7 +22,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
                     client.runs().get("run_3n9x2p").await?;
                     calls += 1;
                 }
-                agentgate::Result::Ok(calls)
+                Ok::<u32, agentgate::Error>(calls)
             })
         })
         .collect();
