@@ -13,11 +13,23 @@ mod clock;
 mod endpoints;
 #[cfg(feature = "client")]
 pub mod error;
+/// Events in the course of calls, for metrics and logs of the program's own. See
+/// [`ClientBuilder::on_event`](crate::ClientBuilder::on_event).
+#[cfg(feature = "client")]
+pub mod events {
+    pub use crate::rate_limit::WaitReason;
+    pub use crate::transport::{Attempt, AttemptEnd, CallEnd, CallEvent, CallOutcome, RateLimitWait, Retry};
+}
 #[cfg(feature = "client")]
 pub mod follow;
 #[cfg(any(feature = "client", feature = "webhooks"))]
 mod json;
 mod operation;
+/// Code of the program's own around each attempt of a call. See [`Middleware`](crate::middleware::Middleware).
+#[cfg(feature = "client")]
+pub mod middleware {
+    pub use crate::transport::{AttemptRequest, AttemptResponse, Middleware, MiddlewareFuture, Refusal};
+}
 #[cfg(feature = "client")]
 mod race;
 #[cfg(feature = "client")]
@@ -50,7 +62,7 @@ pub use rate_limit::{RateLimit, RateLimitMode};
 pub use response::Response;
 pub use secret::Secret;
 #[cfg(feature = "client")]
-pub use transport::Retry;
+pub use transport::CallOptions;
 pub use types::WorkspaceSource;
 
 /// Crates whose types stand in this crate's signatures, in the versions that fit.

@@ -52,6 +52,12 @@ impl<T> Response<T> {
         Self { value, answer }
     }
 
+    /// Creates a response of a value that came in none of its own.
+    pub(crate) fn of_value(value: T) -> Self {
+        let (status, headers, body) = (StatusCode::OK, HeaderMap::new(), Bytes::new());
+        Self::new(value, Answer { status, headers, body, attempts: 0 })
+    }
+
     pub(crate) fn map<U>(self, change: impl FnOnce(T) -> U) -> Response<U> {
         Response { value: change(self.value), answer: self.answer }
     }

@@ -14,7 +14,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::error::root_cause;
 use crate::follow::Follow;
 use crate::rate_limit::{RateLimitMode, RateLimiter, SUBMISSIONS};
-use crate::transport::{OnRetry, Retry, RetryBudget, RetryPolicy, Transport};
+use crate::transport::{CallEvent, Middleware, OnEvent, Retry, RetryBudget, RetryPolicy, Stack, Transport};
 use crate::{Error, Result, Secret};
 
 const API_KEY: &str = "AGENTGATE_API_KEY";
@@ -38,6 +38,9 @@ const MAX_BODY_SIZE: usize = 8 * 1024 * 1024;
 /// [`keepalive_timeout`]: https://nginx.org/en/docs/http/ngx_http_core_module.html#keepalive_timeout
 /// [`idle_timeout.timeout_seconds`]: https://docs.aws.amazon.com/elasticloadbalancing/latest/application/edit-load-balancer-attributes.html
 const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
+
+/// Changes the settings of the HTTP client.
+type ConfigureHttp = Arc<dyn Fn(reqwest::ClientBuilder) -> reqwest::ClientBuilder + Send + Sync>;
 
 /// Sets up a [`Client`].
 ///
@@ -67,14 +70,17 @@ pub struct ClientBuilder {
     allow_http: bool,
     timeout: Duration,
     deadline: Option<Duration>,
-    connect_timeout: Duration,
+    max_wait: Option<Duration>,
+    connect_timeout: Option<Duration>,
     max_body_size: usize,
     user_agent: Option<String>,
     http: Option<reqwest::Client>,
+    configure_http: Option<ConfigureHttp>,
     retry: RetryPolicy,
     rate_limit_mode: RateLimitMode,
     submissions: u32,
-    on_retry: Option<OnRetry>,
+    on_event: Vec<OnEvent>,
+    middleware: Stack,
     clock: Arc<dyn Clock>,
 }
 
@@ -87,14 +93,17 @@ impl Default for ClientBuilder {
             allow_http: false,
             timeout: TIMEOUT,
             deadline: None,
-            connect_timeout: CONNECT_TIMEOUT,
+            max_wait: None,
+            connect_timeout: None,
             max_body_size: MAX_BODY_SIZE,
             user_agent: None,
             http: None,
+            configure_http: None,
             retry: RetryPolicy::default(),
             rate_limit_mode: RateLimitMode::default(),
             submissions: SUBMISSIONS,
-            on_retry: None,
+            on_event: Vec::new(),
+            middleware: Vec::new(),
             clock: Arc::new(SystemClock),
         }
     }
@@ -160,17 +169,39 @@ impl ClientBuilder {
     }
 
     /// Sets the time limit for connecting, name resolution and TLS included. Defaults to 10 s, and to nine tenths of the
-    /// [`timeout`](Self::timeout) where that is shorter. It has no effect on a ready [`http_client`](Self::http_client).
+    /// [`timeout`](Self::timeout) where that is shorter.
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
-        self.connect_timeout = timeout;
+        self.connect_timeout = Some(timeout);
         self
     }
 
-    /// How long a call may take in all, its retries and waits among it. There is none by default. A wait that would not end
-    /// before the deadline is not begun: the call fails at once, with
-    /// [`retry_after`](crate::Error::retry_after).
+    /// Sets the total time limit for a call, including retries and waits. A wait that would not end before the deadline is not begun:
+    /// the call fails at once, with [`retry_after`](crate::Error::retry_after). Defaults to no limit.
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = Some(deadline);
+        self
+    }
+
+    /// Sets the longest time that a call waits for the rate limit, with the delays that a 429 asks for, over all its attempts. Defaults to
+    /// no limit.
+    ///
+    /// A call whose turn cannot come within this time fails at once with [`ErrorKind::RateLimited`](crate::ErrorKind::RateLimited) and
+    /// [`retry_after`](crate::Error::retry_after), and sends nothing. A call whose turn did not come within this time fails in the same
+    /// way. A [`deadline`](Self::deadline) limits the time for attempts and other delays, too.
+    ///
+    /// ```no_run
+    /// use std::time::Duration;
+    ///
+    /// # fn main() -> agentgate::Result<()> {
+    /// let client = agentgate::Client::builder()
+    ///     .api_key("org_live_xxxxxxxx")
+    ///     .max_wait(Duration::from_secs(5)) // a person waits for the page
+    ///     .build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn max_wait(mut self, wait: Duration) -> Self {
+        self.max_wait = Some(wait);
         self
     }
 
@@ -208,7 +239,36 @@ impl ClientBuilder {
         self
     }
 
-    /// Calls this before each retry, for example to count them. It should return at once.
+    /// Calls a function for each event in the course of each call: waits for the rate limit, attempts, retries and ends, for example to
+    /// keep metrics. See [`CallEvent`] for what they tell, and in which order.
+    ///
+    /// The function runs on the task that polls the call, and should return at once. Where several are added, all are called, in order.
+    ///
+    /// ```no_run
+    /// use agentgate::events::CallEvent;
+    ///
+    /// # fn main() -> agentgate::Result<()> {
+    /// let client = agentgate::Client::builder()
+    ///     .api_key("org_live_xxxxxxxx")
+    ///     .on_event(|event| match event {
+    ///         CallEvent::Wait(wait) => {
+    ///             eprintln!("{} waits, {} in front, {:?} or more", wait.operation, wait.ahead, wait.expected);
+    ///         }
+    ///         CallEvent::AttemptEnd(end) => {
+    ///             eprintln!("{} {:?} in {:?}", end.operation, end.outcome.status(), end.duration);
+    ///         }
+    ///         _ => {}
+    ///     })
+    ///     .build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn on_event(mut self, on_event: impl Fn(CallEvent<'_>) + Send + Sync + 'static) -> Self {
+        self.on_event.push(Arc::new(on_event));
+        self
+    }
+
+    /// Calls a function before each retry, for example to count them: [`CallEvent::Retry`] alone. It should return at once.
     ///
     /// ```no_run
     /// # fn main() -> agentgate::Result<()> {
@@ -219,8 +279,18 @@ impl ClientBuilder {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn on_retry(mut self, on_retry: impl Fn(&Retry<'_>) + Send + Sync + 'static) -> Self {
-        self.on_retry = Some(Arc::new(on_retry));
+    pub fn on_retry(self, on_retry: impl Fn(&Retry<'_>) + Send + Sync + 'static) -> Self {
+        self.on_event(move |event| {
+            if let CallEvent::Retry(retry) = event {
+                on_retry(&retry);
+            }
+        })
+    }
+
+    /// Adds code that runs around each attempt of each call, for example to add a header. See [`Middleware`] for an example, and for the
+    /// order of several.
+    pub fn middleware(mut self, middleware: impl Middleware) -> Self {
+        self.middleware.push(Arc::new(middleware));
         self
     }
 
@@ -236,8 +306,36 @@ impl ClientBuilder {
         self
     }
 
-    /// Uses a ready HTTP client, for example for a proxy, for certificates of your own or to share its connections. Turn its
-    /// redirects and retries off: they send requests that the SDK does not see, and may submit a work order twice.
+    /// Changes the settings of the HTTP client, for example a proxy, certificates or name resolution.
+    ///
+    /// What the client's promises rest on stays as it is, whatever the function sets: time-outs, redirects and retries of the HTTP client,
+    /// and the compression of responses. A proxy that is set here is used for loopback, too.
+    ///
+    /// ```no_run
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use agentgate::reqwest::Proxy;
+    ///
+    /// let proxy = Proxy::https("http://proxy.example.com:3128")?;
+    /// let client = agentgate::Client::builder()
+    ///     .api_key("org_live_xxxxxxxx")
+    ///     .configure_http(move |http| http.proxy(proxy.clone()))
+    ///     .build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn configure_http(
+        mut self,
+        configure: impl Fn(reqwest::ClientBuilder) -> reqwest::ClientBuilder + Send + Sync + 'static,
+    ) -> Self {
+        self.configure_http = Some(Arc::new(configure));
+        self
+    }
+
+    /// Uses a ready HTTP client, to share its connections. For everything else, [`configure_http`](Self::configure_http) is safer.
+    ///
+    /// Turn its redirects and retries off: they send requests that the SDK does not see, and may submit a work order twice. A response to
+    /// a redirected request is refused, and says so. Its own connect time-out holds, so it cannot be combined with
+    /// [`connect_timeout`](Self::connect_timeout) or [`configure_http`](Self::configure_http).
     pub fn http_client(mut self, http: reqwest::Client) -> Self {
         self.http = Some(http);
         self
@@ -265,10 +363,19 @@ impl ClientBuilder {
             ));
         }
         let http = match self.http {
+            Some(_) if self.connect_timeout.is_some() || self.configure_http.is_some() => {
+                return Err(Error::configuration(
+                    "`connect_timeout` and `configure_http` have no effect on a ready `http_client`",
+                    "Set them up in the HTTP client itself, or leave `http_client` out.",
+                ));
+            }
             Some(http) => http,
-            // An attempt that runs out of time while it connects has sent nothing. Where a request has no body to tell that by, the
-            // connection has to fail first.
-            None => http_client(&base_url, self.connect_timeout.min(self.timeout.mul_f64(0.9)))?,
+            None => {
+                // An attempt that runs out of time while it connects has sent nothing. Where a request has no body to tell that by,
+                // the connection has to fail first.
+                let connect_timeout = self.connect_timeout.unwrap_or(CONNECT_TIMEOUT).min(self.timeout.mul_f64(0.9));
+                http_client(&base_url, connect_timeout, self.configure_http.as_deref())?
+            }
         };
         let transport = Arc::new(Transport {
             http,
@@ -278,16 +385,19 @@ impl ClientBuilder {
             user_agent,
             timeout: self.timeout,
             deadline: self.deadline,
+            max_wait: self.max_wait,
+            rate_limit_mode: self.rate_limit_mode,
             max_body_size: self.max_body_size,
             retry: self.retry,
             budget: RetryBudget::default(),
-            limiter: Arc::new(RateLimiter::new(self.rate_limit_mode, self.submissions, Arc::clone(&self.clock))),
-            on_retry: self.on_retry,
+            limiter: Arc::new(RateLimiter::new(self.submissions, Arc::clone(&self.clock))),
+            on_event: self.on_event,
+            middleware: self.middleware,
             clock: self.clock,
         });
         let submitted = Arc::default();
         let follow = Arc::new(Follow::new(Arc::clone(&transport.clock)));
-        Ok(Client { transport, submitted, follow })
+        Ok(Client { transport, submitted, follow, defaults: None })
     }
 }
 
@@ -348,14 +458,26 @@ fn user_agent(suffix: Option<&str>) -> Result<HeaderValue> {
     })
 }
 
-fn http_client(base_url: &BaseUrl, connect_timeout: Duration) -> Result<reqwest::Client> {
+fn http_client(
+    base_url: &BaseUrl,
+    connect_timeout: Duration,
+    configure: Option<&(dyn Fn(reqwest::ClientBuilder) -> reqwest::ClientBuilder + Send + Sync)>,
+) -> Result<reqwest::Client> {
     if base_url.is_https && !cfg!(any(feature = "rustls", feature = "rustls-ring", feature = "native-tls")) {
         return Err(Error::configuration(
             "this build has no TLS, which https:// needs",
             "Turn on the crate's feature `rustls`, `rustls-ring` or `native-tls`, or give an `http_client` that has TLS.",
         ));
     }
-    let mut builder = reqwest::Client::builder()
+    let mut builder = reqwest::Client::builder();
+    if base_url.is_loopback {
+        // A proxy would look for the service on its own machine.
+        builder = builder.no_proxy();
+    }
+    if let Some(configure) = configure {
+        builder = configure(builder);
+    }
+    let builder = builder
         .connect_timeout(connect_timeout)
         .pool_idle_timeout(IDLE_TIMEOUT)
         .redirect(redirect::Policy::none())
@@ -367,10 +489,6 @@ fn http_client(base_url: &BaseUrl, connect_timeout: Duration) -> Result<reqwest:
         .no_brotli()
         .no_zstd()
         .no_deflate();
-    if base_url.is_loopback {
-        // A proxy would look for the service on its own machine.
-        builder = builder.no_proxy();
-    }
     #[cfg(all(feature = "rustls-ring", not(feature = "rustls")))]
     let builder = super::tls::with_ring(builder)?;
     builder.build().map_err(|error| {

@@ -12,7 +12,7 @@ pub use builder::ClientBuilder;
 
 use crate::follow::Follow;
 use crate::resources::{CallFuture, Submitted};
-use crate::transport::Transport;
+use crate::transport::{CallOptions, Transport};
 use crate::{RateLimit, Result};
 
 /// A client for AgentGate.
@@ -32,6 +32,8 @@ pub struct Client {
     pub(crate) transport: Arc<Transport>,
     pub(crate) submitted: Arc<Submitted>,
     pub(crate) follow: Arc<Follow>,
+    /// Options of all calls, where a call does not set its own.
+    pub(crate) defaults: Option<Arc<CallOptions>>,
 }
 
 impl Client {
@@ -71,6 +73,33 @@ impl Client {
     /// A client to be set up step by step.
     pub fn builder() -> ClientBuilder {
         ClientBuilder::default()
+    }
+
+    /// Returns a client whose calls have these options. It shares everything else with this one: connections, rate limit, retry budget and
+    /// the polls of waits.
+    ///
+    /// Options that are left open stay as they are in this client, and headers add up. The polls of waits do not have them, as waits share
+    /// them.
+    ///
+    /// ```no_run
+    /// use std::time::Duration;
+    ///
+    /// use agentgate::{CallOptions, RateLimitMode};
+    ///
+    /// # async fn example(client: agentgate::Client) -> agentgate::Result<()> {
+    /// let for_pages = client.with_options(CallOptions::new().deadline(Duration::from_secs(2)).max_retries(0));
+    /// let balance = for_pages.credits().balance().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn with_options(&self, options: CallOptions) -> Self {
+        Self { defaults: Some(Arc::new(options.or(self.defaults.as_deref()))), ..self.clone() }
+    }
+
+    /// Returns the options of a new call.
+    pub(crate) fn options(&self) -> CallOptions {
+        self.defaults.as_deref().cloned().unwrap_or_default()
     }
 
     /// The address that calls go to, without a trailing slash.

@@ -55,6 +55,8 @@ pub enum ErrorKind {
     WaitTimeout,
     /// A list could not be read to its end: its pages contradict each other, or it changes faster than it is read.
     Pagination,
+    /// A [middleware](crate::middleware::Middleware) of the program refused the request; nothing was sent.
+    Middleware,
 }
 
 impl ErrorKind {
@@ -90,6 +92,7 @@ impl ErrorKind {
             Self::RunCancelled => "run_cancelled",
             Self::WaitTimeout => "wait_timeout",
             Self::Pagination => "pagination",
+            Self::Middleware => "middleware",
         }
     }
 }

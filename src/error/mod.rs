@@ -36,6 +36,7 @@ pub use kind::ErrorKind;
 use self::body::ErrorBody;
 use crate::rate_limit::RateLimit;
 use crate::redact::{redact, redact_text};
+use crate::transport::Refusal;
 use crate::types::{Run, RunId, RunStatus};
 use crate::{Operation, Response};
 
@@ -237,12 +238,29 @@ impl Error {
         self.with_answer(status, headers, body, ErrorBody::default())
     }
 
-    /// There is no leave to send, and none before the caller's time is up.
+    /// There is no permit to send, and none before the caller's time is up.
     pub(crate) fn no_permit(wait: Duration) -> Self {
-        let problem = format!("the rate limit is spent, and opens again in {} s; nothing was sent", ceil_seconds(wait));
-        let advice =
-            "Wait, allow the call a longer `deadline`, or spread the calls; the whole organization shares the limit.";
+        let problem = match ceil_seconds(wait) {
+            0.0 => "the rate limit let nothing be sent in the time that the call may wait for it".to_owned(),
+            seconds => format!("the rate limit is spent, and opens again in {seconds} s; nothing was sent"),
+        };
+        let advice = "Wait, allow the call a longer `deadline` or `max_wait`, or spread the calls; the whole organization shares the limit.";
         Self::new(ErrorKind::RateLimited, Some(problem), advice)
+    }
+
+    /// A middleware of the program has refused the request, so nothing was sent.
+    pub(crate) fn middleware(refusal: Refusal) -> Self {
+        let problem = format!("a middleware refused the request, so nothing was sent: {refusal}");
+        let mut error =
+            Self::new(ErrorKind::Middleware, Some(problem), "Look at the middleware that was given to the client.");
+        error.0.source = Some(Arc::from(refusal));
+        error
+    }
+
+    /// A middleware of the program has taken longer than the attempt may take, so nothing was sent.
+    pub(crate) fn slow_middleware(timeout: Duration) -> Self {
+        let problem = format!("a middleware took longer than the time-out of {timeout:?}, so nothing was sent");
+        Self::new(ErrorKind::Middleware, Some(problem), "Look at the middleware that was given to the client.")
     }
 
     /// The call's time was up before anything was sent.

@@ -119,7 +119,7 @@ impl Drop for Poller {
 async fn send(source: Arc<dyn RunSource>, request: Request, sent: Duration) -> Finished {
     let outcome = match request {
         Request::Run(id) => {
-            let result = source.run(&id).await.map(Box::new);
+            let result = source.run(&id).await.map(|response| Box::new(response.into_inner()));
             Outcome::Run(id, result)
         }
         Request::Page(scan) => {

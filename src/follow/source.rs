@@ -4,7 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 
 use crate::types::{Run, RunId, RunPage, RunStatus};
-use crate::{RateLimit, Result};
+use crate::{RateLimit, Response, Result};
 
 /// The future of a request.
 pub(crate) type SourceFuture<T> = Pin<Box<dyn Future<Output = Result<T>> + Send>>;
@@ -15,7 +15,7 @@ pub(crate) trait RunSource: Send + Sync + 'static {
     fn page(&self, status: Option<RunStatus>, offset: u32) -> SourceFuture<RunPage>;
 
     /// Fetches a run.
-    fn run(&self, id: &RunId) -> SourceFuture<Run>;
+    fn run(&self, id: &RunId) -> SourceFuture<Response<Run>>;
 
     /// Cancels a run.
     fn cancel(&self, id: &RunId) -> SourceFuture<()>;

@@ -13,7 +13,7 @@ use super::run_update::{RunUpdate, has_ended};
 use super::source::SourceFuture;
 use crate::race::race;
 use crate::types::{Run, RunId, RunStatus, WorkOrderCreated};
-use crate::{Error, Result};
+use crate::{Error, Response, Result};
 
 /// Number of times that a run is fetched after its end became known, until the response confirms it.
 const LOOKS: u32 = 5;
@@ -86,14 +86,31 @@ impl WaitForRun {
         self
     }
 
-    async fn run(self) -> Result<FinishedRun> {
+    /// Waits, and returns the run together with status, headers, request id and body of the response in which it was fetched. For this, the
+    /// run is fetched when it has ended, also where the wait would know it without.
+    ///
+    /// ```no_run
+    /// # async fn example(client: agentgate::Client) -> agentgate::Result<()> {
+    /// let response = client.runs().wait("run_3n9x2p").with_response().await?;
+    /// println!("{:?} {}", response.request_id(), String::from_utf8_lossy(response.body()));
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use = "a wait does nothing until it is awaited"]
+    pub fn with_response(self) -> SourceFuture<Response<FinishedRun>> {
+        Box::pin(async move { self.run(true).await.map(|response| response.map(FinishedRun::new)) })
+    }
+
+    /// Returns the run when it has ended. The response around it is that of the service if that is needed.
+    async fn run(self, needs_response: bool) -> Result<Response<Run>> {
         let id = match self.target {
             Target::Run(id) => id,
             Target::Submission(submission) => submission.await?.run_id,
         };
         let follower = self.follower;
-        let mut wait =
-            Wait { follower, id, summary_only: self.summary_only, subscription: None, ended: None, failure: None };
+        let summary_only = self.summary_only;
+        let (subscription, ended, failure) = (None, None, None);
+        let mut wait = Wait { follower, id, summary_only, needs_response, subscription, ended, failure };
         let ended = match self.timeout {
             None => wait.end().await,
             Some(timeout) => {
@@ -104,7 +121,7 @@ impl WaitForRun {
                 }
             }
         };
-        ended.map(FinishedRun::new).map_err(|error| error.with_run_id(&wait.id))
+        ended.map_err(|error| error.with_run_id(&wait.id))
     }
 }
 
@@ -113,7 +130,7 @@ impl IntoFuture for WaitForRun {
     type IntoFuture = SourceFuture<FinishedRun>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(self.run())
+        Box::pin(async move { self.run(false).await.map(|response| FinishedRun::new(response.into_inner())) })
     }
 }
 
@@ -132,6 +149,7 @@ struct Wait {
     follower: RunFollower,
     id: RunId,
     summary_only: bool,
+    needs_response: bool,
     subscription: Option<Subscription<oneshot::Receiver<Result<RunUpdate>>>>,
     /// The final status, once it is known.
     ended: Option<RunStatus>,
@@ -141,7 +159,7 @@ struct Wait {
 
 impl Wait {
     /// Returns the run when it has ended.
-    async fn end(&mut self) -> Result<Run> {
+    async fn end(&mut self) -> Result<Response<Run>> {
         let update = loop {
             let subscription = self.follower.subscribe_end(&self.id)?;
             if let Ok(outcome) = (&mut self.subscription.insert(subscription).receiver).await {
@@ -152,13 +170,13 @@ impl Wait {
         self.subscription = None;
         self.ended = Some(update.status.clone());
         match update.run {
-            Some(run) if update.is_whole || self.summary_only => Ok(*run),
+            Some(run) if !self.needs_response && (update.is_whole || self.summary_only) => Ok(Response::of_value(*run)),
             _ => Box::pin(whole(&self.follower, &self.id, update.status, &mut self.failure)).await,
         }
     }
 
     /// Ends the wait after its time-out.
-    async fn give_up(self, timeout: Duration, cancel: bool) -> Result<FinishedRun> {
+    async fn give_up(self, timeout: Duration, cancel: bool) -> Result<Response<Run>> {
         let is_over = self.ended.is_some();
         let (status, failure) = match self.ended {
             Some(status) => (Some(status), self.failure),
@@ -173,7 +191,7 @@ impl Wait {
             Ok(()) => Err(error.with_cancellation()),
             // It has ended in the meantime.
             Err(refused) if refused.is_conflict() => match self.follower.source.run(&self.id).await {
-                Ok(run) if has_ended(&run) => Ok(FinishedRun::new(run)),
+                Ok(response) if has_ended(response.value()) => Ok(response),
                 _ => Err(error.with_failed_cancellation(refused)),
             },
             Err(failed) => Err(error.with_failed_cancellation(failed)),
@@ -187,17 +205,17 @@ pub(super) async fn whole(
     id: &RunId,
     status: RunStatus,
     failure: &mut Option<Error>,
-) -> Result<Run> {
+) -> Result<Response<Run>> {
     let clock = &follower.follow.clock;
     let (mut failures, mut looks) = (Failures::default(), 0);
     loop {
         let delay = match follower.source.run(id).await {
-            Ok(run) if has_ended(&run) => return Ok(run),
+            Ok(response) if has_ended(response.value()) => return Ok(response),
             // A replica lags behind: what has ended stays so.
-            Ok(run) => {
+            Ok(response) => {
                 looks += 1;
                 if looks == LOOKS {
-                    return Ok(Run { status, ..run });
+                    return Ok(response.map(|run| Run { status, ..run }));
                 }
                 *failure = None;
                 LOOK_DELAY * (1 << (looks - 1))

@@ -11,8 +11,8 @@ use tokio::sync::mpsc;
 use super::follower::{RunFollower, Subscription};
 use super::run_update::{RunUpdate, has_ended};
 use super::wait::whole;
-use crate::Result;
 use crate::types::{Run, RunId, RunStatus};
+use crate::{Response, Result};
 
 /// The changes of a run, as a stream: from [`Runs::watch`](crate::resources::Runs::watch).
 ///
@@ -136,10 +136,10 @@ impl Watch {
             return Ok(update.run.map(|run| *run));
         }
         if update.is_final {
-            return whole(&self.follower, &self.id, update.status, &mut None).await.map(Some);
+            return whole(&self.follower, &self.id, update.status, &mut None).await.map(|run| Some(run.into_inner()));
         }
         // Lists leave out most of a run. What cannot be fetched now comes with the next change.
         let run = self.follower.source.run(&self.id).await.ok();
-        Ok(run.or(update.run.map(|run| *run)))
+        Ok(run.map(Response::into_inner).or(update.run.map(|run| *run)))
     }
 }

@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use super::LONGEST_WINDOW;
 use super::submissions::Submissions;
+use super::wait::{Wait, WaitReason};
 use super::window::Window;
 use crate::clock::Clock;
 
@@ -47,9 +48,17 @@ struct State {
     next_change: Duration,
 }
 
+/// A call, as far as its place in the queue depends on it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Request {
+    pub(super) is_submission: bool,
+    /// False if it fails rather than wait, also for the first response.
+    pub(super) may_wait: bool,
+}
+
 #[derive(Debug)]
 struct Waiter {
-    is_submission: bool,
+    request: Request,
     /// False after it was granted a permit and did not claim it. It is passed over until it is polled.
     is_live: bool,
     waker: Option<Waker>,
@@ -57,7 +66,7 @@ struct Waiter {
 
 #[derive(Debug)]
 struct Held {
-    is_submission: bool,
+    request: Request,
     /// The waiter has been polled since it was granted.
     is_claimed: bool,
     expires_at: Duration,
@@ -90,14 +99,27 @@ impl FairQueue {
 
     /// Returns the ticket of a permit, after waiting for it; or, if that would take until after `deadline`, how long it would
     /// take.
+    ///
+    /// A call that has to wait is told so once, when its wait begins.
     pub(super) async fn acquire(
         &self,
-        is_submission: bool,
+        request: Request,
         clock: &dyn Clock,
         deadline: Option<Duration>,
+        on_wait: &mut (dyn FnMut(Wait) + Send),
     ) -> Result<u64, Duration> {
-        let mut place = Place::take(self, is_submission, clock);
-        poll_fn(|context| place.poll(context, deadline)).await?;
+        let mut place = Place::take(self, request, clock);
+        let mut on_wait = Some(on_wait);
+        poll_fn(|context| {
+            let turn = place.poll(context, deadline);
+            if turn.is_pending()
+                && let Some(on_wait) = on_wait.take()
+            {
+                on_wait(self.lock().describe(place.ticket, clock.monotonic()));
+            }
+            turn
+        })
+        .await?;
         place.is_kept = false;
         Ok(place.ticket)
     }
@@ -109,9 +131,9 @@ impl FairQueue {
             let mut state = self.lock();
             let held = state.permits.remove(&ticket);
             if let Some(held) = &held {
-                state.limits.release(held.is_submission);
+                state.limits.release(held.request.is_submission);
             }
-            change(&mut state.limits, held.is_some_and(|held| held.is_submission));
+            change(&mut state.limits, held.is_some_and(|held| held.request.is_submission));
             state.settle(now, None)
         };
         wake(wakers);
@@ -172,10 +194,10 @@ impl State {
         let (granted, mut next_change) = self.grant(now);
         let mut wakers = Vec::new();
         for ticket in granted {
-            let Some(Waiter { is_submission, waker, .. }) = self.waiting.remove(&ticket) else { continue };
+            let Some(Waiter { request, waker, .. }) = self.waiting.remove(&ticket) else { continue };
             let is_claimed = own == Some(ticket);
             let time = if is_claimed { COUNTED_WITHIN } else { CLAIM_WITHIN };
-            self.permits.insert(ticket, Held { is_submission, is_claimed, expires_at: now.saturating_add(time) });
+            self.permits.insert(ticket, Held { request, is_claimed, expires_at: now.saturating_add(time) });
             wakers.extend(waker);
         }
         for held in self.permits.values() {
@@ -192,12 +214,12 @@ impl State {
     fn expire(&mut self, now: Duration) {
         let expired = self.permits.iter().filter(|(_, held)| held.expires_at <= now).map(|(ticket, _)| *ticket);
         for ticket in expired.collect::<Vec<_>>() {
-            let Some(Held { is_submission, is_claimed, .. }) = self.permits.remove(&ticket) else { continue };
-            self.limits.release(is_submission);
+            let Some(Held { request, is_claimed, .. }) = self.permits.remove(&ticket) else { continue };
+            self.limits.release(request.is_submission);
             if is_claimed {
-                self.limits.lost(is_submission, now);
+                self.limits.lost(request.is_submission, now);
             } else {
-                self.waiting.insert(ticket, Waiter { is_submission, is_live: false, waker: None });
+                self.waiting.insert(ticket, Waiter { request, is_live: false, waker: None });
             }
         }
     }
@@ -207,10 +229,10 @@ impl State {
         let (mut granted, mut try_again) = (Vec::new(), Duration::MAX);
         let mut is_full_for_submissions = false;
         for (ticket, waiter) in &self.waiting {
-            if !waiter.is_live || (waiter.is_submission && is_full_for_submissions) {
+            if !waiter.is_live || (waiter.request.is_submission && is_full_for_submissions) {
                 continue;
             }
-            match self.limits.try_acquire(waiter.is_submission, now) {
+            match self.limits.try_acquire(waiter.request, now) {
                 Ok(()) => granted.push(*ticket),
                 Err(Full::Submissions(at)) => {
                     (is_full_for_submissions, try_again) = (true, try_again.min(at));
@@ -237,7 +259,7 @@ impl State {
     fn wait(&mut self, ticket: u64, waker: Waker, now: Duration, deadline: Option<Duration>) -> Turn {
         let Some(waiter) = self.waiting.get_mut(&ticket) else { return Turn::WaitUntil(Duration::MAX) };
         waiter.waker = Some(waker);
-        let is_submission = waiter.is_submission;
+        let is_submission = waiter.request.is_submission;
         let Some(deadline) = deadline else { return Turn::WaitUntil(self.next_change) };
         let granted_at = self.estimate(ticket, is_submission, now);
         if now >= deadline || granted_at > deadline {
@@ -249,24 +271,44 @@ impl State {
 
     /// When a waiter can be granted a permit at the earliest, as far as can be told.
     fn estimate(&self, ticket: u64, is_submission: bool, now: Duration) -> Duration {
-        let (mut submissions, mut others) = (0, 0);
-        for waiter in self.waiting.range(..ticket).map(|(_, waiter)| waiter).filter(|waiter| waiter.is_live) {
-            *if waiter.is_submission { &mut submissions } else { &mut others } += 1;
-        }
+        let (submissions, others) = self.ahead_of(ticket);
         let limits = &self.limits;
         // Submissions without a slot do not wait for the window yet.
         let granted_at = limits.window.estimate(others + submissions.min(limits.submissions.free(now)), now);
         if is_submission { granted_at.max(limits.submissions.estimate(submissions, now)) } else { granted_at }
     }
+
+    /// Returns the number of submissions, and of other calls, that wait in front.
+    fn ahead_of(&self, ticket: u64) -> (u32, u32) {
+        let (mut submissions, mut others) = (0, 0);
+        for waiter in self.waiting.range(..ticket).map(|(_, waiter)| waiter).filter(|waiter| waiter.is_live) {
+            *if waiter.request.is_submission { &mut submissions } else { &mut others } += 1;
+        }
+        (submissions, others)
+    }
+
+    /// Describes the wait of a call.
+    fn describe(&self, ticket: u64, now: Duration) -> Wait {
+        let is_submission = self.waiting.get(&ticket).is_some_and(|waiter| waiter.request.is_submission);
+        let (submissions, others) = self.ahead_of(ticket);
+        let reason = match &self.limits {
+            limits if is_submission && limits.submissions.estimate(submissions, now) > now => WaitReason::Submissions,
+            limits if limits.window.is_unknown() => WaitReason::FirstResponse,
+            _ => WaitReason::RateLimit,
+        };
+        let ahead = if reason == WaitReason::Submissions { submissions } else { submissions + others };
+        let expected = self.estimate(ticket, is_submission, now).saturating_sub(now);
+        Wait { reason, ahead, expected: (!expected.is_zero()).then_some(expected) }
+    }
 }
 
 impl Limits {
-    fn try_acquire(&mut self, is_submission: bool, now: Duration) -> Result<(), Full> {
-        if is_submission {
+    fn try_acquire(&mut self, request: Request, now: Duration) -> Result<(), Full> {
+        if request.is_submission {
             self.submissions.try_acquire(now).map_err(Full::Submissions)?;
         }
-        self.window.try_acquire(now).map_err(|at| {
-            if is_submission {
+        self.window.try_acquire(now, request.may_wait).map_err(|at| {
+            if request.is_submission {
                 self.submissions.release();
             }
             Full::Window(at)
@@ -304,12 +346,12 @@ struct Place<'a> {
 }
 
 impl<'a> Place<'a> {
-    fn take(queue: &'a FairQueue, is_submission: bool, clock: &'a dyn Clock) -> Self {
+    fn take(queue: &'a FairQueue, request: Request, clock: &'a dyn Clock) -> Self {
         let ticket = {
             let mut state = queue.lock();
             let ticket = state.next_ticket;
             state.next_ticket += 1;
-            state.waiting.insert(ticket, Waiter { is_submission, is_live: false, waker: None });
+            state.waiting.insert(ticket, Waiter { request, is_live: false, waker: None });
             ticket
         };
         Self { queue, clock, ticket, is_kept: true, sleep: None, slept_until: Duration::ZERO }
@@ -356,7 +398,7 @@ fn wake(wakers: Vec<Waker>) {
 
 #[cfg(test)]
 mod tests {
-    use super::{CLAIM_WITHIN, COUNTED_WITHIN, FairQueue, Place};
+    use super::{CLAIM_WITHIN, COUNTED_WITHIN, FairQueue, Place, Request};
     use crate::clock::Clock;
     use crate::rate_limit::submissions::Submissions;
     use crate::rate_limit::window::{MINUTE, Report, Window};
@@ -394,11 +436,16 @@ mod tests {
 
     /// A queue behind a window of `limit` requests that resets in a minute, and behind 2 submissions a minute.
     fn queue(clock: &ManualClock, limit: u32) -> FairQueue {
-        let queue = FairQueue::new(Window::new(1), Submissions::new(2));
+        let queue = FairQueue::new(Window::new(), Submissions::new(2));
         let resets_at = clock.monotonic() + MINUTE;
         let report = Report { limit, left: limit, resets_at, ends: SystemTime::UNIX_EPOCH + resets_at };
         queue.lock().limits.window.answered(Some(report), true);
         queue
+    }
+
+    /// A call that waits.
+    fn place<'a>(queue: &'a FairQueue, is_submission: bool, clock: &'a ManualClock) -> Place<'a> {
+        Place::take(queue, Request { is_submission, may_wait: true }, clock)
     }
 
     fn poll(place: &mut Place<'_>) -> Poll<Result<(), Duration>> {
@@ -415,7 +462,7 @@ mod tests {
     fn a_permit_that_is_not_claimed_goes_to_the_next_and_its_waiter_keeps_its_place() {
         let clock = ManualClock::new();
         let queue = queue(&clock, 1);
-        let mut places: Vec<_> = (0..4).map(|_| Place::take(&queue, false, &clock)).collect();
+        let mut places: Vec<_> = (0..4).map(|_| place(&queue, false, &clock)).collect();
         assert_eq!(poll(&mut places[0]), GRANTED);
         assert!(places[1..].iter_mut().all(|place| poll(place).is_pending()));
         queue.finish(places[0].ticket, clock.monotonic(), |limits, _| limits.window.lost());
@@ -436,10 +483,10 @@ mod tests {
     fn a_waiter_that_nobody_polls_takes_no_slot_for_submissions() {
         let clock = ManualClock::new();
         let queue = queue(&clock, 100);
-        let mut unpolled: Vec<_> = (0..5).map(|_| Place::take(&queue, true, &clock)).collect();
+        let mut unpolled: Vec<_> = (0..5).map(|_| place(&queue, true, &clock)).collect();
         queue.lock().limits.window.hold(clock.monotonic() + MINUTE);
         assert!(unpolled.iter_mut().all(|place| poll(place).is_pending()));
-        let mut polled = Place::take(&queue, true, &clock);
+        let mut polled = place(&queue, true, &clock);
         clock.advance(MINUTE);
         assert!(poll(&mut polled).is_pending());
         for _ in 0..3 {
@@ -453,18 +500,18 @@ mod tests {
     fn a_submission_without_a_slot_holds_up_no_other_call() {
         let clock = ManualClock::new();
         let queue = queue(&clock, 100);
-        let mut submissions: Vec<_> = (0..3).map(|_| Place::take(&queue, true, &clock)).collect();
+        let mut submissions: Vec<_> = (0..3).map(|_| place(&queue, true, &clock)).collect();
         assert_eq!(submissions.iter_mut().filter_map(|place| poll(place).is_ready().then_some(())).count(), 2);
-        assert_eq!(poll(&mut Place::take(&queue, false, &clock)), GRANTED);
+        assert_eq!(poll(&mut place(&queue, false, &clock)), GRANTED);
     }
 
     #[test]
     fn a_request_whose_response_never_comes_holds_its_permit_no_longer_than_a_window() {
         let clock = ManualClock::new();
         let queue = queue(&clock, 1);
-        let mut stuck = Place::take(&queue, false, &clock);
+        let mut stuck = place(&queue, false, &clock);
         assert_eq!(poll(&mut stuck), GRANTED);
-        let mut next = Place::take(&queue, false, &clock);
+        let mut next = place(&queue, false, &clock);
         clock.advance(MINUTE);
         assert!(poll(&mut next).is_pending());
         clock.advance(COUNTED_WITHIN.saturating_sub(MINUTE));
@@ -473,7 +520,7 @@ mod tests {
         assert_eq!(poll(&mut next), GRANTED);
         // Its end changes nothing any more.
         queue.finish(stuck.ticket, clock.monotonic(), |_, was_submission| assert!(!was_submission));
-        assert!(poll(&mut Place::take(&queue, false, &clock)).is_pending());
+        assert!(poll(&mut place(&queue, false, &clock)).is_pending());
     }
 
     #[test]
@@ -487,11 +534,11 @@ mod tests {
         }
         let clock = ManualClock::new();
         let queue = queue(&clock, 1);
-        let mut first = Place::take(&queue, false, &clock);
+        let mut first = place(&queue, false, &clock);
         assert_eq!(poll(&mut first), GRANTED);
         let count = std::sync::Arc::new(Count::default());
         let waker = Waker::from(std::sync::Arc::clone(&count));
-        let mut second = Place::take(&queue, false, &clock);
+        let mut second = place(&queue, false, &clock);
         assert!(second.poll(&mut Context::from_waker(&waker), None).is_pending());
         drop(first);
         assert_eq!(count.0.load(Ordering::Relaxed), 1);
@@ -502,14 +549,14 @@ mod tests {
     fn a_waiter_knows_how_many_are_in_front_of_it() {
         let clock = ManualClock::new();
         let queue = queue(&clock, 1);
-        let mut places: Vec<_> = (0..4).map(|_| Place::take(&queue, false, &clock)).collect();
+        let mut places: Vec<_> = (0..4).map(|_| place(&queue, false, &clock)).collect();
         assert_eq!(poll(&mut places[0]), GRANTED);
         assert!(poll(&mut places[1]).is_pending());
         assert!(poll(&mut places[2]).is_pending());
         let deadline = clock.monotonic() + 2 * MINUTE;
         assert_eq!(poll_until(&mut places[3], Some(deadline)), Poll::Ready(Err(3 * MINUTE)));
         places.pop();
-        let mut last = Place::take(&queue, false, &clock);
+        let mut last = place(&queue, false, &clock);
         assert!(poll_until(&mut last, Some(deadline + MINUTE)).is_pending());
     }
 }

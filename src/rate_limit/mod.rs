@@ -8,6 +8,7 @@
 mod fair_queue;
 mod headers;
 mod submissions;
+mod wait;
 mod window;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,11 +16,13 @@ use std::time::Duration;
 
 use http::{HeaderMap, StatusCode};
 
-use self::fair_queue::FairQueue;
+use self::fair_queue::{FairQueue, Request};
 pub use self::headers::RateLimit;
 pub(crate) use self::headers::date;
 use self::submissions::Submissions;
-use self::window::{COLD_START, Report, Window};
+pub(crate) use self::wait::Wait;
+pub use self::wait::WaitReason;
+use self::window::{Report, Window};
 use crate::clock::Clock;
 use crate::transport::{service_now, until};
 use crate::{Operation, Result};
@@ -49,22 +52,15 @@ pub enum RateLimitMode {
 /// The rate limits as the clones of a client know them.
 #[derive(Debug)]
 pub(crate) struct RateLimiter {
-    mode: RateLimitMode,
     queue: FairQueue,
     last: Mutex<Option<RateLimit>>,
     clock: Arc<dyn Clock>,
 }
 
 impl RateLimiter {
-    pub(crate) fn new(mode: RateLimitMode, submissions: u32, clock: Arc<dyn Clock>) -> Self {
-        // A call that does not wait cannot wait for the first response either.
-        let cold_start = if mode == RateLimitMode::Wait { COLD_START } else { u32::MAX };
-        let queue = FairQueue::new(Window::new(cold_start), Submissions::new(submissions));
-        Self { mode, queue, last: Mutex::default(), clock }
-    }
-
-    pub(crate) fn mode(&self) -> RateLimitMode {
-        self.mode
+    pub(crate) fn new(submissions: u32, clock: Arc<dyn Clock>) -> Self {
+        let queue = FairQueue::new(Window::new(), Submissions::new(submissions));
+        Self { queue, last: Mutex::default(), clock }
     }
 
     /// The last rate limit that a response reported.
@@ -72,18 +68,24 @@ impl RateLimiter {
         *self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns a permit for one attempt; or, if there is none in time, how long it would take.
+    /// Returns a permit for one attempt; or, if there is none by `until`, how long it would take. `on_wait` is called when the wait for it
+    /// begins, if there is one.
     pub(crate) async fn acquire(
         self: &Arc<Self>,
         operation: Operation,
-        deadline: Option<Duration>,
+        mode: RateLimitMode,
+        until: Option<Duration>,
+        mut on_wait: impl FnMut(Wait) + Send,
     ) -> Result<Permit, Duration> {
         let is_submission = operation == Operation::CREATE_WORK_ORDER;
-        let acquire = |deadline| self.queue.acquire(is_submission, &*self.clock, deadline);
-        let ticket = match self.mode {
-            RateLimitMode::Wait => Some(acquire(deadline).await?),
-            RateLimitMode::FailFast => Some(acquire(Some(self.clock.monotonic())).await?),
+        let may_wait = mode == RateLimitMode::Wait;
+        let until = if may_wait { until } else { Some(self.clock.monotonic()) };
+        let ticket = match mode {
             RateLimitMode::Off => None,
+            _ => {
+                let request = Request { is_submission, may_wait };
+                Some(self.queue.acquire(request, &*self.clock, until, &mut on_wait).await?)
+            }
         };
         Ok(Permit { limiter: Arc::clone(self), is_submission, ticket })
     }

@@ -16,8 +16,6 @@ const SAME_WINDOW: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub(super) struct Window {
     known: Known,
-    /// Requests that may be in flight while nothing is known.
-    cold_start: u32,
     /// Permits in use. Whether the service has counted their requests is not known, so they count as not yet subtracted from
     /// what it reported as left.
     in_flight: u32,
@@ -57,18 +55,24 @@ impl Report {
 }
 
 impl Window {
-    pub(super) fn new(cold_start: u32) -> Self {
-        Self { known: Known::Nothing, cold_start, in_flight: 0, held_until: Duration::ZERO }
+    pub(super) fn new() -> Self {
+        Self { known: Known::Nothing, in_flight: 0, held_until: Duration::ZERO }
     }
 
-    /// Takes room for a request, or returns when to try again at the latest. With nothing known, only a response makes room.
-    pub(super) fn try_acquire(&mut self, now: Duration) -> Result<(), Duration> {
+    /// Returns whether no response of the service has come yet.
+    pub(super) fn is_unknown(&self) -> bool {
+        matches!(self.known, Known::Nothing)
+    }
+
+    /// Takes room for a request, or returns when to try again at the latest. With nothing known, only a response makes room, unless the
+    /// request is one that cannot wait for it.
+    pub(super) fn try_acquire(&mut self, now: Duration, may_wait: bool) -> Result<(), Duration> {
         if now < self.held_until {
             return Err(self.held_until);
         }
         let again = match &mut self.known {
             Known::NoLimit => None,
-            Known::Nothing => (self.in_flight >= self.cold_start).then_some(Duration::MAX),
+            Known::Nothing => (may_wait && self.in_flight >= COLD_START).then_some(Duration::MAX),
             Known::Limit { last, is_over } => {
                 if now >= last.resets_at {
                     (last.left, last.resets_at, *is_over) = (last.room(), now + MINUTE, true);
@@ -167,12 +171,12 @@ mod tests {
 
     /// How many pass right now.
     fn passing(window: &mut Window, now: Duration) -> u32 {
-        (0..1_000).take_while(|_| window.try_acquire(now).is_ok()).count().try_into().unwrap()
+        (0..1_000).take_while(|_| window.try_acquire(now, true).is_ok()).count().try_into().unwrap()
     }
 
     #[test]
     fn a_cold_start_lets_a_few_through_until_the_first_answer() {
-        let mut window = Window::new(COLD_START);
+        let mut window = Window::new();
         assert_eq!(passing(&mut window, START), COLD_START);
         end(&mut window, Some(report(99, 60)), true);
         assert_eq!(passing(&mut window, START), 99 - (COLD_START - 1));
@@ -180,36 +184,36 @@ mod tests {
 
     #[test]
     fn a_service_that_tells_nothing_limits_nothing() {
-        let mut window = Window::new(COLD_START);
-        window.try_acquire(START).unwrap();
+        let mut window = Window::new();
+        window.try_acquire(START, true).unwrap();
         end(&mut window, None, true);
         assert_eq!(passing(&mut window, START), 1_000);
     }
 
     #[test]
     fn a_failure_without_a_report_does_not_mean_that_there_is_no_limit() {
-        let mut window = Window::new(COLD_START);
-        window.try_acquire(START).unwrap();
+        let mut window = Window::new();
+        window.try_acquire(START, true).unwrap();
         end(&mut window, None, false);
         assert_eq!(passing(&mut window, START), COLD_START);
     }
 
     #[test]
     fn a_spent_window_opens_at_its_reset() {
-        let mut window = Window::new(COLD_START);
-        window.try_acquire(START).unwrap();
+        let mut window = Window::new();
+        window.try_acquire(START, true).unwrap();
         end(&mut window, Some(report(0, 30)), true);
         let reset = START + Duration::from_secs(30);
-        assert_eq!(window.try_acquire(START), Err(reset));
+        assert_eq!(window.try_acquire(START, true), Err(reset));
         assert_eq!(passing(&mut window, reset), 100);
-        assert_eq!(window.try_acquire(reset), Err(reset + MINUTE));
+        assert_eq!(window.try_acquire(reset, true), Err(reset + MINUTE));
     }
 
     #[test]
     fn requests_on_their_way_are_not_counted_as_left() {
-        let mut window = Window::new(COLD_START);
+        let mut window = Window::new();
         for _ in 0..5 {
-            window.try_acquire(START).unwrap();
+            window.try_acquire(START, true).unwrap();
         }
         end(&mut window, Some(report(10, 60)), true);
         assert_eq!(passing(&mut window, START), 6);
@@ -217,9 +221,9 @@ mod tests {
 
     #[test]
     fn answers_that_overtake_each_other_do_not_open_the_window() {
-        let mut window = Window::new(COLD_START);
-        window.try_acquire(START).unwrap();
-        window.try_acquire(START).unwrap();
+        let mut window = Window::new();
+        window.try_acquire(START, true).unwrap();
+        window.try_acquire(START, true).unwrap();
         end(&mut window, Some(report(3, 60)), true);
         end(&mut window, Some(report(4, 59)), true);
         assert_eq!(passing(&mut window, START), 3);
@@ -227,9 +231,9 @@ mod tests {
 
     #[test]
     fn an_answer_from_a_window_that_is_over_is_ignored() {
-        let mut window = Window::new(COLD_START);
+        let mut window = Window::new();
         for _ in 0..3 {
-            window.try_acquire(START).unwrap();
+            window.try_acquire(START, true).unwrap();
         }
         end(&mut window, Some(report(50, 70)), true);
         end(&mut window, Some(report(0, 10)), true);
@@ -238,36 +242,36 @@ mod tests {
 
     #[test]
     fn a_slow_answer_is_told_from_one_of_the_next_window() {
-        let mut window = Window::new(COLD_START);
-        window.try_acquire(START).unwrap();
-        window.try_acquire(START).unwrap();
+        let mut window = Window::new();
+        window.try_acquire(START, true).unwrap();
+        window.try_acquire(START, true).unwrap();
         end(&mut window, Some(report(3, 60)), true);
         // It was on its way for nine seconds, in which the time to the reset has not become less.
         end(&mut window, Some(Report { resets_at: START + Duration::from_secs(69), ..report(9, 60) }), true);
         assert_eq!(passing(&mut window, START), 3);
-        assert_eq!(window.try_acquire(START), Err(START + MINUTE));
+        assert_eq!(window.try_acquire(START, true), Err(START + MINUTE));
     }
 
     #[test]
     fn the_first_answer_after_idle_windows_counts_although_its_window_ends_earlier_than_expected() {
-        let mut window = Window::new(COLD_START);
-        window.try_acquire(START).unwrap();
+        let mut window = Window::new();
+        window.try_acquire(START, true).unwrap();
         end(&mut window, Some(report(99, 60)), true);
         let now = START + Duration::from_secs(350);
-        window.try_acquire(now).unwrap();
+        window.try_acquire(now, true).unwrap();
         end(&mut window, Some(report(7, 360)), true);
         assert_eq!(passing(&mut window, now), 7);
-        assert_eq!(window.try_acquire(now), Err(START + Duration::from_secs(360)));
+        assert_eq!(window.try_acquire(now, true), Err(START + Duration::from_secs(360)));
     }
 
     #[test]
     fn a_late_word_from_the_window_before_neither_closes_nor_opens_the_next() {
-        let mut window = Window::new(COLD_START);
-        window.try_acquire(START).unwrap();
-        window.try_acquire(START).unwrap();
+        let mut window = Window::new();
+        window.try_acquire(START, true).unwrap();
+        window.try_acquire(START, true).unwrap();
         end(&mut window, Some(report(1, 60)), true);
         let next = START + MINUTE;
-        window.try_acquire(next).unwrap();
+        window.try_acquire(next, true).unwrap();
         end(&mut window, Some(report(0, 60)), true);
         // One is on its way, and the late one may have been counted in this window.
         assert_eq!(passing(&mut window, next), 98);
@@ -275,8 +279,8 @@ mod tests {
 
     #[test]
     fn a_limit_of_nothing_lets_one_ask_again_in_each_window() {
-        let mut window = Window::new(COLD_START);
-        window.try_acquire(START).unwrap();
+        let mut window = Window::new();
+        window.try_acquire(START, true).unwrap();
         end(&mut window, Some(Report { limit: 0, ..report(0, 30) }), true);
         assert_eq!(passing(&mut window, START), 0);
         assert_eq!(passing(&mut window, START + MINUTE), 1);
@@ -285,27 +289,27 @@ mod tests {
 
     #[test]
     fn an_attempt_that_was_lost_may_have_been_counted() {
-        let mut window = Window::new(COLD_START);
-        window.try_acquire(START).unwrap();
+        let mut window = Window::new();
+        window.try_acquire(START, true).unwrap();
         end(&mut window, Some(report(5, 60)), true);
-        window.try_acquire(START).unwrap();
+        window.try_acquire(START, true).unwrap();
         end(&mut window, None, false);
         assert_eq!(passing(&mut window, START), 4);
     }
 
     #[test]
     fn a_429_holds_everybody_and_a_shorter_one_does_not_release_them() {
-        let mut window = Window::new(COLD_START);
+        let mut window = Window::new();
         window.hold(START + Duration::from_secs(9));
         window.hold(START + Duration::from_secs(3));
-        assert_eq!(window.try_acquire(START), Err(START + Duration::from_secs(9)));
-        assert!(window.try_acquire(START + Duration::from_secs(9)).is_ok());
+        assert_eq!(window.try_acquire(START, true), Err(START + Duration::from_secs(9)));
+        assert!(window.try_acquire(START + Duration::from_secs(9), true).is_ok());
     }
 
     #[test]
     fn the_estimate_counts_whole_windows() {
-        let mut window = Window::new(COLD_START);
-        window.try_acquire(START).unwrap();
+        let mut window = Window::new();
+        window.try_acquire(START, true).unwrap();
         end(&mut window, Some(report(10, 30)), true);
         let reset = START + Duration::from_secs(30);
         assert_eq!(window.estimate(9, START), START);

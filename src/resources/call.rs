@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::transport::{CallOptions, Execution};
 use crate::types::Id;
-use crate::{Client, Error, Operation, Response, Result};
+use crate::{Client, Error, Operation, RateLimitMode, Response, Result};
 
 /// The future of a call. It owns all it needs, so it can be spawned. A [`Call`] gives it by `into_future`.
 pub type CallFuture<T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'static>>;
@@ -86,27 +86,56 @@ pub struct Call<E> {
 
 impl<E: Endpoint> Call<E> {
     pub(crate) fn new(client: &Client, endpoint: E) -> Self {
-        Self { client: client.clone(), options: CallOptions::default(), endpoint }
+        Self { client: client.clone(), options: client.options(), endpoint }
     }
 
     /// Sets the time limit for one attempt of this call. Defaults to the client's
     /// [`timeout`](crate::ClientBuilder::timeout).
     pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.options.timeout = Some(timeout);
+        self.options = self.options.timeout(timeout);
         self
     }
 
     /// Sets the number of attempts that may follow the first. Defaults to the client's
     /// [`max_retries`](crate::ClientBuilder::max_retries).
     pub fn max_retries(mut self, retries: u32) -> Self {
-        self.options.max_retries = Some(retries);
+        self.options = self.options.max_retries(retries);
         self
     }
 
     /// Sets the total time limit for this call, including retries and waits. Defaults to the client's
     /// [`deadline`](crate::ClientBuilder::deadline).
     pub fn deadline(mut self, deadline: Duration) -> Self {
-        self.options.deadline = Some(deadline);
+        self.options = self.options.deadline(deadline);
+        self
+    }
+
+    /// Sets the longest time that this call waits for the rate limit. Defaults to the client's
+    /// [`max_wait`](crate::ClientBuilder::max_wait).
+    ///
+    /// ```no_run
+    /// use std::time::Duration;
+    ///
+    /// use agentgate::WorkspaceSource;
+    ///
+    /// # async fn example(client: agentgate::Client) -> agentgate::Result<()> {
+    /// let source = WorkspaceSource::template("python-flask");
+    /// match client.work_orders().create("Fix it", source).max_wait(Duration::from_secs(5)).await {
+    ///     Err(error) if error.is_rate_limited() => println!("busy, try again in {:?}", error.retry_after()),
+    ///     order => println!("run {}", order?.run_id),
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn max_wait(mut self, wait: Duration) -> Self {
+        self.options = self.options.max_wait(wait);
+        self
+    }
+
+    /// Sets what this call does when the rate limit is spent. Defaults to the client's
+    /// [`rate_limit_mode`](crate::ClientBuilder::rate_limit_mode).
+    pub fn rate_limit_mode(mut self, mode: RateLimitMode) -> Self {
+        self.options = self.options.rate_limit_mode(mode);
         self
     }
 
@@ -124,7 +153,7 @@ impl<E: Endpoint> Call<E> {
     /// # }
     /// ```
     pub fn request_header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.options.extras.headers.push((name.into(), value.into()));
+        self.options = self.options.request_header(name, value);
         self
     }
 

@@ -25,14 +25,18 @@ mod pages;
 mod raw_request;
 mod reconcile;
 mod runs;
+mod submission;
 mod webhooks;
 mod work_orders;
 
 pub use call::{Call, CallFuture, Endpoint, NotIdempotent};
 pub use generated::*;
-pub use pages::{Items, ListEndpoint, Listed, Page, Pages};
+pub use pages::{Items, ListEndpoint, Listed, Page, Pages, WithJson};
 pub use raw_request::RawRequest;
 pub(crate) use reconcile::Submitted;
+pub use submission::Submission;
+
+pub use crate::transport::SubmissionState;
 
 mod generated {
     #![allow(

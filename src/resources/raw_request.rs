@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use super::CallFuture;
 use crate::transport::{CallOptions, Execution};
-use crate::{Client, Error, Operation, Response, Result};
+use crate::{Client, Error, Operation, RateLimitMode, Response, Result};
 
 impl Client {
     /// Returns a request to a path of the service, for what this version of the crate has no call for.
@@ -40,7 +40,7 @@ impl Client {
     /// # }
     /// ```
     pub fn request(&self, method: Method, path: impl Into<String>) -> RawRequest {
-        RawRequest { client: self.clone(), method, path: path.into(), body: None, options: CallOptions::default() }
+        RawRequest { client: self.clone(), method, path: path.into(), body: None, options: self.options() }
     }
 }
 
@@ -95,7 +95,7 @@ impl RawRequest {
 
     /// Adds a header, as [`Call::request_header`](super::Call::request_header) does.
     pub fn request_header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.options.extras.headers.push((name.into(), value.into()));
+        self.options = self.options.request_header(name, value);
         self
     }
 
@@ -108,21 +108,35 @@ impl RawRequest {
 
     /// Sets the time limit for one attempt. Defaults to the client's [`timeout`](crate::ClientBuilder::timeout).
     pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.options.timeout = Some(timeout);
+        self.options = self.options.timeout(timeout);
         self
     }
 
     /// Sets the number of attempts that may follow the first. Defaults to the client's
     /// [`max_retries`](crate::ClientBuilder::max_retries).
     pub fn max_retries(mut self, retries: u32) -> Self {
-        self.options.max_retries = Some(retries);
+        self.options = self.options.max_retries(retries);
         self
     }
 
     /// Sets the total time limit, including retries and waits. Defaults to the client's
     /// [`deadline`](crate::ClientBuilder::deadline).
     pub fn deadline(mut self, deadline: Duration) -> Self {
-        self.options.deadline = Some(deadline);
+        self.options = self.options.deadline(deadline);
+        self
+    }
+
+    /// Sets the longest time that the request waits for the rate limit. Defaults to the client's
+    /// [`max_wait`](crate::ClientBuilder::max_wait).
+    pub fn max_wait(mut self, wait: Duration) -> Self {
+        self.options = self.options.max_wait(wait);
+        self
+    }
+
+    /// Sets what the request does when the rate limit is spent. Defaults to the client's
+    /// [`rate_limit_mode`](crate::ClientBuilder::rate_limit_mode).
+    pub fn rate_limit_mode(mut self, mode: RateLimitMode) -> Self {
+        self.options = self.options.rate_limit_mode(mode);
         self
     }
 

@@ -88,7 +88,7 @@ pub(super) async fn resolved(
     let mut retries = if call.options.reconcile { call.client.transport.max_retries_of(&call.options) } else { 0 };
     loop {
         match search.run().await {
-            Ok(Some(found)) => return Ok(found),
+            Ok(Some(found)) => return Ok(remembered(call, found)),
             Ok(None) => {}
             Err(reason) => return Err(error.with_search(format!("the search for it failed, as the client {reason}"))),
         }
@@ -104,13 +104,31 @@ pub(super) async fn resolved(
             Err(unsent) if unsent.attempts() == 0 => return Err(error.with_search(NOT_FOUND)),
             Err(error) if error.may_have_reached_server() => error,
             // It was this submission that was refused, and not the one before.
-            Err(refusal) => return Err(refusal.or_may_have_reached_server(true).with_search(NOT_FOUND)),
+            Err(refusal) => {
+                if let Some(sent) = &call.options.sent {
+                    sent.unknown();
+                }
+                return Err(refusal.or_may_have_reached_server(true).with_search(NOT_FOUND));
+            }
         };
     }
 }
 
+/// Looks for the work order of a submission whose call was dropped.
+pub(super) async fn find(call: &Call<CreateWorkOrder>, begun: DateTime<Utc>) -> Result<Option<WorkOrderCreated>> {
+    let mut call = call.clone();
+    call.options.reconcile = true;
+    let since = begun.checked_sub_signed(TOLERANCE);
+    let deadline = call.client.transport.deadline_of(&call.options);
+    let found = Search { call: &call, since, deadline }.run().await?;
+    Ok(found.map(|response| remembered(&call, response).into_inner()))
+}
+
 fn remembered(call: &Call<CreateWorkOrder>, response: Response<WorkOrderCreated>) -> Response<WorkOrderCreated> {
     call.client.submitted.insert(&response.value().work_order_id, own_token(call));
+    if let Some(sent) = &call.options.sent {
+        sent.accepted();
+    }
     response
 }
 

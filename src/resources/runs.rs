@@ -95,7 +95,8 @@ fn cancelled(run: &Run) -> serde_json::Result<CancelledRun> {
 
 impl Client {
     pub(super) fn follower(&self) -> RunFollower {
-        RunFollower::new(&self.follow, self.clone())
+        // Waits share their polls, so the options of one are not those of the others.
+        RunFollower::new(&self.follow, Self { defaults: None, ..self.clone() })
     }
 }
 
@@ -109,8 +110,8 @@ impl RunSource for Client {
         }
     }
 
-    fn run(&self, id: &RunId) -> SourceFuture<Run> {
-        self.runs().get(id).max_retries(0).into_future()
+    fn run(&self, id: &RunId) -> SourceFuture<Response<Run>> {
+        self.runs().get(id).max_retries(0).with_response()
     }
 
     fn cancel(&self, id: &RunId) -> SourceFuture<()> {

@@ -49,9 +49,10 @@ impl WorkOrders {
 impl CreateWorkOrder {
     /// Gives the submission a token of its own, by which it can be found if its outcome is unknown.
     pub(super) fn prepared(call: &mut Call<Self>) {
-        let token = Uuid::new_v4().to_string();
-        call.endpoint.body.metadata.get_or_insert_default().insert(TOKEN.to_owned(), token.as_str().into());
-        call.options.idempotency_key.get_or_insert(token);
+        // A tracked call has its token already.
+        if call.options.sent.is_none() {
+            call.set_token();
+        }
     }
 
     /// Looks for a submission whose outcome is unknown.
@@ -70,6 +71,19 @@ impl CreateWorkOrder {
 }
 
 impl Call<CreateWorkOrder> {
+    pub(super) fn set_token(&mut self) {
+        let token = Uuid::new_v4().to_string();
+        self.endpoint.body.metadata.get_or_insert_default().insert(TOKEN.to_owned(), token.as_str().into());
+        self.options.idempotency_key.get_or_insert(token);
+    }
+
+    /// Sets the tenant on whose behalf the work is done: a customer of yours. [`tenant`](Self::tenant) sets a user of theirs, too.
+    pub fn tenant_id(self, tenant_id: impl Into<String>) -> Self {
+        let mut tenant = TenantContext::new();
+        tenant.tenant_id = Some(tenant_id.into());
+        self.tenant_context(tenant)
+    }
+
     /// Sets on whose behalf the work is done: a customer of yours, and a user of theirs. Runs and credits can be listed by both.
     pub fn tenant(self, tenant_id: impl Into<String>, tenant_user_id: impl Into<String>) -> Self {
         let mut tenant = TenantContext::new();

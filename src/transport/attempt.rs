@@ -1,6 +1,7 @@
 //! One attempt: send the request, read the whole answer.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, StatusCode};
@@ -8,6 +9,7 @@ use reqwest::Request;
 
 use super::Transport;
 use super::body::Unsent;
+use super::sent::SentState;
 use crate::Error;
 use crate::error::KEPT_BODY;
 use crate::redact::redact;
@@ -24,9 +26,9 @@ pub(super) struct Received {
 
 impl Transport {
     /// Reading the body belongs to the attempt: a connection cut in the middle of a body is as lost as one cut before it.
-    pub(super) async fn attempt(&self, mut request: Request) -> Result<Received, Error> {
+    pub(super) async fn attempt(&self, mut request: Request, sent: Option<&Arc<SentState>>) -> Result<Received, Error> {
         let timeout = request.timeout().copied();
-        let unsent = Unsent::replace_body(&mut request);
+        let unsent = Unsent::replace_body(&mut request, sent);
         let url = unsent.is_some().then(|| request.url().clone());
         let mut response = self.http.execute(request).await.map_err(|error| {
             let was_sent = !unsent.is_some_and(|unsent| unsent.withdraw());

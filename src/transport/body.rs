@@ -9,6 +9,8 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use reqwest::Request;
 
+use super::sent::SentState;
+
 /// The bytes of a body until the connection takes them.
 ///
 /// A request that has a body has no effect without it. So a failed attempt whose bytes can be [withdrawn](Self::withdraw) was not sent,
@@ -18,9 +20,10 @@ pub(super) struct Unsent(Arc<Mutex<Option<Bytes>>>);
 
 impl Unsent {
     /// Replaces the body of a request by one that can be withdrawn; none if it has no body.
-    pub(super) fn replace_body(request: &mut Request) -> Option<Self> {
+    pub(super) fn replace_body(request: &mut Request, sent: Option<&Arc<SentState>>) -> Option<Self> {
         let bytes = request.body()?.as_bytes().filter(|bytes| !bytes.is_empty()).map(Bytes::copy_from_slice)?;
-        let body = WithdrawableBody { length: bytes.len() as u64, bytes: Self(Arc::new(Mutex::new(Some(bytes)))) };
+        let (length, bytes) = (bytes.len() as u64, Self(Arc::new(Mutex::new(Some(bytes)))));
+        let body = WithdrawableBody { length, bytes, sent: sent.cloned() };
         let unsent = body.bytes.clone();
         *request.body_mut() = Some(reqwest::Body::wrap(body));
         Some(unsent)
@@ -40,6 +43,8 @@ struct WithdrawableBody {
     bytes: Unsent,
     /// What is still to be sent.
     length: u64,
+    /// Learns that the bytes are sent.
+    sent: Option<Arc<SentState>>,
 }
 
 impl Body for WithdrawableBody {
@@ -47,7 +52,8 @@ impl Body for WithdrawableBody {
     type Error = Infallible;
 
     fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        let bytes = self.bytes.take();
+        let may_be_sent = self.sent.as_ref().is_none_or(|sent| sent.send());
+        let bytes = self.bytes.take().filter(|_| may_be_sent);
         if bytes.is_some() {
             self.length = 0;
         }
@@ -90,7 +96,7 @@ mod tests {
     #[test]
     fn a_body_that_was_read_cannot_be_withdrawn() {
         let mut request = request("abc");
-        let unsent = Unsent::replace_body(&mut request).unwrap();
+        let unsent = Unsent::replace_body(&mut request, None).unwrap();
         assert_eq!(request.body().unwrap().size_hint().exact(), Some(3));
         assert_eq!(read(&mut request).unwrap(), b"abc");
         assert!(request.body().unwrap().is_end_stream());
@@ -100,7 +106,7 @@ mod tests {
     #[test]
     fn a_body_that_was_withdrawn_is_never_read() {
         let mut request = request("abc");
-        let unsent = Unsent::replace_body(&mut request).unwrap();
+        let unsent = Unsent::replace_body(&mut request, None).unwrap();
         assert!(unsent.withdraw());
         assert_eq!(read(&mut request), None);
         assert!(!request.body().unwrap().is_end_stream());
@@ -108,6 +114,6 @@ mod tests {
 
     #[test]
     fn a_request_without_a_body_is_left_as_it_is() {
-        assert!(Unsent::replace_body(&mut request("")).is_none());
+        assert!(Unsent::replace_body(&mut request(""), None).is_none());
     }
 }

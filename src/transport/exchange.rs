@@ -16,29 +16,65 @@ use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
 use super::attempt::Received;
+use super::middleware::{after, before};
+use super::sent::SentState;
 use super::{Transport, server_wait};
+use crate::race::race;
 use crate::rate_limit::Permit;
-use crate::{Error, Result};
+use crate::{Error, Operation, Result};
 
-/// Runs one attempt, and tells its permit how it ended. Returns the response and the wait that it asks for.
-pub(super) async fn exchange(
-    transport: Arc<Transport>,
-    permit: Permit,
-    request: Request,
-) -> Result<(Received, Option<Duration>)> {
-    match transport.attempt(request).await {
-        Ok(received) => {
-            let wait = server_wait::asked(received.status, &received.headers, transport.clock.now());
-            permit.answered(received.status, &received.headers, wait);
-            Ok((received, wait))
+/// One attempt of a call.
+pub(super) struct Exchange {
+    pub(super) transport: Arc<Transport>,
+    pub(super) operation: Operation,
+    pub(super) attempt: u32,
+    pub(super) permit: Permit,
+    pub(super) request: Request,
+    pub(super) timeout: Duration,
+    pub(super) sent: Option<Arc<SentState>>,
+}
+
+impl Exchange {
+    /// Runs the attempt, and tells its permit how it ended. Returns the response and the wait that it asks for.
+    pub(super) async fn run(self) -> Result<(Received, Option<Duration>)> {
+        let Self { transport, operation, attempt, permit, mut request, timeout, sent } = self;
+        let stack = &transport.middleware;
+        if !stack.is_empty()
+            && let Err(error) = within(&transport, timeout, before(stack, operation, attempt, &mut request)).await
+        {
+            permit.unsent();
+            return Err(error);
         }
-        Err(error) => {
-            if error.is_connect() {
-                permit.unsent();
+        let result = transport.attempt(request, sent.as_ref()).await;
+        let wait = match &result {
+            Ok(received) => {
+                let wait = server_wait::asked(received.status, &received.headers, transport.clock.now());
+                permit.answered(received.status, &received.headers, wait);
+                if let Some(sent) = sent.filter(|_| received.status.is_success()) {
+                    sent.accepted();
+                }
+                wait
             }
-            Err(error)
+            Err(error) => {
+                if error.is_connect() {
+                    permit.unsent();
+                }
+                None
+            }
+        };
+        if !stack.is_empty() {
+            let after = after(stack, operation, attempt, result.as_ref());
+            // The response counts, however long the middleware takes.
+            let _ = within(&transport, timeout, async { Ok(after.await) }).await;
         }
+        result.map(|received| (received, wait))
     }
+}
+
+/// Limits the time of middleware.
+async fn within(transport: &Transport, timeout: Duration, middleware: impl Future<Output = Result<()>>) -> Result<()> {
+    let sleep = transport.clock.sleep(timeout);
+    race(middleware, sleep).await.unwrap_or_else(|| Err(Error::slow_middleware(timeout)))
 }
 
 /// Runs this in a task of its own, which is cancelled when the returned future is dropped.

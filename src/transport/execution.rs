@@ -11,11 +11,11 @@ use reqwest::{Request, ResponseBuilderExt as _, Url};
 use serde::de::DeserializeOwned;
 
 use super::attempt::Received;
-use super::exchange::{exchange, in_task};
+use super::exchange::{Exchange, in_task};
 use super::observe::Observed;
 use super::retry::{Decision, Situation, decide};
 use super::{CallOptions, Transport, answer};
-use crate::rate_limit::{LONGEST_WINDOW, RateLimitMode};
+use crate::rate_limit::{LONGEST_WINDOW, Permit, RateLimitMode};
 use crate::response::{Answer, Response};
 use crate::{Error, ErrorKind, Operation, Result, endpoints};
 
@@ -146,24 +146,20 @@ impl Execution {
     }
 
     async fn attempts(&self, request: &Request) -> Outcome {
-        let Inner { transport, operation, options, deadline, .. } = &*self.0;
-        let observed = Observed::new(transport, *operation, request);
-        let mut attempts = 0;
+        let Inner { transport, operation, options, .. } = &*self.0;
+        let mut observed = Observed::new(transport, *operation, request);
+        let request_bytes = request.body().and_then(reqwest::Body::as_bytes).map_or(0, <[u8]>::len);
         let mut last: Option<Failure> = None;
         let outcome = loop {
-            let permit = match transport.limiter.acquire(*operation, *deadline).await {
+            let permit = match self.permit(&observed).await {
                 Ok(permit) => permit,
-                // The time was up while answers were on their way, which might have let the call through.
-                Err(Duration::ZERO) => break Err(Failure::error_or(last, Error::deadline_passed)),
-                Err(wait) => {
-                    break Err(Failure::error_or(last, || Error::no_permit(wait)).with_retry_after(Some(wait)));
-                }
+                Err(error) => break Err(Failure::error_or(last, error)),
             };
             let timeout = options.timeout.unwrap_or(transport.timeout);
             let timeout = match self.time_left() {
                 Some(Duration::ZERO) => {
                     permit.unsent();
-                    break Err(Failure::error_or(last, Error::deadline_passed));
+                    break Err(Failure::error_or(last, Error::deadline_passed()));
                 }
                 Some(left) => timeout.min(left),
                 None => timeout,
@@ -174,14 +170,24 @@ impl Execution {
                 break Err(Error::invalid_request("the body cannot be sent", "Send one that is held in memory."));
             };
             *attempt.timeout_mut() = Some(timeout);
-            attempts += 1;
-            observed.attempt(attempts);
-            let exchange = observed.within(exchange(Arc::clone(transport), permit, attempt));
-            let error = match in_task(exchange).await {
+            observed.attempt(request_bytes);
+            let attempts = observed.attempts();
+            let exchange = Exchange {
+                transport: Arc::clone(transport),
+                operation: *operation,
+                attempt: attempts,
+                permit,
+                request: attempt,
+                timeout,
+                sent: options.sent.clone(),
+            };
+            let error = match in_task(observed.within(exchange.run())).await {
                 Ok((received, wait)) => match judge(*operation, received, wait) {
                     Ok(answer) => {
                         transport.budget.deposit(last.map(|failure| failure.cost));
-                        break Ok(Answer { attempts, ..answer });
+                        let answer = Answer { attempts, ..answer };
+                        observed.attempt_end(Ok(&answer));
+                        break Ok(answer);
                     }
                     Err(error) => error,
                 },
@@ -190,7 +196,11 @@ impl Execution {
             // An earlier attempt that may have done it is not undone by a later one that did not.
             let ambiguous = last.as_ref().is_some_and(|failure| failure.error.may_have_reached_server());
             let error = self.labelled(error).with_attempts(attempts).or_may_have_reached_server(ambiguous);
-            let (pause, cost) = match self.decide(&error) {
+            if let Some(sent) = options.sent.as_ref().filter(|_| !error.may_have_reached_server()) {
+                sent.refused();
+            }
+            observed.attempt_end(Err(&error));
+            let (pause, cost) = match self.decide(&error, observed.waited()) {
                 Decision::Retry(pause) => match transport.budget.withdraw(&error) {
                     Some(cost) => (pause, cost),
                     None => break Err(error.with_empty_budget()),
@@ -201,17 +211,46 @@ impl Execution {
             observed.retry(&error, pause);
             last = Some(Failure { error, cost });
             transport.clock.sleep(pause).await;
+            observed.delay_end();
         };
         observed.end(outcome.as_ref());
         outcome.map_or_else(Outcome::Failed, Outcome::Answered)
     }
 
-    fn decide(&self, error: &Error) -> Decision {
+    /// Waits for a permit for one attempt.
+    async fn permit(&self, observed: &Observed<'_>) -> Result<Permit> {
+        let Inner { transport, operation, options, deadline, .. } = &*self.0;
+        let mode = transport.rate_limit_mode_of(options);
+        let max_wait = transport.max_wait_of(options);
+        let wait_end = max_wait
+            .map(|max_wait| transport.clock.monotonic().saturating_add(max_wait.saturating_sub(observed.waited())));
+        let until = [*deadline, wait_end].into_iter().flatten().min();
+        let wait = match transport.limiter.acquire(*operation, mode, until, |wait| observed.wait(wait)).await {
+            Ok(permit) => return Ok(permit),
+            Err(wait) => wait,
+        };
+        // The time was up while responses were on their way, which might have let the call through.
+        if wait.is_zero() && mode == RateLimitMode::Wait && until == *deadline {
+            return Err(Error::deadline_passed());
+        }
+        Err(Error::no_permit(wait).with_retry_after((!wait.is_zero()).then_some(wait)))
+    }
+
+    /// Decides what follows a failed attempt of a call that has `waited` for the rate limit.
+    fn decide(&self, error: &Error, waited: Duration) -> Decision {
         let Inner { transport, operation, options, .. } = &*self.0;
         let max_delay = transport.retry.max_delay;
-        let longest_wait = match (error.kind(), transport.limiter.mode()) {
-            (ErrorKind::RateLimited, RateLimitMode::Wait) => max_delay.max(LONGEST_WINDOW),
-            (ErrorKind::RateLimited, RateLimitMode::FailFast) => Duration::ZERO,
+        let mut time_left = self.time_left();
+        let longest_wait = match (error.kind(), transport.rate_limit_mode_of(options)) {
+            (ErrorKind::RateLimited, mode) => {
+                let wait_left = transport.max_wait_of(options).map(|max_wait| max_wait.saturating_sub(waited));
+                time_left = [time_left, wait_left].into_iter().flatten().min();
+                match mode {
+                    RateLimitMode::Wait => max_delay.max(LONGEST_WINDOW),
+                    RateLimitMode::FailFast => Duration::ZERO,
+                    RateLimitMode::Off => max_delay,
+                }
+            }
             _ => max_delay,
         };
         decide(
@@ -221,7 +260,7 @@ impl Execution {
                 attempts: error.attempts(),
                 max_retries: transport.max_retries_of(options),
                 repeatable: operation.is_idempotent() || options.repeatable,
-                time_left: self.time_left(),
+                time_left,
                 longest_wait,
                 jitter: fastrand::f64(),
             },
@@ -275,8 +314,13 @@ struct Failure {
 
 impl Failure {
     /// What went wrong before says more than that there is no time for another attempt.
-    fn error_or(last: Option<Self>, new: impl FnOnce() -> Error) -> Error {
-        last.map_or_else(new, |failure| failure.error)
+    fn error_or(last: Option<Self>, new: Error) -> Error {
+        let retry_after = new.retry_after();
+        match last {
+            Some(failure) if retry_after.is_some() => failure.error.with_retry_after(retry_after),
+            Some(failure) => failure.error,
+            None => new,
+        }
     }
 }
 

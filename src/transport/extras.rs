@@ -45,22 +45,8 @@ impl Extras {
 
     fn add_headers(&self, request: &mut Request) -> Result<()> {
         for (name, value) in &self.headers {
-            let Ok(header) = HeaderName::from_bytes(name.as_bytes()) else {
-                let problem = format!("`{name}` is not a name that a header can have");
-                return Err(Error::invalid_request(problem, "Use letters, digits and hyphens, such as `x-trace-id`."));
-            };
-            if OWNED.contains(&header.as_str()) {
-                let problem = format!("the header `{header}` is set by the client");
-                let advice = "Leave it out, or use the method of the client or the call that sets it.";
-                return Err(Error::invalid_request(problem, advice));
-            }
-            let Ok(mut value) = HeaderValue::from_str(value) else {
-                let problem = format!("the header `{header}` has a value that no header can have");
-                return Err(Error::invalid_request(problem, "Use printable ASCII, without line ends."));
-            };
-            // It may be a secret, such as the token of a gateway, and is kept out of the logs of the HTTP client.
-            value.set_sensitive(true);
-            request.headers_mut().append(header, value);
+            let (name, value) = header(name, value)?;
+            request.headers_mut().append(name, value);
         }
         Ok(())
     }
@@ -103,6 +89,26 @@ impl Extras {
         *request.body_mut() = Some([start, comma, end].concat().into());
         Ok(())
     }
+}
+
+/// Checks a header that the client does not set itself.
+pub(super) fn header(name: &str, value: &str) -> Result<(HeaderName, HeaderValue)> {
+    let Ok(header) = HeaderName::from_bytes(name.as_bytes()) else {
+        let problem = format!("`{name}` is not a name that a header can have");
+        return Err(Error::invalid_request(problem, "Use letters, digits and hyphens, such as `x-trace-id`."));
+    };
+    if OWNED.contains(&header.as_str()) {
+        let problem = format!("the header `{header}` is set by the client");
+        let advice = "Leave it out, or use the method of the client or the call that sets it.";
+        return Err(Error::invalid_request(problem, advice));
+    }
+    let Ok(mut value) = HeaderValue::from_str(value) else {
+        let problem = format!("the header `{header}` has a value that no header can have");
+        return Err(Error::invalid_request(problem, "Use printable ASCII, without line ends."));
+    };
+    // It may be a secret, such as the token of a gateway, and is kept out of the logs of the HTTP client.
+    value.set_sensitive(true);
+    Ok((header, value))
 }
 
 /// Shows the names, and none of the values.

@@ -13,12 +13,16 @@
 mod answer;
 mod attempt;
 mod body;
+mod events;
 mod exchange;
 mod execution;
 mod extras;
+mod middleware;
 mod observe;
+mod options;
 mod retry;
 mod retry_budget;
+mod sent;
 mod server_wait;
 
 use std::sync::Arc;
@@ -26,14 +30,20 @@ use std::time::Duration;
 
 use reqwest::header::HeaderValue;
 
+pub(crate) use self::events::OnEvent;
+pub use self::events::{Attempt, AttemptEnd, CallEnd, CallEvent, CallOutcome, RateLimitWait, Retry};
 pub(crate) use self::execution::Execution;
 pub(crate) use self::extras::Extras;
-pub use self::observe::Retry;
+pub(crate) use self::middleware::Stack;
+pub use self::middleware::{AttemptRequest, AttemptResponse, Middleware, MiddlewareFuture, Refusal};
+pub use self::options::CallOptions;
 pub(crate) use self::retry::RetryPolicy;
 pub(crate) use self::retry_budget::RetryBudget;
+pub(crate) use self::sent::SentState;
+pub use self::sent::SubmissionState;
 pub(crate) use self::server_wait::{service_now, until};
 use crate::clock::Clock;
-use crate::rate_limit::RateLimiter;
+use crate::rate_limit::{RateLimitMode, RateLimiter};
 
 /// What the clones of a client share.
 pub(crate) struct Transport {
@@ -46,11 +56,14 @@ pub(crate) struct Transport {
     pub(crate) user_agent: HeaderValue,
     pub(crate) timeout: Duration,
     pub(crate) deadline: Option<Duration>,
+    pub(crate) max_wait: Option<Duration>,
+    pub(crate) rate_limit_mode: RateLimitMode,
     pub(crate) max_body_size: usize,
     pub(crate) retry: RetryPolicy,
     pub(crate) budget: RetryBudget,
     pub(crate) limiter: Arc<RateLimiter>,
-    pub(crate) on_retry: Option<OnRetry>,
+    pub(crate) on_event: Vec<OnEvent>,
+    pub(crate) middleware: Stack,
     pub(crate) clock: Arc<dyn Clock>,
 }
 
@@ -71,28 +84,17 @@ impl Transport {
         self.authorization.as_bytes().strip_prefix(b"Bearer ").unwrap_or_default()
     }
 
+    /// Returns the longest time that a call waits for the rate limit.
+    pub(crate) fn max_wait_of(&self, options: &CallOptions) -> Option<Duration> {
+        options.max_wait.or(self.max_wait)
+    }
+
+    pub(crate) fn rate_limit_mode_of(&self, options: &CallOptions) -> RateLimitMode {
+        options.rate_limit_mode.unwrap_or(self.rate_limit_mode)
+    }
+
     /// How many attempts may follow the first.
     pub(crate) fn max_retries_of(&self, options: &CallOptions) -> u32 {
         options.max_retries.unwrap_or(self.retry.max_retries)
     }
-}
-
-/// What is told of each retry.
-pub(crate) type OnRetry = Arc<dyn Fn(&Retry<'_>) + Send + Sync>;
-
-/// What one call asks for in place of the client's settings.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct CallOptions {
-    pub(crate) timeout: Option<Duration>,
-    pub(crate) deadline: Option<Duration>,
-    pub(crate) max_retries: Option<u32>,
-    pub(crate) idempotency_key: Option<String>,
-    /// Doing it twice is as good as once, says the caller.
-    pub(crate) repeatable: bool,
-    /// Looks for a submission whose outcome is unknown until it is sure, and then submits it again.
-    pub(crate) reconcile: bool,
-    /// What is sent beside what the call sends.
-    pub(crate) extras: Extras,
-    /// Says in errors what was tried, in place of the operation's summary.
-    pub(crate) description: Option<Arc<str>>,
 }

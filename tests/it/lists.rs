@@ -200,6 +200,35 @@ async fn lists_in_one_piece_are_streams_of_one_request() {
 }
 
 #[tokio::test]
+async fn items_come_with_their_json_bare_in_an_envelope_and_with_what_other_parsers_read() {
+    let (simulator, client) = simulator().await;
+    let run = |id: &str, new: &str| format!(r#"{{"id":"{id}","workOrderId":"wo_1","status":"pending","new":{new}}}"#);
+    let runs = [run("run_2", "7"), run("run_1", r#"{"a":"\ud83d"}"#)].join(",");
+    for body in [format!(r#"{{"data":[{runs}],"total":2}}"#), format!(r#"{{"data":{{"data":[{runs}],"total":2}}}}"#)] {
+        simulator.inject(Fault::response(200, "application/json", body));
+        let runs: Vec<_> = client.runs().list().items_with_json().try_collect().await.unwrap();
+        let seen: Vec<_> = runs.iter().map(|run| (run.id.as_str(), run.json["new"].clone())).collect();
+        assert_eq!(seen, [("run_2", json!(7)), ("run_1", json!({ "a": "\u{fffd}" }))]);
+    }
+    client.webhooks().create("https://example.com/a", ["run.failed"]).await.unwrap();
+    let webhooks: Vec<_> = client.webhooks().list().items_with_json().try_collect().await.unwrap();
+    assert_eq!((webhooks.len(), &webhooks[0].json["url"]), (1, &json!("https://example.com/a")));
+}
+
+#[tokio::test]
+async fn all_items_or_pages_are_collected_or_the_first_error_is_returned() {
+    let (simulator, client) = simulator().await;
+    let submitted = submit(&client, 5).await;
+    let runs: Vec<RunSummary> = client.runs().list().limit(2).items().try_collect().await.unwrap();
+    assert_eq!(runs.len(), submitted.len());
+    let pages: Vec<RunPage> = client.runs().list().limit(2).pages().try_collect().await.unwrap();
+    assert_eq!(pages.iter().map(|page| page.data.len()).collect::<Vec<_>>(), [2, 2, 1]);
+    simulator.inject(Fault::error("RESOURCE_NOT_FOUND"));
+    let error = client.runs().list().items().try_collect::<Vec<_>>().await.unwrap_err();
+    assert!(error.is_not_found());
+}
+
+#[tokio::test]
 async fn a_failure_that_may_pass_loses_nothing() {
     let (simulator, client) = simulator().await;
     let expected = submit(&client, 35).await;

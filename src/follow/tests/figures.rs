@@ -97,7 +97,7 @@ async fn poll_naively(model: &Model) -> Lateness {
                         tokio::time::sleep(Duration::from_millis(60_000 - u64::try_from(into_minute).unwrap())).await;
                         continue;
                     }
-                    if model.run(&run.id).await.unwrap().is_terminal() {
+                    if model.run(&run.id).await.unwrap().value().is_terminal() {
                         return model.clock.monotonic().checked_sub(run.ends).unwrap();
                     }
                     tokio::time::sleep(seconds(5)).await;

@@ -18,7 +18,7 @@ use super::seconds;
 use crate::clock::Clock;
 use crate::follow::{Follow, RunFollower, RunSource, SourceFuture, Watcher};
 use crate::types::{Run, RunId, RunPage, RunStatus};
-use crate::{Error, Operation, RateLimit, Result};
+use crate::{Error, Operation, RateLimit, Response, Result};
 
 const LIMIT: u32 = 100;
 /// The time-out of an attempt.
@@ -230,14 +230,14 @@ impl RunSource for Model {
         })
     }
 
-    fn run(&self, id: &RunId) -> SourceFuture<Run> {
+    fn run(&self, id: &RunId) -> SourceFuture<Response<Run>> {
         let (model, id) = (self.clone(), id.clone());
         Box::pin(async move {
             model.begin(Operation::GET_RUN, Some(&id)).await?;
             let now = model.clock.monotonic();
             let state = model.state();
             match state.by_id.get(&id) {
-                Some(index) => Ok(Run::deserialize(state.runs[*index].json(now)).unwrap()),
+                Some(index) => Ok(Response::of_value(Run::deserialize(state.runs[*index].json(now)).unwrap())),
                 None => Err(failure(404)),
             }
         })

@@ -103,6 +103,25 @@ impl<T> Items<T> {
     pub async fn next(&mut self) -> Option<Result<T>> {
         poll_fn(|context| self.0.poll_next(context)).await
     }
+
+    /// Returns all items, or the first error. The same as `TryStreamExt::try_collect`, for programs without that trait.
+    ///
+    /// The stream ends with the error, and what was read before is dropped. To read on after a failure that may pass, use
+    /// [`next`](Self::next).
+    ///
+    /// ```no_run
+    /// # async fn example(client: agentgate::Client) -> agentgate::Result<()> {
+    /// let newest: Vec<_> = client.runs().list().items().max_items(250).try_collect().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn try_collect<C: Default + Extend<T>>(mut self) -> Result<C> {
+        let mut collected = C::default();
+        while let Some(item) = self.next().await {
+            collected.extend([item?]);
+        }
+        Ok(collected)
+    }
 }
 
 impl<T: Listed> Cursor<Batch<T>, T> for ItemCursor {

@@ -7,6 +7,7 @@ mod item_cursor;
 mod items;
 #[expect(clippy::module_inception, reason = "the file is named after its type")]
 mod pages;
+mod raw;
 mod stall;
 mod stream;
 
@@ -17,9 +18,11 @@ use self::item_cursor::ItemCursor;
 pub use self::items::Items;
 use self::pages::PageCursor;
 pub use self::pages::Pages;
+pub use self::raw::WithJson;
 use self::stall::StallReason;
-use self::stream::{Fetch, ListStream};
+use self::stream::ListStream;
 use super::call::{Call, CallFuture, Endpoint};
+use crate::Response;
 
 /// The part of a list that is requested.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -74,14 +77,10 @@ struct Batch<T> {
     total: Option<u64>,
 }
 
-fn batches<P: Page>(send: impl Fn(Request) -> CallFuture<P> + Send + 'static) -> Fetch<Batch<P::Item>> {
-    Box::new(move |request| {
-        let call = send(request);
-        Box::pin(async move {
-            let page = call.await?;
-            Ok(Batch { total: page.total(), items: page.into_items() })
-        })
-    })
+impl<P: Page> From<P> for Batch<P::Item> {
+    fn from(page: P) -> Self {
+        Self { total: page.total(), items: page.into_items() }
+    }
 }
 
 /// An operation that returns a list. Implemented by the generated code, for lists in pages and for lists in one piece.
@@ -106,8 +105,33 @@ impl<E: ListEndpoint> Call<E> {
     /// default the largest that the service allows. A list without these comes in one response. Time-outs, retries and
     /// the deadline are for each page.
     pub fn items(self) -> Items<<E::Output as Page>::Item> {
+        self.items_by(|page| Batch::from(page.into_inner()))
+    }
+
+    /// Returns the items that match as a stream, each together with its JSON as it was received: for fields that this version of the crate
+    /// does not know. Otherwise the same as [`items`](Self::items).
+    ///
+    /// ```no_run
+    /// # async fn example(client: agentgate::Client) -> agentgate::Result<()> {
+    /// let mut runs = client.runs().list().items_with_json();
+    /// while let Some(run) = runs.next().await {
+    ///     let run = run?;
+    ///     println!("{} {}", run.id, run.json["priority"]);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn items_with_json(self) -> Items<WithJson<<E::Output as Page>::Item>> {
+        self.items_by(raw::batch)
+    }
+
+    fn items_by<T: Listed>(self, read: fn(Response<E::Output>) -> Batch<T>) -> Items<T> {
         let cursor = ItemCursor::new(self.first_request());
-        Items::new(ListStream::new(E::OPERATION, batches(move |request| self.fetch(request)), cursor))
+        let fetch = move |request| -> CallFuture<Batch<T>> {
+            let call = self.part(request).with_response();
+            Box::pin(async move { call.await.map(read) })
+        };
+        Items::new(ListStream::new(E::OPERATION, Box::new(fetch), cursor))
     }
 
     /// Returns the pages as a stream, as the service returns them. See [`Pages`].
@@ -116,7 +140,8 @@ impl<E: ListEndpoint> Call<E> {
     /// unless the call's `limit` says otherwise.
     pub fn pages(self) -> Pages<E::Output> {
         let cursor = PageCursor::new(self.first_request());
-        Pages::new(ListStream::new(E::OPERATION, Box::new(move |request| self.fetch(request)), cursor))
+        let fetch = move |request| self.part(request).into_future();
+        Pages::new(ListStream::new(E::OPERATION, Box::new(fetch), cursor))
     }
 
     /// Returns the first part to request. `None` if the list comes in one piece.
@@ -125,11 +150,11 @@ impl<E: ListEndpoint> Call<E> {
         Some(Request { limit: limit.unwrap_or(E::PAGE), offset: offset.unwrap_or(0) })
     }
 
-    /// Sends the call for a part of the list.
-    fn fetch(&self, request: Request) -> CallFuture<E::Output> {
+    /// Returns the call for a part of the list.
+    fn part(&self, request: Request) -> Self {
         let mut call = self.clone();
         call.endpoint.set_part(request.limit, request.offset);
-        call.into_future()
+        call
     }
 }
 

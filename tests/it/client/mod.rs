@@ -3,9 +3,12 @@
 mod compression;
 mod decode;
 mod errors;
+mod events;
 mod extras;
+mod middleware;
 mod observability;
 mod operations;
+mod options;
 mod raw_request;
 mod secrets;
 mod setup;

@@ -124,7 +124,7 @@ async fn no_secret_is_shown_by_any_error_of_any_operation() {
     assert!(errors > 500, "{errors}");
 }
 
-fn texts_of_retry(retry: &agentgate::Retry<'_>) -> [String; 2] {
+fn texts_of_retry(retry: &agentgate::events::Retry<'_>) -> [String; 2] {
     texts(retry)
 }
 

@@ -138,3 +138,53 @@ fn a_builder_can_be_cloned_and_set_up_further() {
     assert_eq!(one.build().unwrap().base_url(), "http://127.0.0.1:9");
     assert_eq!(other.build().unwrap().base_url(), "http://127.0.0.1:10");
 }
+
+#[tokio::test]
+async fn the_http_client_takes_settings_and_keeps_what_the_clients_promises_rest_on() {
+    let simulator = Simulator::start().await.unwrap();
+    simulator.inject(Fault::response(302, "text/html", "").header("location", "/v1/credits"));
+    let client = Client::builder()
+        .api_key(simulator.api_key())
+        // Resolved by the program alone.
+        .base_url(simulator.url().replace("127.0.0.1", "agentgate.example"))
+        .allow_http(true)
+        .configure_http({
+            let address = simulator.url().strip_prefix("http://").unwrap().parse().unwrap();
+            move |http| {
+                http.resolve("agentgate.example", address)
+                    .no_proxy()
+                    .redirect(agentgate::reqwest::redirect::Policy::limited(5))
+            }
+        })
+        .build()
+        .unwrap();
+    let error = client.credits().balance().await.unwrap_err();
+    assert_eq!((error.kind(), simulator.request_count()), (ErrorKind::UnexpectedStatus, 1));
+    client.credits().balance().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_proxy_of_the_program_is_used_also_for_loopback() {
+    let simulator = Simulator::start().await.unwrap();
+    let proxy = agentgate::reqwest::Proxy::http(simulator.url()).unwrap();
+    let client = Client::builder()
+        .api_key(simulator.api_key())
+        .base_url("http://127.0.0.1:9")
+        .configure_http(move |http| http.proxy(proxy.clone()))
+        .build()
+        .unwrap();
+    // The simulator is no proxy, and sees the whole URL as the path.
+    let _ = client.credits().balance().max_retries(0).await;
+    assert_eq!(simulator.request_count(), 1);
+}
+
+#[test]
+fn settings_that_a_ready_http_client_would_ignore_are_refused() {
+    let ready = || local().http_client(agentgate::reqwest::Client::new());
+    ready().build().unwrap();
+    let texts = [
+        refusal(ready().connect_timeout(std::time::Duration::from_secs(1))),
+        refusal(ready().configure_http(|http| http)),
+    ];
+    insta::assert_snapshot!(texts.join("\n"));
+}

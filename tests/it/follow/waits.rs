@@ -75,6 +75,21 @@ async fn a_finished_run_needs_one_request_and_no_time() {
 }
 
 #[tokio::test]
+async fn a_wait_may_return_the_response_that_the_run_came_in() {
+    let time = SimulatedTime::start(simulator()).await;
+    let client = time.client();
+    let submitted = client.work_orders().create("Fix it", WorkspaceSource::template("python-flask")).and_wait();
+    let id = order(&client).await;
+    for wait in [submitted, client.runs().wait(&id), client.runs().wait(&id).summary_only().timeout(seconds(600))] {
+        let response = time.run(wait.with_response()).await.unwrap();
+        let body: serde_json::Value = serde_json::from_slice(response.body()).unwrap();
+        assert_eq!(body["id"], response.value().run().id.as_str());
+        assert!(response.request_id().is_some() && response.rate_limit().is_some());
+        response.into_inner().succeeded().unwrap();
+    }
+}
+
+#[tokio::test]
 async fn a_run_that_did_not_succeed_is_an_error_that_carries_it_only_when_asked() {
     let time = SimulatedTime::start(simulator()).await;
     let plans = [RunPlan::fails("TESTS_FAILED", "2 of 14 tests have failed."), running(9_999).forever()];

@@ -6,3 +6,4 @@ mod faults;
 mod gateways;
 mod network;
 mod reconcile;
+mod tracked;

@@ -1,0 +1,52 @@
+//! [`WithJson`]: items of a list together with their JSON.
+
+use std::ops::Deref;
+
+use serde_json::Value;
+
+use super::{Batch, Listed, Page};
+use crate::{Response, json};
+
+/// An item of a list together with its JSON as it was received, for fields that this version of the crate does not know. It dereferences
+/// to the item. Returned by [`Call::items_with_json`](crate::resources::Call::items_with_json).
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct WithJson<T> {
+    /// The item.
+    pub item: T,
+    /// The JSON of the item. `Null` if the items cannot be told apart in the response.
+    pub json: Value,
+}
+
+impl<T> Deref for WithJson<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.item
+    }
+}
+
+impl<T: Listed> Listed for WithJson<T> {
+    fn id(&self) -> &str {
+        self.item.id()
+    }
+}
+
+/// Reads the items of a page, and the JSON of each.
+pub(super) fn batch<P: Page>(response: Response<P>) -> Batch<WithJson<P::Item>> {
+    let values = json::read(response.body()).map(array).unwrap_or_default();
+    let page = response.into_inner();
+    let (total, items) = (page.total(), page.into_items());
+    let mut values = if values.len() == items.len() { values } else { vec![Value::Null; items.len()] }.into_iter();
+    let with_json = |item| WithJson { item, json: values.next().unwrap_or_default() };
+    Batch { total, items: items.into_iter().map(with_json).collect() }
+}
+
+/// Returns the array of a list: bare, in `data`, or in the `data` of an envelope.
+fn array(body: Value) -> Vec<Value> {
+    match body {
+        Value::Array(values) => values,
+        Value::Object(mut object) => object.remove("data").map(array).unwrap_or_default(),
+        _ => Vec::new(),
+    }
+}

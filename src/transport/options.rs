@@ -1,0 +1,103 @@
+//! [`CallOptions`]: the settings of one call.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Extras;
+use super::sent::SentState;
+use crate::rate_limit::RateLimitMode;
+
+/// Settings for calls, in place of those that the client was built with. Given to
+/// [`Client::with_options`](crate::Client::with_options); a setting of a single call comes before them.
+///
+/// ```no_run
+/// use std::time::Duration;
+///
+/// use agentgate::CallOptions;
+///
+/// # async fn example(client: agentgate::Client) -> agentgate::Result<()> {
+/// let patient = client.with_options(CallOptions::new().timeout(Duration::from_secs(120)).max_retries(8));
+/// let balance = patient.credits().balance().await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug, Default)]
+#[must_use = "options do nothing until a client has them"]
+pub struct CallOptions {
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) deadline: Option<Duration>,
+    pub(crate) max_retries: Option<u32>,
+    pub(crate) max_wait: Option<Duration>,
+    pub(crate) rate_limit_mode: Option<RateLimitMode>,
+    pub(crate) idempotency_key: Option<String>,
+    /// Doing it twice is as good as once, says the caller.
+    pub(crate) repeatable: bool,
+    /// Looks for a submission whose outcome is unknown until it is sure, and then submits it again.
+    pub(crate) reconcile: bool,
+    /// What is sent beside what the call sends.
+    pub(crate) extras: Extras,
+    /// Says in errors what was tried, in place of the operation's summary.
+    pub(crate) description: Option<Arc<str>>,
+    /// Records whether the request was sent.
+    pub(crate) sent: Option<Arc<SentState>>,
+}
+
+impl CallOptions {
+    /// Creates options that leave every setting to the client.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets the time limit for one attempt. See [`ClientBuilder::timeout`](crate::ClientBuilder::timeout).
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    /// Sets the total time limit for a call, including retries and waits. See
+    /// [`ClientBuilder::deadline`](crate::ClientBuilder::deadline).
+    pub fn deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = Some(deadline);
+        self
+    }
+
+    /// Sets the number of attempts that may follow the first. See
+    /// [`ClientBuilder::max_retries`](crate::ClientBuilder::max_retries).
+    pub fn max_retries(mut self, retries: u32) -> Self {
+        self.max_retries = Some(retries);
+        self
+    }
+
+    /// Sets the longest time that a call waits for the rate limit. See
+    /// [`ClientBuilder::max_wait`](crate::ClientBuilder::max_wait).
+    pub fn max_wait(mut self, wait: Duration) -> Self {
+        self.max_wait = Some(wait);
+        self
+    }
+
+    /// Sets what a call does when the rate limit is spent. See
+    /// [`ClientBuilder::rate_limit_mode`](crate::ClientBuilder::rate_limit_mode).
+    pub fn rate_limit_mode(mut self, mode: RateLimitMode) -> Self {
+        self.rate_limit_mode = Some(mode);
+        self
+    }
+
+    /// Adds a header to each request. See [`Call::request_header`](crate::resources::Call::request_header).
+    pub fn request_header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.extras.headers.push((name.into(), value.into()));
+        self
+    }
+
+    /// Returns these options, with those of `base` where these leave a setting open. Headers add up.
+    pub(crate) fn or(mut self, base: Option<&Self>) -> Self {
+        if let Some(base) = base {
+            self.timeout = self.timeout.or(base.timeout);
+            self.deadline = self.deadline.or(base.deadline);
+            self.max_retries = self.max_retries.or(base.max_retries);
+            self.max_wait = self.max_wait.or(base.max_wait);
+            self.rate_limit_mode = self.rate_limit_mode.or(base.rate_limit_mode);
+            self.extras.headers.splice(0..0, base.extras.headers.iter().cloned());
+        }
+        self
+    }
+}

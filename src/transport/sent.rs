@@ -1,0 +1,93 @@
+//! Records whether the request of a call was sent, for those who drop the call.
+
+use std::sync::atomic::{AtomicU8, Ordering};
+
+/// What is known of a submission. Returned by [`Submission::state`](crate::resources::Submission::state).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SubmissionState {
+    /// The service has not accepted the work order: nothing was sent, or it was refused. To submit it again cannot submit it twice.
+    NotSubmitted,
+    /// The request was sent, and no response has told what came of it.
+    Unknown,
+    /// The service has accepted the work order.
+    Submitted,
+}
+
+const NOT_SENT: u8 = 0;
+/// The call has ended, and nothing is sent any more.
+const NEVER_SENT: u8 = 1;
+const SENT: u8 = 2;
+const ACCEPTED: u8 = 3;
+
+/// The state of a submission, shared by its call and those who look at it.
+#[derive(Debug, Default)]
+pub(crate) struct SentState(AtomicU8);
+
+impl SentState {
+    pub(crate) fn get(&self) -> SubmissionState {
+        match self.0.load(Ordering::Acquire) {
+            NOT_SENT | NEVER_SENT => SubmissionState::NotSubmitted,
+            SENT => SubmissionState::Unknown,
+            _ => SubmissionState::Submitted,
+        }
+    }
+
+    /// A request is about to be sent. Returns false if the call has ended, and it must not be.
+    pub(super) fn send(&self) -> bool {
+        let sent = self.0.compare_exchange(NOT_SENT, SENT, Ordering::AcqRel, Ordering::Acquire);
+        sent != Err(NEVER_SENT)
+    }
+
+    /// What was sent is of no effect.
+    pub(super) fn refused(&self) {
+        self.0.store(NOT_SENT, Ordering::Release);
+    }
+
+    /// What was sent may have had its effect.
+    pub(crate) fn unknown(&self) {
+        self.0.store(SENT, Ordering::Release);
+    }
+
+    pub(crate) fn accepted(&self) {
+        self.0.store(ACCEPTED, Ordering::Release);
+    }
+
+    /// The call has ended or was dropped. From then on, nothing is sent.
+    pub(crate) fn close(&self) {
+        let _ = self.0.compare_exchange(NOT_SENT, NEVER_SENT, Ordering::AcqRel, Ordering::Acquire);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{SentState, SubmissionState};
+
+    #[test]
+    fn nothing_is_sent_after_a_call_was_dropped_unsent() {
+        let state = SentState::default();
+        state.close();
+        assert!(!state.send());
+        assert_eq!(state.get(), SubmissionState::NotSubmitted);
+    }
+
+    #[test]
+    fn what_was_sent_stays_unknown_until_a_response() {
+        let state = SentState::default();
+        assert!(state.send());
+        state.close();
+        assert_eq!(state.get(), SubmissionState::Unknown);
+        assert!(state.send());
+        state.accepted();
+        assert_eq!(state.get(), SubmissionState::Submitted);
+    }
+
+    #[test]
+    fn a_refused_request_may_be_sent_again() {
+        let state = SentState::default();
+        assert!(state.send());
+        state.refused();
+        assert_eq!(state.get(), SubmissionState::NotSubmitted);
+        assert!(state.send());
+    }
+}

@@ -1,0 +1,238 @@
+//! The events in the course of a call: what they tell, and that what has begun also ends.
+
+use std::fmt::Write as _;
+use std::future::{IntoFuture, poll_fn};
+use std::sync::{Arc, Mutex};
+use std::task::Poll;
+use std::time::Duration;
+
+use agentgate::events::{CallEvent, CallOutcome, WaitReason};
+use agentgate::resources::{Call, CallFuture, CreateWorkOrder};
+use agentgate::simulator::{Fault, Simulator};
+use agentgate::{Client, Operation, WorkspaceSource};
+use common::script::{Server, say_and_stall};
+use common::time::SimulatedTime;
+use proptest::prelude::*;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// Writes down the events of a client, a line each.
+#[derive(Clone, Debug, Default)]
+struct Told(Arc<Mutex<String>>);
+
+impl Told {
+    fn client(time: &SimulatedTime) -> (Self, Client) {
+        let told = Self::default();
+        (told.clone(), time.builder().on_event(move |event| told.add(event)).build().unwrap())
+    }
+
+    fn add(&self, event: CallEvent<'_>) {
+        let outcome = |outcome: CallOutcome<'_>| match outcome {
+            CallOutcome::Success(status) => status.as_u16().to_string(),
+            CallOutcome::Failure(error) => error.kind().to_string(),
+            CallOutcome::Dropped => "dropped".to_owned(),
+            other => panic!("{other:?}"),
+        };
+        let line = match event {
+            CallEvent::Wait(wait) => {
+                let expected = wait.expected.map(|expected| expected.as_secs());
+                format!("{} waits: {}, {} in front, {expected:?} s", wait.operation, wait.reason, wait.ahead)
+            }
+            CallEvent::Attempt(attempt) => format!(
+                "{} attempt {} of {} bytes after {:?}",
+                attempt.operation,
+                attempt.attempt,
+                if attempt.request_bytes == 0 { "no" } else { "some" },
+                attempt.waited
+            ),
+            CallEvent::AttemptEnd(end) => format!(
+                "{} attempt {} ended: {}, {} bytes, {:?}",
+                end.operation,
+                end.attempt,
+                outcome(end.outcome),
+                if end.response_bytes == 0 { "no" } else { "some" },
+                end.duration
+            ),
+            CallEvent::Retry(retry) => format!("{} retry in {:?}", retry.operation, retry.pause),
+            CallEvent::End(end) => {
+                assert!(end.waited + end.delayed <= end.duration, "{end:?}");
+                format!(
+                    "{} ended: {}, {} attempts, waited {:?}, delayed {:?} of {:?}",
+                    end.operation,
+                    outcome(end.outcome),
+                    end.attempts,
+                    end.waited,
+                    end.delayed,
+                    end.duration
+                )
+            }
+            other => panic!("{other:?}"),
+        };
+        writeln!(self.0.lock().unwrap(), "{line}").unwrap();
+    }
+
+    fn take(&self) -> String {
+        std::mem::take(&mut *self.0.lock().unwrap())
+    }
+}
+
+fn submit(client: &Client) -> Call<CreateWorkOrder> {
+    client.work_orders().create("Fix it", WorkspaceSource::template("python-flask"))
+}
+
+#[tokio::test]
+async fn a_call_tells_of_its_attempts_its_retries_and_its_end() {
+    let time = SimulatedTime::start(Simulator::builder()).await;
+    let (told, client) = Told::client(&time);
+    time.simulator().inject(Fault::error("SERVICE_UNAVAILABLE").header("retry-after", "2"));
+    time.simulator().inject(Fault::error("RATE_LIMITED").header("retry-after", "3"));
+    time.run(submit(&client).into_future()).await.unwrap();
+    client.runs().get("run_17").await.unwrap_err();
+    client.runs().get("run_17").deadline(Duration::ZERO).await.unwrap_err();
+    insta::assert_snapshot!(told.take());
+}
+
+#[tokio::test]
+async fn the_twenty_first_submission_tells_at_once_why_and_how_long_it_waits() {
+    let time = SimulatedTime::start(Simulator::builder().concurrent_runs(100)).await;
+    let (told, client) = Told::client(&time);
+    for _ in 0..20 {
+        submit(&client).await.unwrap();
+    }
+    told.take();
+    let calls = async { tokio::try_join!(submit(&client).into_future(), submit(&client).into_future()) };
+    time.run(calls).await.unwrap();
+    insta::assert_snapshot!(told.take());
+}
+
+#[tokio::test]
+async fn a_call_behind_the_first_responses_tells_that_the_limit_is_not_known_yet() {
+    let server = Server::start(vec![say_and_stall(""); 10]).await;
+    let reasons = Arc::new(Mutex::new(Vec::new()));
+    let note = Arc::clone(&reasons);
+    let client = Client::builder().api_key("k").base_url(server.url()).on_event(move |event| {
+        if let CallEvent::Wait(wait) = event {
+            note.lock().unwrap().push((wait.reason, wait.ahead, wait.expected));
+        }
+    });
+    let client = client.build().unwrap();
+    let mut calls: Vec<_> = (0..12).map(|_| client.credits().balance().into_future()).collect();
+    for call in &mut calls {
+        assert!(poll_fn(|context| Poll::Ready(call.as_mut().poll(context))).await.is_pending());
+    }
+    let first = WaitReason::FirstResponse;
+    assert_eq!(*reasons.lock().unwrap(), [(first, 0, None), (first, 1, None)]);
+}
+
+#[tokio::test]
+async fn a_panic_in_the_programs_function_is_that_of_the_call_and_no_other_event_follows() {
+    let simulator = Simulator::start().await.unwrap();
+    let count = Arc::new(Mutex::new(0));
+    let counter = Arc::clone(&count);
+    let client = Client::builder().base_url(simulator.url()).api_key(simulator.api_key()).on_event(move |_| {
+        *counter.lock().unwrap_or_else(std::sync::PoisonError::into_inner) += 1;
+        panic!("the program's own");
+    });
+    let client = client.build().unwrap();
+    let call = tokio::spawn(client.credits().balance().into_future());
+    assert!(call.await.unwrap_err().is_panic());
+    assert_eq!(*count.lock().unwrap_or_else(std::sync::PoisonError::into_inner), 1);
+}
+
+/// What is done with one call.
+#[derive(Clone, Debug)]
+enum Act {
+    Finish,
+    /// Polls it so often, with the rest of the program running in between, and drops it.
+    Drop(u32),
+}
+
+fn act() -> impl Strategy<Value = Act> {
+    prop_oneof![Just(Act::Finish), (0..12_u32).prop_map(Act::Drop)]
+}
+
+/// The events of one call, as the documentation describes them.
+fn is_in_order(events: &[&str]) -> bool {
+    let pattern = events.iter().map(|line| match *line {
+        line if line.contains(" waits") => 'w',
+        line if line.contains(" attempt ") && line.contains(" ended") => 'e',
+        line if line.contains(" attempt ") => 'a',
+        line if line.contains(" retry ") => 'r',
+        _ => 'E',
+    });
+    let mut rest: String = pattern.collect();
+    if !rest.ends_with('E') || rest.matches('E').count() != 1 {
+        return false;
+    }
+    rest.pop();
+    loop {
+        rest = rest.strip_prefix('w').unwrap_or(&rest).to_owned();
+        match rest.strip_prefix("aer") {
+            Some(after) => rest = after.to_owned(),
+            None => return matches!(&*rest, "" | "ae"),
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn whatever_is_dropped_each_call_has_its_events_in_order_and_one_end(
+        acts in prop::collection::vec((act(), 0..3_u32, any::<bool>()), 1..24),
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            // A limit that some of the calls wait for.
+            let time = SimulatedTime::start(Simulator::builder().rate_limit(5)).await;
+            let (told, client) = Told::client(&time);
+            for (act, faults, is_submission) in acts {
+                for _ in 0..faults {
+                    time.simulator().inject(Fault::error("SERVICE_UNAVAILABLE").header("retry-after", "1"));
+                }
+                let mut call = if is_submission {
+                    let call = submit(&client).into_future();
+                    Box::pin(async { call.await.map(drop) }) as CallFuture<()>
+                } else {
+                    let call = client.credits().balance().into_future();
+                    Box::pin(async { call.await.map(drop) })
+                };
+                match act {
+                    Act::Finish => time.run(call).await.unwrap_or_default(),
+                    Act::Drop(polls) => {
+                        for poll in 0..polls {
+                            if poll_fn(|context| Poll::Ready(call.as_mut().poll(context))).await.is_ready() {
+                                break;
+                            }
+                            time.settle().await;
+                            if poll % 3 == 2 {
+                                time.advance(SECOND);
+                            }
+                        }
+                        drop(call);
+                    }
+                }
+                let events = told.take();
+                let events: Vec<_> = events.lines().collect();
+                // A call that was never polled has not begun.
+                let is_unbegun = events.is_empty() && matches!(act, Act::Drop(0));
+                assert!(is_unbegun || is_in_order(&events), "{act:?}: {events:#?}");
+            }
+        });
+    }
+}
+
+#[tokio::test]
+async fn events_name_the_operation_of_a_raw_request() {
+    let time = SimulatedTime::start(Simulator::builder()).await;
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let note = Arc::clone(&seen);
+    let client = time.builder().on_event(move |event| {
+        if let CallEvent::End(end) = event {
+            note.lock().unwrap().push(end.operation);
+        }
+    });
+    let client = client.build().unwrap();
+    client.request(agentgate::http::Method::GET, Operation::GET_CREDITS.path()).await.unwrap();
+    assert_eq!(*seen.lock().unwrap(), [Operation::GET_CREDITS]);
+}
