@@ -34,6 +34,7 @@ pub use details::{CreditShortage, FieldError};
 pub use kind::ErrorKind;
 
 use self::body::ErrorBody;
+use crate::causes;
 use crate::rate_limit::RateLimit;
 use crate::redact::{redact, redact_text};
 use crate::transport::Refusal;
@@ -253,7 +254,7 @@ impl Error {
         let problem = format!("a middleware refused the request, so nothing was sent: {refusal}");
         let mut error =
             Self::new(ErrorKind::Middleware, Some(problem), "Look at the middleware that was given to the client.");
-        error.0.source = Some(Arc::from(refusal));
+        error.0.underlying = Some(Arc::from(refusal));
         error
     }
 
@@ -624,7 +625,7 @@ impl Error {
     }
 
     /// Returns the error that caused this one and is a part of its text: that of the HTTP client ([`reqwest::Error`]), of the JSON
-    /// decoder ([`serde_json::Error`]), or for a wait, the [`Error`] of the last poll.
+    /// decoder ([`serde_json::Error`]), of a [middleware](crate::middleware), or for a wait, the [`Error`] of the last poll.
     ///
     /// ```
     /// use std::error::Error as _;
@@ -769,7 +770,10 @@ impl Error {
 /// has named, see [`underlying`](Error::underlying).
 impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.0.source.as_deref().map(|source| source as &(dyn StdError + 'static))
+        match &self.0.source {
+            Some(source) => Some(&**source),
+            None => causes::unnamed(&self.to_string(), self.underlying()),
+        }
     }
 }
 

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use http::StatusCode;
 
+use crate::causes;
+
 /// Why a delivery was refused.
 ///
 /// The text is for the log of the receiver. The sender needs no more than the [`status`](Self::status): whoever forges
@@ -160,19 +162,11 @@ impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             // Their own texts are in this one's.
-            Self::IncompleteBody(error) => unnamed_source(&**error),
-            Self::NotJson(error) => unnamed_source(error),
+            Self::IncompleteBody(error) => causes::unnamed(&error.to_string(), error.source()),
+            Self::NotJson(error) => causes::unnamed(&error.to_string(), std::error::Error::source(error)),
             _ => None,
         }
     }
-}
-
-/// The first cause of an error behind all that its text names: some show their source as if it were they.
-pub(super) fn unnamed_source<E: std::error::Error + ?Sized>(error: &E) -> Option<&(dyn std::error::Error + 'static)> {
-    let text = error.to_string();
-    let causes: Vec<_> = std::iter::successors(error.source(), |&error| error.source()).collect();
-    let named = causes.iter().rposition(|cause| text.contains(&cause.to_string()));
-    causes.get(named.map_or(0, |last| last + 1)).copied()
 }
 
 /// What is wrong with a signature header.

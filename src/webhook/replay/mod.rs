@@ -27,7 +27,7 @@ pub use self::once::{Once, OnceError, once};
 pub use self::redis::RedisReplayGuard;
 pub use self::token::ClaimToken;
 
-use super::error::unnamed_source;
+use crate::causes;
 use crate::types::EventId;
 
 /// How long a claim lasts by default: four times what the service waits for an answer.
@@ -150,6 +150,6 @@ impl fmt::Debug for GuardError {
 impl std::error::Error for GuardError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         // What is displayed has named the reason.
-        unnamed_source(&*self.0)
+        causes::unnamed(&self.0.to_string(), self.0.source())
     }
 }

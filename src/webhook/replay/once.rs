@@ -5,8 +5,8 @@ use std::fmt;
 use http::StatusCode;
 
 use super::{Claim, ClaimToken, GuardError, ReplayGuard};
+use crate::causes;
 use crate::types::EventId;
-use crate::webhook::error::unnamed_source;
 
 /// Handles an event unless it was handled before, or is being handled.
 ///
@@ -204,7 +204,7 @@ impl<E: std::error::Error> std::error::Error for OnceError<E> {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Guard(error) => error.source(),
-            Self::Handler(error) => unnamed_source(error),
+            Self::Handler(error) => causes::unnamed(&error.to_string(), error.source()),
         }
     }
 }
