@@ -27,7 +27,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use agentgate::chrono::{DateTime, Utc};
-use agentgate::types::{CreateWorkOrder, Run, RunPage, WorkOrderCreated};
+use agentgate::types::{NewWorkOrder, Run, RunPage, WorkOrderCreated};
 use agentgate::{Client, Clock, RateLimitMode, WorkspaceSource};
 use divan::{AllocProfiler, Bencher, black_box};
 use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderValue, USER_AGENT};
@@ -236,9 +236,9 @@ fn http() -> reqwest::Client {
     builder.redirect(redirect::Policy::none()).no_proxy().build().unwrap()
 }
 
-fn order() -> CreateWorkOrder {
+fn order() -> NewWorkOrder {
     let source = WorkspaceSource::git("https://github.com/your-org/your-repo").branch("main");
-    CreateWorkOrder::new("Add error handling to the API routes", source)
+    NewWorkOrder::new("Add error handling to the API routes", source)
 }
 
 /// Starts a server that lives as long as the program. Returns its address.

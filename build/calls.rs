@@ -18,7 +18,7 @@ use super::contract::{
 use super::emit::deprecation;
 use super::mapping::{Mapping, Mappings, deprecation_reason};
 use super::mistake::Mistake;
-use super::names::{reserved_types, snake_case, without_keyword};
+use super::names::{field_name, reserved_types, snake_case, without_keyword};
 use super::refinements::Refinements;
 
 /// Names of the module that the calls are a part of.
@@ -310,7 +310,7 @@ impl<'a> Endpoint<'a> {
         let optional = properties.filter(|property| !required.contains(property));
         for property in required.iter().copied().chain(optional) {
             let value = &schema["properties"][property];
-            let field = snake_case(property).unwrap_or_default();
+            let field = field_name(property).unwrap_or_default();
             let Some((ident, kind)) = struct_field(item, &field) else {
                 continue; // The tag of a union.
             };
@@ -654,7 +654,7 @@ impl<'a> Endpoint<'a> {
         let listed = implement_listed(item, listed);
         let is_new = pages.insert((*page).to_owned());
         let (page, item) = (format_ident!("{page}"), format_ident!("{item}"));
-        let field = format_ident!("{}", property.to_snake_case());
+        let field = format_ident!("{}", field_name(property).unwrap_or_default());
         let of_page = is_new.then(|| {
             quote! {
                 impl crate::types::#page {
@@ -762,7 +762,7 @@ fn method_name(id: &str, tag: &str) -> String {
     id
 }
 
-/// `x-rust-name`, or the name itself; a field may not be called `type`, and is called `kind`.
+/// `x-rust-name`, or the name itself. `type`, a keyword, is called `kind`, as the field of a property is.
 fn setter_name(value: &Value, name: &str) -> String {
     match text(value, "x-rust-name") {
         Some(name) => name.to_owned(),

@@ -14,6 +14,7 @@ use super::check::errors;
 use super::contract::{component, items, lookup, operations as operations_of, reference, schemas, text};
 use super::mapping::{Data, Mapping, Mappings, deprecation_reason, description_with_format};
 use super::mistake::Mistake;
+use super::polish::is_lenient;
 use super::prepare::reachable_from_response;
 
 /// The name of the table of operations.
@@ -104,7 +105,17 @@ fn event_data(document: &Value, name: &Ident, data: &[Data]) -> TokenStream {
         }
     });
     let (orders, tenants) = (with("workOrderId", "WorkOrderId"), with("tenantContext", "TenantContext"));
+    let strict = data.iter().filter(|data| !is_lenient(&data.schema, document)).map(|data| {
+        let schema = format_ident!("{}", data.schema);
+        quote! {
+            #[cfg(feature = "webhooks")]
+            impl crate::types::strict::ReadStrictly for #schema {
+                type Strict = Self;
+            }
+        }
+    });
     quote! {
+        #(#strict)*
         event_data! {
             by #name { #(#variants,)* }
             run_id of { #(#runs)* }

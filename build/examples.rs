@@ -12,7 +12,7 @@ use super::contract::{component, entries, items, lookup, operations, reference, 
 use super::emit::has_secret;
 use super::mapping::Mapping;
 use super::mistake::Mistake;
-use super::names::snake_case;
+use super::names::field_name;
 use super::prepare::reachable_from_schema;
 
 /// The table of example responses, for the simulator: operation, status, and the body if the response has one.
@@ -220,7 +220,7 @@ fn shown(context: &Context<'_>, endpoint: &Endpoint<'_>) -> TokenStream {
     });
     let fields: Option<Vec<_>> = entries(schema.get("properties"))
         .map(|(name, property)| {
-            let (field, kind) = struct_field(item?, &snake_case(name)?)?;
+            let (field, kind) = struct_field(item?, &field_name(name)?)?;
             let named = reference(property).and_then(|reference| context.mappings.get(component(reference)));
             let is_secret = matches!(named, Some(Mapping::Secret));
             match (is_secret, option_of(&kind)) {

@@ -125,6 +125,11 @@ pub fn snake_case(name: &str) -> Option<String> {
     (name.chars().all(is_plain) && snake.starts_with(|first: char| first.is_ascii_lowercase())).then_some(snake)
 }
 
+/// The name of a property's field: `type`, a keyword, is called `kind`.
+pub fn field_name(property: &str) -> Option<String> {
+    snake_case(property).map(|name| if name == "type" { "kind".to_owned() } else { name })
+}
+
 /// Holds the functions of the generated client against each other: the names of operations, of their parameters, and of
 /// what the client needs for itself.
 pub fn check_endpoints(document: &Value, file: &File) -> Result<(), Mistake> {
@@ -219,7 +224,7 @@ mod tests {
         {
             assert!(names.contains(name), "{name}");
         }
-        for name in ["CreateWebhook", "Error", "Run", "RunEventData", "RunStatus", "Template", "Value"] {
+        for name in ["NewWebhook", "Error", "Run", "RunEventData", "RunStatus", "Template", "Value"] {
             assert!(!names.contains(name), "{name}");
         }
     }

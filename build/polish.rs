@@ -1,6 +1,5 @@
 //! Turns progenitor's output into types that users meet in the documentation.
 
-use heck::ToSnakeCase;
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
 use serde_json::Value;
@@ -10,7 +9,7 @@ use super::contract::{can_be_null, entries, items, lookup, text};
 use super::emit;
 use super::mapping::{Mapping, Mappings, deprecation_reason};
 use super::mistake::Mistake;
-use super::names::{snake_case, without_keyword};
+use super::names::{self, without_keyword};
 use super::prepare::{reachable_from_requests, reachable_from_schema, sent_alone};
 
 /// The type that progenitor writes for a time.
@@ -51,14 +50,16 @@ pub fn types(items: Vec<Item>, mappings: &Mappings, document: &Value) -> Result<
             }
             Item::Struct(mut item) => {
                 let name = item.ident.to_string();
+                item.fields.iter_mut().for_each(rename_keyword);
                 if sent_alone.contains(&name) {
                     item.fields.iter_mut().for_each(|field| tell_null_from_missing(&name, field, document));
                 }
+                let strict = is_lenient(&name, document).then(|| strict_twin(&item, mappings));
                 polish_struct(&mut item, mappings, document);
                 let is_input = inputs.contains(&name);
                 let constructor = is_input.then(|| constructor(&item, document));
                 let debug = hide_values(&mut item, document);
-                tokens.extend(quote! { #item #constructor #debug });
+                tokens.extend(quote! { #item #constructor #debug #strict });
             }
             Item::Enum(item) => {
                 let problem =
@@ -79,7 +80,7 @@ pub fn render(file: &File) -> String {
 }
 
 fn polish_struct(item: &mut ItemStruct, mappings: &Mappings, document: &Value) {
-    let is_lenient = lookup(document, &format!("#/components/schemas/{}/x-lenient", item.ident)).is_some();
+    let is_lenient = is_lenient(&item.ident.to_string(), document);
     let has_secret = lookup(document, &format!("#/components/schemas/{}", item.ident)).is_some_and(|schema| {
         let within = reachable_from_schema(document, schema);
         within.iter().any(|name| matches!(mappings.get(name), Some(Mapping::Secret)))
@@ -108,19 +109,18 @@ fn polish_struct(item: &mut ItemStruct, mappings: &Mappings, document: &Value) {
             field.attrs.push(read_leniently(field, mappings));
             continue;
         }
-        if read_required_option(field) {
-            continue;
-        }
-        if let Some(attribute) = read_time(field) {
-            field.attrs.push(attribute);
-        }
-        if is_defaulted(field) && !is_option(field) {
-            field.attrs.push(parse_quote!(#[serde(deserialize_with = "crate::types::null_as_default")]));
-        }
+        read_as_documented(field);
     }
     item.attrs.push(parse_quote!(#[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]));
     item.attrs.push(parse_quote!(#[non_exhaustive]));
     item.attrs.extend(lookup(document, &format!("#/components/schemas/{}", item.ident)).and_then(deprecation));
+}
+
+/// Progenitor calls the field of a property `type` by `type_`; it has said what the property is called.
+fn rename_keyword(field: &mut Field) {
+    if field.ident.as_ref().is_some_and(|ident| ident == "type_") {
+        field.ident = Some(parse_quote!(kind));
+    }
 }
 
 /// In a request, `null` clears a value, and a missing one leaves it as it is: an update needs both.
@@ -143,7 +143,7 @@ fn deprecation(schema: &Value) -> Option<Attribute> {
 fn property<'a>(document: &'a Value, schema: &str, field: &Field) -> Option<&'a Value> {
     let field_name = field.ident.as_ref().map(ToString::to_string)?;
     entries(lookup(document, &format!("#/components/schemas/{schema}/properties")))
-        .find(|(name, _)| snake_case(name).is_some_and(|name| name == without_keyword(&field_name)))
+        .find(|(name, _)| names::field_name(name).is_some_and(|name| name == without_keyword(&field_name)))
         .filter(|_| !is_flattened(field))
         .map(|(_, property)| property)
 }
@@ -153,7 +153,7 @@ fn hide_values(item: &mut ItemStruct, document: &Value) -> Option<TokenStream> {
     let name = &item.ident;
     let hidden: Vec<String> = entries(lookup(document, &format!("#/components/schemas/{name}/properties")))
         .filter(|(_, property)| property.get("x-secret-values").is_some())
-        .filter_map(|(property, _)| snake_case(property))
+        .filter_map(|(property, _)| names::field_name(property))
         .collect();
     let is_hidden = |field: &Field| {
         let name = field.ident.as_ref().map(ToString::to_string).unwrap_or_default();
@@ -182,6 +182,54 @@ fn hide_values(item: &mut ItemStruct, document: &Value) -> Option<TokenStream> {
         *attribute = parse_quote!(#[derive(::serde::Deserialize, ::serde::Serialize, Clone, PartialEq)]);
     }
     Some(debug)
+}
+
+pub fn is_lenient(schema: &str, document: &Value) -> bool {
+    lookup(document, &format!("#/components/schemas/{schema}/x-lenient")).is_some()
+}
+
+fn read_as_documented(field: &mut Field) {
+    if read_required_option(field) {
+        return;
+    }
+    field.attrs.extend(read_time(field));
+    if is_defaulted(field) && !is_option(field) {
+        field.attrs.push(parse_quote!(#[serde(deserialize_with = "crate::types::null_as_default")]));
+    }
+}
+
+/// The struct that a lenient one is read by where everything fits. See `src/types/strict.rs`.
+fn strict_twin(item: &ItemStruct, mappings: &Mappings) -> TokenStream {
+    let name = &item.ident;
+    let mut fields = item.fields.clone();
+    for field in &mut fields {
+        field.attrs.retain(|attribute| attribute.path().is_ident("serde"));
+        if kind(field) == optional(&type_name(field))
+            && matches!(mappings.get(&type_name(field)), Some(Mapping::Struct))
+        {
+            field.attrs.push(parse_quote!(#[serde(default, deserialize_with = "crate::types::strict::object")]));
+        } else {
+            read_as_documented(field);
+        }
+    }
+    let names: Vec<_> = fields.iter().map(|field| &field.ident).collect();
+    quote! {
+        #[cfg(feature = "webhooks")]
+        const _: () = {
+            #[derive(::serde::Deserialize)]
+            pub(crate) struct Strict #fields
+
+            impl From<Strict> for #name {
+                fn from(Strict { #(#names),* }: Strict) -> Self {
+                    Self { #(#names),* }
+                }
+            }
+
+            impl crate::types::strict::ReadStrictly for #name {
+                type Strict = Strict;
+            }
+        };
+    }
 }
 
 /// A value that does not fit is left out. See `src/types/lenient.rs`.
@@ -243,7 +291,7 @@ fn constructor(item: &ItemStruct, document: &Value) -> TokenStream {
         fields.named.iter().partition(|field| is_defaulted(field) || is_option(field));
     let order: Vec<_> = items(document.pointer(&format!("/components/schemas/{name}/required")))
         .filter_map(Value::as_str)
-        .map(str::to_snake_case)
+        .filter_map(names::field_name)
         .collect();
     required.sort_by_key(|field| {
         let name = field.ident.as_ref().map(ToString::to_string).unwrap_or_default();

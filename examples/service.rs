@@ -122,7 +122,7 @@ async fn receive(State(app): State<App>, Delivery(event): Delivery) -> Result<On
 #[expect(clippy::unused_async, reason = "a real one awaits a database or a queue")]
 async fn handle(event: &Event) -> Result<(), std::io::Error> {
     let run = event.run_id().map_or("no run", |id| id.as_str());
-    match event.event_type {
+    match event.kind {
         WebhookEventType::RunCompleted => println!("{run} is done: tell the customer"),
         WebhookEventType::RunFailed => println!("{run} failed: tell the team"),
         _ => {}

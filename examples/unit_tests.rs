@@ -9,6 +9,7 @@
 
 use std::time::Duration;
 
+use agentgate::follow::FinishedRun;
 use agentgate::{Client, Error, ErrorKind, WorkspaceSource};
 
 #[tokio::main]
@@ -35,7 +36,7 @@ enum Outcome {
 async fn fix(client: &Client, prompt: &str) -> Result<Outcome, Error> {
     let order = client.work_orders().create(prompt, WorkspaceSource::template("python-flask"));
     let finished = order.and_wait().timeout(Duration::from_secs(30 * 60)).cancel_on_timeout().await;
-    let error = match finished.and_then(|finished| finished.succeeded()) {
+    let error = match finished.and_then(FinishedRun::succeeded) {
         Ok(run) => return Ok(Outcome::Done { pull_request: run.pr_url }),
         Err(error) => error,
     };

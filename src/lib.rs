@@ -7,6 +7,8 @@
 
 #[cfg(feature = "blocking")]
 pub mod blocking;
+#[cfg(any(feature = "client", feature = "webhooks"))]
+mod causes;
 #[cfg(feature = "client")]
 mod client;
 #[cfg(any(feature = "client", feature = "simulator"))]

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use heck::ToUpperCamelCase;
 use serde_json::Value;
 
-use crate::build::contract::{component, entries, items, reference, schemas, text};
+use crate::build::contract::{component, entries, items, operations, reference, schemas, text};
 use crate::build::mapping::check_inline;
 use crate::build::mistake::Mistake;
-use crate::build::names::{reserved_types, snake_case};
+use crate::build::names::{field_name, reserved_types};
 use crate::build::prepare::reachable;
 
 /// The field in which progenitor puts the other properties of an open object.
@@ -17,6 +17,7 @@ const EXTRA: &str = "extra";
 pub fn check(document: &Value) -> Result<(), Mistake> {
     let reachable = reachable(document);
     let reserved = reserved_types()?;
+    let of_calls = types_of_calls(document);
     for (name, schema) in schemas(document) {
         let place = format!("components.schemas.{name}");
         if *name != name.to_upper_camel_case() {
@@ -24,6 +25,10 @@ pub fn check(document: &Value) -> Result<(), Mistake> {
         }
         if reserved.contains(name) {
             return Err(Mistake::at(place, format!("`{name}` is a name of Rust or of this crate; choose another")));
+        }
+        if let Some(other) = of_calls.get(name) {
+            let problem = format!("`{name}` is already the Rust type of {other}; give the schema a noun of its own");
+            return Err(Mistake::at(place, problem));
         }
         if reference(schema).is_some() {
             return Err(Mistake::at(place, "a second name for a schema is not supported; use the first one"));
@@ -44,6 +49,20 @@ pub fn check(document: &Value) -> Result<(), Mistake> {
         }
     }
     Ok(())
+}
+
+/// The Rust types of operations and of resources, each with where it comes from.
+fn types_of_calls(document: &Value) -> BTreeMap<String, String> {
+    let mut types = BTreeMap::new();
+    for operation in operations(document) {
+        for tag in items(operation.value.get("tags")).filter_map(Value::as_str) {
+            types.insert(tag.to_upper_camel_case(), format!("tags.{tag}"));
+        }
+        if let Some(id) = text(operation.value, "operationId") {
+            types.insert(id.to_upper_camel_case(), operation.place);
+        }
+    }
+    types
 }
 
 fn check_required(schema: &Value, place: &str) -> Result<(), Mistake> {
@@ -87,7 +106,7 @@ fn check_properties(schema: &Value, tags: &[&str], place: &str) -> Result<(), Mi
     let mut fields = BTreeMap::new();
     for (name, property) in entries(schema.get("properties")) {
         let place = format!("{place}.properties.{name}");
-        let Some(field) = snake_case(name) else {
+        let Some(field) = field_name(name) else {
             return Err(Mistake::at(place, format!("`{name}` makes no field of Rust; write it in camelCase")));
         };
         if field == EXTRA && schema.get("additionalProperties").is_some_and(|open| open != &Value::Bool(false)) {

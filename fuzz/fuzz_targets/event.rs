@@ -7,9 +7,9 @@ use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|body: &[u8]| {
     let Ok(event) = Event::parse_unverified(body) else { return };
-    assert!(!event.id.as_str().is_empty() && !event.event_type.as_str().is_empty());
+    assert!(!event.id.as_str().is_empty() && !event.kind.as_str().is_empty());
     assert_eq!(event.json()["id"], event.id.as_str());
-    assert_eq!(event.json()["type"], event.event_type.as_str());
+    assert_eq!(event.json()["type"], event.kind.as_str());
     let _ = (event.run(), event.verification(), event.run_id(), event.work_order_id(), event.tenant());
     let _ = format!("{event:?}");
 

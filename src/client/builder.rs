@@ -18,6 +18,8 @@ use crate::transport::{CallEvent, Middleware, OnEvent, Retry, RetryBudget, Retry
 use crate::{Error, Result, Secret};
 
 const API_KEY: &str = "AGENTGATE_API_KEY";
+/// Where a key comes from that the program gave itself.
+const GIVEN: &str = "given in code";
 const BASE_URL: &str = "AGENTGATE_BASE_URL";
 
 /// As the vendor's own SDK.
@@ -62,6 +64,8 @@ type ConfigureHttp = Arc<dyn Fn(reqwest::ClientBuilder) -> reqwest::ClientBuilde
 #[must_use = "a builder does nothing until `build`"]
 pub struct ClientBuilder {
     api_key: Option<Secret>,
+    /// For errors about the key.
+    key_origin: &'static str,
     base_url: Option<String>,
     allow_http: bool,
     timeout: Duration,
@@ -86,6 +90,7 @@ impl Default for ClientBuilder {
     fn default() -> Self {
         Self {
             api_key: None,
+            key_origin: GIVEN,
             base_url: None,
             allow_http: false,
             timeout: TIMEOUT,
@@ -128,6 +133,7 @@ impl ClientBuilder {
                 ));
             };
             self = self.api_key(key);
+            self.key_origin = "in AGENTGATE_API_KEY";
         }
         if self.base_url.is_none() {
             self.base_url = variable(BASE_URL, &read)?;
@@ -138,6 +144,7 @@ impl ClientBuilder {
     /// The API key. White space around it (a line end from a file) is removed.
     pub fn api_key(mut self, api_key: impl Into<String>) -> Self {
         self.api_key = Some(Secret::from(api_key.into().trim()));
+        self.key_origin = GIVEN;
         self
     }
 
@@ -351,7 +358,7 @@ impl ClientBuilder {
     /// [`ErrorKind::Configuration`](crate::ErrorKind::Configuration), with what to do about it, if a setting cannot work.
     pub fn build(self) -> Result<Client> {
         let base_url = base_url::parse(self.base_url.as_deref().unwrap_or(base_url::DEFAULT), self.allow_http)?;
-        let authorization = authorization(self.api_key.as_ref())?;
+        let authorization = authorization(self.api_key.as_ref(), self.key_origin)?;
         let user_agent = user_agent(self.user_agent.as_deref())?;
         if self.submissions == 0 {
             return Err(Error::configuration(
@@ -378,6 +385,7 @@ impl ClientBuilder {
             http,
             base_url: base_url.text,
             authorization,
+            key_origin: self.key_origin,
             user_agent,
             timeout: self.timeout,
             deadline: self.deadline,
@@ -421,13 +429,16 @@ fn variable(name: &str, read: impl Fn(&str) -> Result<String, VarError>) -> Resu
     }
 }
 
-fn authorization(api_key: Option<&Secret>) -> Result<HeaderValue> {
-    let key = api_key.map(Secret::expose_secret).unwrap_or_default();
-    if key.is_empty() {
+fn authorization(api_key: Option<&Secret>, origin: &str) -> Result<HeaderValue> {
+    let Some(key) = api_key.map(Secret::expose_secret) else {
         return Err(Error::configuration(
             "there is no API key",
             "Give one with `api_key`, or set AGENTGATE_API_KEY and use `Client::from_env`.",
         ));
+    };
+    if key.is_empty() {
+        let advice = "Give a key of your organization; it looks like `org_live_…`.";
+        return Err(Error::configuration(format!("the API key {origin} is empty"), advice));
     }
     let is_printable = key.bytes().all(|byte| byte.is_ascii_graphic());
     match HeaderValue::from_str(&format!("Bearer {key}")) {
@@ -436,7 +447,7 @@ fn authorization(api_key: Option<&Secret>) -> Result<HeaderValue> {
             Ok(value)
         }
         _ => Err(Error::configuration(
-            "the API key holds a character that no key has",
+            format!("the API key {origin} holds a character that no key has"),
             "Check that it was copied whole, without quotes, spaces or line ends inside; a key looks like `org_live_…`.",
         )),
     }
@@ -512,6 +523,7 @@ mod tests {
         let client = client.unwrap();
         assert_eq!(client.base_url(), "http://localhost:7/x");
         assert_eq!(client.transport.authorization, "Bearer k");
+        assert_eq!(client.transport.key_origin, "in AGENTGATE_API_KEY");
     }
 
     #[test]
@@ -534,6 +546,7 @@ mod tests {
         let client = builder.with_variables(read).unwrap().build().unwrap();
         assert_eq!(client.base_url(), "http://localhost:2");
         assert_eq!(client.transport.authorization, "Bearer mine");
+        assert_eq!(client.transport.key_origin, "given in code");
     }
 
     #[test]

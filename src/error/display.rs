@@ -40,6 +40,9 @@ fn write_line(f: &mut impl fmt::Write, error: &Error) -> fmt::Result {
     }
     write_details(f, error)?;
     write!(f, ". {}", error.0.advice)?;
+    if let Some(origin) = error.0.key_origin {
+        write!(f, " The key is the one {origin}.")?;
+    }
     if let Some(wait) = error.retry_after().filter(|_| error.answer().is_some()) {
         write!(f, " The next attempt should wait {} s.", ceil_seconds(wait))?;
     }

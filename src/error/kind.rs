@@ -192,7 +192,7 @@ fn by_status(status: u16, has_code: bool) -> (ErrorKind, &'static str) {
             "Redirects are not followed, as they would carry the API key elsewhere; check the base URL.",
         ),
         400 | 413 | 422 => (ErrorKind::InvalidRequest, CORRECT),
-        401 => (ErrorKind::Authentication, "Check AGENTGATE_API_KEY."),
+        401 => (ErrorKind::Authentication, "Check the API key."),
         402 => (ErrorKind::Billing, "Look at the organization's billing; a retry alone does not help."),
         403 => (ErrorKind::PermissionDenied, "Check what the API key may do."),
         404 | 410 => (ErrorKind::NotFound, if has_code { NOT_FOUND } else { NOT_FOUND_BY_WHOM }),

@@ -19,6 +19,7 @@ pub use details::{CreditShortage, FieldError};
 pub use kind::{ErrorKind, UnknownErrorKind};
 
 use self::body::ErrorBody;
+use crate::causes;
 use crate::rate_limit::RateLimit;
 use crate::redact::{redact, redact_text};
 use crate::transport::Refusal;
@@ -94,7 +95,12 @@ struct Inner {
     may_have_reached_server: bool,
     /// The result of the search for what may have been done.
     search: Option<String>,
-    source: Option<Arc<dyn StdError + Send + Sync>>,
+    /// The error behind this one, which `Display` has named.
+    underlying: Option<Arc<dyn StdError + Send + Sync>>,
+    /// A failure beside this one, of which `Display` says no more than that it is there.
+    source: Option<Box<Error>>,
+    /// Where the API key comes from, if it was not accepted.
+    key_origin: Option<&'static str>,
     run: Option<Box<ConcernedRun>>,
 }
 
@@ -175,7 +181,9 @@ impl Error {
             retry_after: None,
             may_have_reached_server: false,
             search: None,
+            underlying: None,
             source: None,
+            key_origin: None,
             run: None,
         }))
     }
@@ -231,7 +239,7 @@ impl Error {
             (ErrorKind::Interrupted, format!("the connection{address} broke off: {cause}"))
         };
         let mut new = Self::network(kind, problem);
-        new.0.source = Some(Arc::new(error));
+        new.0.underlying = Some(Arc::new(error));
         new
     }
 
@@ -279,7 +287,7 @@ impl Error {
         let problem = format!("a middleware refused the request, so nothing was sent: {refusal}");
         let mut error =
             Self::new(ErrorKind::Middleware, Some(problem), "Look at the middleware that was given to the client.");
-        error.0.source = Some(Arc::from(refusal));
+        error.0.underlying = Some(Arc::from(refusal));
         error
     }
 
@@ -333,7 +341,7 @@ impl Error {
         let advice = "Look for a newer version of this crate, and for a proxy that changes answers.";
         let mut error = Self::new(ErrorKind::Decode, Some(problem), advice);
         error.0.may_have_reached_server = true;
-        error.0.source = if is_secret { None } else { Some(Arc::new(source)) };
+        error.0.underlying = if is_secret { None } else { Some(Arc::new(source)) };
         error.with_answer(status, headers, body, ErrorBody::read(body))
     }
 
@@ -358,10 +366,16 @@ impl Error {
         if let Some(description) = &mut self.0.description {
             *description = redact_text(description, key).into_owned();
         }
-        // A source shows itself, so one with a secret goes.
-        if self.0.source.as_deref().is_some_and(|source| shows_secret(source, key)) {
-            self.0.source = None;
+        // It shows itself, so one with a secret goes.
+        if self.0.underlying.as_deref().is_some_and(|error| shows_secret(error, key)) {
+            self.0.underlying = None;
         }
+        self
+    }
+
+    /// The API key comes from there, which is of interest if it was not accepted.
+    pub(crate) fn with_key_origin(mut self, origin: &'static str) -> Self {
+        self.0.key_origin = (self.0.kind == ErrorKind::Authentication).then_some(origin);
         self
     }
 
@@ -475,18 +489,18 @@ impl Error {
             None => problem,
         };
         let mut error = Self::new(ErrorKind::WaitTimeout, Some(problem), advice);
-        error.0.source = failure.map(|failure| Arc::new(failure) as Arc<dyn StdError + Send + Sync>);
+        error.0.underlying = failure.map(|failure| Arc::new(failure) as Arc<dyn StdError + Send + Sync>);
         error.0.run = Some(Box::new(ConcernedRun { id, status, run: None }));
         error
     }
 
-    /// The same failure has come this many times in a row. The last is the source.
+    /// The same failure has come this many times in a row. The last is the underlying one.
     pub(crate) fn repeated(self, times: u32) -> Self {
         if times < 2 {
             return self;
         }
         let mut error = self.clone().with_attempts(times);
-        error.0.source = Some(Arc::new(self));
+        error.0.underlying = Some(Arc::new(self));
         error
     }
 
@@ -499,7 +513,7 @@ impl Error {
     /// The run was to be cancelled, and that failed.
     pub(crate) fn with_failed_cancellation(mut self, error: Self) -> Self {
         self.0.advice = "It goes on, as it could not be cancelled either: see the source of this error.";
-        self.0.source = Some(Arc::new(error));
+        self.0.source = Some(Box::new(error));
         self
     }
 
@@ -648,6 +662,24 @@ impl Error {
         self.0.run.as_ref()?.run.as_ref()
     }
 
+    /// Returns the error that caused this one and is a part of its text: that of the HTTP client ([`reqwest::Error`]), of the JSON
+    /// decoder ([`serde_json::Error`]), of a [middleware](crate::middleware), or for a wait, the [`Error`] of the last poll.
+    ///
+    /// ```
+    /// use std::error::Error as _;
+    /// use std::io;
+    ///
+    /// fn is_refused(error: &agentgate::Error) -> bool {
+    ///     std::iter::successors(error.underlying(), |error| error.source())
+    ///         .filter_map(|error| error.downcast_ref::<io::Error>())
+    ///         .any(|error| error.kind() == io::ErrorKind::ConnectionRefused)
+    /// }
+    /// ```
+    #[must_use]
+    pub fn underlying(&self) -> Option<&(dyn StdError + 'static)> {
+        self.0.underlying.as_deref().map(|error| error as &(dyn StdError + 'static))
+    }
+
     fn answer(&self) -> Option<&Answer> {
         self.0.answer.as_ref()
     }
@@ -774,9 +806,14 @@ impl Error {
     }
 }
 
+/// `source()` is what `Display` has not named already, so that a report of the whole chain says nothing twice. For the cause that it
+/// has named, see [`underlying`](Error::underlying).
 impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.0.source.as_deref().map(|source| source as &(dyn StdError + 'static))
+        match &self.0.source {
+            Some(source) => Some(&**source),
+            None => causes::unnamed(&self.to_string(), self.underlying()),
+        }
     }
 }
 

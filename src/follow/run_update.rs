@@ -33,7 +33,7 @@ impl RunUpdate {
         use crate::types::WebhookEventType as Type;
 
         let id = event.run_id()?.clone();
-        let by_type = match event.event_type {
+        let by_type = match event.kind {
             Type::RunCreated => RunStatus::Pending,
             Type::RunStarted => RunStatus::Running,
             Type::RunCompleted => RunStatus::Succeeded,

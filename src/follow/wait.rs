@@ -31,9 +31,10 @@ const LOOK_DELAY: Duration = Duration::from_secs(1);
 /// - There is no such run, or the key may not read it.
 /// - The key has expired, or the organization is suspended.
 /// - Polls for this run keep failing: for a minute in a way that will hardly pass (a redirect, a 405, HTML, JSON that cannot be
-///   read), or for an hour in any other way (5xx, 429, the network). The error's `source()` is the failure of the last poll.
+///   read), or for an hour in any other way (5xx, 429, the network). The last poll's own error is
+///   [`underlying`](crate::Error::underlying).
 /// - [`ErrorKind::WaitTimeout`](crate::ErrorKind::WaitTimeout): the [`timeout`](Self::timeout) has passed. If the last poll has
-///   failed, `source()` is its failure.
+///   failed, its error is [`underlying`](crate::Error::underlying).
 #[must_use = "a wait does nothing until it is awaited"]
 pub struct WaitForRun {
     follower: RunFollower,

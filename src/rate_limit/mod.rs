@@ -80,12 +80,11 @@ impl RateLimiter {
         let is_submission = operation == Operation::CREATE_WORK_ORDER;
         let may_wait = mode == RateLimitMode::Wait;
         let until = if may_wait { until } else { Some(self.clock.monotonic()) };
-        let ticket = match mode {
-            RateLimitMode::Off => None,
-            _ => {
-                let request = Request { is_submission, may_wait };
-                Some(self.queue.acquire(request, &*self.clock, until, &mut on_wait).await?)
-            }
+        let ticket = if mode == RateLimitMode::Off {
+            None
+        } else {
+            let request = Request { is_submission, may_wait };
+            Some(self.queue.acquire(request, &*self.clock, until, &mut on_wait).await?)
         };
         Ok(Permit { limiter: Arc::clone(self), is_submission, ticket })
     }

@@ -31,15 +31,15 @@ impl WorkOrders {
     ///
     /// ```no_run
     /// use agentgate::WorkspaceSource;
-    /// use agentgate::types::CreateWorkOrder;
+    /// use agentgate::types::NewWorkOrder;
     ///
     /// # async fn example(client: agentgate::Client) -> agentgate::Result<()> {
-    /// let waiting = CreateWorkOrder::new("Fix it", WorkspaceSource::template("python-flask"));
+    /// let waiting = NewWorkOrder::new("Fix it", WorkspaceSource::template("python-flask"));
     /// let order = client.work_orders().submit(waiting).await?;
     /// # Ok(())
     /// # }
     /// ```
-    pub fn submit(&self, order: types::CreateWorkOrder) -> Call<CreateWorkOrder> {
+    pub fn submit(&self, order: types::NewWorkOrder) -> Call<CreateWorkOrder> {
         Call::new(&self.client, CreateWorkOrder { body: order })
     }
 }

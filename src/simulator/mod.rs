@@ -81,7 +81,7 @@
 //! simulator.advance(Duration::from_secs(60));
 //! simulator.settle().await;
 //! for delivery in simulator.deliveries() {
-//!     assert_eq!(delivery.event_type, "run.completed");
+//!     assert_eq!(delivery.event_kind, "run.completed");
 //!     assert_eq!(delivery.outcome, DeliveryOutcome::Answered(200));
 //! }
 //! # Ok(())

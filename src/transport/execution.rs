@@ -82,7 +82,7 @@ impl Execution {
     fn labelled(&self, error: Error) -> Error {
         let Inner { transport, operation, options, .. } = &*self.0;
         let error = error.with_operation(*operation).with_description(options.description.as_deref());
-        error.without_secrets(transport.key())
+        error.with_key_origin(transport.key_origin).without_secrets(transport.key())
     }
 
     fn answer<T>(&self, result: Generated<T>) -> Result<Answer> {

@@ -84,7 +84,7 @@ pub struct AttemptRequest<'a> {
     request: &'a mut Request,
 }
 
-impl<'a> AttemptRequest<'a> {
+impl AttemptRequest<'_> {
     /// Returns the operation that is called.
     #[must_use]
     pub fn operation(&self) -> Operation {

@@ -54,6 +54,8 @@ pub(crate) struct Transport {
     /// Without a trailing slash.
     pub(crate) base_url: String,
     pub(crate) authorization: HeaderValue,
+    /// Where the API key was found: `in AGENTGATE_API_KEY`.
+    pub(crate) key_origin: &'static str,
     pub(crate) user_agent: HeaderValue,
     pub(crate) timeout: Duration,
     pub(crate) deadline: Option<Duration>,

@@ -40,6 +40,20 @@ macro_rules! event_data {
                 known.unwrap_or_else(|| Self::Other(data.clone()))
             }
 
+            /// Reads what an event of this type carries, if it is as documented.
+            #[cfg(feature = "webhooks")]
+            pub(crate) fn read_strictly<'de, D>(event_type: &$event_type, deserializer: D) -> Result<Self, D::Error>
+            where
+                D: ::serde::Deserializer<'de>,
+            {
+                match event_type {
+                    $($($event_type::$word)|+ => {
+                        $crate::types::strict::read(deserializer).map(|data| Self::$variant(Box::new(data)))
+                    })*
+                    _ => ::serde::Deserialize::deserialize(deserializer).map(Self::Other),
+                }
+            }
+
             /// Returns the id of the run concerned, if the data has one.
             #[cfg(feature = "webhooks")]
             pub(crate) fn run_id(&self) -> Option<&$crate::types::RunId> {

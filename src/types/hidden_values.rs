@@ -15,11 +15,11 @@ impl fmt::Debug for HiddenValues<'_> {
 
 #[cfg(test)]
 mod tests {
-    use crate::types::CreateWebhook;
+    use crate::types::NewWebhook;
 
     #[test]
     fn the_values_of_a_webhooks_headers_are_not_shown() {
-        let mut webhook = CreateWebhook::new("https://example.com", []);
+        let mut webhook = NewWebhook::new("https://example.com", []);
         assert!(format!("{webhook:?}").contains("headers: {}"), "{webhook:?}");
         webhook.headers = Some([("Authorization".to_owned(), "Basic c2VjcmV0".to_owned())].into());
         for text in [format!("{webhook:?}"), format!("{webhook:#?}")] {

@@ -38,6 +38,8 @@ mod lenient;
 mod list;
 mod page;
 mod status;
+#[cfg(feature = "webhooks")]
+mod strict;
 mod timestamp;
 mod timing;
 mod workspace;

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use http::StatusCode;
 
+use crate::causes;
+
 /// Why a delivery was refused.
 ///
 /// The text is for the log of the receiver. The sender needs no more than the [`status`](Self::status): whoever forges
@@ -160,8 +162,8 @@ impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             // Their own texts are in this one's.
-            Self::IncompleteBody(error) => error.source(),
-            Self::NotJson(error) => error.source(),
+            Self::IncompleteBody(error) => causes::unnamed(&error.to_string(), error.source()),
+            Self::NotJson(error) => causes::unnamed(&error.to_string(), std::error::Error::source(error)),
             _ => None,
         }
     }

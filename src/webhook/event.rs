@@ -1,12 +1,16 @@
 //! An event, as a delivery brings it.
 
+use std::fmt;
+
 use chrono::{DateTime, Utc};
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, DeserializeSeed, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use serde_json::Value;
+use serde_json::de::SliceRead;
 
 use super::error::{Error, EventFault};
-use crate::json;
+use super::lazy_json::LazyJson;
+use crate::json::{self, Checked};
 use crate::types::{
     EventData, EventId, RunEventData, RunId, TenantContext, VerificationEventData, WebhookEventType, WorkOrderId,
 };
@@ -26,7 +30,7 @@ const TIMES: [&str; 5] = ["createdAt", "timestamp", "occurredAt", "time", "creat
 /// use agentgate::webhook::Event;
 ///
 /// fn handle(event: &Event) {
-///     match event.event_type {
+///     match event.kind {
 ///         WebhookEventType::RunCompleted => {
 ///             let pull_request = event.run().and_then(|run| run.pr_url.as_deref());
 ///             println!("done: {}", pull_request.unwrap_or("without a pull request"));
@@ -36,7 +40,7 @@ const TIMES: [&str; 5] = ["createdAt", "timestamp", "occurredAt", "time", "creat
 ///             println!("failed: {error:?}");
 ///         }
 ///         // More types may come.
-///         _ => println!("{}: {}", event.event_type, event.json()["data"]),
+///         _ => println!("{}: {}", event.kind, event.json()["data"]),
 ///     }
 /// }
 /// # let json = serde_json::json!({"id": "evt_1", "type": "run.completed", "data": {"runId": "run_1"}});
@@ -49,12 +53,12 @@ pub struct Event {
     /// [`ReplayGuard`](super::ReplayGuard).
     pub id: EventId,
     /// What happened.
-    pub event_type: WebhookEventType,
+    pub kind: WebhookEventType,
     /// When it happened.
     pub created_at: Option<DateTime<Utc>>,
     /// What it happened to.
     pub data: EventData,
-    json: Value,
+    json: LazyJson,
 }
 
 impl Event {
@@ -65,8 +69,24 @@ impl Event {
     ///
     /// If the bytes are not JSON, even to the parsers of JavaScript and Python, or the JSON has no `id` and `type`.
     pub fn parse_unverified(body: &[u8]) -> Result<Self, Error> {
+        if let Some(event) = Self::read_typed(body) {
+            return Ok(event);
+        }
         let json = json::read(body).map_err(Error::NotJson)?;
         Self::from_json(json).map_err(Error::NotAnEvent)
+    }
+
+    /// Reads an event from its text alone, which saves the [`Value`] of it: few receivers look at that.
+    ///
+    /// `None` leaves what is not as the service writes it to [`from_json`](Self::from_json): JSON that is not strict, a key that occurs
+    /// twice, no `id` or `type`, and data that does not fit.
+    fn read_typed(body: &[u8]) -> Option<Self> {
+        // `serde_json` checks little of what it passes over, so all is read once, and then the data by its type.
+        let Envelope { id, kind, times } = read(body, |deserializer| deserializer.deserialize_map(EnvelopeVisitor))?;
+        let (id, kind) = (id?, kind?);
+        let data = read(body, |deserializer| deserializer.deserialize_map(DataVisitor(&kind)))?;
+        let created_at = times.iter().flatten().find_map(time);
+        Some(Self { id, kind, created_at, data, json: LazyJson::from_strict(body) })
     }
 
     /// The event that this JSON is.
@@ -78,10 +98,10 @@ impl Event {
         let object = json.as_object().ok_or(EventFault::NotAnObject)?;
         let text = |name: &str| object.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
         let id = EventId::from(text("id").ok_or(EventFault::NoId)?);
-        let event_type = WebhookEventType::from(text("type").ok_or(EventFault::NoType)?);
+        let kind = WebhookEventType::from(text("type").ok_or(EventFault::NoType)?);
         let created_at = TIMES.iter().find_map(|name| time(object.get(*name)?));
-        let data = EventData::read(&event_type, object.get("data").unwrap_or(&Value::Null));
-        Ok(Self { id, event_type, created_at, data, json })
+        let data = EventData::read(&kind, object.get("data").unwrap_or(&Value::Null));
+        Ok(Self { id, kind, created_at, data, json: json.into() })
     }
 
     /// The whole event. Its values are those that were delivered, as far as a [`Value`] can hold them: of a key that occurs twice, the last
@@ -89,7 +109,7 @@ impl Event {
     /// UTF-8 become U+FFFD; numbers beyond `f64`, `NaN`, `Infinity`, and arrays and objects inside of 127 others become `null`.
     #[must_use]
     pub fn json(&self) -> &Value {
-        &self.json
+        self.json.get()
     }
 
     /// The event's `data`, as a type of yours. For events that this version does not know.
@@ -114,7 +134,7 @@ impl Event {
     /// # }
     /// ```
     pub fn data_as<T: DeserializeOwned>(&self) -> serde_json::Result<T> {
-        T::deserialize(self.json.get("data").unwrap_or(&Value::Null))
+        T::deserialize(self.json().get("data").unwrap_or(&Value::Null))
     }
 
     /// The run that an event is about whose type is known to be about one, as far as the event tells. `None` for others, even
@@ -158,13 +178,132 @@ impl Event {
 
 impl Serialize for Event {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.json.serialize(serializer)
+        self.json().serialize(serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for Event {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Self::from_json(Value::deserialize(deserializer)?).map_err(de::Error::custom)
+    }
+}
+
+fn read<'a, T>(
+    body: &'a [u8],
+    by: impl FnOnce(&mut serde_json::Deserializer<SliceRead<'a>>) -> serde_json::Result<T>,
+) -> Option<T> {
+    let mut deserializer = serde_json::Deserializer::from_slice(body);
+    let value = by(&mut deserializer).ok()?;
+    deserializer.end().ok().map(|()| value)
+}
+
+/// The name of a member of an event.
+enum Name {
+    Id,
+    Type,
+    /// One of [`TIMES`].
+    Time(usize),
+    Data,
+    Other,
+}
+
+impl<'de> Deserialize<'de> for Name {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_identifier(NameVisitor)
+    }
+}
+
+struct NameVisitor;
+
+impl Visitor<'_> for NameVisitor {
+    type Value = Name;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a name")
+    }
+
+    fn visit_str<E>(self, name: &str) -> Result<Name, E> {
+        Ok(match name {
+            "id" => Name::Id,
+            "type" => Name::Type,
+            "data" => Name::Data,
+            _ => TIMES.iter().position(|time| *time == name).map_or(Name::Other, Name::Time),
+        })
+    }
+}
+
+/// What the text of an event tells beside its data.
+#[derive(Default)]
+struct Envelope {
+    id: Option<EventId>,
+    kind: Option<WebhookEventType>,
+    times: [Option<Value>; TIMES.len()],
+}
+
+struct EnvelopeVisitor;
+
+impl<'de> Visitor<'de> for EnvelopeVisitor {
+    type Value = Envelope;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an event")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Envelope, A::Error> {
+        let mut envelope = Envelope::default();
+        while let Some(name) = members.next_key()? {
+            match name {
+                Name::Id => set(&mut envelope.id, not_empty(members.next_value()?)?)?,
+                Name::Type => set(&mut envelope.kind, not_empty(members.next_value()?)?)?,
+                Name::Time(place) => set(&mut envelope.times[place], members.next_value()?)?,
+                Name::Data | Name::Other => {
+                    members.next_value::<Checked>()?;
+                }
+            }
+        }
+        Ok(envelope)
+    }
+}
+
+fn not_empty<T: From<String>, E: de::Error>(text: String) -> Result<T, E> {
+    if text.is_empty() { Err(de::Error::custom("an empty text")) } else { Ok(text.into()) }
+}
+
+fn set<T, E: de::Error>(place: &mut Option<T>, value: T) -> Result<(), E> {
+    if place.replace(value).is_none() { Ok(()) } else { Err(de::Error::custom("a key that occurs twice")) }
+}
+
+/// Reads the data of an event of this type.
+struct DataVisitor<'a>(&'a WebhookEventType);
+
+impl<'de> Visitor<'de> for DataVisitor<'_> {
+    type Value = EventData;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an event")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<EventData, A::Error> {
+        let mut data = None;
+        while let Some(name) = members.next_key()? {
+            match name {
+                Name::Data => set(&mut data, members.next_value_seed(DataOf(self.0))?)?,
+                _ => {
+                    members.next_value::<IgnoredAny>()?;
+                }
+            }
+        }
+        Ok(data.unwrap_or(EventData::Other(Value::Null)))
+    }
+}
+
+struct DataOf<'a>(&'a WebhookEventType);
+
+impl<'de> DeserializeSeed<'de> for DataOf<'_> {
+    type Value = EventData;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<EventData, D::Error> {
+        EventData::read_strictly(self.0, deserializer)
     }
 }
 
@@ -207,7 +346,7 @@ mod tests {
                 "tenantContext": { "tenantId": "acme-corp" }, "error": { "code": "TESTS_FAILED" },
             },
         }));
-        assert_eq!(event.event_type, WebhookEventType::RunFailed);
+        assert_eq!(event.kind, WebhookEventType::RunFailed);
         assert_eq!(event.run_id().unwrap(), "run_1");
         assert_eq!(event.work_order_id().unwrap(), "wo_1");
         assert_eq!(event.tenant().unwrap().tenant_id.as_deref(), Some("acme-corp"));
@@ -226,7 +365,7 @@ mod tests {
     fn what_is_not_known_is_handed_over_as_it_came() {
         let json = json!({ "id": "evt_1", "type": "run.archived", "data": ["anything"], "more": 1 });
         let event = event(json.clone());
-        assert_eq!(event.event_type, WebhookEventType::Unknown("run.archived".to_owned()));
+        assert_eq!(event.kind, WebhookEventType::Unknown("run.archived".to_owned()));
         assert_eq!(event.data, EventData::Other(json!(["anything"])));
         assert_eq!(event.json(), &json);
         assert_eq!(event.run_id(), None);

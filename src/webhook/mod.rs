@@ -12,7 +12,7 @@
 //! fn receive(verifier: &Verifier, body: &[u8], headers: &HeaderMap) -> Result<(), Error> {
 //!     let event = verifier.unwrap(body, headers)?;
 //!     match event.run() {
-//!         Some(run) => println!("{}: {:?} is {:?}", event.event_type, run.run_id(), run.status),
+//!         Some(run) => println!("{}: {:?} is {:?}", event.kind, run.run_id(), run.status),
 //!         None => println!("{}", event.json()),
 //!     }
 //!     Ok(())
@@ -45,6 +45,7 @@ mod axum;
 mod delivery;
 mod error;
 mod event;
+mod lazy_json;
 mod replay;
 mod signature;
 mod verifier;

@@ -202,7 +202,7 @@ impl Verifier {
     /// # let body = br#"{"id": "evt_1", "type": "run.failed", "data": {"runId": "run_1"}}"#;
     /// # let headers = HeaderMap::from_iter([("x-agentgate-signature".parse()?, verifier.sign(body).parse()?)]);
     /// let event = verifier.unwrap(body, &headers)?;
-    /// assert_eq!(event.event_type, "run.failed");
+    /// assert_eq!(event.kind, "run.failed");
     /// assert_eq!(event.run_id().map(|id| id.as_str()), Some("run_1"));
     /// # Ok(())
     /// # }
@@ -220,7 +220,7 @@ impl Verifier {
     /// fn receive(verifier: &Verifier, request: &Request<Vec<u8>>) -> Response<&'static str> {
     ///     let (status, text) = match verifier.unwrap_request(request) {
     ///         Ok(event) => {
-    ///             println!("{} {:?}", event.event_type, event.run_id());
+    ///             println!("{} {:?}", event.kind, event.run_id());
     ///             (StatusCode::NO_CONTENT, "")
     ///         }
     ///         Err(error) => {

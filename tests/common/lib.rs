@@ -24,6 +24,17 @@ pub use calls::{Answered, Form, call, call_with, prepare};
 /// The text of the contract.
 pub const CONTRACT: &str = include_str!("../../openapi.yaml");
 
+/// Checks that an error and what is behind it say nothing twice, as a report prints the whole chain.
+pub fn assert_says_nothing_twice(error: &(dyn std::error::Error + 'static)) {
+    let chain: Vec<String> =
+        std::iter::successors(Some(error), |&error| error.source()).map(ToString::to_string).collect();
+    for (place, above) in chain.iter().enumerate() {
+        for below in &chain[place + 1..] {
+            assert!(!above.contains(below.trim_end_matches('.')), "{chain:#?}");
+        }
+    }
+}
+
 /// The path with this text in the place of each parameter, such as `{id}`.
 #[must_use]
 pub fn fill(path: &str, text: &str) -> String {

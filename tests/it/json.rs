@@ -442,7 +442,7 @@ proptest! {
         let (body, read) = changed(&event(), &changes, false);
         let event = deliver(&body).map_err(|error| TestCaseError::fail(format!("{error}: {}", shown(&body))))?;
         prop_assert_eq!(event.id.as_str(), &read["id"]);
-        prop_assert_eq!(event.event_type.as_str(), &read["type"]);
+        prop_assert_eq!(event.kind.as_str(), &read["type"]);
         prop_assert_eq!(event.created_at.is_some(), read["createdAt"].is_string());
         let data = serde_json::to_value(&event.data).unwrap();
         prop_assert_eq!(plain(&data), plain(&read["data"]), "{}", shown(&body));

@@ -1,4 +1,4 @@
-//! Chores of this repository, as `cargo xtask <task>`. `.ci/run` runs them all, and then the tests.
+//! Chores of this repository, as `cargo xtask <task>`. `.ci/run` runs all but `peers`, and then the tests.
 
 mod build;
 #[path = "../../tests/it/contract/changes.rs"]
@@ -6,8 +6,10 @@ mod changes;
 mod contract_changes;
 mod contract_diff;
 mod examples;
+mod peers;
 mod readme;
 mod simulator;
+mod versions;
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -37,7 +39,7 @@ const FEATURES: [&str; 19] = [
 ];
 
 /// Each task: its name, what it does, and the function that runs it.
-const TASKS: [(&str, &str, Task); 9] = [
+const TASKS: [(&str, &str, Task); 12] = [
     ("examples", "runs each example to its end, against the simulator", examples::run),
     ("readme", "compiles each program of README.md as pasted, and runs it against the simulator", readme::check),
     ("lint", "checks format, clippy and the contract", lint),
@@ -45,6 +47,9 @@ const TASKS: [(&str, &str, Task); 9] = [
     ("docs", "builds the documentation, and fails on warnings", docs),
     ("fuzz", "compiles the fuzz targets", fuzz),
     ("package", "packs the crate as it would be published, and compiles that", package),
+    ("minimal-versions", "compiles the library with the lowest versions of its dependencies", versions::minimal),
+    ("msrv", "compiles the library with the oldest Rust that it is for", versions::msrv),
+    ("peers", "measures the SDK beside plain reqwest, Python's requests and Node's fetch", peers::run),
     ("contract-diff", "tells what openapi.yaml changes for users since a git revision, or a file", contract_diff::run),
     (
         "contract-changes",

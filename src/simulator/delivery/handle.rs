@@ -103,7 +103,7 @@ impl Simulator {
     /// # fn print_what_failed(simulator: &agentgate::simulator::Simulator) {
     /// for delivery in simulator.deliveries() {
     ///     if !delivery.outcome.is_success() {
-    ///         println!("{} of {}: {:?}", delivery.event_type, delivery.event_id, delivery.outcome);
+    ///         println!("{} of {}: {:?}", delivery.event_kind, delivery.event_id, delivery.outcome);
     ///     }
     /// }
     /// # }

@@ -18,7 +18,7 @@ pub struct RecordedDelivery {
     /// The id of the event, such as `evt_000001`. It is the same for every attempt and every receiver.
     pub event_id: String,
     /// The type of the event, such as `run.completed`.
-    pub event_type: String,
+    pub event_kind: String,
     /// Where it was to go.
     pub url: String,
     /// The webhook it was for. `None` if it was for the `webhookUrl` of a work order.
@@ -61,7 +61,7 @@ impl RecordedDelivery {
     pub(super) fn new(delivery: &Delivery, parcel: Parcel, outcome: DeliveryOutcome) -> Self {
         Self {
             event_id: delivery.event.id.clone(),
-            event_type: delivery.event.word.to_owned(),
+            event_kind: delivery.event.word.to_owned(),
             url: parcel.url,
             webhook_id: parcel.webhook_id,
             attempt: delivery.attempt,
@@ -104,7 +104,7 @@ impl fmt::Debug for RecordedDelivery {
             self.headers.iter().map(|(name, text)| (name.as_str(), value(name, text.as_str()))).collect();
         f.debug_struct("RecordedDelivery")
             .field("event_id", &self.event_id)
-            .field("event_type", &self.event_type)
+            .field("event_kind", &self.event_kind)
             .field("url", &self.public_url())
             .field("webhook_id", &self.webhook_id)
             .field("attempt", &self.attempt)
@@ -122,7 +122,7 @@ mod tests {
     fn delivery(url: &str) -> RecordedDelivery {
         RecordedDelivery {
             event_id: "evt_000001".to_owned(),
-            event_type: "run.created".to_owned(),
+            event_kind: "run.created".to_owned(),
             url: url.to_owned(),
             webhook_id: Some("wh_000001".to_owned()),
             attempt: 1,

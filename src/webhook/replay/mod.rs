@@ -27,6 +27,7 @@ pub use self::once::{Once, OnceError, once};
 pub use self::redis::RedisReplayGuard;
 pub use self::token::ClaimToken;
 
+use crate::causes;
 use crate::types::EventId;
 
 /// How long a claim lasts by default: four times what the service waits for an answer.
@@ -148,8 +149,7 @@ impl fmt::Debug for GuardError {
 
 impl std::error::Error for GuardError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        // What is displayed has named the reason. And some reasons, those of `redis` among them, show their source as if it were they.
-        let reason = self.0.to_string();
-        std::iter::successors(self.0.source(), |&error| error.source()).find(|error| error.to_string() != reason)
+        // What is displayed has named the reason.
+        causes::unnamed(&self.0.to_string(), self.0.source())
     }
 }

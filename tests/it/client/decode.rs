@@ -513,7 +513,7 @@ async fn unknown_words_read_as_unknown() {
     let time = "2026-01-15T10:30:00Z";
     serve(json!({ "transactions": [{ "id": "txn_1", "type": "gift", "amount": 5, "createdAt": time }] }));
     let page = client.credits().usage().await.unwrap();
-    assert_eq!(page.transactions[0].type_, CreditTransactionType::Unknown("gift".to_owned()));
+    assert_eq!(page.transactions[0].kind, CreditTransactionType::Unknown("gift".to_owned()));
 
     let template = |source: Value| json!({ "id": "t", "name": "T", "builtIn": true, "source": source });
     serve(template(json!({ "type": "url", "url": "https://a.example/x", "format": "7z" })));
@@ -872,7 +872,7 @@ async fn the_error_of_a_bad_answer_holds_all_that_came() {
         let says = if body.contains("INTERNAL_ERROR") { (Some("INTERNAL_ERROR"), Some("Oops.")) } else { (None, None) };
         assert_eq!((error.code(), error.message()), says, "{what}");
         assert!(error.may_have_reached_server(), "{what}");
-        assert!(std::error::Error::source(&error).is_some(), "{what}");
+        assert!(error.underlying().is_some(), "{what}");
         assert!(error.to_string().ends_with("(request id req_77)"), "{what}: {error}");
     }
     let requests = service.simulator.requests();

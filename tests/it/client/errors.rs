@@ -54,6 +54,18 @@ async fn every_documented_error_has_a_text_that_says_what_to_do() {
     insta::assert_snapshot!(texts);
 }
 
+#[tokio::test]
+async fn a_key_that_is_not_accepted_is_sought_where_it_was_given() {
+    let on = Failing::start().await;
+    for fault in [Fault::error("INVALID_API_KEY"), Fault::response(401, "text/html", "")] {
+        let text = on.get(fault).await.to_string();
+        assert!(text.contains(" The key is the one given in code."), "{text}");
+        assert!(!text.contains("AGENTGATE_API_KEY"), "{text}");
+    }
+    let text = on.get(Fault::error("SCOPE_REQUIRED")).await.to_string();
+    assert!(!text.contains("given in code"), "{text}");
+}
+
 /// The nouns of the resources, as texts name them.
 const RESOURCES: [&str; 5] = ["work order", "run", "webhook", "template", "credit"];
 

@@ -1,6 +1,5 @@
 //! No secret stands in what is shown: errors, their sources, responses, types and traces.
 
-use std::error::Error as _;
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex};
 
@@ -25,7 +24,7 @@ fn texts(value: &(impl Debug + ?Sized)) -> [String; 2] {
 fn shown(error: &Error) -> Vec<String> {
     let mut texts = texts(error).to_vec();
     texts.push(error.to_string());
-    let mut source = error.source();
+    let mut source = error.underlying();
     while let Some(cause) = source {
         texts.push(cause.to_string());
         texts.extend(self::texts(cause));

@@ -181,7 +181,7 @@ pub(crate) const CHANGES: &[Change] = &[
     (
         "an optional property of a request",
         &[(
-            "/components/schemas/CreateWorkOrder/properties/title",
+            "/components/schemas/NewWorkOrder/properties/title",
             Some(r#"{"type": "string", "description": "It.", "example": "a"}"#),
         )],
         Additive,
@@ -191,11 +191,8 @@ pub(crate) const CHANGES: &[Change] = &[
     (
         "a required property of a request",
         &[
-            (
-                "/components/schemas/CreateWorkOrder/properties/title",
-                Some(r#"{"type": "string", "description": "It."}"#),
-            ),
-            ("/components/schemas/CreateWorkOrder/required/-", Some(r#""title""#)),
+            ("/components/schemas/NewWorkOrder/properties/title", Some(r#"{"type": "string", "description": "It."}"#)),
+            ("/components/schemas/NewWorkOrder/required/-", Some(r#""title""#)),
         ],
         Breaking,
         Breaking,
@@ -203,28 +200,28 @@ pub(crate) const CHANGES: &[Change] = &[
     ),
     (
         "a property of a request becomes required",
-        &[("/components/schemas/CreateWorkOrder/required/-", Some(r#""maxIterations""#))],
+        &[("/components/schemas/NewWorkOrder/required/-", Some(r#""maxIterations""#))],
         Breaking,
         Breaking,
         Generated,
     ),
     (
         "a property of a request becomes optional",
-        &[("/components/schemas/CreateWorkOrder/required/1", None)],
+        &[("/components/schemas/NewWorkOrder/required/1", None)],
         Additive,
         Breaking,
         Generated,
     ),
     (
         "a longer text is demanded",
-        &[("/components/schemas/CreateWorkOrder/properties/taskPrompt/minLength", Some("10"))],
+        &[("/components/schemas/NewWorkOrder/properties/taskPrompt/minLength", Some("10"))],
         Breaking,
         Documentation,
         Works,
     ),
     (
         "a pattern is removed",
-        &[("/components/schemas/CreateWorkOrder/properties/webhookUrl/pattern", None)],
+        &[("/components/schemas/NewWorkOrder/properties/webhookUrl/pattern", None)],
         Additive,
         Documentation,
         Works,
@@ -504,7 +501,7 @@ pub(crate) const CHANGES: &[Change] = &[
     ),
     (
         "a field that a request can clear",
-        &[("/components/schemas/UpdateWebhook/properties/description/nullable", Some("true"))],
+        &[("/components/schemas/WebhookUpdate/properties/description/nullable", Some("true"))],
         Additive,
         Breaking,
         Works,
@@ -525,7 +522,7 @@ pub(crate) const CHANGES: &[Change] = &[
     ),
     (
         "a deprecated field of a request",
-        &[("/components/schemas/CreateWorkOrder/properties/webhookUrl/deprecated", Some("true"))],
+        &[("/components/schemas/NewWorkOrder/properties/webhookUrl/deprecated", Some("true"))],
         Documentation,
         Documentation,
         Works,

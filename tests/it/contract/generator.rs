@@ -154,6 +154,16 @@ const MISTAKES: &[(&str, &str, &str)] = &[
         "    EventData: {type: string, description: It.}\n    RunTiming:\n",
     ),
     (
+        "a schema that is named as an operation",
+        "    RunTiming:\n",
+        "    CancelRun: {type: object, description: It., properties: {}}\n    RunTiming:\n",
+    ),
+    (
+        "a schema that is named as a resource",
+        "    RunTiming:\n",
+        "    WorkOrders: {type: object, description: It., properties: {}}\n    RunTiming:\n",
+    ),
+    (
         "a second name for a schema",
         "    RunTiming:\n",
         "    Times: {$ref: '#/components/schemas/RunTiming'}\n    RunTiming:\n",
@@ -539,7 +549,7 @@ fn values_are_hidden_whatever_the_property_is_called() {
             "        {name}:\n          description: It.\n          x-secret-values: true\n          type: object\n          \
              additionalProperties: {{type: string}}\n        events:\n"
         );
-        let start = CONTRACT.find("    CreateWebhook:\n").unwrap();
+        let start = CONTRACT.find("    NewWebhook:\n").unwrap();
         let schema = CONTRACT[start..].replacen("        headers:\n", "        formerHeaders:\n", 1);
         let text = format!("{}{}", &CONTRACT[..start], schema.replacen("        events:\n", &property, 1));
         let types = build::generate(&text).map_err(|mistake| mistake.to_string()).unwrap().types;

@@ -325,7 +325,7 @@ fn a_deprecated_parameter_or_request_field_is_a_deprecated_setter() {
     let generated = generate(&text);
     assert_holds(&generated.calls, "#[deprecated(note = \"The service has deprecated it.\")] pub fn probe(mut self");
     assert_holds(
-        structure(&generated.types, "CreateWorkOrder"),
+        structure(&generated.types, "NewWorkOrder"),
         "#[deprecated(note = \"The service has deprecated it.\")] pub probe:",
     );
 }
@@ -443,7 +443,7 @@ fn a_union_that_holds_itself_in_lists_is_code_and_else_one_line() {
 fn a_setter_takes_what_its_field_is_made_of_however_deep() {
     let text = "::std::string::String";
     for (property, accepted) in [
-        ("{$ref: '#/components/schemas/CreateWorkOrder'}", "impl Into<crate::types::CreateWorkOrder>".to_owned()),
+        ("{$ref: '#/components/schemas/NewWorkOrder'}", "impl Into<crate::types::NewWorkOrder>".to_owned()),
         (
             "{type: array, description: It., items: {type: array, items: {type: string}}}",
             format!("impl IntoIterator<Item = impl IntoIterator<Item = impl Into<{text}>>>"),
@@ -474,7 +474,7 @@ const DESCRIPTION: &str = "          description: What the webhook is for.\n\n  
 #[test]
 fn a_request_field_that_may_be_null_can_be_set_cleared_and_left_out() {
     let generated = generate(&with(DESCRIPTION, &format!("          nullable: true\n{DESCRIPTION}")));
-    let update = structure(&generated.types, "UpdateWebhook");
+    let update = structure(&generated.types, "WebhookUpdate");
     assert_holds(update, "skip_serializing_if = \"::std::option::Option::is_none\"");
     assert_holds(update, "deserialize_with = \"crate::types::null_or_value\"");
     assert_holds(update, "pub description: ::std::option::Option<::std::option::Option<::std::string::String>>");
@@ -490,7 +490,7 @@ fn a_request_field_that_may_be_null_can_be_set_cleared_and_left_out() {
 fn a_list_in_a_request_that_may_be_null_can_be_empty_too() {
     let found = "          minItems: 1\n          items:\n            $ref: '#/components/schemas/WebhookEventType'\n          description: The event types to subscribe to, at least one, in place";
     let generated = generate(&with(found, &format!("          nullable: true\n{found}")));
-    let update = structure(&generated.types, "UpdateWebhook");
+    let update = structure(&generated.types, "WebhookUpdate");
     assert_holds(update, "::std::option::Option<::std::vec::Vec<crate::types::WebhookEventType>>");
     assert_holds(&generated.calls, "pub fn clear_events(mut self)");
 }
@@ -505,9 +505,9 @@ fn a_required_request_field_that_may_be_null_is_null_unless_it_is_set() {
     );
     let generated = generate(&text);
     let field = "pub probe: ::std::option::Option<::std::string::String>";
-    assert_holds(structure(&generated.types, "CreateWorkOrder"), field);
+    assert_holds(structure(&generated.types, "NewWorkOrder"), field);
     assert!(
-        !structure(&generated.types, "CreateWorkOrder")
+        !structure(&generated.types, "NewWorkOrder")
             .contains(&format!("skip_serializing_if = \"::std::option::Option::is_none\")] {field}"))
     );
     assert_holds(
@@ -537,7 +537,7 @@ fn null_that_cannot_be_sent_is_one_line_with_a_way_out() {
         1,
     );
     let operations =
-        CONTRACT[..at].replacen("'#/components/schemas/UpdateWebhook'", "'#/components/schemas/Webhook'", 1);
+        CONTRACT[..at].replacen("'#/components/schemas/WebhookUpdate'", "'#/components/schemas/Webhook'", 1);
     let both = line(&format!("{operations}{described}"));
     assert!(both.starts_with("openapi.yaml: components.schemas.Webhook.properties.description.nullable: "), "{both}");
     assert!(both.contains("give the request an object of its own"), "{both}");
@@ -546,7 +546,7 @@ fn null_that_cannot_be_sent_is_one_line_with_a_way_out() {
 /// The contract with one more property of a run, and with one more of what is submitted.
 fn with_property_each_way(property: &str) -> [(&'static str, String); 2] {
     let sent = with(GATE_PLAN, &format!("        probe: {property}\n{GATE_PLAN}"));
-    [("Run", with_property("probe", property)), ("CreateWorkOrder", sent)]
+    [("Run", with_property("probe", property)), ("NewWorkOrder", sent)]
 }
 
 #[test]

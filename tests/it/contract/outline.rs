@@ -69,7 +69,7 @@ fn what_is_new_or_gone_shows() {
         ("/components/schemas/Run/properties/prUrl", "deprecated", json!(true)),
         ("/components/schemas/Run/properties/prUrl", "nullable", json!(true)),
         ("/components/schemas/Run/properties", "zone", json!({ "type": "string" })),
-        ("/components/schemas/UpdateWebhook/properties/description", "nullable", json!(true)),
+        ("/components/schemas/WebhookUpdate/properties/description", "nullable", json!(true)),
         ("/components/parameters/Offset", "style", json!("form")),
         ("/components/parameters/Offset", "explode", json!(false)),
         ("/components/securitySchemes/bearerAuth", "bearerFormat", json!("JWT")),

@@ -454,7 +454,7 @@ async fn every_delivery_is_one_that_the_contract_describes() {
         assert_eq!(api.contract.violations(body, &event), [""; 0], "{event}");
         let proof = delivery.header(signature["name"].as_str().unwrap()).unwrap();
         assert_eq!(api.contract.violations(&signature["schema"], &json!(proof)), [""; 0], "{proof}");
-        seen.insert(delivery.event_type);
+        seen.insert(delivery.event_kind);
     }
     // Event types that the simulator never delivers.
     let words = types.as_array().unwrap().iter().map(|word| word.as_str().unwrap());

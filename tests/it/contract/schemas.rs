@@ -17,8 +17,8 @@ fn add<T: JsonSchema>(generator: &mut SchemaGenerator) {
 fn json_schemas_of_all_public_types() {
     let mut generator = SchemaGenerator::default();
     schemas!(
-        generator: CancelledRun, CreateTemplate, CreateWebhook, CreateWorkOrder, CreditBalance, CreditTransactionPage,
-        ErrorCode, EventData, EventId, Run, RunEventData, RunPage, Template, UpdateTemplate, UpdateWebhook,
+        generator: CancelledRun, NewTemplate, NewWebhook, NewWorkOrder, CreditBalance, CreditTransactionPage,
+        ErrorCode, EventData, EventId, Run, RunEventData, RunPage, Template, TemplateUpdate, WebhookUpdate,
         VerificationEventData, Webhook, WebhookCreated, WorkOrder, WorkOrderCreated,
     );
     insta::assert_json_snapshot!(generator.take_definitions(true));

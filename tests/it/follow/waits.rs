@@ -11,6 +11,7 @@ use agentgate::resources::{Call, CreateWorkOrder};
 use agentgate::simulator::{Fault, RunPlan, Simulator};
 use agentgate::types::{RunId, RunStatus};
 use agentgate::{Client, Clock, ErrorKind, RateLimitMode, WorkspaceSource};
+use common::assert_says_nothing_twice;
 use common::time::SimulatedTime;
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -130,6 +131,19 @@ async fn a_wait_that_takes_too_long_cancels_the_run_if_asked() {
 }
 
 #[tokio::test]
+async fn a_run_that_cannot_be_cancelled_either_is_an_error_with_that_failure_as_its_source() {
+    let time = SimulatedTime::start(simulator()).await;
+    let ids = submit(&time, [running(9_999)]).await;
+    let client = time.client();
+    time.simulator().inject(Fault::error("SCOPE_REQUIRED").on("cancelRun"));
+    let wait = client.runs().wait(&ids[0]).timeout(seconds(45)).cancel_on_timeout();
+    let error = time.run(wait.into_future()).await.unwrap_err();
+    let source = std::error::Error::source(&error).unwrap().downcast_ref::<agentgate::Error>().unwrap();
+    assert_eq!((error.kind(), source.kind()), (ErrorKind::WaitTimeout, ErrorKind::PermissionDenied));
+    assert_says_nothing_twice(&error);
+}
+
+#[tokio::test]
 async fn a_run_that_ended_just_before_it_would_be_cancelled_is_returned() {
     let time = SimulatedTime::start(simulator()).await;
     let ids = submit(&time, [running(61)]).await;
@@ -169,7 +183,7 @@ async fn what_no_poll_can_mend_ends_a_wait_and_names_the_run() {
 }
 
 #[tokio::test]
-async fn what_is_not_the_service_ends_a_wait_and_the_last_poll_is_the_source() {
+async fn what_is_not_the_service_ends_a_wait_and_the_last_poll_is_at_hand() {
     let mut lines = Vec::new();
     for (status, body) in [(301, ""), (405, ""), (200, "<html>"), (200, r#"{"id": 7}"#)] {
         let time = SimulatedTime::start(simulator()).await;
@@ -179,8 +193,9 @@ async fn what_is_not_the_service_ends_a_wait_and_the_last_poll_is_the_source() {
         let began = time.passed();
         let error = time.run(client.runs().wait(&ids[0]).into_future()).await.unwrap_err();
         assert!(time.passed_since(began) < seconds(90), "{error}");
-        let source = std::error::Error::source(&error).unwrap().downcast_ref::<agentgate::Error>().unwrap();
-        assert_eq!((source.kind(), source.attempts()), (error.kind(), 1));
+        let last = error.underlying().unwrap().downcast_ref::<agentgate::Error>().unwrap();
+        assert_says_nothing_twice(&error);
+        assert_eq!((last.kind(), last.attempts()), (error.kind(), 1));
         assert_eq!(error.run_id(), Some(&ids[0]));
         lines.push(error.to_string());
     }
@@ -201,8 +216,9 @@ async fn a_wait_that_times_out_says_what_the_last_poll_failed_with() {
         })
         .await;
     assert_eq!((error.kind(), error.run_status()), (ErrorKind::WaitTimeout, Some(&RunStatus::Running)));
-    let source = std::error::Error::source(&error).unwrap().downcast_ref::<agentgate::Error>().unwrap();
-    assert_eq!(source.kind(), ErrorKind::Server);
+    let last = error.underlying().unwrap().downcast_ref::<agentgate::Error>().unwrap();
+    assert_says_nothing_twice(&error);
+    assert_eq!(last.kind(), ErrorKind::Server);
     insta::assert_snapshot!(error);
 }
 

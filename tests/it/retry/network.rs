@@ -10,7 +10,7 @@ use agentgate::types::{Run, RunStatus};
 use agentgate::{Client, ClientBuilder, Error, ErrorKind, Operation, WorkspaceSource};
 use common::clock::InstantClock;
 use common::script::{Act, Connection, Server, answer, closed_port, say, say_and_stall};
-use common::{call, fill};
+use common::{assert_says_nothing_twice, call, fill};
 
 const KEY: &str = "org_live_k3yThatN0bodyMaySee";
 const RUN: &str = r#"{"id":"run_1","workOrderId":"wo_1","status":"running"}"#;
@@ -89,8 +89,9 @@ async fn submit(client: &Client) -> Result<String, Error> {
 
 /// Checks that an error shows the key nowhere, its sources included.
 fn without_key(error: Error) -> Error {
+    assert_says_nothing_twice(&error);
     let mut texts = vec![format!("{error}"), format!("{error:?}"), format!("{error:#?}")];
-    let mut source = std::error::Error::source(&error);
+    let mut source = error.underlying();
     while let Some(cause) = source {
         texts.extend([cause.to_string(), format!("{cause:?}"), format!("{cause:#?}")]);
         source = cause.source();
@@ -105,7 +106,7 @@ fn without_key(error: Error) -> Error {
 fn portable(error: &Error, port: u16) -> String {
     let mut text = error.to_string();
     assert!(!text.contains(['\n', '\r']), "{text}");
-    let mut source = std::error::Error::source(error);
+    let mut source = error.underlying();
     while let Some(cause) = source {
         if let Some(io) = cause.downcast_ref::<std::io::Error>().filter(|io| io.raw_os_error().is_some()) {
             text = text.replace(&io.to_string(), &format!("[{:?}]", io.kind()));

@@ -248,7 +248,7 @@ async fn the_token_belongs_to_the_client_and_other_metadata_to_the_user() {
     let first = client.work_orders().create("Fix it", source()).metadata("ticket", 42).await.unwrap();
     let first = client.work_orders().get(&first.work_order_id).await.unwrap();
     // The metadata of an earlier work order, token included, is handed over again.
-    let mut copy = agentgate::types::CreateWorkOrder::new("Fix it", source());
+    let mut copy = agentgate::types::NewWorkOrder::new("Fix it", source());
     copy.metadata = Some(first.metadata.clone());
     let mut call = client.work_orders().submit(copy);
     for (key, value) in first.metadata.clone() {

@@ -47,14 +47,13 @@ async fn program(store: &Store, client: &Client, time: &SimulatedTime) -> Result
         let source = WorkspaceSource::template("python-flask");
         let call = client.work_orders().create(format!("Task {index}"), source);
         line().await;
-        let order = match task.token {
-            Some((token, stored_at)) => call.submission_token(token).resume(stored_at).await?,
-            None => {
-                let token = SubmissionToken::random();
-                store.borrow_mut()[index].token = Some((token, time.now()));
-                line().await;
-                call.submission_token(token).await?
-            }
+        let order = if let Some((token, stored_at)) = task.token {
+            call.submission_token(token).resume(stored_at).await?
+        } else {
+            let token = SubmissionToken::random();
+            store.borrow_mut()[index].token = Some((token, time.now()));
+            line().await;
+            call.submission_token(token).await?
         };
         line().await;
         store.borrow_mut()[index].order = Some((order.work_order_id, order.run_id));

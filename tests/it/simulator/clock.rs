@@ -378,7 +378,7 @@ async fn receive(State(receiver): State<Receiver>, headers: HeaderMap, body: Byt
     let event = receiver.verifier.unwrap(&body, &headers).unwrap();
     receiver.watcher.notify(&event);
     let now = since(receiver.began, receiver.clock.now()).as_secs();
-    receiver.seen.lock().unwrap().push((event.event_type.to_string(), now));
+    receiver.seen.lock().unwrap().push((event.kind.to_string(), now));
     StatusCode::NO_CONTENT
 }
 

@@ -771,7 +771,7 @@ async fn what_is_lost_is_never_sent_nor_tried_again() {
         .deliveries()
         .into_iter()
         .filter(|delivery| delivery.outcome == DeliveryOutcome::Lost)
-        .map(|delivery| (delivery.event_type, delivery.attempt))
+        .map(|delivery| (delivery.event_kind, delivery.attempt))
         .collect();
     assert_eq!(lost, [("run.started".to_owned(), 1), ("verification.started".to_owned(), 1)]);
     assert_eq!(api.simulator.delivery_count(), 5);
@@ -859,7 +859,7 @@ async fn deliveries_are_recorded_as_they_were_sent() {
     api.submit().await;
     api.settle().await;
     let (received, recorded) = (receiver.received().swap_remove(0), api.simulator.deliveries().swap_remove(0));
-    assert_eq!((recorded.event_id.as_str(), recorded.event_type.as_str()), ("evt_000001", "run.created"));
+    assert_eq!((recorded.event_id.as_str(), recorded.event_kind.as_str()), ("evt_000001", "run.created"));
     assert_eq!((recorded.url, recorded.webhook_id.as_deref()), (receiver.url(), Some("wh_000001")));
     assert_eq!((recorded.body, recorded.attempt), (received.body, 1));
     let sorted = |mut headers: Vec<(String, String)>| {

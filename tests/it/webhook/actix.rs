@@ -20,7 +20,7 @@ type Handled = web::Data<AtomicUsize>;
 
 async fn event(Delivery(event): Delivery, handled: Handled) -> String {
     handled.fetch_add(1, Ordering::SeqCst);
-    format!("{} {} {}", event.id, event.event_type, event.run_id().unwrap())
+    format!("{} {} {}", event.id, event.kind, event.run_id().unwrap())
 }
 
 async fn raw(VerifiedBody(body): VerifiedBody, handled: Handled) -> Bytes {

@@ -46,7 +46,7 @@ impl App {
         let (events, bodies) = (Arc::clone(&self.handled), Arc::clone(&self.handled));
         let event = async move |Delivery(event): Delivery| {
             events.fetch_add(1, Ordering::SeqCst);
-            format!("{} {} {}", event.id, event.event_type, event.run_id().unwrap())
+            format!("{} {} {}", event.id, event.kind, event.run_id().unwrap())
         };
         let body = async move |VerifiedBody(body): VerifiedBody| {
             bodies.fetch_add(1, Ordering::SeqCst);

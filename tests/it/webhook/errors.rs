@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use agentgate::Secret;
 use agentgate::webhook::{Error, Event, EventFault, SecretError, SignatureFault, Verifier};
+use common::assert_says_nothing_twice;
 
 /// Each variant at least once.
 fn errors() -> Vec<Error> {
@@ -19,6 +20,8 @@ fn errors() -> Vec<Error> {
         Error::NoMatch { signatures: 2, secrets: 3 },
         Error::BodyTooLarge { limit: 256 * 1024 },
         Error::IncompleteBody("connection reset".into()),
+        // It shows the reason as if it were its own.
+        Error::IncompleteBody(axum::Error::new(std::io::Error::other("connection reset")).into()),
         Event::parse_unverified(b"").unwrap_err(),
         Event::parse_unverified(b"<html>").unwrap_err(),
         Event::parse_unverified(b"{\"id\": \"evt_1\"").unwrap_err(),
@@ -83,6 +86,7 @@ fn every_refusal_has_a_text_a_status_and_a_public_message() {
     assert_eq!(errors().iter().map(name).collect::<BTreeSet<_>>(), variants("Error"));
     let mut texts = String::new();
     for error in errors() {
+        assert_says_nothing_twice(&error);
         let status = error.status().as_u16();
         writeln!(texts, "{error}\n    {status}, to the sender: {}", error.public_message()).unwrap();
     }

@@ -82,8 +82,75 @@ fn word() -> impl Strategy<Value = String> {
     ]
 }
 
+/// Members of the data of an event as text: values that fit, values that do not, and text that is hardly JSON.
+fn members() -> impl Strategy<Value = String> {
+    const FITTING: [&str; 12] = [
+        r#""runId":"run_1""#,
+        r#""id":"run_2""#,
+        r#""status":"failed""#,
+        r#""iterations":3"#,
+        r#""prUrl":null"#,
+        r#""timing":{"startedAt":"2026-01-15T10:30:05Z","durationMs":240000,"more":[1]}"#,
+        r#""cost":{"credits":12.5,"currency":"credits"}"#,
+        r#""cost":{"credits":123456789012345678901234567890}"#,
+        r#""error":{"code":"E","message":null}"#,
+        r#""tenantContext":{"tenantId":"a","metadata":{"b":[1,{"c":null}],"b":2}}"#,
+        r#""workOrderId":"wo_1""#,
+        r#""more":{"deep":[1.0,-0,"\u00e9"]}"#,
+    ];
+    const MISFITS: [&str; 14] = [
+        r#""iterations":3.0"#,
+        r#""iterations":-1"#,
+        r#""timing":["2026-01-15T10:30:05Z"]"#,
+        r#""timing":{"startedAt":"soon","startedAt":"2026-01-15T10:30:05Z"}"#,
+        r#""timing":{"durationMs":1e2,"completedAt":1768473060}"#,
+        r#""tenantContext":["a"]"#,
+        r#""tenantContext":{"tenantId":7,"metadata":null}"#,
+        r#""error":{"code":"\ud83d"}"#,
+        r#""more":1e400"#,
+        r#""more":"\ude00""#,
+        r#""runId":7"#,
+        r#""status":null"#,
+        r#""cost":[12.5]"#,
+        r#""extra":{"a":1}"#,
+    ];
+    let member = prop_oneof![4 => select(&FITTING[..]), 1 => select(&MISFITS[..])];
+    vec(member, 0..6).prop_map(|members| members.join(","))
+}
+
+/// The text of an event, its members in any order, some of them twice.
+fn event_text() -> impl Strategy<Value = String> {
+    let data = prop_oneof![8 => members().prop_map(|members| format!("{{{members}}}")), 1 => json().prop_map(|it| it.to_string())];
+    let more = [
+        r#""createdAt":"2026-01-15T10:30:00Z""#,
+        r#""createdAt":"soon""#,
+        r#""timestamp":1768473060"#,
+        r#""id":"evt_2""#,
+        r#""type":"run.started""#,
+        r#""data":{}"#,
+        r#""note":"\ud83d""#,
+        r#""note":[[1e400]]"#,
+        r#""note":"plain""#,
+    ];
+    (word(), data, vec(select(more.to_vec()), 0..3)).prop_flat_map(|(kind, data, more)| {
+        let own =
+            [r#""id":"evt_1""#.to_owned(), format!(r#""type":{}"#, Value::from(kind)), format!(r#""data":{data}"#)];
+        let members: Vec<String> = own.into_iter().chain(more.into_iter().map(str::to_owned)).collect();
+        Just(members).prop_shuffle().prop_map(|members| format!("{{{}}}", members.join(",")))
+    })
+}
+
 proptest! {
     #![proptest_config(config())]
+
+    #[test]
+    fn an_event_is_read_from_its_text_as_it_is_from_its_json(text in event_text()) {
+        let event = Event::parse_unverified(text.as_bytes()).unwrap();
+        if let Ok(json) = from_slice::<Value>(text.as_bytes()) {
+            prop_assert_eq!(event.json(), &json);
+        }
+        prop_assert_eq!(Event::from_json(event.json().clone()).unwrap(), event);
+    }
 
     #[test]
     fn what_is_signed_verifies(secret in secret(), body in body()) {
@@ -206,7 +273,7 @@ proptest! {
 
         let body = to_vec(&json).unwrap();
         let event = Event::parse_unverified(&body).unwrap();
-        prop_assert_eq!((event.id.as_str(), event.event_type.as_str()), (id.as_str(), event_type.as_str()));
+        prop_assert_eq!((event.id.as_str(), event.kind.as_str()), (id.as_str(), event_type.as_str()));
         prop_assert_eq!(event.json(), &json);
         prop_assert_eq!(&from_slice::<Event>(&to_vec(&event).unwrap()).unwrap(), &event);
         prop_assert_eq!(Event::from_json(json).unwrap(), event);
