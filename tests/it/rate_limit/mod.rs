@@ -2,6 +2,7 @@
 
 mod limits;
 mod programs;
+mod shared;
 mod unpolled;
 
 use std::future::{Future, poll_fn};
