@@ -413,7 +413,7 @@ impl Limits {
         if request.is_submission {
             self.submissions.try_acquire(now).map_err(Full::Submissions)?;
         }
-        let shares = self.leased.as_ref().map_or(1, Leased::share);
+        let shares = self.leased.as_ref().map_or(1, Leased::shares);
         match self.window.try_acquire(now, request.may_wait, shares) {
             Ok(()) => Ok(None),
             Err(at) => {

@@ -9,7 +9,7 @@ use super::shared::Lease;
 const SPARE: u32 = 16;
 
 /// The pause after a lease of nothing that asks for none.
-const SHORTEST_PAUSE: Duration = Duration::from_millis(20);
+const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
 
 /// The first pause before a shared limit that failed is tried again, and the longest. They double in between.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -105,8 +105,8 @@ impl Leased {
         self.is_working() && self.pending_until.is_some()
     }
 
-    /// The part of the limit that a client has when the shared limit does not work: one of so many.
-    pub(super) fn share(&self) -> u32 {
+    /// The number of clients that take from the window without knowing of each other.
+    pub(super) fn shares(&self) -> u32 {
         if self.is_working() { 1 } else { self.clients }
     }
 

@@ -19,6 +19,8 @@ pub(super) struct Window {
     /// Permits in use. Whether the service has counted their requests is not known, so they count as not yet subtracted from
     /// what it reported as left.
     in_flight: u32,
+    /// Permits that were taken in this window.
+    taken: u32,
     /// No permits before this: the service has responded with 429.
     held_until: Duration,
 }
@@ -56,7 +58,7 @@ impl Report {
 
 impl Window {
     pub(super) fn new() -> Self {
-        Self { known: Known::Nothing, in_flight: 0, held_until: Duration::ZERO }
+        Self { known: Known::Nothing, in_flight: 0, taken: 0, held_until: Duration::ZERO }
     }
 
     /// Returns whether no response of the service has come yet.
@@ -74,12 +76,20 @@ impl Window {
         if now < self.held_until {
             return Err(self.held_until);
         }
-        self.in_flight += 1;
+        self.take();
         Ok(())
     }
 
-    /// Takes room for a request from one of so many shares of what is left, or returns when to try again at the latest. With nothing known,
-    /// only a response makes room, unless the request is one that cannot wait for it.
+    fn take(&mut self) {
+        self.in_flight += 1;
+        self.taken = self.taken.saturating_add(1);
+    }
+
+    /// Takes room for a request, or returns when to try again at the latest. With nothing known, only a response makes room, unless the
+    /// request is one that cannot wait for it.
+    ///
+    /// Where several clients take from the window and do not know of each other, each has an equal share. What is left beyond that, it takes
+    /// one by one: the response tells whether others have left something.
     pub(super) fn try_acquire(&mut self, now: Duration, may_wait: bool, shares: u32) -> Result<(), Duration> {
         if now < self.held_until {
             return Err(self.held_until);
@@ -90,17 +100,17 @@ impl Window {
             Known::Limit { last, is_over } => {
                 if now >= last.resets_at {
                     (last.left, last.resets_at, *is_over) = (last.room(), now + MINUTE, true);
+                    self.taken = 0;
                 }
-                let share = last.left / shares.max(1);
-                // Of a window that no response has told of, there is one for everybody.
-                let share = if *is_over { share.max(last.left.min(1)) } else { share };
-                (self.in_flight >= share).then_some(last.resets_at)
+                let has_share = self.taken < (last.room() / shares.max(1)).max(1);
+                let may_take = shares <= 1 || has_share || (self.in_flight == 0 && last.left >= shares);
+                (self.in_flight >= last.left || !may_take).then_some(last.resets_at)
             }
         };
         if let Some(at) = again {
             return Err(at);
         }
-        self.in_flight += 1;
+        self.take();
         Ok(())
     }
 
@@ -128,6 +138,10 @@ impl Window {
         match (report, &mut self.known) {
             (Some(new), Known::Limit { last, is_over }) => {
                 if new.ends > last.ends + SAME_WINDOW {
+                    if !*is_over {
+                        // Those on their way, and the one that was responded to.
+                        self.taken = self.in_flight + 1;
+                    }
                     (*last, *is_over) = (new, false);
                 } else if *is_over {
                     // A late report on the window that is over. If it is not over for the service, the request counts.

@@ -1,5 +1,7 @@
 //! The rate limit: how calls keep to it, and that none stops another.
 
+mod fake;
+mod leases;
 mod limits;
 mod programs;
 mod shared;
