@@ -5,7 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use redis::aio::{ConnectionLike, ConnectionManager, ConnectionManagerConfig};
-use redis::{Client, ErrorKind, RedisError};
+use redis::{Client, ErrorKind, RedisError, RedisResult};
 
 use super::shared::{Lease, LeaseFuture, LeaseRequest, SharedRateLimit};
 
@@ -139,6 +139,9 @@ impl<C: ConnectionLike + Clone + Send + Sync> RedisRateLimit<C> {
     }
 }
 
+/// What the script returns.
+type Leased = (u32, u32, u64, u64, u64, u32);
+
 /// The largest whole number that a script counts with exactly.
 const LATEST: u64 = 1 << 53;
 
@@ -153,8 +156,13 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> SharedRateLimit for Redi
         Box::pin(async move {
             let mut connection = self.connection.clone();
             let script = self.script(&request);
-            let (requests, submissions, valid_for, retry_in, submissions_retry_in, clients): (u32, u32, _, _, _, u32) =
-                script.query_async(&mut connection).await?;
+            let mut leased: RedisResult<Leased> = script.query_async(&mut connection).await;
+            if leased.as_ref().is_err_and(|error| error.is_io_error() || error.is_connection_dropped()) {
+                // The connection was lost some time ago, and the attempt has begun to make it anew. If that one had leased something, it
+                // is lost until the window ends.
+                leased = script.query_async(&mut connection).await;
+            }
+            let (requests, submissions, valid_for, retry_in, submissions_retry_in, clients) = leased?;
             Ok(Lease::new(requests, Duration::from_millis(valid_for))
                 .submissions(submissions)
                 .retry_in(Duration::from_millis(retry_in))

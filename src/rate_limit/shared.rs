@@ -162,13 +162,20 @@ impl LeaseReport {
 /// Leased permits, and when to ask for more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
+#[non_exhaustive]
 pub struct Lease {
-    pub(super) requests: u32,
-    pub(super) submissions: u32,
-    pub(super) valid_for: Duration,
-    pub(super) retry_in: Duration,
-    pub(super) submissions_retry_in: Duration,
-    pub(super) clients: u32,
+    /// Permits for requests.
+    pub requests: u32,
+    /// Permits for submissions.
+    pub submissions: u32,
+    /// The time until the permits expire.
+    pub valid_for: Duration,
+    /// The time after which to ask for requests again, if fewer were leased than wanted.
+    pub retry_in: Duration,
+    /// The time after which to ask for submissions again, if fewer were leased than wanted.
+    pub submissions_retry_in: Duration,
+    /// The number of clients that share the limit.
+    pub clients: u32,
 }
 
 impl Lease {

@@ -103,7 +103,9 @@ impl Window {
                     self.taken = 0;
                 }
                 let has_share = self.taken < (last.room() / shares.max(1)).max(1);
-                let may_take = shares <= 1 || has_share || (self.in_flight == 0 && last.left >= shares);
+                let may_take = shares <= 1
+                    || has_share
+                    || (self.in_flight == 0 && last.left >= shares.min(last.room().div_ceil(2)));
                 (self.in_flight >= last.left || !may_take).then_some(last.resets_at)
             }
         };
