@@ -9,7 +9,7 @@ use super::shared::Lease;
 const SPARE: u32 = 16;
 
 /// The pause after a lease of nothing that asks for none.
-const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
+const SHORTEST_PAUSE: Duration = Duration::from_millis(250);
 
 /// The first pause before a shared limit that failed is tried again, and the longest. They double in between.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
