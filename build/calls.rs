@@ -469,10 +469,10 @@ impl<'a> Endpoint<'a> {
         let function_name = &function.sig.ident;
         let arguments = function.sig.inputs.iter().filter_map(argument);
         let checks = self.checks();
-        let finish = if self.may_be_empty() {
-            quote! { finish_optional }
-        } else {
-            quote! { finish }
+        let finish = match self.response_schema() {
+            None => quote! { finish_empty },
+            Some(_) if self.may_be_empty() => quote! { finish_optional },
+            Some(_) => quote! { finish },
         };
         let mut setters =
             self.inputs.iter().filter(|input| !input.is_required && !input.is_hand_written).map(setter).peekable();

@@ -2,41 +2,48 @@
 
 use std::future::Future;
 use std::pin::Pin;
+#[cfg(feature = "client")]
 use std::sync::LazyLock;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+#[cfg(feature = "client")]
+use std::time::Instant;
 
 use chrono::{DateTime, Utc};
 
-/// What tells the client the time, and lets it wait between attempts.
+/// The clock of a client: it tells the time, and waits between attempts and polls.
 ///
-/// The default is the system's clock and tokio's timer. A test hands over its own with
-/// [`ClientBuilder::clock`](crate::ClientBuilder::clock), so that it need not wait:
+/// The default is the system's clock and tokio's timer. A test sets another with `ClientBuilder::clock`, so that it need not wait:
+///
+/// - `Simulator::clock`, for tests against the simulator;
+/// - `test_util::TokioClock`, for tests without a server, on tokio's paused time.
+///
+/// A clock of one's own must let each sleep end when its time has come, and not before: a wait has its time-out and its polls on the same
+/// clock, and the earlier has to end first. Tokio's paused time does that. This is `TokioClock` in short:
 ///
 /// ```
-/// use std::{future::Future, pin::Pin, sync::Mutex, time::Duration};
+/// use std::{future::Future, pin::Pin, time::Duration};
 ///
-/// use chrono::{DateTime, Utc};
+/// use agentgate::chrono::{DateTime, Utc};
+/// use tokio::time::Instant;
 ///
-/// /// Time passes only when somebody waits for it to.
 /// #[derive(Debug)]
-/// struct TestClock(Mutex<DateTime<Utc>>);
+/// struct PausedClock(Instant);
 ///
-/// impl agentgate::Clock for TestClock {
+/// impl agentgate::Clock for PausedClock {
 ///     fn now(&self) -> DateTime<Utc> {
-///         *self.0.lock().unwrap()
+///         DateTime::UNIX_EPOCH + self.0.elapsed()
 ///     }
 ///
 ///     fn sleep(&self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>> {
-///         *self.0.lock().unwrap() += duration;
-///         Box::pin(async {})
+///         Box::pin(tokio::time::sleep(duration))
 ///     }
 /// }
 /// ```
 pub trait Clock: Send + Sync + std::fmt::Debug + 'static {
-    /// The time now.
+    /// Returns the time.
     fn now(&self) -> DateTime<Utc>;
 
-    /// The time since some fixed moment, for measuring: it never goes backwards. By default it is derived from
+    /// Returns the time since some fixed moment, for measuring: it never goes backwards. By default it is derived from
     /// [`now`](Self::now), which suits a test's clock.
     fn monotonic(&self) -> Duration {
         let since_epoch = self.now().signed_duration_since(DateTime::UNIX_EPOCH);
@@ -45,12 +52,20 @@ pub trait Clock: Send + Sync + std::fmt::Debug + 'static {
 
     /// Waits this long. When it ends, [`now`](Self::now) has moved on by as much.
     fn sleep(&self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>>;
+
+    /// Keeps a clock that advances by itself from doing so until the returned value is dropped. The client holds the clock while a
+    /// request is under way. Defaults to nothing, which suits a clock that does not advance by itself.
+    fn hold(&self) -> Option<Box<dyn Send + Sync>> {
+        None
+    }
 }
 
 /// The system's clock and tokio's timer.
+#[cfg(feature = "client")]
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct SystemClock;
 
+#[cfg(feature = "client")]
 impl Clock for SystemClock {
     fn now(&self) -> DateTime<Utc> {
         Utc::now()

@@ -1,3 +1,5 @@
+// The README's links by name lead to docs.rs. The same names, defined before, lead to the items of this version.
+#![cfg_attr(feature = "full", doc = include_str!("links.md"))]
 #![cfg_attr(not(doctest), doc = include_str!("../README.md"))]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![allow(deprecated, reason = "the contract may deprecate what this crate still reads")]
@@ -9,12 +11,14 @@ pub mod blocking;
 mod causes;
 #[cfg(feature = "client")]
 mod client;
-#[cfg(feature = "client")]
+#[cfg(any(feature = "client", feature = "simulator"))]
 mod clock;
 #[cfg(feature = "client")]
 mod endpoints;
 #[cfg(feature = "client")]
 pub mod error;
+#[cfg(any(feature = "simulator", feature = "test-util"))]
+mod examples;
 /// Events in the course of calls, for metrics and logs of the program's own. See
 /// [`ClientBuilder::on_event`](crate::ClientBuilder::on_event).
 #[cfg(feature = "client")]
@@ -45,6 +49,8 @@ mod response;
 mod secret;
 #[cfg(feature = "simulator")]
 pub mod simulator;
+#[cfg(feature = "test-util")]
+pub mod test_util;
 #[cfg(feature = "client")]
 mod transport;
 pub mod types;
@@ -53,7 +59,7 @@ pub mod webhook;
 
 #[cfg(feature = "client")]
 pub use client::{Client, ClientBuilder};
-#[cfg(feature = "client")]
+#[cfg(any(feature = "client", feature = "simulator"))]
 pub use clock::Clock;
 #[cfg(feature = "client")]
 pub use error::{Error, ErrorKind, Result};

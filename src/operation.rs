@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde::{Serialize, Serializer};
+
 /// An operation of the API, as the contract describes it.
 ///
 /// Errors of the client say which operation failed, so that logs and metrics can be grouped by it. A request made by
@@ -124,6 +126,13 @@ fn matches(template: &str, path: &str) -> bool {
 impl fmt::Display for Operation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.id)
+    }
+}
+
+/// The name in the contract.
+impl Serialize for Operation {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.id)
     }
 }
 

@@ -20,7 +20,10 @@ const SHORTEST_START: usize = 4;
 /// Replaces all that looks like a secret of the service, and this key, also where the text breaks off within it.
 pub(crate) fn redact<'a>(text: &'a [u8], key: &[u8]) -> Cow<'a, [u8]> {
     let (mut clean, mut copied, mut position) = (Vec::new(), 0, 0);
-    while position < text.len() {
+    let is_first = |byte: &u8| PREFIXES.iter().any(|prefix| prefix[0] == *byte) || key.first() == Some(byte);
+    // Each response passes through here, and most bytes cannot begin a secret.
+    while let Some(next) = text[position..].iter().position(is_first) {
+        position += next;
         match secret_length(&text[position..], key) {
             0 => position += 1,
             length => {

@@ -1,4 +1,4 @@
-//! An answer's value together with what came with it.
+//! The value of a call together with its response.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use http::{HeaderMap, StatusCode};
 
 use crate::rate_limit::RateLimit;
 
-/// The value of a call and the answer it came in: what `with_response` gives.
+/// The value of a call with its response: from [`with_response`](crate::resources::Call::with_response).
 ///
 /// ```no_run
 /// # async fn example(client: agentgate::Client) -> agentgate::Result<()> {
@@ -66,48 +66,48 @@ impl<T> Response<T> {
         Ok(Response { value: change(self.value)?, answer: self.answer })
     }
 
-    /// The value.
+    /// Returns the value.
     pub fn value(&self) -> &T {
         &self.value
     }
 
-    /// The value alone.
+    /// Returns the value alone.
     #[must_use]
     pub fn into_inner(self) -> T {
         self.value
     }
 
-    /// The HTTP status; always a success.
+    /// Returns the HTTP status, which is a success.
     #[must_use]
     pub fn status(&self) -> StatusCode {
         self.answer.status
     }
 
-    /// The headers.
+    /// Returns the headers.
     #[must_use]
     pub fn headers(&self) -> &HeaderMap {
         &self.answer.headers
     }
 
-    /// The body as it arrived, for fields that this version of the crate does not know.
+    /// Returns the body as it arrived, for fields that this version of the crate does not know.
     #[must_use]
     pub fn body(&self) -> &Bytes {
         &self.answer.body
     }
 
-    /// The id of the request, if the service gave one (`x-request-id`).
+    /// Returns the id of the request, if the service gave one (`x-request-id`).
     #[must_use]
     pub fn request_id(&self) -> Option<&str> {
         request_id(self.headers())
     }
 
-    /// How many attempts it took, the successful one included.
+    /// Returns the number of attempts, the successful one included.
     #[must_use]
     pub fn attempts(&self) -> u32 {
         self.answer.attempts
     }
 
-    /// What the answer said of the rate limit.
+    /// Returns the state of the rate limit, as the response tells it.
     #[must_use]
     pub fn rate_limit(&self) -> Option<RateLimit> {
         RateLimit::from_headers(self.headers())

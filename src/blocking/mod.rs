@@ -10,7 +10,8 @@
 //!
 //! fn main() -> agentgate::Result<()> {
 //!     let client = Client::from_env()?;
-//!     let order = client.work_orders().create("Fix it", WorkspaceSource::template("python-flask")).send()?;
+//!     let source = WorkspaceSource::template("python-flask");
+//!     let order = client.work_orders().create("Fix it", source).send()?;
 //!     for run in client.runs().watch(&order.run_id).blocking() {
 //!         println!("{}", run?.status);
 //!     }

@@ -82,6 +82,8 @@ pub struct ClientBuilder {
     on_event: Vec<OnEvent>,
     middleware: Stack,
     clock: Arc<dyn Clock>,
+    #[cfg(feature = "test-util")]
+    pub(crate) replay: Option<crate::test_util::Replay>,
 }
 
 impl Default for ClientBuilder {
@@ -105,6 +107,8 @@ impl Default for ClientBuilder {
             on_event: Vec::new(),
             middleware: Vec::new(),
             clock: Arc::new(SystemClock),
+            #[cfg(feature = "test-util")]
+            replay: None,
         }
     }
 }
@@ -252,7 +256,7 @@ impl ClientBuilder {
     ///     .api_key("org_live_xxxxxxxx")
     ///     .on_event(|event| match event {
     ///         CallEvent::Wait(wait) => {
-    ///             eprintln!("{} waits, {} in front, {:?} or more", wait.operation, wait.ahead, wait.expected);
+    ///             eprintln!("{} waits for {:?} or more", wait.operation, wait.expected);
     ///         }
     ///         CallEvent::AttemptEnd(end) => {
     ///             eprintln!("{} {:?} in {:?}", end.operation, end.outcome.status(), end.duration);
@@ -274,7 +278,7 @@ impl ClientBuilder {
     /// # fn main() -> agentgate::Result<()> {
     /// let client = agentgate::Client::builder()
     ///     .api_key("org_live_xxxxxxxx")
-    ///     .on_retry(|retry| eprintln!("{} again in {:?}: {}", retry.operation, retry.pause, retry.error))
+    ///     .on_retry(|retry| eprintln!("again in {:?}: {}", retry.pause, retry.error))
     ///     .build()?;
     /// # Ok(())
     /// # }
@@ -341,7 +345,7 @@ impl ClientBuilder {
         self
     }
 
-    /// What tells the time and waits between attempts. The default is the system's clock and tokio's timer.
+    /// Sets the clock that tells the time and waits between attempts. Defaults to the system's clock and tokio's timer.
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = Arc::new(clock);
         self
@@ -394,6 +398,8 @@ impl ClientBuilder {
             on_event: self.on_event,
             middleware: self.middleware,
             clock: self.clock,
+            #[cfg(feature = "test-util")]
+            replay: self.replay,
         });
         let submitted = Arc::default();
         let follow = Arc::new(Follow::new(Arc::clone(&transport.clock)));

@@ -87,7 +87,8 @@ impl Client {
     /// use agentgate::{CallOptions, RateLimitMode};
     ///
     /// # async fn example(client: agentgate::Client) -> agentgate::Result<()> {
-    /// let for_pages = client.with_options(CallOptions::new().deadline(Duration::from_secs(2)).max_retries(0));
+    /// let options = CallOptions::new().deadline(Duration::from_secs(2)).max_retries(0);
+    /// let for_pages = client.with_options(options);
     /// let balance = for_pages.credits().balance().await?;
     /// # Ok(())
     /// # }

@@ -1,11 +1,12 @@
 //! The `details` of errors, typed where the contract types them, and read leniently.
 
+use serde::Serialize;
 use serde_json::Value;
 
 use crate::rate_limit::RateLimit;
 
 /// A field that the service found fault with.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct FieldError {
     /// Path of the field, such as `workspaceSource.repository`.
@@ -15,7 +16,7 @@ pub struct FieldError {
 }
 
 /// How many credits are needed, and how many there are. The service does not document the unit.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct CreditShortage {
     /// What the request needs.

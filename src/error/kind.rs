@@ -1,6 +1,7 @@
 //! The kinds of failure, and the kind and the advice for each code and status of the service.
 
 use std::fmt;
+use std::str::FromStr;
 
 use crate::Operation;
 use crate::types::ErrorCode;
@@ -66,6 +67,33 @@ impl ErrorKind {
         matches!(self, Connect | Decode | Interrupted | RateLimited | Server | Timeout | Unavailable | UnexpectedStatus)
     }
 
+    /// All kinds of this version.
+    pub const ALL: &'static [Self] = &[
+        Self::Configuration,
+        Self::InvalidRequest,
+        Self::Authentication,
+        Self::InsufficientCredits,
+        Self::Billing,
+        Self::PermissionDenied,
+        Self::OrganizationSuspended,
+        Self::NotFound,
+        Self::Conflict,
+        Self::RateLimited,
+        Self::Server,
+        Self::Unavailable,
+        Self::Connect,
+        Self::Timeout,
+        Self::Interrupted,
+        Self::Decode,
+        Self::BodyTooLarge,
+        Self::UnexpectedStatus,
+        Self::RunFailed,
+        Self::RunCancelled,
+        Self::WaitTimeout,
+        Self::Pagination,
+        Self::Middleware,
+    ];
+
     /// Its name as an identifier, such as `not_found`: fit for a metric's label.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -103,6 +131,35 @@ impl fmt::Display for ErrorKind {
         f.pad(self.as_str())
     }
 }
+
+/// Reads what [`as_str`](ErrorKind::as_str) returns. A word of a newer version is an error.
+///
+/// ```
+/// use agentgate::ErrorKind;
+///
+/// assert_eq!("not_found".parse(), Ok(ErrorKind::NotFound));
+/// assert_eq!("lost".parse::<ErrorKind>().unwrap_err().to_string(), "this version knows no kind of error called `lost`");
+/// ```
+impl FromStr for ErrorKind {
+    type Err = UnknownErrorKind;
+
+    fn from_str(word: &str) -> Result<Self, UnknownErrorKind> {
+        let known = Self::ALL.iter().find(|kind| kind.as_str() == word);
+        known.copied().ok_or_else(|| UnknownErrorKind(word.to_owned()))
+    }
+}
+
+/// The error of a word that is no [`ErrorKind`] of this version.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnknownErrorKind(String);
+
+impl fmt::Display for UnknownErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "this version knows no kind of error called `{}`", self.0)
+    }
+}
+
+impl std::error::Error for UnknownErrorKind {}
 
 const CORRECT: &str = "Correct the request and send it again.";
 const NOT_FOUND: &str = "Check the id, and that the API key belongs to the organization that owns it.";
@@ -178,6 +235,17 @@ mod tests {
             assert_eq!(given, advice);
             assert_ne!(kind, ErrorKind::UnexpectedStatus, "{code}, {status}");
         }
+    }
+
+    #[test]
+    fn the_list_of_kinds_is_complete_and_their_words_can_be_read() {
+        let source = include_str!("kind.rs").split_once("pub enum ErrorKind {").unwrap().1;
+        let variants = source.lines().take_while(|line| *line != "}").filter(|line| line.ends_with(','));
+        assert_eq!(variants.count(), ErrorKind::ALL.len());
+        for kind in ErrorKind::ALL {
+            assert_eq!(kind.as_str().parse(), Ok(*kind));
+        }
+        assert!("Timeout".parse::<ErrorKind>().is_err() && "".parse::<ErrorKind>().is_err());
     }
 
     #[test]

@@ -1,25 +1,10 @@
-//! One error for every call: what was tried, what came back, what to do.
-//!
-//! An [`Error`] is one word wide, so that `Result<Run, Error>` stays cheap. Its `Display` is a single line for a person
-//! (or a log); its accessors are for programs:
-//!
-//! ```
-//! use agentgate::{Error, ErrorKind};
-//!
-//! fn explain(error: &Error) -> &'static str {
-//!     match error.kind() {
-//!         ErrorKind::InsufficientCredits => "please top up",
-//!         ErrorKind::RateLimited => "please wait",
-//!         _ if error.may_have_reached_server() => "please check before you try again",
-//!         _ => "please try again",
-//!     }
-//! }
-//! ```
+//! The [`Error`] of every call, its [kind](ErrorKind), and the details that the service gives.
 
 mod body;
 mod details;
 mod display;
 mod kind;
+mod serialize;
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -31,7 +16,7 @@ use http::{HeaderMap, StatusCode};
 use serde_json::Value;
 
 pub use details::{CreditShortage, FieldError};
-pub use kind::ErrorKind;
+pub use kind::{ErrorKind, UnknownErrorKind};
 
 use self::body::ErrorBody;
 use crate::causes;
@@ -41,13 +26,55 @@ use crate::transport::Refusal;
 use crate::types::{Run, RunId, RunStatus};
 use crate::{Operation, Response};
 
-/// What `Result` means in this crate.
+/// A `Result` whose error is that of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// As much of a body as an error keeps.
 pub(crate) const KEPT_BODY: usize = 64 * 1024;
 
-/// Why a call failed. See the [module](self) for how to use it.
+/// The error of every call: the operation, the failure, and what to do about it.
+///
+/// `Display` is one line for people and logs:
+///
+/// ```text
+/// could not submit a work order: 402 INSUFFICIENT_CREDITS: The organization has not enough
+/// credits for this run [required 50, available 49]. Buy credits, then send it again; a retry
+/// alone does not help. (request id req_000009)
+/// ```
+///
+/// Accessors are for programs. [`kind`](Self::kind) is what to match on:
+///
+/// ```no_run
+/// use agentgate::{Client, ErrorKind, WorkspaceSource};
+///
+/// # #[tokio::main]
+/// # async fn main() -> agentgate::Result<()> {
+/// let client = Client::from_env()?;
+/// let source = WorkspaceSource::template("python-flask");
+/// if let Err(error) = client.work_orders().create("Fix it", source).await {
+///     match error.kind() {
+///         ErrorKind::InvalidRequest => println!("correct {:?}", error.field_errors()),
+///         ErrorKind::InsufficientCredits => println!("buy credits: {:?}", error.credits()),
+///         // The client has searched for the work order already: see `may_have_reached_server`.
+///         _ if error.may_have_reached_server() => println!("look before you submit it again"),
+///         _ if error.is_retryable() => println!("later, in {:?}", error.retry_after()),
+///         _ => return Err(error),
+///     }
+/// }
+/// # Ok(())
+/// # }
+/// ```
+///
+/// | question | accessors |
+/// |---|---|
+/// | What failed? | [`kind`](Self::kind), [`operation`](Self::operation), [`attempts`](Self::attempts) |
+/// | May it be repeated? | [`is_retryable`](Self::is_retryable), [`may_have_reached_server`](Self::may_have_reached_server), [`retry_after`](Self::retry_after) |
+/// | What did the service say? | [`code`](Self::code), [`message`](Self::message), [`details`](Self::details), [`request_id`](Self::request_id) |
+/// | What are the details? | [`field_errors`](Self::field_errors), [`credits`](Self::credits), [`required_scope`](Self::required_scope), [`available_scopes`](Self::available_scopes), [`rate_limit`](Self::rate_limit) |
+/// | What was the response? | [`status`](Self::status), [`headers`](Self::headers), [`body`](Self::body) |
+/// | Which run was it about? | [`run_id`](Self::run_id), [`run_status`](Self::run_status), [`run`](Self::run) |
+///
+/// It is one word wide, so that a `Result` stays small, and it can be cloned.
 #[derive(Clone)]
 pub struct Error(Box<Inner>);
 
@@ -198,30 +225,36 @@ impl Error {
         // The whole URL may hold ids; the operation says enough.
         let error = error.without_url();
         let cause = root_cause(&error);
-        let connect = "Check the base URL, the network and any proxy.";
-        let (kind, problem, advice) = if error.is_connect() {
-            (ErrorKind::Connect, format!("no connection{address}: {cause}"), connect)
+        let (kind, problem) = if error.is_connect() {
+            (ErrorKind::Connect, format!("no connection{address}: {cause}"))
         } else if error.is_timeout() && !was_sent {
-            (ErrorKind::Connect, format!("no connection{address} within the time-out{within}"), connect)
+            (ErrorKind::Connect, format!("no connection{address} within the time-out{within}"))
         } else if error.is_timeout() {
-            let problem = format!("the attempt took longer than its time-out{within}");
-            (ErrorKind::Timeout, problem, "Allow it more time with `timeout`, or try again later.")
+            (ErrorKind::Timeout, format!("the attempt took longer than its time-out{within}"))
         } else if error.is_builder() {
-            (ErrorKind::InvalidRequest, cause, "Correct the request and send it again.")
+            (ErrorKind::InvalidRequest, cause)
         } else if !was_sent {
-            let problem = format!("the connection{address} closed before the request was sent: {cause}");
-            (ErrorKind::Connect, problem, connect)
+            (ErrorKind::Connect, format!("the connection{address} closed before the request was sent: {cause}"))
         } else {
-            let problem = format!("the connection{address} broke off: {cause}");
-            (
-                ErrorKind::Interrupted,
-                problem,
-                "Try again; if it stays, check port and scheme, and look for a proxy or a firewall.",
-            )
+            (ErrorKind::Interrupted, format!("the connection{address} broke off: {cause}"))
         };
-        let mut new = Self::new(kind, Some(problem), advice);
-        new.0.may_have_reached_server = matches!(kind, ErrorKind::Timeout | ErrorKind::Interrupted);
+        let mut new = Self::network(kind, problem);
         new.0.underlying = Some(Arc::new(error));
+        new
+    }
+
+    /// An attempt without a response.
+    pub(crate) fn network(kind: ErrorKind, problem: impl Into<String>) -> Self {
+        let advice = match kind {
+            ErrorKind::Connect => "Check the base URL, the network and any proxy.",
+            ErrorKind::Timeout => "Allow it more time with `timeout`, or try again later.",
+            ErrorKind::Interrupted => {
+                "Try again; if it stays, check port and scheme, and look for a proxy or a firewall."
+            }
+            _ => "Correct the request and send it again.",
+        };
+        let mut new = Self::new(kind, Some(problem.into()), advice);
+        new.0.may_have_reached_server = matches!(kind, ErrorKind::Timeout | ErrorKind::Interrupted);
         new
     }
 
@@ -491,71 +524,75 @@ impl Error {
         self
     }
 
-    /// What kind of failure it is.
+    /// Returns the kind of the failure, to match on.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
     }
 
-    /// The operation that failed; none for errors in setting up a client.
+    /// Returns the operation that failed. There is none for errors in setting up a client.
     #[must_use]
     pub fn operation(&self) -> Option<Operation> {
         self.0.operation
     }
 
-    /// The HTTP status, if an answer came.
+    /// Returns the HTTP status, if there was a response.
     #[must_use]
     pub fn status(&self) -> Option<StatusCode> {
         self.answer().map(|answer| answer.status)
     }
 
-    /// The headers of the answer, if one came.
+    /// Returns the headers of the response, if there was one.
     #[must_use]
     pub fn headers(&self) -> Option<&HeaderMap> {
         self.answer().map(|answer| &answer.headers)
     }
 
-    /// The body of the answer, if one came: its first 64 KiB. It may be anything, HTML of a proxy included.
+    /// Returns the first 64 KiB of the response's body, if there was a response. It may be anything, such as a proxy's HTML.
     #[must_use]
     pub fn body(&self) -> Option<&[u8]> {
         self.answer().map(|answer| answer.body.as_ref())
     }
 
-    /// The service's code, such as `INSUFFICIENT_CREDITS`. The set is open: [`kind`](Self::kind) sorts those that are known,
-    /// and [`ErrorCode::from`](crate::types::ErrorCode) makes a word to match on.
+    /// Returns the service's code, such as `INSUFFICIENT_CREDITS`.
+    ///
+    /// The set is open: [`kind`](Self::kind) sorts those that are known, and [`ErrorCode::from`](crate::types::ErrorCode) makes a
+    /// value to match on.
     #[must_use]
     pub fn code(&self) -> Option<&str> {
         self.answer()?.read.code.as_deref()
     }
 
-    /// What the service said, for people.
+    /// Returns the service's message for people.
     #[must_use]
     pub fn message(&self) -> Option<&str> {
         self.answer()?.read.message.as_deref()
     }
 
-    /// The details that the service gave with the code, as JSON. Those that are documented have accessors:
-    /// [`field_errors`](Self::field_errors), [`required_scope`](Self::required_scope), [`credits`](Self::credits),
+    /// Returns the details that the service gave with the code, as JSON.
+    ///
+    /// Those that are documented have accessors: [`field_errors`](Self::field_errors), [`required_scope`](Self::required_scope), [`credits`](Self::credits),
     /// [`rate_limit`](Self::rate_limit).
     #[must_use]
     pub fn details(&self) -> Option<&Value> {
         self.answer()?.read.details.as_ref()
     }
 
-    /// The request's id, which support asks for: from the header `x-request-id`, else from the body.
+    /// Returns the id of the request, for questions to support: from the header `x-request-id`, else from the body.
     #[must_use]
     pub fn request_id(&self) -> Option<&str> {
         self.answer()?.request_id.as_deref()
     }
 
-    /// How long to wait before the next attempt, if the service said so. It is set when the SDK did not wait itself: because
-    /// its attempts were used up, or the wait was longer than it may be.
+    /// Returns how long to wait before the next attempt, if the service said so.
+    ///
+    /// It is set when the client did not wait itself: because its attempts were used up, or the wait was longer than it may be.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         self.0.retry_after
     }
 
-    /// How many attempts were made; 0 if nothing was sent.
+    /// Returns the number of attempts that were made, 0 if nothing was sent.
     #[must_use]
     pub fn attempts(&self) -> u32 {
         self.0.attempts
@@ -574,51 +611,52 @@ impl Error {
         self.0.may_have_reached_server
     }
 
-    /// What the service's rate-limit headers (or the error's details) said.
+    /// Returns the state of the rate limit, from the response's headers or else from the error's details.
     #[must_use]
     pub fn rate_limit(&self) -> Option<RateLimit> {
         let answer = self.answer()?;
         RateLimit::from_headers(&answer.headers).or_else(|| details::rate_limit(self.details()?))
     }
 
-    /// The fields that the service found fault with (400).
+    /// Returns the fields that the service found fault with (400), each with a message.
     #[must_use]
     pub fn field_errors(&self) -> Vec<FieldError> {
         self.details().map(details::field_errors).unwrap_or_default()
     }
 
-    /// The scope that the API key lacks (403).
+    /// Returns the scope that the API key lacks (403).
     #[must_use]
     pub fn required_scope(&self) -> Option<&str> {
         self.details()?.get("requiredScope")?.as_str()
     }
 
-    /// The scopes that the API key has (403).
+    /// Returns the scopes that the API key has (403).
     #[must_use]
     pub fn available_scopes(&self) -> Vec<&str> {
         self.details().map(details::available_scopes).unwrap_or_default()
     }
 
-    /// How many credits are needed and how many there are (402).
+    /// Returns the credits that are required and those that are available (402).
     #[must_use]
     pub fn credits(&self) -> Option<CreditShortage> {
         details::credit_shortage(self.details()?)
     }
 
-    /// The run that was waited for. After [`and_wait`](crate::resources::Call::and_wait), it tells that the work order was
-    /// accepted.
+    /// Returns the id of the run that was waited for.
+    ///
+    /// After [`and_wait`](crate::resources::Call::and_wait), it tells that the work order was accepted.
     #[must_use]
     pub fn run_id(&self) -> Option<&RunId> {
         self.0.run.as_ref().map(|run| &run.id)
     }
 
-    /// The last status that was heard of the run that was waited for.
+    /// Returns the last known status of the run that was waited for.
     #[must_use]
     pub fn run_status(&self) -> Option<&RunStatus> {
         self.0.run.as_ref()?.status.as_ref()
     }
 
-    /// The run that failed or was cancelled, if that is the error.
+    /// Returns the run, if the error is that it failed or was cancelled.
     #[must_use]
     pub fn run(&self) -> Option<&Run> {
         self.0.run.as_ref()?.run.as_ref()
@@ -647,7 +685,7 @@ impl Error {
     }
 }
 
-/// Questions that programs ask most.
+/// Predicates for the kinds that programs handle most.
 impl Error {
     /// Returns whether the same call may succeed later without a change, and cannot do twice what was asked. It is the rule by which the
     /// client retries:
@@ -671,7 +709,7 @@ impl Error {
     /// ```no_run
     /// # async fn example(client: agentgate::Client) -> agentgate::Result<()> {
     /// match client.runs().cancel("run_3n9x2p").await {
-    ///     Err(error) if error.is_retryable() => println!("later, in {:?} or more", error.retry_after()),
+    ///     Err(error) if error.is_retryable() => println!("later, in {:?}", error.retry_after()),
     ///     other => println!("{}", other?.status),
     /// }
     /// # Ok(())
@@ -703,63 +741,65 @@ impl Error {
         may_help && is_safe
     }
 
-    /// The request itself is wrong. **Troubleshooting:** [`field_errors`](Self::field_errors) names the fields.
+    /// Returns whether the request itself is wrong. **Troubleshooting:** [`field_errors`](Self::field_errors) names the fields.
     #[must_use]
     pub fn is_invalid_request(&self) -> bool {
         self.kind() == ErrorKind::InvalidRequest
     }
 
-    /// The API key was not accepted. **Troubleshooting:** [`code`](Self::code) tells a malformed key from an expired one.
+    /// Returns whether the API key was not accepted. **Troubleshooting:** [`code`](Self::code) tells a malformed key from an expired one.
     #[must_use]
     pub fn is_authentication(&self) -> bool {
         self.kind() == ErrorKind::Authentication
     }
 
-    /// There are too few credits. **Troubleshooting:** [`credits`](Self::credits) says how many are missing. It is never retried.
+    /// Returns whether there are too few credits. **Troubleshooting:** [`credits`](Self::credits) says how many are missing. It is
+    /// never retried.
     #[must_use]
     pub fn is_insufficient_credits(&self) -> bool {
         self.kind() == ErrorKind::InsufficientCredits
     }
 
-    /// The API key may not do this. **Troubleshooting:** [`required_scope`](Self::required_scope) names what it lacks.
+    /// Returns whether the API key lacks a permission. **Troubleshooting:** [`required_scope`](Self::required_scope) names what it lacks.
     #[must_use]
     pub fn is_permission_denied(&self) -> bool {
         self.kind() == ErrorKind::PermissionDenied
     }
 
-    /// There is nothing with this id. **Troubleshooting:** keys see their own organization alone.
+    /// Returns whether there is nothing with this id. **Troubleshooting:** keys see their own organization alone.
     #[must_use]
     pub fn is_not_found(&self) -> bool {
         self.kind() == ErrorKind::NotFound
     }
 
-    /// The thing's state does not allow it. **Troubleshooting:** fetch it and look at its status.
+    /// Returns whether the state of the object does not allow the operation. **Troubleshooting:** fetch it and look at its status.
     #[must_use]
     pub fn is_conflict(&self) -> bool {
         self.kind() == ErrorKind::Conflict
     }
 
-    /// A rate limit is spent. **Troubleshooting:** [`retry_after`](Self::retry_after) and [`rate_limit`](Self::rate_limit) say
-    /// until when. The limit belongs to the organization, so other programs spend it too.
+    /// Returns whether a rate limit is spent. **Troubleshooting:** [`retry_after`](Self::retry_after) and
+    /// [`rate_limit`](Self::rate_limit) say until when. The limit belongs to the organization, so other programs spend it too.
     #[must_use]
     pub fn is_rate_limited(&self) -> bool {
         self.kind() == ErrorKind::RateLimited
     }
 
-    /// An attempt took too long. **Troubleshooting:** raise `timeout` on the client or the call.
+    /// Returns whether an attempt took too long. **Troubleshooting:** raise `timeout` on the client or the call.
     #[must_use]
     pub fn is_timeout(&self) -> bool {
         self.kind() == ErrorKind::Timeout
     }
 
-    /// No connection came about. **Troubleshooting:** the text names the cause: name resolution, a refused connection, TLS.
+    /// Returns whether no connection was made. **Troubleshooting:** the text names the cause: name resolution, a refused connection,
+    /// TLS.
     #[must_use]
     pub fn is_connect(&self) -> bool {
         self.kind() == ErrorKind::Connect
     }
 
-    /// The answer is not what the contract says. **Troubleshooting:** the text names the place; [`body`](Self::body) has the
-    /// answer.
+    /// Returns whether the response is not what the contract says. **Troubleshooting:** the text names the place;
+    /// [`body`](Self::body) has the response.
     #[must_use]
     pub fn is_decode(&self) -> bool {
         self.kind() == ErrorKind::Decode

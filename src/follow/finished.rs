@@ -20,7 +20,7 @@ use crate::{Error, Result};
 pub struct FinishedRun(Run);
 
 impl FinishedRun {
-    pub(super) fn new(run: Run) -> Self {
+    pub(crate) fn new(run: Run) -> Self {
         Self(run)
     }
 

@@ -22,6 +22,32 @@
 //!
 //! The polls run on the tokio runtime of the first wait. When that runtime is dropped, the next wait polls on its own. Nothing runs in
 //! the background once nobody waits: a wait, a watch or a stream that is dropped takes its polling with it.
+//!
+//! # Figures
+//!
+//! Runs of 2 to 15 minutes, in the summary form, at 100 requests a minute, in simulated time
+//! (`cargo test -p agentgate --lib follow::tests::figures -- --nocapture`). "Late" is how long after the end of a run its wait
+//! ends.
+//!
+//! | at a time / awaited | loop of `get` and `sleep(5)`: requests a minute | late: median, 99 % | `wait`: requests a minute | late: median, 99 % |
+//! |---|---|---|---|---|
+//! | 1 / 1 | 12.1 | 1.8 s, 1.8 s | 24.5 | 2.2 s, 2.2 s |
+//! | 10 / 100 | 94.3 | 23.7 s, 59.2 s | 24.4 | 1.1 s, 4.8 s |
+//! | 10 / 1,000 | 99.3 | 106 s, 504 s | 24.4 | 1.5 s, 5.4 s |
+//! | 100 / 1,000 | 97.5 | 129 s, 526 s | 24.4 | 3.4 s, 9.8 s |
+//! | 10,000 / 10,000, `share(0.5)` | | | 49.9 | 64 s, 127 s |
+//! | 100 / 10,000, with deliveries | | | 4.9 | 0 s, 0 s |
+//!
+//! A waiter takes 1.8 KB. With webhooks, ten runs at a time
+//! (`cargo test -p agentgate --lib follow::tests::deliveries -- --nocapture`):
+//!
+//! | set-up | late: median | 90th percentile | at most |
+//! |---|---|---|---|
+//! | no webhook | 1.1 s | 2.2 s | 4.7 s |
+//! | one process, all three events | 0 s | 0 s | 0 s |
+//! | two processes behind a load balancer | 0.1 s | 3.0 s | 6.0 s |
+//! | without `run.cancelled`, cancelled by another client | 0 s | 1.9 s | 3.6 s |
+//! | graceful shutdown, the runs that are left | 1.9 s | 3.7 s | 4.4 s |
 
 mod failures;
 mod finished;

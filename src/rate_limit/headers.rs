@@ -1,17 +1,25 @@
 //! The rate-limit headers of a response.
 
 use chrono::{DateTime, Utc};
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
+use serde::Serialize;
+
+const LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
+const REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
+const RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
 
 /// The organization's rate limit, as a response reported it (`X-RateLimit-Limit`, `-Remaining`, `-Reset`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct RateLimit {
     /// Requests in a window of a minute.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<u32>,
     /// Requests left in this window.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub remaining: Option<u32>,
     /// When the next window starts.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub reset_at: Option<DateTime<Utc>>,
 }
 
@@ -19,9 +27,9 @@ impl RateLimit {
     pub(crate) fn from_headers(headers: &HeaderMap) -> Option<Self> {
         let number = |name| number(headers, name);
         Self::from_parts(
-            number("x-ratelimit-limit").and_then(|limit| limit.try_into().ok()),
-            number("x-ratelimit-remaining").and_then(|remaining| remaining.try_into().ok()),
-            number("x-ratelimit-reset").and_then(date),
+            number(&LIMIT).and_then(|limit| limit.try_into().ok()),
+            number(&REMAINING).and_then(|remaining| remaining.try_into().ok()),
+            number(&RESET).and_then(date),
         )
     }
 
@@ -42,7 +50,7 @@ pub(crate) fn date(seconds: i64) -> Option<DateTime<Utc>> {
     DateTime::from_timestamp(Some(seconds).filter(|seconds| (0..=END_OF_9999).contains(seconds))?, 0)
 }
 
-fn number(headers: &HeaderMap, name: &str) -> Option<i64> {
+fn number(headers: &HeaderMap, name: &HeaderName) -> Option<i64> {
     headers.get(name)?.to_str().ok()?.trim().parse().ok()
 }
 

@@ -12,7 +12,7 @@ mod wait;
 mod window;
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use http::{HeaderMap, StatusCode};
 
@@ -24,7 +24,7 @@ pub(crate) use self::wait::Wait;
 pub use self::wait::WaitReason;
 use self::window::{Report, Window};
 use crate::clock::Clock;
-use crate::transport::{service_now, until};
+use crate::transport::service_now;
 use crate::{Operation, Result};
 
 /// Submitted work orders a minute, by the service's documentation.
@@ -80,22 +80,22 @@ impl RateLimiter {
         let is_submission = operation == Operation::CREATE_WORK_ORDER;
         let may_wait = mode == RateLimitMode::Wait;
         let until = if may_wait { until } else { Some(self.clock.monotonic()) };
-        let ticket = match mode {
-            RateLimitMode::Off => None,
-            _ => {
-                let request = Request { is_submission, may_wait };
-                Some(self.queue.acquire(request, &*self.clock, until, &mut on_wait).await?)
-            }
+        let ticket = if mode == RateLimitMode::Off {
+            None
+        } else {
+            let request = Request { is_submission, may_wait };
+            Some(self.queue.acquire(request, &*self.clock, until, &mut on_wait).await?)
         };
         Ok(Permit { limiter: Arc::clone(self), is_submission, ticket })
     }
 
     fn report(&self, reported: RateLimit, headers: &HeaderMap, now: Duration) -> Option<Report> {
         let clock_now = self.clock.now();
-        let reset_at = reported.reset_at?.into();
+        let reset_at: SystemTime = reported.reset_at?.into();
+        let service_now = service_now(headers, clock_now);
         // A reset beyond any window is a mistake, and must not make anybody wait for it.
-        let reset = until(reset_at, headers, clock_now).unwrap_or_default().min(LONGEST_WINDOW);
-        let ends = reset_at.min(service_now(headers, clock_now) + LONGEST_WINDOW);
+        let reset = reset_at.duration_since(service_now).unwrap_or_default().min(LONGEST_WINDOW);
+        let ends = reset_at.min(service_now + LONGEST_WINDOW);
         Some(Report { limit: reported.limit?, left: reported.remaining?, resets_at: now + reset, ends })
     }
 }

@@ -121,7 +121,7 @@ impl<E: Endpoint> Call<E> {
     /// # async fn example(client: agentgate::Client) -> agentgate::Result<()> {
     /// let source = WorkspaceSource::template("python-flask");
     /// match client.work_orders().create("Fix it", source).max_wait(Duration::from_secs(5)).await {
-    ///     Err(error) if error.is_rate_limited() => println!("busy, try again in {:?}", error.retry_after()),
+    ///     Err(error) if error.is_rate_limited() => println!("busy for {:?}", error.retry_after()),
     ///     order => println!("run {}", order?.run_id),
     /// }
     /// # Ok(())
@@ -262,7 +262,7 @@ pub(super) fn deleted(result: Result<Response<()>>) -> Result<Response<()>> {
 
 /// Refuses an id that would change the path it is put in.
 pub(crate) fn check_id<I: Id>(id: &I) -> Result<()> {
-    check_segment(&spaced(I::NAME), id.as_str())
+    check_segment(I::NAME, id.as_str())
 }
 
 /// Refuses a value that would change the path it is put in.
@@ -275,7 +275,7 @@ pub(crate) fn check_segment(name: &str, value: &str) -> Result<()> {
         value if value.contains('\\') => "holds a backslash, as no id does",
         _ => return Ok(()),
     };
-    Err(Error::invalid_request(format!("the {name} {problem}"), "Give the id as the service wrote it."))
+    Err(Error::invalid_request(format!("the {} {problem}", spaced(name)), "Give the id as the service wrote it."))
 }
 
 /// `WorkOrderId` → `work order id`.

@@ -26,6 +26,7 @@ mod raw_request;
 mod reconcile;
 mod runs;
 mod submission;
+mod submission_token;
 mod webhooks;
 mod work_orders;
 
@@ -35,6 +36,7 @@ pub use pages::{Items, ListEndpoint, Listed, Page, Pages, WithJson};
 pub use raw_request::RawRequest;
 pub(crate) use reconcile::Submitted;
 pub use submission::Submission;
+pub use submission_token::SubmissionToken;
 
 pub use crate::transport::SubmissionState;
 

@@ -4,15 +4,13 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
-use serde::Deserialize as _;
-use serde_json::{Value, json};
-use uuid::Uuid;
-
-use super::{Call, CreateWorkOrder, Endpoint as _};
+use super::{Call, CreateWorkOrder, Endpoint as _, SubmissionToken};
 use crate::transport::{CallOptions, Execution};
 use crate::types::{RunPage, RunSummary, WorkOrder, WorkOrderCreated, WorkOrderId};
 use crate::{Error, Response, Result};
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::Deserialize as _;
+use serde_json::{Value, json};
 
 /// The metadata entry by which a work order is recognized.
 pub(super) const TOKEN: &str = "agentgate-submission";
@@ -265,16 +263,15 @@ impl Order {
     }
 }
 
-/// The token of a work order, if it has one. One that this crate did not write is nobody's.
-fn token(order: &WorkOrder) -> Option<Uuid> {
-    let token = order.metadata.get(TOKEN).and_then(Value::as_str)?;
-    Some(token.parse().unwrap_or_default())
+/// The token of a work order, if it has one.
+fn token(order: &WorkOrder) -> Option<SubmissionToken> {
+    order.metadata.get(TOKEN).and_then(Value::as_str).map(SubmissionToken::of_order)
 }
 
 /// The token of a submission.
-fn own_token(call: &Call<CreateWorkOrder>) -> Uuid {
+pub(super) fn own_token(call: &Call<CreateWorkOrder>) -> SubmissionToken {
     let token = call.endpoint.body.metadata.as_ref().and_then(|metadata| metadata.get(TOKEN)?.as_str());
-    token.and_then(|token| token.parse().ok()).unwrap_or_default()
+    SubmissionToken::of_order(token.unwrap_or_default())
 }
 
 /// The response that the submission would have had.
@@ -286,10 +283,10 @@ fn created(run: &RunSummary, order: &WorkOrder) -> serde_json::Result<WorkOrderC
 
 /// The tokens of work orders, as far as the clones of a client know them, so that none is fetched twice to look at its token.
 #[derive(Debug, Default)]
-pub(crate) struct Submitted(Mutex<[HashMap<WorkOrderId, Uuid>; 2]>);
+pub(crate) struct Submitted(Mutex<[HashMap<WorkOrderId, SubmissionToken>; 2]>);
 
 impl Submitted {
-    fn insert(&self, id: &WorkOrderId, token: Uuid) {
+    pub(super) fn insert(&self, id: &WorkOrderId, token: SubmissionToken) {
         let [recent, older] = &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if recent.len() >= REMEMBERED {
             *older = std::mem::take(recent);
@@ -297,7 +294,7 @@ impl Submitted {
         recent.insert(id.clone(), token);
     }
 
-    fn is_of_another(&self, id: &WorkOrderId, token: Uuid) -> bool {
+    fn is_of_another(&self, id: &WorkOrderId, token: SubmissionToken) -> bool {
         let generations = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         generations.iter().any(|tokens| tokens.get(id).is_some_and(|owner| *owner != token))
     }
@@ -305,10 +302,9 @@ impl Submitted {
 
 #[cfg(test)]
 mod tests {
-    use super::{Order, REMEMBERED, Submitted};
+    use super::{Order, REMEMBERED, SubmissionToken, Submitted};
     use crate::types::WorkOrderId;
     use chrono::DateTime;
-    use uuid::Uuid;
 
     #[test]
     fn a_list_is_sorted_if_its_runs_stand_near_their_places() {
@@ -336,20 +332,21 @@ mod tests {
 
     #[test]
     fn a_work_order_belongs_to_the_submission_with_its_token() {
-        let (submitted, id, token) = (Submitted::default(), WorkOrderId::from("wo_1"), Uuid::new_v4());
+        let (submitted, id, token) = (Submitted::default(), WorkOrderId::from("wo_1"), SubmissionToken::random());
         assert!(!submitted.is_of_another(&id, token));
         submitted.insert(&id, token);
         assert!(!submitted.is_of_another(&id, token));
-        assert!(submitted.is_of_another(&id, Uuid::new_v4()));
+        assert!(submitted.is_of_another(&id, SubmissionToken::random()));
     }
 
     #[test]
     fn the_latest_work_orders_are_remembered_and_no_more_than_two_generations() {
         let submitted = Submitted::default();
         for number in 0..3 * REMEMBERED {
-            submitted.insert(&WorkOrderId::from(format!("wo_{number}")), Uuid::nil());
+            submitted.insert(&WorkOrderId::from(format!("wo_{number}")), SubmissionToken::of_order(""));
         }
-        let is_known = |number: usize| submitted.is_of_another(&format!("wo_{number}").into(), Uuid::max());
+        let is_known =
+            |number: usize| submitted.is_of_another(&format!("wo_{number}").into(), SubmissionToken::random());
         assert!(is_known(3 * REMEMBERED - 1) && is_known(2 * REMEMBERED));
         assert!(!is_known(0));
     }

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use super::reconcile;
-use super::{Call, CallFuture, CreateWorkOrder};
+use super::{Call, CallFuture, CreateWorkOrder, SubmissionToken, WorkOrders};
 use crate::transport::{SentState, SubmissionState};
-use crate::types::WorkOrderCreated;
+use crate::types::{WorkOrderCreated, WorkOrderId};
 
 /// A submission under way, seen from outside of its call: from [`Call::tracked`].
 ///
@@ -59,7 +59,9 @@ impl Call<CreateWorkOrder> {
     /// Until the future is polled, nothing is sent.
     #[must_use = "a call does nothing until it is awaited"]
     pub fn tracked(mut self) -> (Submission, CallFuture<WorkOrderCreated>) {
-        self.set_token();
+        if !self.options.has_token {
+            self.set_token(SubmissionToken::random());
+        }
         let state = Arc::new(SentState::default());
         self.options.sent = Some(Arc::clone(&state));
         let begun = self.client.transport.clock.now();
@@ -72,7 +74,70 @@ impl Call<CreateWorkOrder> {
     }
 }
 
+/// Submissions that outlive the process.
+impl Call<CreateWorkOrder> {
+    /// Sets the token by which the work order can be found after a restart, in place of a random one. Store it before you submit.
+    ///
+    /// No two submissions may have the same: a search would take the work order of one for that of the other. So do not send clones of a
+    /// call that has a token.
+    pub fn submission_token(mut self, token: SubmissionToken) -> Self {
+        self.set_token(token);
+        self
+    }
+
+    /// Submits the work order unless it was submitted already: for a program that stopped after it had stored the token, and before it had
+    /// stored the work order.
+    ///
+    /// The client first looks for a work order that has the [token](Self::submission_token) among the runs since `since`, up to three times
+    /// within half a minute, as the request of the process before may still be on its way. If it is there, it is returned, and nothing is
+    /// submitted. Without a token of your own, there is nothing to find.
+    ///
+    /// `since` is the time at which the token was stored; an hour is added for clocks that differ. To see its token, a work order that the
+    /// client does not know is fetched, 50 at most: tell it of those that you know by [`WorkOrders::remember`].
+    ///
+    /// ```no_run
+    /// use agentgate::WorkspaceSource;
+    /// use agentgate::chrono::{DateTime, Utc};
+    /// use agentgate::resources::SubmissionToken;
+    ///
+    /// # async fn example(client: agentgate::Client, token: SubmissionToken, stored_at: DateTime<Utc>) -> agentgate::Result<()> {
+    /// // At the start of the program, for each task whose token is stored, and whose run is not:
+    /// let source = WorkspaceSource::template("python-flask");
+    /// let order = client.work_orders().create("Fix it", source).submission_token(token).resume(stored_at).await?;
+    /// println!("run {}", order.run_id);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Submission::find`] and of a submission. Nothing was submitted if the search has failed.
+    #[must_use = "a call does nothing until it is awaited"]
+    pub fn resume(self, since: DateTime<Utc>) -> CallFuture<WorkOrderCreated> {
+        Box::pin(async move {
+            match reconcile::find(&self, since).await? {
+                Some(order) => Ok(order),
+                None => self.await,
+            }
+        })
+    }
+}
+
+impl WorkOrders {
+    /// Tells the client which submission a work order belongs to, so that a search for another does not fetch it. The client knows this of
+    /// the 10,000 work orders, or more, that it has last submitted or seen itself.
+    pub fn remember(&self, id: &WorkOrderId, token: SubmissionToken) {
+        self.client.submitted.insert(id, token);
+    }
+}
+
 impl Submission {
+    /// Returns the token by which the work order is found.
+    #[must_use]
+    pub fn token(&self) -> SubmissionToken {
+        reconcile::own_token(&self.call)
+    }
+
     /// Returns what is known of the submission.
     ///
     /// [`NotSubmitted`](SubmissionState::NotSubmitted) is sure once the call has ended or was dropped; while it goes on, it may be sent at

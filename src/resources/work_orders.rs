@@ -2,15 +2,13 @@
 
 use std::future::IntoFuture as _;
 
-use serde_json::Value;
-use uuid::Uuid;
-
 use super::reconcile::{self, TOKEN};
-use super::{Call, CreateWorkOrder, WorkOrders};
+use super::{Call, CreateWorkOrder, SubmissionToken, WorkOrders};
 use crate::follow::WaitForRun;
 use crate::transport::Execution;
 use crate::types::{self, TenantContext, WorkOrderCreated};
 use crate::{Response, Result};
+use serde_json::Value;
 
 impl WorkOrders {
     /// Submits a work order that is held as a value, for example in a queue. It is otherwise the same as [`create`](Self::create):
@@ -49,9 +47,8 @@ impl WorkOrders {
 impl CreateWorkOrder {
     /// Gives the submission a token of its own, by which it can be found if its outcome is unknown.
     pub(super) fn prepared(call: &mut Call<Self>) {
-        // A tracked call has its token already.
-        if call.options.sent.is_none() {
-            call.set_token();
+        if !call.options.has_token {
+            call.set_token(SubmissionToken::random());
         }
     }
 
@@ -71,8 +68,9 @@ impl CreateWorkOrder {
 }
 
 impl Call<CreateWorkOrder> {
-    pub(super) fn set_token(&mut self) {
-        let token = Uuid::new_v4().to_string();
+    pub(super) fn set_token(&mut self, token: SubmissionToken) {
+        let token = token.to_string();
+        self.options.has_token = true;
         self.endpoint.body.metadata.get_or_insert_default().insert(TOKEN.to_owned(), token.as_str().into());
         self.options.idempotency_key.get_or_insert(token);
     }

@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use axum::Router;
 
-use super::Simulator;
 use super::clock::{SimulatedClock, Time};
 use super::delivery::{self, courier};
 use super::listener::Listener;
 use super::organization::{Organization, Settings};
-use super::plan::RunPlan;
+use super::plan::{DefaultRun, RunPlan};
 use super::service::{self, Shared, State};
 use super::wire::Wire;
+use super::{Simulator, auto_advance};
 
 /// The settings of a [`Simulator`], from [`Simulator::builder`].
 ///
@@ -33,12 +33,18 @@ pub struct Builder {
 
 impl Default for Builder {
     fn default() -> Self {
-        let default_run = RunPlan::default();
         Self {
             port: 0,
             clock: SimulatedClock::default(),
             record: true,
-            settings: Settings { price: 50, requests: 100, submissions: 20, concurrent_runs: 10, default_run },
+            settings: Settings {
+                price: 50,
+                requests: 100,
+                submissions: 20,
+                concurrent_runs: 10,
+                default_run: DefaultRun::default(),
+                webhook_secret: "whsec_simulator".into(),
+            },
             deliveries: delivery::Settings::default(),
         }
     }
@@ -59,7 +65,21 @@ impl Builder {
 
     /// What becomes of runs for which [`Simulator::next_run`] says nothing else. [`RunPlan::succeeds`] by default.
     pub fn default_run(mut self, plan: RunPlan) -> Self {
-        self.settings.default_run = plan;
+        self.settings.default_run = DefaultRun::Same(plan);
+        self
+    }
+
+    /// Draws the plan of each run for which [`Simulator::next_run`] says nothing else at random: it is pending for up to 3 s, runs for 2
+    /// to 15 s in 1 to 8 iterations, and fails in one of five cases. The same seed gives the same plans.
+    pub fn random_runs(mut self, seed: u64) -> Self {
+        self.settings.default_run = DefaultRun::Random(fastrand::Rng::with_seed(seed));
+        self
+    }
+
+    /// Sets the secret that signs deliveries to the `webhookUrl` of work orders: [`Simulator::webhook_secret`]. Defaults to
+    /// `whsec_simulator`.
+    pub fn webhook_secret(mut self, secret: impl Into<String>) -> Self {
+        self.settings.webhook_secret = secret.into().into();
         self
     }
 
@@ -135,6 +155,7 @@ impl Builder {
         let listener = Listener::bind((Ipv4Addr::LOCALHOST, self.port).into()).await?;
         let url = format!("http://{}", listener.address());
 
+        let webhook_secret = Arc::clone(&self.settings.webhook_secret);
         let mut organization = Organization::new(self.settings);
         let api_key = organization.keys.add(&["*"]);
         let shared = Arc::new(Shared::new(State::new(time, organization, self.deliveries, self.record)));
@@ -146,6 +167,7 @@ impl Builder {
             let _ = server.await;
         });
         let courier = tokio::spawn(courier::run(Arc::clone(&shared)));
-        Ok(Simulator { url, api_key, shared, listener, server, courier })
+        tokio::spawn(auto_advance::run(Arc::downgrade(&shared), Arc::clone(&shared.sleepers)));
+        Ok(Simulator { url, api_key, webhook_secret, shared, listener, server, courier })
     }
 }

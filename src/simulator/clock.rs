@@ -1,8 +1,8 @@
 //! The simulator's time, which is the test's to set.
 //!
 //! Everything that depends on time (how far a run has come, when a rate limit opens again, whether a key has expired)
-//! is worked out from one clock at the moment somebody asks, so a test that moves the clock never waits for it. Only the
-//! courier waits for moments to come: webhooks are told of events that nobody asks about.
+//! is worked out from one clock at the moment somebody asks, so a test that moves the clock never waits for it. Two wait for moments to
+//! come: the courier, as webhooks are told of events that nobody asks about, and those who sleep on the simulator's clock.
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -15,7 +15,8 @@ use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub enum SimulatedClock {
-    /// Time stands still but for [`Simulator::advance`](super::Simulator::advance), and starts at 2026-01-01T00:00:00Z.
+    /// Time stands still but for [`Simulator::advance`](super::Simulator::advance) and for those who sleep on
+    /// [`Simulator::clock`](super::Simulator::clock), and starts at 2026-01-01T00:00:00Z.
     /// The default: nothing a test sees depends on how fast the machine is.
     #[default]
     Manual,

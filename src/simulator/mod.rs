@@ -6,7 +6,8 @@
 //! pointed at it: this crate's client, `curl`, or a program in another language.
 //!
 //! Two things make tests exact. **Time is the test's to set**: runs, rate limits and timestamps follow a [`SimulatedClock`] that
-//! stands still until [`Simulator::advance`] moves it, so no test has to sleep. **Failures are the test's to order**:
+//! stands still until [`Simulator::advance`] moves it, so no test has to sleep. [`Simulator::clock`] is the same time for
+//! clients: their waits and retries let it pass. **Failures are the test's to order**:
 //! [`Simulator::inject`] makes requests fail by any documented error, by what a proxy in between might answer, or by what
 //! a bad network does to an answer; [`Fault::catalogue`] lists them all. Whatever was sent is kept in
 //! [`Simulator::requests`].
@@ -23,7 +24,8 @@
 //! // Point your program at `simulator.url()`, with `simulator.api_key()` for its key.
 //!
 //! // The next work order's run fails after a minute:
-//! simulator.next_run(RunPlan::fails("TESTS_FAILED", "2 of 14 tests failed").running(Duration::from_secs(60)));
+//! let plan = RunPlan::fails("TESTS_FAILED", "2 of 14 tests failed");
+//! simulator.next_run(plan.running(Duration::from_secs(60)));
 //! // And the next two requests are told to come back later:
 //! simulator.inject(Fault::error("SERVICE_UNAVAILABLE").times(2));
 //!
@@ -101,6 +103,7 @@
 
 mod answer;
 mod auth;
+mod auto_advance;
 mod body;
 mod builder;
 mod clock;
@@ -118,6 +121,7 @@ mod record;
 mod routes;
 mod run;
 mod service;
+mod sleepers;
 mod source;
 mod tally;
 mod wire;
@@ -136,6 +140,7 @@ pub use self::delivery::{DeliveryOrder, DeliveryOutcome, RecordedDelivery};
 pub use self::fault::Fault;
 pub use self::plan::{Outcome, RunPlan};
 pub use self::record::RecordedRequest;
+pub use self::sleepers::ClockHandle;
 
 use self::listener::Listener;
 use self::service::Shared;
@@ -146,6 +151,7 @@ use self::tally::Tally;
 pub struct Simulator {
     url: String,
     api_key: String,
+    webhook_secret: Arc<str>,
     shared: Arc<Shared>,
     listener: Listener,
     server: JoinHandle<()>,
@@ -209,10 +215,61 @@ impl Simulator {
     /// What happens until then is on its way to the webhooks when this returns; [`settle`](Self::settle) waits for it to
     /// arrive.
     pub fn advance(&self, by: Duration) {
-        self.shared.act(|state| state.time.advance(by));
-        self.shared.bells.clock.notify_waiters();
-        // On a clock that goes by itself, what comes next comes sooner than the courier thought.
+        let now = self.shared.act(|state| {
+            state.time.advance(by);
+            state.time.now()
+        });
+        self.shared.sleepers.wake(now);
+        // On a clock that goes by itself, what comes next comes sooner than these thought.
         self.shared.bells.courier.notify_one();
+        self.shared.sleepers.changed.notify_one();
+    }
+
+    /// Returns the simulator's time as a [`Clock`](crate::Clock), so that a client waits, retries and delays in simulated time.
+    ///
+    /// Without a hand on it, time passes when everybody sleeps: when nothing is pending but sleeps on this clock, it advances to the end
+    /// of the first of them, or to what happens before that to a run. So an hour takes no time, and everything happens in its order:
+    ///
+    /// ```
+    /// # #[cfg(not(feature = "client"))]
+    /// # fn main() {}
+    /// # #[cfg(feature = "client")]
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use std::time::Duration;
+    ///
+    /// use agentgate::simulator::{RunPlan, Simulator};
+    /// use agentgate::{Client, WorkspaceSource};
+    ///
+    /// let simulator = Simulator::start().await?;
+    /// let client = Client::builder()
+    ///     .base_url(simulator.url())
+    ///     .api_key(simulator.api_key())
+    ///     .clock(simulator.clock())
+    ///     .build()?;
+    ///
+    /// simulator.next_run(RunPlan::succeeds().running(Duration::from_secs(20 * 60)));
+    /// let order = client.work_orders().create("Fix it", WorkspaceSource::template("python-flask")).await?;
+    /// let run = client.runs().wait(&order.run_id).timeout(Duration::from_secs(1800)).await?.succeeded()?;
+    /// assert!(run.pr_url.is_some());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// The clock does not advance by itself
+    ///
+    /// - while nobody sleeps on it: between two calls, time stands still. A test that wants a minute to pass sleeps for it:
+    ///   `simulator.clock().sleep(Duration::from_secs(60)).await`;
+    /// - while a request of a client on this clock, or a delivery, is under way. The time-out of an attempt is real time, and a receiver
+    ///   of deliveries has a second of it;
+    /// - while a value of [`Clock::hold`](crate::Clock::hold) exists. What else a program waits for (a database, a thread) is not seen:
+    ///   hold the clock meanwhile.
+    ///
+    /// [`advance`](Self::advance) wakes all whose sleep ends by then, in that order. With [`ClockHandle::auto_advance`] turned off,
+    /// nothing else does. On a [scaled](SimulatedClock::Scaled) clock, sleeps take their share of real time.
+    #[must_use]
+    pub fn clock(&self) -> ClockHandle {
+        ClockHandle::new(&self.shared, true)
     }
 
     /// Says what becomes of the next run. Plans wait in line: the first is for the next work order that is accepted,

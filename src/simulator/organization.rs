@@ -2,6 +2,7 @@
 //! created.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -11,7 +12,7 @@ use super::clock::later;
 use super::credits::Ledger;
 use super::delivery::Agenda;
 use super::error::ApiError;
-use super::plan::RunPlan;
+use super::plan::{DefaultRun, RunPlan};
 use super::rate_limit::{Limit, Quota};
 use super::routes::templates::{self, Template};
 use super::routes::webhooks::Webhook;
@@ -22,13 +23,15 @@ use super::run::Run;
 pub(super) struct Organization {
     pub(super) keys: Keys,
     pub(super) suspended: bool,
+    /// The secret of deliveries to the `webhookUrl` of work orders.
+    pub(super) webhook_secret: Arc<str>,
     pub(super) credits: Ledger,
     /// What a run costs, in cents.
     pub(super) price: u32,
     pub(super) requests: Limit,
     pub(super) submissions: Limit,
     pub(super) concurrent_runs: u32,
-    pub(super) default_run: RunPlan,
+    pub(super) default_run: DefaultRun,
     pub(super) next_runs: VecDeque<RunPlan>,
     pub(super) work_orders: Vec<WorkOrder>,
     pub(super) runs: Vec<Run>,
@@ -47,7 +50,8 @@ pub(super) struct Settings {
     pub(super) requests: u32,
     pub(super) submissions: u32,
     pub(super) concurrent_runs: u32,
-    pub(super) default_run: RunPlan,
+    pub(super) default_run: DefaultRun,
+    pub(super) webhook_secret: Arc<str>,
 }
 
 /// The included credits to begin with, in cents.
@@ -58,6 +62,7 @@ impl Organization {
         Self {
             keys: Keys::default(),
             suspended: false,
+            webhook_secret: settings.webhook_secret,
             credits: Ledger::new(CREDITS),
             price: settings.price,
             requests: Limit::a_minute(settings.requests),
@@ -88,6 +93,11 @@ impl Organization {
             active.iter().filter_map(|run| run.end()).min().unwrap_or_else(|| later(now, Duration::from_secs(60)));
         let error = ApiError::rate_limited(Quota { limit: self.concurrent_runs, remaining: 0, reset_at }, now);
         Err(error.with_message("Too many runs go on at the same time."))
+    }
+
+    /// Takes the plan of the next run.
+    pub(super) fn next_plan(&mut self) -> RunPlan {
+        self.next_runs.pop_front().unwrap_or_else(|| self.default_run.plan())
     }
 
     pub(super) fn run(&self, id: &str) -> Result<&Run, ApiError> {

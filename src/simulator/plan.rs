@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use fastrand::Rng;
+
 /// The future of a run: how long it is pending and running, in how many iterations, and how it ends.
 ///
 /// The default is [`RunPlan::succeeds`].
@@ -13,7 +15,9 @@ use std::time::Duration;
 /// use std::time::Duration;
 /// use agentgate::simulator::RunPlan;
 ///
-/// let plan = RunPlan::fails("TESTS_FAILED", "2 of 14 tests failed").running(Duration::from_secs(90)).iterations(5);
+/// let plan = RunPlan::fails("TESTS_FAILED", "2 of 14 tests failed")
+///     .running(Duration::from_secs(90))
+///     .iterations(5);
 /// assert_eq!(plan.pending, Duration::from_secs(2));
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,6 +63,37 @@ impl Default for RunPlan {
             running: Duration::from_secs(10),
             iterations: 3,
             outcome: Outcome::Succeeded { pull_request: None },
+        }
+    }
+}
+
+/// The plans of runs that have none of their own.
+#[derive(Clone, Debug)]
+pub(super) enum DefaultRun {
+    Same(RunPlan),
+    Random(Rng),
+}
+
+impl Default for DefaultRun {
+    fn default() -> Self {
+        Self::Same(RunPlan::default())
+    }
+}
+
+impl DefaultRun {
+    pub(super) fn plan(&mut self) -> RunPlan {
+        match self {
+            Self::Same(plan) => plan.clone(),
+            Self::Random(random) => {
+                let plan = if random.u8(..5) == 0 {
+                    RunPlan::fails("VERIFICATION_FAILED", "The verification did not pass.")
+                } else {
+                    RunPlan::succeeds()
+                };
+                let mut time = |range| Duration::from_millis(random.u64(range));
+                let (pending, running) = (time(0..3_000), time(2_000..15_000));
+                plan.pending(pending).running(running).iterations(random.u32(1..=8))
+            }
         }
     }
 }
@@ -194,6 +229,18 @@ mod tests {
 
     fn seconds(n: u32) -> Duration {
         SECOND * n
+    }
+
+    #[test]
+    fn random_runs_are_the_same_for_the_same_seed_and_one_in_five_fails() {
+        let plans = |seed| {
+            let mut default = DefaultRun::Random(Rng::with_seed(seed));
+            (0..1_000).map(|_| default.plan()).collect::<Vec<_>>()
+        };
+        assert_eq!(plans(7), plans(7));
+        assert_ne!(plans(7), plans(8));
+        let failed = plans(7).iter().filter(|plan| plan.final_status() == Status::Failed).count();
+        assert!((150..250).contains(&failed), "{failed}");
     }
 
     #[test]

@@ -18,6 +18,7 @@ use super::query::Query;
 use super::rate_limit;
 use super::record::{RecordedRequest, header_texts};
 use super::routes::{self, Call, Route};
+use super::sleepers::Sleepers;
 use super::tally::Tally;
 use super::wire::{Script, Wire};
 
@@ -29,11 +30,12 @@ const LARGEST_BODY: usize = 10 * 1024 * 1024;
 pub(super) struct Shared {
     state: Mutex<State>,
     pub(super) bells: Bells,
+    pub(super) sleepers: Arc<Sleepers>,
 }
 
 impl Shared {
     pub(super) fn new(state: State) -> Self {
-        Self { state: Mutex::new(state), bells: Bells::default() }
+        Self { state: Mutex::new(state), bells: Bells::default(), sleepers: Arc::default() }
     }
 
     /// The state. A test that panicked while it held it has not harmed it.
@@ -53,6 +55,13 @@ impl Shared {
             self.bells.courier.notify_one();
         }
         result
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        // The task that moves the clock ends.
+        self.sleepers.changed.notify_one();
     }
 }
 
@@ -107,6 +116,11 @@ impl State {
             deliveries: Deliveries::new(deliveries, record),
             seen: 0,
         }
+    }
+
+    /// How many requests were ever seen.
+    pub(super) fn seen(&self) -> u64 {
+        self.seen
     }
 
     /// Lets happen what is due by now, and tells what now is.
@@ -206,11 +220,17 @@ mod tests {
     use super::*;
     use crate::simulator::clock::SimulatedClock;
     use crate::simulator::organization::Settings;
-    use crate::simulator::plan::RunPlan;
+    use crate::simulator::plan::DefaultRun;
 
     fn state() -> (State, String) {
-        let settings =
-            Settings { price: 1, requests: 9, submissions: 9, concurrent_runs: 9, default_run: RunPlan::succeeds() };
+        let settings = Settings {
+            price: 1,
+            requests: 9,
+            submissions: 9,
+            concurrent_runs: 9,
+            default_run: DefaultRun::default(),
+            webhook_secret: "whsec_test".into(),
+        };
         let mut organization = Organization::new(settings);
         let key = organization.keys.add(&["*"]);
         let time = Time::start(SimulatedClock::Manual).unwrap();

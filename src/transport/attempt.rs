@@ -2,13 +2,16 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, StatusCode};
-use reqwest::Request;
+use reqwest::{Request, Response};
 
 use super::Transport;
 use super::body::Unsent;
+#[cfg(feature = "test-util")]
+use super::replay::replayed;
 use super::sent::SentState;
 use crate::Error;
 use crate::error::KEPT_BODY;
@@ -26,18 +29,16 @@ pub(super) struct Received {
 
 impl Transport {
     /// Reading the body belongs to the attempt: a connection cut in the middle of a body is as lost as one cut before it.
-    pub(super) async fn attempt(&self, mut request: Request, sent: Option<&Arc<SentState>>) -> Result<Received, Error> {
+    pub(super) async fn attempt(&self, request: Request, sent: Option<&Arc<SentState>>) -> Result<Received, Error> {
         let timeout = request.timeout().copied();
-        let unsent = Unsent::replace_body(&mut request, sent);
-        let url = unsent.is_some().then(|| request.url().clone());
-        let mut response = self.http.execute(request).await.map_err(|error| {
-            let was_sent = !unsent.is_some_and(|unsent| unsent.withdraw());
-            Error::from_network(error, timeout, was_sent)
-        })?;
+        #[cfg(feature = "test-util")]
+        let mut response = match &self.replay {
+            Some(replay) => replayed(replay, &request, sent)?,
+            None => self.send(request, timeout, sent).await?,
+        };
+        #[cfg(not(feature = "test-util"))]
+        let mut response = self.send(request, timeout, sent).await?;
         let status = response.status();
-        if url.is_some_and(|url| url != *response.url()) {
-            return Err(Error::followed_redirect(status, std::mem::take(response.headers_mut())));
-        }
         let mut headers = std::mem::take(response.headers_mut());
         for value in headers.values_mut().filter(|value| matches!(redact(value.as_bytes(), self.key()), Cow::Owned(_)))
         {
@@ -70,5 +71,23 @@ impl Transport {
             }
         }
         Ok(Received { status, headers, body: body.freeze() })
+    }
+
+    async fn send(
+        &self,
+        mut request: Request,
+        timeout: Option<Duration>,
+        sent: Option<&Arc<SentState>>,
+    ) -> Result<Response, Error> {
+        let unsent = Unsent::replace_body(&mut request, sent);
+        let url = unsent.is_some().then(|| request.url().clone());
+        let mut response = self.http.execute(request).await.map_err(|error| {
+            let was_sent = !unsent.is_some_and(|unsent| unsent.withdraw());
+            Error::from_network(error, timeout, was_sent)
+        })?;
+        if url.is_some_and(|url| url != *response.url()) {
+            return Err(Error::followed_redirect(response.status(), std::mem::take(response.headers_mut())));
+        }
+        Ok(response)
     }
 }

@@ -38,12 +38,15 @@ impl Exchange {
     /// Runs the attempt, and tells its permit how it ended. Returns the response and the wait that it asks for.
     pub(super) async fn run(self) -> Result<(Received, Option<Duration>)> {
         let Self { transport, operation, attempt, permit, mut request, timeout, sent } = self;
+        let _held = transport.clock.hold();
         let stack = &transport.middleware;
-        if !stack.is_empty()
-            && let Err(error) = within(&transport, timeout, before(stack, operation, attempt, &mut request)).await
-        {
-            permit.unsent();
-            return Err(error);
+        if !stack.is_empty() {
+            let before = before(stack, operation, attempt, &mut request);
+            let outcome = race(before, transport.clock.sleep(timeout)).await;
+            if let Err(error) = outcome.unwrap_or_else(|| Err(Error::slow_middleware(timeout))) {
+                permit.unsent();
+                return Err(error);
+            }
         }
         let result = transport.attempt(request, sent.as_ref()).await;
         let wait = match &result {
@@ -65,16 +68,10 @@ impl Exchange {
         if !stack.is_empty() {
             let after = after(stack, operation, attempt, result.as_ref());
             // The response counts, however long the middleware takes.
-            let _ = within(&transport, timeout, async { Ok(after.await) }).await;
+            race(after, transport.clock.sleep(timeout)).await;
         }
         result.map(|received| (received, wait))
     }
-}
-
-/// Limits the time of middleware.
-async fn within(transport: &Transport, timeout: Duration, middleware: impl Future<Output = Result<()>>) -> Result<()> {
-    let sleep = transport.clock.sleep(timeout);
-    race(middleware, sleep).await.unwrap_or_else(|| Err(Error::slow_middleware(timeout)))
 }
 
 /// Runs this in a task of its own, which is cancelled when the returned future is dropped.

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use progenitor_client::{ClientHooks, ClientInfo, OperationInfo, ResponseValue};
+use reqwest::Request;
 use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderName, HeaderValue, USER_AGENT};
-use reqwest::{Request, ResponseBuilderExt as _, Url};
 use serde::de::DeserializeOwned;
 
 use super::attempt::Received;
@@ -36,13 +36,8 @@ struct Inner {
     begun: DateTime<Utc>,
     /// By the clock's [`monotonic`](crate::Clock::monotonic).
     deadline: Option<Duration>,
-    outcome: Mutex<Option<Outcome>>,
-}
-
-/// What the attempts of a call left.
-enum Outcome {
-    Answered(Answer),
-    Failed(Error),
+    /// The result of all attempts, until it is read.
+    outcome: Mutex<Option<Result<Answer>>>,
 }
 
 impl Execution {
@@ -59,23 +54,28 @@ impl Execution {
         endpoints::Client::new_with_client(&transport.base_url, transport.http.clone(), self.clone())
     }
 
-    /// What the call came to, given what the generated function made of it.
+    /// Returns the result of the call, given what the generated function made of it.
     pub(crate) fn finish<T: DeserializeOwned>(&self, result: Generated<T>) -> Result<Response<T>> {
-        self.read(result).map_err(|error| self.labelled(error))
+        let response = self.answer(result).and_then(|answer| self.read(answer));
+        response.map_err(|error| self.labelled(error))
     }
 
-    /// What the call came to, where a successful response may have no body.
+    /// Returns the result of the call, where a successful response may have no body.
     #[allow(dead_code, reason = "for operations whose contract has such a response beside others")]
     pub(crate) fn finish_optional<T: DeserializeOwned>(&self, result: Generated<T>) -> Result<Response<Option<T>>> {
-        let mut outcome = self.0.outcome.lock().unwrap_or_else(PoisonError::into_inner);
-        match outcome.take() {
-            Some(Outcome::Answered(answer)) if answer.body.is_empty() => Ok(Response::new(None, answer)),
-            other => {
-                *outcome = other;
-                drop(outcome);
-                self.finish(result).map(|response| response.map(Some))
+        let response = self.answer(result).and_then(|answer| {
+            if answer.body.is_empty() {
+                return Ok(Response::new(None, answer));
             }
-        }
+            self.read(answer).map(|response| response.map(Some))
+        });
+        response.map_err(|error| self.labelled(error))
+    }
+
+    /// Returns the result of the call, where a successful response has no body. One that is there all the same is not read.
+    pub(crate) fn finish_empty(&self, result: Generated<()>) -> Result<Response<()>> {
+        let response = self.answer(result).map(|answer| Response::new((), answer));
+        response.map_err(|error| self.labelled(error))
     }
 
     /// Names the operation in an error that leaves the transport, and removes secrets from it.
@@ -85,12 +85,10 @@ impl Execution {
         error.with_key_origin(transport.key_origin).without_secrets(transport.key())
     }
 
-    fn read<T: DeserializeOwned>(&self, result: Generated<T>) -> Result<Response<T>> {
+    fn answer<T>(&self, result: Generated<T>) -> Result<Answer> {
         let outcome = self.0.outcome.lock().unwrap_or_else(PoisonError::into_inner).take();
         match (outcome, result) {
-            (Some(Outcome::Failed(error)), _) => Err(error),
-            (Some(Outcome::Answered(answer)), Ok(value)) => Ok(Response::new(value.into_inner(), answer)),
-            (Some(Outcome::Answered(answer)), Err(_)) => self.reread(answer),
+            (Some(outcome), _) => outcome,
             // Nothing was sent: the request could not be built.
             (None, Err(progenitor_client::Error::CommunicationError(error))) => {
                 Err(Error::from_network(error, None, false))
@@ -102,50 +100,45 @@ impl Execution {
         }
     }
 
-    /// Reads a body that did not fit at first sight.
-    fn reread<T: DeserializeOwned>(&self, answer: Answer) -> Result<Response<T>> {
-        let value = answer::reread(self.0.operation, &answer).map_err(|error| error.with_attempts(answer.attempts))?;
+    fn read<T: DeserializeOwned>(&self, answer: Answer) -> Result<Response<T>> {
+        let value = match serde_json::from_slice(&answer.body) {
+            Ok(value) => value,
+            Err(_) => {
+                answer::reread(self.0.operation, &answer).map_err(|error| error.with_attempts(answer.attempts))?
+            }
+        };
         Ok(Response::new(value, answer))
     }
 
     /// Sends a request that no generated function has built, and reads the JSON of the response. No body is `null`.
     pub(crate) async fn send<T: DeserializeOwned>(&self, request: Result<Request>) -> Result<Response<T>> {
-        let outcome = match request {
+        let answer = match request {
             Ok(mut request) => self.outcome(&mut request).await,
-            Err(error) => Outcome::Failed(error),
+            Err(error) => Err(error),
         };
-        let response = match outcome {
-            Outcome::Failed(error) => Err(error),
-            Outcome::Answered(answer) => {
-                let body: &[u8] = if answer.body.trim_ascii().is_empty() { b"null" } else { &answer.body };
-                match serde_json::from_slice(body) {
-                    Ok(value) => Ok(Response::new(value, answer)),
-                    Err(_) => self.reread(answer),
-                }
+        let response = answer.and_then(|answer| {
+            if answer.body.trim_ascii().is_empty()
+                && let Ok(value) = serde_json::from_slice(b"null")
+            {
+                return Ok(Response::new(value, answer));
             }
-        };
+            self.read(answer)
+        });
         response.map_err(|error| self.labelled(error))
     }
 
     /// All the attempts of the call.
-    async fn execute(&self, mut request: Request) -> reqwest::Response {
+    async fn execute(&self, mut request: Request) {
         let outcome = self.outcome(&mut request).await;
-        let response = match &outcome {
-            Outcome::Answered(answer) => rebuilt(answer, request.url().clone()),
-            Outcome::Failed(_) => placeholder(),
-        };
         *self.0.outcome.lock().unwrap_or_else(PoisonError::into_inner) = Some(outcome);
-        response
     }
 
-    async fn outcome(&self, request: &mut Request) -> Outcome {
-        match self.complete(request) {
-            Ok(()) => self.attempts(request).await,
-            Err(error) => Outcome::Failed(error),
-        }
+    async fn outcome(&self, request: &mut Request) -> Result<Answer> {
+        self.complete(request)?;
+        self.attempts(request).await
     }
 
-    async fn attempts(&self, request: &Request) -> Outcome {
+    async fn attempts(&self, request: &Request) -> Result<Answer> {
         let Inner { transport, operation, options, .. } = &*self.0;
         let mut observed = Observed::new(transport, *operation, request);
         let request_bytes = request.body().and_then(reqwest::Body::as_bytes).map_or(0, <[u8]>::len);
@@ -181,7 +174,8 @@ impl Execution {
                 timeout,
                 sent: options.sent.clone(),
             };
-            let error = match in_task(observed.within(exchange.run())).await {
+            // Boxed, as it is large, and is moved several times on its way into the task.
+            let error = match in_task(observed.within(Box::pin(exchange.run()))).await {
                 Ok((received, wait)) => match judge(*operation, received, wait) {
                     Ok(answer) => {
                         transport.budget.deposit(last.map(|failure| failure.cost));
@@ -214,7 +208,7 @@ impl Execution {
             observed.delay_end();
         };
         observed.end(outcome.as_ref());
-        outcome.map_or_else(Outcome::Failed, Outcome::Answered)
+        outcome
     }
 
     /// Waits for a permit for one attempt.
@@ -336,23 +330,12 @@ fn judge(operation: Operation, received: Received, wait: Option<Duration>) -> Re
     Err(Error::from_answer(operation, status, headers, &body).with_retry_after(wait))
 }
 
-/// The answer, for the generated code to read.
-fn rebuilt(answer: &Answer, url: Url) -> reqwest::Response {
-    // To a response without a URL, reqwest gives one that it parses anew each time.
-    let response = http::Response::builder().status(answer.status).url(url).body(answer.body.clone());
-    response.map_or_else(|_| placeholder(), Into::into)
-}
-
-/// Makes the generated code return.
-fn placeholder() -> reqwest::Response {
-    let mut response = http::Response::new("");
-    *response.status_mut() = http::StatusCode::IM_A_TEAPOT;
-    response.into()
-}
-
 impl ClientHooks<Execution> for endpoints::Client {
+    /// Keeps the result in the [`Execution`], and makes the generated code return. A URL that is none gives an error of reqwest's that
+    /// others can make, at less cost than a response.
     async fn exec(&self, request: Request, _: &OperationInfo) -> reqwest::Result<reqwest::Response> {
-        Ok(self.inner().execute(request).await)
+        self.inner().execute(request).await;
+        self.client().get("").build().map(|_| http::Response::new("").into())
     }
 }
 
@@ -369,7 +352,7 @@ mod tests {
     use bytes::Bytes;
     use http::{HeaderMap, StatusCode};
 
-    use super::{Execution, Outcome};
+    use super::Execution;
     use crate::response::{Answer, Response};
     use crate::transport::CallOptions;
     use crate::types::Run;
@@ -381,7 +364,7 @@ mod tests {
         let execution = Execution::new(&client.transport, Operation::GET_RUN, CallOptions::default());
         let (status, headers) = (StatusCode::ACCEPTED, HeaderMap::new());
         let answer = Answer { status, headers, body: Bytes::from_static(body.as_bytes()), attempts: 1 };
-        *execution.0.outcome.lock().unwrap_or_else(PoisonError::into_inner) = Some(Outcome::Answered(answer));
+        *execution.0.outcome.lock().unwrap_or_else(PoisonError::into_inner) = Some(Ok(answer));
         execution.finish_optional(Err(progenitor_client::Error::Custom("not read".to_owned())))
     }
 

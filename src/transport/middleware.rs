@@ -37,7 +37,10 @@ pub type Refusal = Box<dyn StdError + Send + Sync>;
 /// struct TraceParent;
 ///
 /// impl Middleware for TraceParent {
-///     fn before<'a>(&'a self, request: &'a mut AttemptRequest<'_>) -> MiddlewareFuture<'a, Result<(), Refusal>> {
+///     fn before<'a>(
+///         &'a self,
+///         request: &'a mut AttemptRequest<'_>,
+///     ) -> MiddlewareFuture<'a, Result<(), Refusal>> {
 ///         Box::pin(async move {
 ///             let trace_parent = current_trace_parent().await;
 ///             request.insert_header("traceparent", &trace_parent)?;
@@ -48,7 +51,8 @@ pub type Refusal = Box<dyn StdError + Send + Sync>;
 /// # async fn current_trace_parent() -> String { "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned() }
 ///
 /// # fn main() -> agentgate::Result<()> {
-/// let client = agentgate::Client::builder().api_key("org_live_xxxxxxxx").middleware(TraceParent).build()?;
+/// let builder = agentgate::Client::builder().api_key("org_live_xxxxxxxx");
+/// let client = builder.middleware(TraceParent).build()?;
 /// # Ok(())
 /// # }
 /// ```
@@ -80,7 +84,7 @@ pub struct AttemptRequest<'a> {
     request: &'a mut Request,
 }
 
-impl<'a> AttemptRequest<'a> {
+impl AttemptRequest<'_> {
     /// Returns the operation that is called.
     #[must_use]
     pub fn operation(&self) -> Operation {

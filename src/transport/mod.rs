@@ -3,12 +3,11 @@
 //! ```text
 //! generated endpoint ─exec─▶ Execution::execute: attempt ─▶ decide ─▶ wait ─▶ attempt …
 //!                                │
-//!                                └─▶ the answer, rebuilt; or an `Error`, kept in the call
+//!                                └─▶ the response, or an `Error`, kept in the call
 //! ```
 //!
-//! The generated code can fail with a `reqwest::Error` alone, which nobody but reqwest can make. So a failure is kept in
-//! the [`Execution`], and what the generated code gets is a placeholder that makes it return; [`Execution::finish`] then puts the
-//! kept failure in its place.
+//! The generated code can fail with a `reqwest::Error` alone, and reads the body in its own way. So the result is kept in the
+//! [`Execution`], and the generated code gets an error that makes it return; [`Execution::finish`] then reads the kept response.
 
 mod answer;
 mod attempt;
@@ -20,6 +19,8 @@ mod extras;
 mod middleware;
 mod observe;
 mod options;
+#[cfg(feature = "test-util")]
+mod replay;
 mod retry;
 mod retry_budget;
 mod sent;
@@ -37,11 +38,13 @@ pub(crate) use self::extras::Extras;
 pub(crate) use self::middleware::Stack;
 pub use self::middleware::{AttemptRequest, AttemptResponse, Middleware, MiddlewareFuture, Refusal};
 pub use self::options::CallOptions;
+#[cfg(feature = "test-util")]
+pub(crate) use self::replay::{error_of, result_of};
 pub(crate) use self::retry::RetryPolicy;
 pub(crate) use self::retry_budget::RetryBudget;
 pub(crate) use self::sent::SentState;
 pub use self::sent::SubmissionState;
-pub(crate) use self::server_wait::{service_now, until};
+pub(crate) use self::server_wait::service_now;
 use crate::clock::Clock;
 use crate::rate_limit::{RateLimitMode, RateLimiter};
 
@@ -65,6 +68,9 @@ pub(crate) struct Transport {
     pub(crate) on_event: Vec<OnEvent>,
     pub(crate) middleware: Stack,
     pub(crate) clock: Arc<dyn Clock>,
+    /// Responds in place of the service.
+    #[cfg(feature = "test-util")]
+    pub(crate) replay: Option<crate::test_util::Replay>,
 }
 
 impl Transport {

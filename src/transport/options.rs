@@ -16,7 +16,8 @@ use crate::rate_limit::RateLimitMode;
 /// use agentgate::CallOptions;
 ///
 /// # async fn example(client: agentgate::Client) -> agentgate::Result<()> {
-/// let patient = client.with_options(CallOptions::new().timeout(Duration::from_secs(120)).max_retries(8));
+/// let options = CallOptions::new().timeout(Duration::from_secs(120)).max_retries(8);
+/// let patient = client.with_options(options);
 /// let balance = patient.credits().balance().await?;
 /// # Ok(())
 /// # }
@@ -38,6 +39,8 @@ pub struct CallOptions {
     pub(crate) extras: Extras,
     /// Says in errors what was tried, in place of the operation's summary.
     pub(crate) description: Option<Arc<str>>,
+    /// The submission has the token by which it is recognized.
+    pub(crate) has_token: bool,
     /// Records whether the request was sent.
     pub(crate) sent: Option<Arc<SentState>>,
 }

@@ -33,7 +33,7 @@ fn seconds(text: &str, divisor: f64) -> Option<Duration> {
 }
 
 /// The time until a date of the service.
-pub(crate) fn until(date: SystemTime, headers: &HeaderMap, now: DateTime<Utc>) -> Option<Duration> {
+fn until(date: SystemTime, headers: &HeaderMap, now: DateTime<Utc>) -> Option<Duration> {
     date.duration_since(service_now(headers, now)).ok()
 }
 

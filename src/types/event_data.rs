@@ -117,7 +117,8 @@ impl VerificationEventData {
     /// use agentgate::types::{RunId, VerificationEventData};
     ///
     /// # fn main() -> Result<(), serde_json::Error> {
-    /// let data: VerificationEventData = serde_json::from_str(r#"{"runId": "run_3n9x2p", "gate": "tests"}"#)?;
+    /// let json = r#"{"runId": "run_3n9x2p", "gate": "tests"}"#;
+    /// let data: VerificationEventData = serde_json::from_str(json)?;
     /// assert_eq!(data.run_id(), Some(&RunId::from("run_3n9x2p")));
     /// assert_eq!(data.extra["gate"], "tests");
     /// # Ok(())

@@ -9,7 +9,8 @@
 //! use agentgate::types::{Run, RunId, RunStatus};
 //!
 //! # fn main() -> Result<(), serde_json::Error> {
-//! let run: Run = serde_json::from_str(r#"{"id": "run_1", "workOrderId": "wo_1", "status": "no-such-status"}"#)?;
+//! let json = r#"{"id": "run_1", "workOrderId": "wo_1", "status": "no-such-status"}"#;
+//! let run: Run = serde_json::from_str(json)?;
 //! assert_eq!(run.id, RunId::from("run_1"));
 //! assert_eq!(run.status, RunStatus::Unknown("no-such-status".to_owned()));
 //! # Ok(())

@@ -128,7 +128,8 @@ impl Event {
     /// }
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// let event = Event::parse_unverified(br#"{"id": "evt_1", "type": "run.no-such-event", "data": {"size": 7}}"#)?;
+    /// let body = br#"{"id": "evt_1", "type": "run.no-such-event", "data": {"size": 7}}"#;
+    /// let event = Event::parse_unverified(body)?;
     /// assert_eq!(event.data_as::<Build>()?.size, 7);
     /// # Ok(())
     /// # }

@@ -40,7 +40,7 @@ const SECRET_PREFIX: &str = "whsec_";
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let verifier = Verifier::new(["whsec_0123456789"])?;
 ///
-/// let body = br#"{"id": "evt_1", "type": "run.completed", "data": {"runId": "run_1", "status": "succeeded"}}"#;
+/// let body = br#"{"id": "evt_1", "type": "run.completed", "data": {"runId": "run_1"}}"#;
 /// let signature = verifier.sign(body); // what AgentGate does
 ///
 /// verifier.verify(body, &signature)?;

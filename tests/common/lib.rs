@@ -21,11 +21,6 @@ pub mod told;
 
 pub use calls::{Answered, Form, call, call_with, prepare};
 
-/// Compiles and runs the programs of the README.
-#[cfg(doctest)]
-#[doc = include_str!("../../README.md")]
-pub struct Readme;
-
 /// The text of the contract.
 pub const CONTRACT: &str = include_str!("../../openapi.yaml");
 

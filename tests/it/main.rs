@@ -14,4 +14,5 @@ mod lists;
 mod rate_limit;
 mod retry;
 mod simulator;
+mod test_util;
 mod webhook;

@@ -5,15 +5,18 @@ mod build;
 mod changes;
 mod contract_changes;
 mod contract_diff;
+mod examples;
 mod peers;
+mod readme;
+mod simulator;
 mod versions;
 
 use std::env;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
 /// The feature combinations that users will pick.
-const FEATURES: [&str; 16] = [
+const FEATURES: [&str; 19] = [
     "",
     "client",
     "blocking",
@@ -22,6 +25,9 @@ const FEATURES: [&str; 16] = [
     "schemars",
     "simulator",
     "client,simulator",
+    "test-util",
+    "simulator,test-util",
+    "simulator-bin",
     "rustls,simulator,schemars",
     "webhooks",
     "axum",
@@ -33,8 +39,9 @@ const FEATURES: [&str; 16] = [
 ];
 
 /// Each task: its name, what it does, and the function that runs it.
-const TASKS: [(&str, &str, Task); 11] = [
-    ("examples", "runs each example to its end, against the simulator", examples),
+const TASKS: [(&str, &str, Task); 12] = [
+    ("examples", "runs each example to its end, against the simulator", examples::run),
+    ("readme", "compiles each program of README.md as pasted, and runs it against the simulator", readme::check),
     ("lint", "checks format, clippy and the contract", lint),
     ("features", "runs clippy for each combination of features that users will pick", features),
     ("docs", "builds the documentation, and fails on warnings", docs),
@@ -50,6 +57,8 @@ const TASKS: [(&str, &str, Task); 11] = [
         contract_changes::run,
     ),
 ];
+
+const API_KEY: &str = "AGENTGATE_API_KEY";
 
 type Task = fn() -> Outcome;
 
@@ -72,15 +81,6 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
-}
-
-fn examples() -> Outcome {
-    cargo("run --quiet --package agentgate --example quickstart --features simulator")?;
-    cargo(
-        "run --quiet --package agentgate --example quickstart --no-default-features --features rustls-ring,simulator",
-    )?;
-    cargo("run --quiet --package agentgate --example webhooks --features axum,simulator")?;
-    cargo("run --quiet --package agentgate --example follow_many --features simulator")
 }
 
 fn lint() -> Outcome {
@@ -113,11 +113,12 @@ fn clippy(features: &str) -> Outcome {
 }
 
 fn docs() -> Outcome {
-    for features in ["--features full", "--no-default-features", "--no-default-features --features webhooks"] {
+    // All features last, as the links are checked in that.
+    for features in ["--no-default-features", "--no-default-features --features webhooks", "--features full"] {
         let arguments = format!("doc --quiet --package agentgate --lib --no-deps {features}");
         run(Command::new(cargo_path()).args(arguments.split(' ')).env("RUSTDOCFLAGS", "-D warnings"))?;
     }
-    Ok(())
+    readme::check_links()
 }
 
 fn fuzz() -> Outcome {
@@ -138,16 +139,25 @@ fn cargo_path() -> String {
     env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned())
 }
 
-/// Prints a command and runs it at the root of the repository, without a key that would make an example cost credits.
+/// Prints a command and runs it at the root of the repository. It gets no key from outside, with which an example would cost credits.
 fn run(command: &mut Command) -> Outcome {
     let words = command.get_args().map(|word| word.to_string_lossy());
     let line = format!("{} {}", program(command), words.collect::<Vec<_>>().join(" "));
     println!("\n== {line}");
-    match command.current_dir(root()).env_remove("AGENTGATE_API_KEY").status() {
+    if !command.get_envs().any(|(name, _)| name == API_KEY) {
+        command.env_remove(API_KEY);
+    }
+    match command.current_dir(root()).status() {
         Ok(status) if status.success() => Ok(()),
         Ok(status) => Err(format!("{line} ({status})")),
         Err(error) => Err(format!("{line} ({error})")),
     }
+}
+
+/// The directory that cargo builds in, by the place of this program.
+fn target_directory() -> PathBuf {
+    let program = env::current_exe().ok();
+    program.and_then(|path| Some(path.parent()?.parent()?.to_owned())).unwrap_or_else(|| root().join("target"))
 }
 
 /// The root of the repository.

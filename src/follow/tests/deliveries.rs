@@ -14,7 +14,7 @@ use crate::follow::{Follow, Watcher};
 use crate::types::RunStatus;
 use crate::webhook::Event;
 
-/// The events that README asks for.
+/// The events that end a wait.
 const ENDS: &[&str] = &["run.completed", "run.failed", "run.cancelled"];
 
 /// The type of the event of the end of a run.

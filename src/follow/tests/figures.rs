@@ -1,4 +1,4 @@
-//! The cost of waiting, in requests and in time: the table of the README.
+//! The cost of waiting, in requests and in time: the first table of the module's documentation.
 //!
 //! The figures are printed: `cargo test -p agentgate --lib follow::tests::figures -- --nocapture`.
 

@@ -7,8 +7,6 @@ use tokio::sync::Notify;
 pub(in crate::simulator) struct Bells {
     /// For the courier: there is a target to serve, or something is due sooner than it thinks.
     pub(in crate::simulator) courier: Notify,
-    /// For deliveries under way: the clock was moved.
-    pub(in crate::simulator) clock: Notify,
     /// For those who wait for quiet: a target was served to its end.
     pub(in crate::simulator) served: Notify,
 }

@@ -7,7 +7,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
@@ -16,6 +15,7 @@ use super::lanes::Target;
 use super::record::DeliveryOutcome;
 use super::send;
 use crate::simulator::service::Shared;
+use crate::simulator::sleepers::{ClockHandle, Held};
 
 /// How many connections there may be at the same time. Each takes a file descriptor, and a test may well have as many
 /// targets as it has runs.
@@ -59,19 +59,21 @@ async fn serve(shared: Arc<Shared>, target: Target, connections: Arc<Semaphore>)
     while let Ok(_connection) = connections.acquire().await {
         let next = shared.act(|state| state.deliveries.next(&target, &state.organization, &state.time));
         let Some(attempt) = next else { break };
-        let end = send(&shared, &attempt).await;
+        let end = send(&shared, &attempt, Held::new(&shared)).await;
         shared.act(|state| state.deliveries.conclude(attempt, end, &mut state.organization.agenda, &state.time));
     }
     shared.bells.served.notify_waiters();
 }
 
-async fn send(shared: &Shared, attempt: &Attempt) -> End {
-    let patience = async {
+/// A clock that advances by itself is held until the receiver has had its real time.
+async fn send(shared: &Arc<Shared>, attempt: &Attempt, held: Held) -> End {
+    let patience = async move {
         for _ in 0..NAPS {
             tokio::time::sleep(NAP).await;
         }
+        drop(held);
         match attempt.deadline() {
-            Some(deadline) => reach(shared, deadline).await,
+            Some(deadline) => ClockHandle::new(shared, false).sleep_until(deadline).await,
             None => std::future::pending().await,
         }
     };
@@ -86,18 +88,4 @@ async fn send(shared: &Shared, attempt: &Attempt) -> End {
         }
     };
     End { outcome, took }
-}
-
-/// Waits until it is this time by the simulator's clock.
-async fn reach(shared: &Shared, moment: DateTime<Utc>) {
-    loop {
-        // Listening begins before looking, lest the clock is moved in between.
-        let moved = shared.bells.clock.notified();
-        let left = shared.lock().time.until(moment);
-        match left {
-            Some(Duration::ZERO) => return,
-            Some(left) => drop(tokio::time::timeout(left, moved).await),
-            None => moved.await,
-        }
-    }
 }

@@ -3,19 +3,16 @@
 use crate::simulator::Simulator;
 
 use super::mishap::DeliveryOrder;
-use super::parcel::ORGANIZATION_SECRET;
 use super::record::RecordedDelivery;
 
 impl Simulator {
     /// The secret that signs deliveries to the `webhookUrl` of work orders.
     ///
     /// The documentation of AgentGate does not say which secret signs these. A secret of the organization's is one
-    /// plausible choice.
+    /// plausible choice. [`Builder::webhook_secret`](crate::simulator::Builder::webhook_secret) sets it.
     #[must_use]
-    // It is the simulator's, even if all have the same.
-    #[allow(clippy::unused_self)]
     pub fn webhook_secret(&self) -> &str {
-        ORGANIZATION_SECRET
+        &self.webhook_secret
     }
 
     /// Waits until everything that is due by the simulator's clock has been delivered, or has failed to be.

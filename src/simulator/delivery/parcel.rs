@@ -12,10 +12,6 @@ use crate::simulator::organization::Organization;
 /// The header that carries the signature.
 const SIGNATURE: HeaderName = HeaderName::from_static("x-agentgate-signature");
 
-/// The secret of deliveries to the `webhookUrl` of work orders. The documentation names none for them, so this is one
-/// plausible choice: a secret of the organization's.
-pub(in crate::simulator) const ORGANIZATION_SECRET: &str = "whsec_simulator";
-
 /// Who sends it.
 const AGENT: &str = concat!("agentgate-simulator/", env!("CARGO_PKG_VERSION"));
 
@@ -71,7 +67,7 @@ impl Parcel {
         // An HTTPS URL may hold what this type cannot. It is never sent to, and without a scheme neither is the default.
         let uri: Uri = url.parse().unwrap_or_default();
         let body = delivery.event.body.clone();
-        let secret = webhook.map_or(ORGANIZATION_SECRET, |webhook| webhook.secret.expose_secret());
+        let secret = webhook.map_or(&*organization.webhook_secret, |webhook| webhook.secret.expose_secret());
 
         let mut headers = HeaderMap::new();
         headers.insert(HOST, HeaderValue::from_str(host_and_port(&uri)).ok()?);

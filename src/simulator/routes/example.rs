@@ -5,11 +5,10 @@ use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderName, HeaderValue};
 
 use super::{Call, OPERATIONS, Operation, is_parameter};
+use crate::examples;
 use crate::simulator::answer::Answer;
 use crate::simulator::error::ApiError;
 use crate::simulator::organization::Organization;
-
-include!(concat!(env!("OUT_DIR"), "/examples.rs"));
 
 /// Marks a response that is an example, and tells nothing of the simulator's state.
 const HEADER: HeaderName = HeaderName::from_static("x-simulator-example");
@@ -26,7 +25,7 @@ pub(super) fn respond(
     if !call.body.is_empty() {
         call.json()?;
     }
-    let Some((_, status, body)) = EXAMPLES.iter().find(|(id, _, _)| *id == operation.id) else {
+    let Some((status, body)) = examples::of(operation.id) else {
         let message = format!(
             "The simulator has no behaviour for {}, and the contract no example of its response.",
             operation.id
@@ -35,7 +34,7 @@ pub(super) fn respond(
         error.status = StatusCode::NOT_IMPLEMENTED;
         return Err(error);
     };
-    let status = StatusCode::from_u16(*status).unwrap_or(StatusCode::OK);
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
     let mut answer = Answer::raw(status, body.unwrap_or_default().into());
     if body.is_some() {
         answer.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -63,7 +62,7 @@ mod tests {
     #[test]
     fn every_operation_has_an_example() {
         for operation in OPERATIONS.iter() {
-            assert!(EXAMPLES.iter().any(|(id, _, _)| *id == operation.id), "{operation:?}");
+            assert!(examples::of(operation.id).is_some(), "{operation:?}");
         }
     }
 

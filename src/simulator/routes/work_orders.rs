@@ -49,7 +49,7 @@ pub(super) fn create(organization: &mut Organization, call: &mut Call<'_>) -> Re
     let (id, run_id) = (format!("wo_{number:06}"), format!("run_{number:06}"));
     organization.credits.deduct(organization.price, &run_id, submission.tenant.clone(), call.now);
 
-    let mut plan = organization.next_runs.pop_front().unwrap_or_else(|| organization.default_run.clone());
+    let mut plan = organization.next_plan();
     plan.iterations = plan.iterations.min(submission.max_iterations);
     let pull_request = match &plan.outcome {
         Outcome::Succeeded { pull_request: Some(url) } => url.clone(),

@@ -23,7 +23,8 @@ const RELEASE: &str = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redi
 /// use agentgate::webhook::RedisReplayGuard;
 ///
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-/// let guard = RedisReplayGuard::connect("redis://127.0.0.1/").await?.retention(Duration::from_secs(24 * 60 * 60));
+/// let one_day = Duration::from_secs(24 * 60 * 60);
+/// let guard = RedisReplayGuard::connect("redis://127.0.0.1/").await?.retention(one_day);
 /// # Ok(())
 /// # }
 /// ```

@@ -13,7 +13,7 @@ use common::time::SimulatedTime;
 struct Named(&'static str, Arc<Mutex<Vec<String>>>);
 
 impl Named {
-    fn note(&self, line: String) {
+    fn note(&self, line: &str) {
         self.1.lock().unwrap().push(format!("{}: {line}", self.0));
     }
 }
@@ -22,7 +22,7 @@ impl Middleware for Named {
     fn before<'a>(&'a self, request: &'a mut AttemptRequest<'_>) -> MiddlewareFuture<'a, Result<(), Refusal>> {
         Box::pin(async move {
             tokio::task::yield_now().await;
-            self.note(format!(
+            self.note(&format!(
                 "{} attempt {}, {} {}, {}, {} headers",
                 request.operation(),
                 request.attempt(),
@@ -39,7 +39,7 @@ impl Middleware for Named {
     fn after<'a>(&'a self, response: &'a AttemptResponse<'_>) -> MiddlewareFuture<'a, ()> {
         Box::pin(async move {
             tokio::task::yield_now().await;
-            self.note(format!(
+            self.note(&format!(
                 "{} attempt {} ended: {:?}, {}, {:?}",
                 response.operation(),
                 response.attempt(),

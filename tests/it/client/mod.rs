@@ -11,6 +11,7 @@ mod operations;
 mod options;
 mod raw_request;
 mod secrets;
+mod serialized;
 mod setup;
 mod wire;
 

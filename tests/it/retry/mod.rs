@@ -6,4 +6,5 @@ mod faults;
 mod gateways;
 mod network;
 mod reconcile;
+mod restart;
 mod tracked;

@@ -451,12 +451,13 @@ async fn a_retry_goes_where_the_webhook_is_by_then() {
 
 #[tokio::test]
 async fn a_webhook_url_is_told_of_its_own_run_and_signed_for_the_organization() {
-    let (api, receiver) = (Api::start().await, Receiver::start().await);
+    assert_eq!(Api::start().await.simulator.webhook_secret(), "whsec_simulator");
+    let (api, receiver) = (Api::with(Simulator::builder().webhook_secret("whsec_mine")).await, Receiver::start().await);
     api.submit().await;
     api.submit_with(json!({ "webhookUrl": receiver.url() })).await;
     api.pass(60).await;
     assert_eq!(receiver.types().len(), 5);
-    assert_eq!(api.simulator.webhook_secret(), "whsec_simulator");
+    assert_eq!(api.simulator.webhook_secret(), "whsec_mine");
     for received in receiver.received() {
         let data = received.json()["data"].clone();
         assert!(data["id"] == "run_000002" || data["runId"] == "run_000002", "{data}");

@@ -1,7 +1,7 @@
 //! The simulator itself, over plain HTTP.
 
+mod clock;
 mod deliveries;
-mod example;
 mod faults;
 mod listener;
 mod routes;
