@@ -14,12 +14,12 @@ use crate::clock::{Clock, SystemClock};
 use crate::error::root_cause;
 use crate::follow::Follow;
 use crate::rate_limit::{RateLimitMode, RateLimiter, SUBMISSIONS};
-use crate::transport::{CallEvent, Middleware, OnEvent, Retry, RetryBudget, RetryPolicy, Stack, Transport};
+use crate::transport::{
+    CallEvent, KEY_IN_CODE, Middleware, OnEvent, Retry, RetryBudget, RetryPolicy, Stack, Transport,
+};
 use crate::{Error, Result, Secret};
 
 const API_KEY: &str = "AGENTGATE_API_KEY";
-/// Where a key comes from that the program gave itself.
-const GIVEN: &str = "given in code";
 const BASE_URL: &str = "AGENTGATE_BASE_URL";
 
 /// As the vendor's own SDK.
@@ -90,7 +90,7 @@ impl Default for ClientBuilder {
     fn default() -> Self {
         Self {
             api_key: None,
-            key_origin: GIVEN,
+            key_origin: KEY_IN_CODE,
             base_url: None,
             allow_http: false,
             timeout: TIMEOUT,
@@ -144,7 +144,7 @@ impl ClientBuilder {
     /// The API key. White space around it (a line end from a file) is removed.
     pub fn api_key(mut self, api_key: impl Into<String>) -> Self {
         self.api_key = Some(Secret::from(api_key.into().trim()));
-        self.key_origin = GIVEN;
+        self.key_origin = KEY_IN_CODE;
         self
     }
 

@@ -53,7 +53,12 @@ pub(crate) fn run() -> Outcome {
 }
 
 /// Starts the program of a database, kills it at a random moment, and so on; then runs it to its end. Returns the ids of its runs.
-fn kill_and_finish(simulator: &Simulator, program: &PathBuf, database: &Path, seed: u32) -> Result<Vec<String>, String> {
+fn kill_and_finish(
+    simulator: &Simulator,
+    program: &PathBuf,
+    database: &Path,
+    seed: u32,
+) -> Result<Vec<String>, String> {
     let command = || {
         let mut command = Command::new(program);
         simulator.configure(command.arg(database.as_os_str()).args(TASKS));
