@@ -38,7 +38,9 @@ async fn main() -> Result<(), Error> {
         finished??;
     }
     for task in store.tasks()? {
-        println!("{}\t{}\t{}", task.run.unwrap_or_default(), task.status.unwrap_or_default(), task.prompt);
+        if let (Some(run), Some(status)) = (task.run, task.status) {
+            println!("{run}\t{status}\t{}", task.prompt);
+        }
     }
     Ok(())
 }
@@ -103,11 +105,17 @@ impl Store {
 
     fn set_token(&self, id: i64, token: SubmissionToken) -> Result<(), Error> {
         let now = Utc::now().timestamp();
-        self.execute("UPDATE task SET token = ?2, token_stored_at = ?3 WHERE id = ?1", params![id, token.to_string(), now])
+        self.execute(
+            "UPDATE task SET token = ?2, token_stored_at = ?3 WHERE id = ?1",
+            params![id, token.to_string(), now],
+        )
     }
 
     fn set_order(&self, id: i64, order: &WorkOrderId, run: &RunId) -> Result<(), Error> {
-        self.execute("UPDATE task SET work_order = ?2, run = ?3 WHERE id = ?1", params![id, order.as_str(), run.as_str()])
+        self.execute(
+            "UPDATE task SET work_order = ?2, run = ?3 WHERE id = ?1",
+            params![id, order.as_str(), run.as_str()],
+        )
     }
 
     fn set_status(&self, id: i64, status: &str) -> Result<(), Error> {
@@ -121,8 +129,8 @@ impl Store {
 
     fn tasks(&self) -> Result<Vec<Task>, Error> {
         let connection = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut rows =
-            connection.prepare("SELECT id, prompt, token, token_stored_at, work_order, run, status FROM task ORDER BY id")?;
+        let mut rows = connection
+            .prepare("SELECT id, prompt, token, token_stored_at, work_order, run, status FROM task ORDER BY id")?;
         let mut rows = rows.query([])?;
         let mut tasks = Vec::new();
         while let Some(row) = rows.next()? {
