@@ -485,23 +485,36 @@ impl Error {
             ),
         };
         let problem = match &failure {
-            Some(failure) => format!("{problem}; the last poll failed: {}", failure.to_string().trim_end_matches('.')),
+            Some(failure) => format!("{problem}; the last poll failed: {}", failure.in_brief()),
             None => problem,
         };
         let mut error = Self::new(ErrorKind::WaitTimeout, Some(problem), advice);
-        error.0.underlying = failure.map(|failure| Arc::new(failure) as Arc<dyn StdError + Send + Sync>);
+        error.0.source = failure.map(Box::new);
         error.0.run = Some(Box::new(ConcernedRun { id, status, run: None }));
         error
     }
 
-    /// The same failure has come this many times in a row. The last is the underlying one.
+    /// The same failure has come this many times in a row. The last is the source.
     pub(crate) fn repeated(self, times: u32) -> Self {
         if times < 2 {
             return self;
         }
         let mut error = self.clone().with_attempts(times);
-        error.0.underlying = Some(Arc::new(self));
+        error.0.problem = Some(format!("{times} polls in a row failed, the last: {}", self.in_brief()));
+        (error.0.underlying, error.0.source) = (None, Some(Box::new(self)));
         error
+    }
+
+    /// What happened, without what was tried and what to do.
+    fn in_brief(&self) -> String {
+        match (&self.0.problem, self.answer()) {
+            (Some(problem), _) => problem.clone(),
+            (None, Some(answer)) => match &answer.read.code {
+                Some(code) => format!("{} {code}", answer.status.as_u16()),
+                None => answer.status.to_string(),
+            },
+            (None, None) => self.kind().to_string(),
+        }
     }
 
     /// The run was cancelled because nobody waits any more.
@@ -663,7 +676,7 @@ impl Error {
     }
 
     /// Returns the error that caused this one and is a part of its text: that of the HTTP client ([`reqwest::Error`]), of the JSON
-    /// decoder ([`serde_json::Error`]), of a [middleware](crate::middleware), or for a wait, the [`Error`] of the last poll.
+    /// decoder ([`serde_json::Error`]), or of a [middleware](crate::middleware).
     ///
     /// ```
     /// use std::error::Error as _;
@@ -806,8 +819,8 @@ impl Error {
     }
 }
 
-/// `source()` is what `Display` has not named already, so that a report of the whole chain says nothing twice. For the cause that it
-/// has named, see [`underlying`](Error::underlying).
+/// `source()` is what `Display` has not named already, so that a report of the whole chain says nothing twice: the error of the last poll
+/// of a wait, the failed cancellation. For the cause that it has named, see [`underlying`](Error::underlying).
 impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         match &self.0.source {
