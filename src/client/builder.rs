@@ -229,14 +229,14 @@ impl ClientBuilder {
 
     /// What calls do when the organization's rate limit is spent. The default is to [wait](RateLimitMode::Wait).
     ///
-    /// The clones of a client share what they learn of the limit from the answers. Programs that share an organization should
+    /// The clones of a client share what they learn of the limit from the responses. Programs that share an organization should
     /// still expect an error of [`ErrorKind::RateLimited`](crate::ErrorKind::RateLimited) now and then.
     pub fn rate_limit_mode(mut self, mode: RateLimitMode) -> Self {
         self.rate_limit_mode = mode;
         self
     }
 
-    /// How many work orders may be submitted in a minute. The default is 20, the service's documented limit; its answers do
+    /// How many work orders may be submitted in a minute. The default is 20, the service's documented limit; its responses do
     /// not report it.
     pub fn submissions_per_minute(mut self, submissions: u32) -> Self {
         self.submissions = submissions;
@@ -298,7 +298,7 @@ impl ClientBuilder {
         self
     }
 
-    /// The largest body of an answer that is accepted, in bytes. The default is 8 MiB.
+    /// Sets the largest body of a response that is accepted, in bytes. Defaults to 8 MiB.
     pub fn max_body_size(mut self, bytes: usize) -> Self {
         self.max_body_size = bytes;
         self
@@ -490,7 +490,7 @@ fn http_client(
         // Over HTTP/2, which another crate of the program may turn on, reqwest repeats requests by itself after some errors. hyper
         // sends a request anew on another connection only if it has not begun to write it, which is safe.
         .retry(reqwest::retry::never())
-        // Another crate of the program may turn reqwest's decompression on; answers are small.
+        // Another crate of the program may turn reqwest's decompression on; responses are small.
         .no_gzip()
         .no_brotli()
         .no_zstd()

@@ -155,7 +155,7 @@ fn redact_value(value: &mut Value, key: &[u8]) {
     }
 }
 
-/// Shows how long the body is, and none of it: the answer to a new webhook holds its secret.
+/// Shows how long the body is, and none of it: the response to a new webhook holds its secret.
 impl fmt::Debug for Answer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Answer")
@@ -314,7 +314,7 @@ impl Error {
 
     /// The answer's body is larger than `limit` bytes.
     pub(crate) fn body_too_large(limit: usize, status: StatusCode, headers: HeaderMap) -> Self {
-        let problem = format!("the answer's body is larger than {limit} bytes");
+        let problem = format!("the response's body is larger than {limit} bytes");
         let advice = "Ask for less at a time, or raise `max_body_size` on the client.";
         let mut error = Self::new(ErrorKind::BodyTooLarge, Some(problem), advice);
         error.0.may_have_reached_server = true;
@@ -334,11 +334,11 @@ impl Error {
         let is_secret = operation.returns_secret() && !source.to_string().starts_with("missing field");
         let cause = if is_secret { "something else was expected".to_owned() } else { source.to_string() };
         let problem = match (body.trim_ascii().is_empty(), path) {
-            (true, _) => format!("the answer {} has no body", status.as_u16()),
-            (false, "" | ".") => format!("the answer cannot be read: {cause}"),
-            (false, path) => format!("the answer cannot be read at `{path}`: {cause}"),
+            (true, _) => format!("the response {} has no body", status.as_u16()),
+            (false, "" | ".") => format!("the response cannot be read: {cause}"),
+            (false, path) => format!("the response cannot be read at `{path}`: {cause}"),
         };
-        let advice = "Look for a newer version of this crate, and for a proxy that changes answers.";
+        let advice = "Look for a newer version of this crate, and for a proxy that changes responses.";
         let mut error = Self::new(ErrorKind::Decode, Some(problem), advice);
         error.0.may_have_reached_server = true;
         error.0.underlying = if is_secret { None } else { Some(Arc::new(source)) };
