@@ -13,7 +13,7 @@ use super::base_url::{self, BaseUrl};
 use crate::clock::{Clock, SystemClock};
 use crate::error::root_cause;
 use crate::follow::Follow;
-use crate::rate_limit::{RateLimitMode, RateLimiter, SUBMISSIONS};
+use crate::rate_limit::{RateLimitMode, RateLimiter, SUBMISSIONS, SharedRateLimit, Sharing, organization};
 use crate::transport::{
     CallEvent, KEY_IN_CODE, Middleware, OnEvent, Retry, RetryBudget, RetryPolicy, Stack, Transport,
 };
@@ -79,6 +79,7 @@ pub struct ClientBuilder {
     retry: RetryPolicy,
     rate_limit_mode: RateLimitMode,
     submissions: u32,
+    shared_rate_limit: Option<Arc<dyn SharedRateLimit>>,
     on_event: Vec<OnEvent>,
     middleware: Stack,
     clock: Arc<dyn Clock>,
@@ -104,6 +105,7 @@ impl Default for ClientBuilder {
             retry: RetryPolicy::default(),
             rate_limit_mode: RateLimitMode::default(),
             submissions: SUBMISSIONS,
+            shared_rate_limit: None,
             on_event: Vec::new(),
             middleware: Vec::new(),
             clock: Arc::new(SystemClock),
@@ -240,6 +242,34 @@ impl ClientBuilder {
     /// not report it.
     pub fn submissions_per_minute(mut self, submissions: u32) -> Self {
         self.submissions = submissions;
+        self
+    }
+
+    /// Shares the rate limit with the clients of other processes.
+    ///
+    /// Permits for calls are leased from the shared limit, in batches. The limit belongs to the organization: clients share it if they have
+    /// the same API key and the same [`base_url`](Self::base_url). What is stored and sent is a hash of the two. Requests of other programs
+    /// are counted as the service's responses report them.
+    ///
+    /// A shared limit that fails or does not respond within its [`timeout`](SharedRateLimit::timeout) (250 ms by default) stops no call. The
+    /// client goes on with its own rate limiter, as without this setting, and with a warning by `tracing`. It takes the part of the window
+    /// that falls to it, by the number of clients that shared the limit before. It tries the shared limit again after a second, and then
+    /// after up to 30 s.
+    ///
+    /// A call with [`RateLimitMode::FailFast`] may wait for a lease. Calls with [`RateLimitMode::Off`] take no permits.
+    ///
+    #[cfg_attr(feature = "redis", doc = "```no_run")]
+    #[cfg_attr(not(feature = "redis"), doc = "```ignore")]
+    /// use agentgate::shared_rate_limit::RedisRateLimit;
+    ///
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// let limit = RedisRateLimit::connect("redis://127.0.0.1/").await?;
+    /// let client = agentgate::Client::builder().from_env()?.shared_rate_limit(limit).build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn shared_rate_limit(mut self, limit: impl SharedRateLimit) -> Self {
+        self.shared_rate_limit = Some(Arc::new(limit));
         self
     }
 
@@ -381,6 +411,10 @@ impl ClientBuilder {
                 http_client(&base_url, connect_timeout, self.configure_http.as_deref())?
             }
         };
+        let sharing = self.shared_rate_limit.map(|limit| {
+            let key = self.api_key.as_ref().map(Secret::expose_secret).unwrap_or_default();
+            Sharing::new(limit, organization(&base_url.text, key))
+        });
         let transport = Arc::new(Transport {
             http,
             base_url: base_url.text,
@@ -394,7 +428,7 @@ impl ClientBuilder {
             max_body_size: self.max_body_size,
             retry: self.retry,
             budget: RetryBudget::default(),
-            limiter: Arc::new(RateLimiter::new(self.submissions, Arc::clone(&self.clock))),
+            limiter: Arc::new(RateLimiter::new(self.submissions, sharing, Arc::clone(&self.clock))),
             on_event: self.on_event,
             middleware: self.middleware,
             clock: self.clock,
