@@ -12,6 +12,7 @@ use tokio::sync::OnceCell;
 use tokio::time::timeout;
 
 use super::{Broadcast, BroadcastError, BroadcastFuture, BroadcastSubscription};
+use crate::redis_login::password_advice;
 
 /// The time limit for connecting, and for each command.
 const TIMEOUT: Duration = Duration::from_secs(2);
@@ -55,12 +56,11 @@ impl RedisBroadcast {
     /// not have.
     pub async fn connect(url: &str) -> Result<Self, BroadcastError> {
         let broadcast = Self::open(url)?;
-        let mut publisher = broadcast.publisher().await?;
         // Connecting sends no command whose failure counts: a server that asks for a password says so to the first that does.
-        match redis::cmd("PING").exec_async(&mut publisher).await {
-            // The user may be allowed no more than what is needed.
-            Err(error) if error.code() != Some("NOPERM") => Err(error.into()),
-            _ => Ok(broadcast),
+        let ping = async { redis::cmd("PING").exec_async(&mut broadcast.publisher().await?).await };
+        match ping.await {
+            Ok(()) => Ok(broadcast),
+            Err(error) => Err(password_advice(&error).map_or_else(|| error.into(), BroadcastError::from)),
         }
     }
 

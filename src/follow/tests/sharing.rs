@@ -186,7 +186,7 @@ fn each_minute(model: &Model) -> f64 {
 /// Waits for a thousand runs by three replicas, with deliveries to a random one. Returns the requests a minute, too.
 fn thousand(faults: Option<Faults>) -> (Lateness, f64) {
     in_simulated_time(async move {
-        let model = service(1_000);
+        let model = Model::with_lanes(100, 1_000, &mut fastrand::Rng::with_seed(7));
         let watchers: Vec<_> = match faults {
             Some(faults) => replicas(&model, &Channel::new(&model, faults, 7), 3),
             None => (0..3).map(|_| model.watcher()).collect(),
