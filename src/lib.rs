@@ -42,6 +42,8 @@ mod race;
 mod rate_limit;
 #[cfg(feature = "client")]
 mod redact;
+#[cfg(feature = "redis")]
+mod redis_login;
 #[cfg(feature = "client")]
 pub mod resources;
 #[cfg(feature = "client")]
