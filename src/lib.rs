@@ -37,11 +37,15 @@ pub mod middleware {
     pub use crate::transport::{AttemptRequest, AttemptResponse, Middleware, MiddlewareFuture, Refusal};
 }
 #[cfg(feature = "client")]
+mod platform;
+#[cfg(feature = "client")]
 mod race;
 #[cfg(feature = "client")]
 mod rate_limit;
 #[cfg(feature = "client")]
 mod redact;
+#[cfg(feature = "redis")]
+mod redis_login;
 #[cfg(feature = "client")]
 pub mod resources;
 #[cfg(feature = "client")]

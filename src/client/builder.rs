@@ -6,41 +6,25 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::header::HeaderValue;
-use reqwest::redirect;
 
 use super::Client;
-use super::base_url::{self, BaseUrl};
+use super::base_url;
+use super::http::{ConfigureHttp, http_client};
 use crate::clock::{Clock, SystemClock};
-use crate::error::root_cause;
 use crate::follow::Follow;
 use crate::rate_limit::{RateLimitMode, RateLimiter, SUBMISSIONS, SharedRateLimit, Sharing, organization};
-use crate::transport::{CallEvent, Middleware, OnEvent, Retry, RetryBudget, RetryPolicy, Stack, Transport};
+use crate::transport::{
+    CallEvent, KEY_IN_CODE, Middleware, OnEvent, Retry, RetryBudget, RetryPolicy, Stack, Transport,
+};
 use crate::{Error, Result, Secret};
 
 const API_KEY: &str = "AGENTGATE_API_KEY";
-/// Where a key comes from that the program gave itself.
-const GIVEN: &str = "given in code";
 const BASE_URL: &str = "AGENTGATE_BASE_URL";
 
 /// As the vendor's own SDK.
 const TIMEOUT: Duration = Duration::from_secs(30);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const MAX_BODY_SIZE: usize = 8 * 1024 * 1024;
-
-/// The time after which an idle connection is not used again.
-///
-/// A request on a connection that the other side is closing is lost, and a lost submission has to be looked for. So connections are
-/// given up before the other side does that. The shortest of the documented defaults counts: 5 s in Node's HTTP server
-/// ([`server.keepAliveTimeout`]); nginx has 75 s ([`keepalive_timeout`]), an AWS Application Load Balancer 60 s
-/// ([`idle_timeout.timeout_seconds`]). reqwest's own default is 90 s.
-///
-/// [`server.keepAliveTimeout`]: https://nodejs.org/api/http.html#serverkeepalivetimeout
-/// [`keepalive_timeout`]: https://nginx.org/en/docs/http/ngx_http_core_module.html#keepalive_timeout
-/// [`idle_timeout.timeout_seconds`]: https://docs.aws.amazon.com/elasticloadbalancing/latest/application/edit-load-balancer-attributes.html
-const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
-
-/// Changes the settings of the HTTP client.
-type ConfigureHttp = Arc<dyn Fn(reqwest::ClientBuilder) -> reqwest::ClientBuilder + Send + Sync>;
 
 /// Sets up a [`Client`].
 ///
@@ -75,7 +59,7 @@ pub struct ClientBuilder {
     max_body_size: usize,
     user_agent: Option<String>,
     http: Option<reqwest::Client>,
-    configure_http: Option<ConfigureHttp>,
+    configure_http: Option<Arc<ConfigureHttp>>,
     retry: RetryPolicy,
     rate_limit_mode: RateLimitMode,
     submissions: u32,
@@ -91,7 +75,7 @@ impl Default for ClientBuilder {
     fn default() -> Self {
         Self {
             api_key: None,
-            key_origin: GIVEN,
+            key_origin: KEY_IN_CODE,
             base_url: None,
             allow_http: false,
             timeout: TIMEOUT,
@@ -146,7 +130,7 @@ impl ClientBuilder {
     /// The API key. White space around it (a line end from a file) is removed.
     pub fn api_key(mut self, api_key: impl Into<String>) -> Self {
         self.api_key = Some(Secret::from(api_key.into().trim()));
-        self.key_origin = GIVEN;
+        self.key_origin = KEY_IN_CODE;
         self
     }
 
@@ -231,14 +215,14 @@ impl ClientBuilder {
 
     /// What calls do when the organization's rate limit is spent. The default is to [wait](RateLimitMode::Wait).
     ///
-    /// The clones of a client share what they learn of the limit from the answers. Programs that share an organization should
+    /// The clones of a client share what they learn of the limit from the responses. Programs that share an organization should
     /// still expect an error of [`ErrorKind::RateLimited`](crate::ErrorKind::RateLimited) now and then.
     pub fn rate_limit_mode(mut self, mode: RateLimitMode) -> Self {
         self.rate_limit_mode = mode;
         self
     }
 
-    /// How many work orders may be submitted in a minute. The default is 20, the service's documented limit; its answers do
+    /// How many work orders may be submitted in a minute. The default is 20, the service's documented limit; its responses do
     /// not report it.
     pub fn submissions_per_minute(mut self, submissions: u32) -> Self {
         self.submissions = submissions;
@@ -328,7 +312,7 @@ impl ClientBuilder {
         self
     }
 
-    /// The largest body of an answer that is accepted, in bytes. The default is 8 MiB.
+    /// Sets the largest body of a response that is accepted, in bytes. Defaults to 8 MiB.
     pub fn max_body_size(mut self, bytes: usize) -> Self {
         self.max_body_size = bytes;
         self
@@ -495,44 +479,6 @@ fn user_agent(suffix: Option<&str>) -> Result<HeaderValue> {
             "the user agent holds a character that no header can have",
             "Use printable ASCII, such as `acme-ci/2.1`.",
         )
-    })
-}
-
-fn http_client(
-    base_url: &BaseUrl,
-    connect_timeout: Duration,
-    configure: Option<&(dyn Fn(reqwest::ClientBuilder) -> reqwest::ClientBuilder + Send + Sync)>,
-) -> Result<reqwest::Client> {
-    if base_url.is_https && !cfg!(any(feature = "rustls", feature = "rustls-ring", feature = "native-tls")) {
-        return Err(Error::configuration(
-            "this build has no TLS, which https:// needs",
-            "Turn on the crate's feature `rustls`, `rustls-ring` or `native-tls`, or give an `http_client` that has TLS.",
-        ));
-    }
-    let mut builder = reqwest::Client::builder();
-    if base_url.is_loopback {
-        // A proxy would look for the service on its own machine.
-        builder = builder.no_proxy();
-    }
-    if let Some(configure) = configure {
-        builder = configure(builder);
-    }
-    let builder = builder
-        .connect_timeout(connect_timeout)
-        .pool_idle_timeout(IDLE_TIMEOUT)
-        .redirect(redirect::Policy::none())
-        // Over HTTP/2, which another crate of the program may turn on, reqwest repeats requests by itself after some errors. hyper
-        // sends a request anew on another connection only if it has not begun to write it, which is safe.
-        .retry(reqwest::retry::never())
-        // Another crate of the program may turn reqwest's decompression on; answers are small.
-        .no_gzip()
-        .no_brotli()
-        .no_zstd()
-        .no_deflate();
-    #[cfg(all(feature = "rustls-ring", not(feature = "rustls")))]
-    let builder = super::tls::with_ring(builder)?;
-    builder.build().map_err(|error| {
-        Error::configuration(root_cause(&error), "Check the machine's TLS certificates and proxy settings.")
     })
 }
 

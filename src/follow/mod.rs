@@ -49,6 +49,8 @@
 //! | without `run.cancelled`, cancelled by another client | 0 s | 1.9 s | 3.6 s |
 //! | graceful shutdown, the runs that are left | 1.9 s | 3.7 s | 4.4 s |
 
+#[cfg(feature = "webhooks")]
+mod broadcast;
 mod failures;
 mod finished;
 mod follower;
@@ -65,6 +67,12 @@ mod watch;
 mod watcher;
 mod webhook_health;
 
+#[cfg(feature = "webhooks")]
+pub(crate) use self::broadcast::BroadcastKey;
+#[cfg(feature = "redis")]
+pub use self::broadcast::RedisBroadcast;
+#[cfg(feature = "webhooks")]
+pub use self::broadcast::{Broadcast, BroadcastError, BroadcastFuture, BroadcastSubscription};
 pub use self::finished::FinishedRun;
 pub(crate) use self::follower::{Follow, RunFollower};
 pub(crate) use self::source::{RunSource, SourceFuture};

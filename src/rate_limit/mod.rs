@@ -55,7 +55,7 @@ pub enum RateLimitMode {
     /// Calls that would have to wait fail at once with [`ErrorKind::RateLimited`](crate::ErrorKind::RateLimited) and
     /// [`retry_after`](crate::Error::retry_after); nothing is sent.
     FailFast,
-    /// Calls are sent, and the service answers 429.
+    /// Calls are sent, and the service responds with 429.
     Off,
 }
 
