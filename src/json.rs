@@ -16,9 +16,7 @@
 //!
 //! `null` makes an optional field a missing one. The replacements take one pass over the body, without recursion.
 
-use std::fmt;
-
-use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::IgnoredAny;
 use serde_json::Value;
 
 /// The deepest nesting that `serde_json` reads.
@@ -32,58 +30,6 @@ pub(crate) fn read(body: &[u8]) -> serde_json::Result<Value> {
 /// Reads JSON with replacements. `None` if it is not JSON to JavaScript and Python, either.
 pub(crate) fn read_replaced(body: &[u8]) -> Option<Value> {
     serde_json::from_slice(&replaced(body)).ok()
-}
-
-/// JSON that [`Value`] can hold, and that is not kept. [`IgnoredAny`] takes more: text that is not UTF-8, numbers beyond `f64`, and any
-/// depth.
-pub(crate) struct Checked;
-
-impl<'de> Deserialize<'de> for Checked {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Self)
-    }
-}
-
-impl<'de> Visitor<'de> for Checked {
-    type Value = Self;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("any JSON")
-    }
-
-    fn visit_unit<E>(self) -> Result<Self, E> {
-        Ok(self)
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<Self, E> {
-        Ok(self)
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<Self, E> {
-        Ok(self)
-    }
-
-    fn visit_u64<E>(self, _: u64) -> Result<Self, E> {
-        Ok(self)
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<Self, E> {
-        Ok(self)
-    }
-
-    fn visit_str<E>(self, _: &str) -> Result<Self, E> {
-        Ok(self)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self, A::Error> {
-        while items.next_element::<Self>()?.is_some() {}
-        Ok(self)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self, A::Error> {
-        while members.next_entry::<Self, Self>()?.is_some() {}
-        Ok(self)
-    }
 }
 
 fn replaced(body: &[u8]) -> Vec<u8> {

@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use super::{Call, CreateWorkOrder, Endpoint as _, SubmissionToken};
-use crate::transport::{CallOptions, Execution};
+use crate::transport::{CallOptions, Execution, service_now};
 use crate::types::{RunPage, RunSummary, WorkOrder, WorkOrderCreated, WorkOrderId};
 use crate::{Error, Response, Result};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -174,11 +174,13 @@ impl Search<'_> {
         for _ in 0..MAX_PAGES {
             let mut list = self.call.client.runs().list().limit(RunPage::LARGEST).offset(offset);
             list.options = self.options();
-            let page = list.await?;
+            let response = list.with_response().await?;
+            let since = self.since_by_service(&response);
+            let page = response.into_inner();
             listed.begin_page();
             for run in &page.data {
                 listed.add(run.created_at);
-                if self.is_older(run.created_at) || self.is_of_another(run) {
+                if is_older(run.created_at, since) || self.is_of_another(run) {
                     continue;
                 }
                 if fetched == MAX_ORDERS {
@@ -214,7 +216,7 @@ impl Search<'_> {
             }
             offset += u32::try_from(page.data.len()).unwrap_or(RunPage::LARGEST);
             let is_end = page.data.is_empty() || page.total.is_some_and(|total| u64::from(offset) >= total);
-            if is_end || (listed.is_newest_first() && self.is_older(listed.last)) {
+            if is_end || (listed.is_newest_first() && is_older(listed.last, since)) {
                 return match missing {
                     Some(error) => Err(error),
                     // The service may have dropped the token. That proves nothing.
@@ -228,13 +230,20 @@ impl Search<'_> {
         Err(Error::incomplete_search("there are too many recent runs"))
     }
 
-    fn is_older(&self, created_at: Option<DateTime<Utc>>) -> bool {
-        created_at.zip(self.since).is_some_and(|(created_at, since)| created_at < since)
+    /// Returns `since` by the clock of the service, which stamps the runs. This machine's may be wrong by any time.
+    fn since_by_service(&self, response: &Response<RunPage>) -> Option<DateTime<Utc>> {
+        let now = self.call.client.transport.clock.now();
+        let service_now: DateTime<Utc> = service_now(response.headers(), now).into();
+        self.since?.checked_add_signed(service_now - now)
     }
 
     fn is_of_another(&self, run: &RunSummary) -> bool {
         self.call.client.submitted.is_of_another(&run.work_order_id, own_token(self.call))
     }
+}
+
+fn is_older(created_at: Option<DateTime<Utc>>, since: Option<DateTime<Utc>>) -> bool {
+    created_at.zip(since).is_some_and(|(created_at, since)| created_at < since)
 }
 
 /// The order of a list, as far as it was read.

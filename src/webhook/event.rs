@@ -8,9 +8,10 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use serde_json::Value;
 use serde_json::de::SliceRead;
 
+use super::checked::Checked;
 use super::error::{Error, EventFault};
 use super::lazy_json::LazyJson;
-use crate::json::{self, Checked};
+use crate::json;
 use crate::types::{
     EventData, EventId, RunEventData, RunId, TenantContext, VerificationEventData, WebhookEventType, WorkOrderId,
 };

@@ -8,6 +8,7 @@ mod contract_diff;
 mod examples;
 mod peers;
 mod readme;
+mod restart;
 mod simulator;
 mod versions;
 
@@ -39,8 +40,9 @@ const FEATURES: [&str; 19] = [
 ];
 
 /// Each task: its name, what it does, and the function that runs it.
-const TASKS: [(&str, &str, Task); 12] = [
+const TASKS: [(&str, &str, Task); 13] = [
     ("examples", "runs each example to its end, against the simulator", examples::run),
+    ("restart", "kills a program that submits work orders at 200 random moments, and counts them", restart::run),
     ("readme", "compiles each program of README.md as pasted, and runs it against the simulator", readme::check),
     ("lint", "checks format, clippy and the contract", lint),
     ("features", "runs clippy for each combination of features that users will pick", features),

@@ -17,10 +17,15 @@ pub(crate) struct Simulator {
 
 impl Simulator {
     pub(crate) fn start() -> Result<Self, String> {
+        Self::start_with(&[])
+    }
+
+    pub(crate) fn start_with(arguments: &[&str]) -> Result<Self, String> {
         cargo(
             "build --quiet --package agentgate --bin agentgate-simulator --no-default-features --features simulator-bin",
         )?;
         let mut process = Command::new(target_directory().join("debug/agentgate-simulator"))
+            .args(arguments)
             .stdout(Stdio::piped())
             .spawn()
             .map_err(|error| format!("the simulator does not start: {error}"))?;

@@ -156,3 +156,29 @@ async fn a_search_fetches_no_work_order_that_the_client_was_told_of() {
     assert!(error.to_string().contains("too many recent work orders"), "{error}");
     assert_eq!(time.simulator().work_order_count(), 80);
 }
+
+#[tokio::test]
+async fn a_clock_that_is_wrong_by_days_hides_no_work_order() {
+    for days in [-400, 400] {
+        let time = SimulatedTime::start(Simulator::builder()).await;
+        let offset = agentgate::chrono::TimeDelta::days(days);
+        let client = time.builder().clock(WrongClock(time.clone(), offset)).build().unwrap();
+        time.simulator().inject(Fault::response(502, "text/html", "").after_acting());
+        let call = client.work_orders().create("Fix it", WorkspaceSource::template("python-flask"));
+        time.run(call.into_future()).await.unwrap();
+        assert_eq!(time.simulator().work_order_count(), 1);
+    }
+}
+
+#[derive(Debug)]
+struct WrongClock(SimulatedTime, agentgate::chrono::TimeDelta);
+
+impl agentgate::Clock for WrongClock {
+    fn now(&self) -> DateTime<Utc> {
+        self.0.now() + self.1
+    }
+
+    fn sleep(&self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        self.0.sleep(duration)
+    }
+}
