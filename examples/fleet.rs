@@ -5,7 +5,8 @@
 //! ```
 //!
 //! Each process (a *replica*) submits work orders, waits for their runs and receives webhooks. A delivery goes to any of them, and ends the
-//! wait in whichever it is, as they share deliveries through Redis. Without `redis-server` in the `PATH`, waits end by polling.
+//! wait in whichever it is, as they share deliveries through Redis, and the rate limit. Without `redis-server` in the `PATH`, they
+//! share neither, and polling finds what others were told.
 //!
 //! The parent process starts Redis, the simulator and the replicas, and is the load balancer. It keeps the ids of the runs, as a database
 //! would. In the middle it kills a replica, and starts another that takes up its runs.
@@ -20,6 +21,7 @@ use std::time::Duration;
 
 use agentgate::chrono::Utc;
 use agentgate::follow::{RedisBroadcast, Watcher};
+use agentgate::shared_rate_limit::RedisRateLimit;
 use agentgate::simulator::{SimulatedClock, Simulator};
 use agentgate::types::RunId;
 use agentgate::webhook::{Delivery, Verifier};
@@ -31,8 +33,8 @@ use tokio::sync::mpsc;
 
 type Outcome = Result<(), Box<dyn Error + Send + Sync>>;
 
-/// Number of work orders that each of the first three replicas submits.
-const ORDERS: usize = 10;
+/// Number of work orders that each of the first three replicas submits: together, what may be submitted in a minute.
+const ORDERS: usize = 6;
 
 #[tokio::main]
 async fn main() -> Outcome {
@@ -47,12 +49,7 @@ async fn main() -> Outcome {
 /// Submits work orders, and waits for their runs and for those that another replica has left.
 async fn replica(orders: usize, left: &[String]) -> Outcome {
     end_with_parent();
-    // The builder also takes what replicas share besides, such as a rate limit.
-    let client = Client::builder().from_env()?.build()?;
-    let mut watcher = client.runs().watcher();
-    if let Ok(url) = env::var("REDIS_URL") {
-        watcher = watcher.broadcast(RedisBroadcast::open(url)?)?;
-    }
+    let (client, watcher) = connect().await?;
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     println!("listening {}", listener.local_addr()?.port());
     let router = Router::new().route("/", post(receive)).layer(Extension(watcher)).with_state(Verifier::from_env()?);
@@ -69,6 +66,19 @@ async fn replica(orders: usize, left: &[String]) -> Outcome {
         tokio::spawn(wait(client.clone(), order.run_id));
     }
     Ok(server.await??)
+}
+
+/// The client of a replica, which shares its rate limit and its deliveries with the others.
+async fn connect() -> Result<(Client, Watcher), Box<dyn Error + Send + Sync>> {
+    let builder = Client::builder().from_env()?;
+    let Ok(url) = env::var("REDIS_URL") else {
+        let client = builder.build()?;
+        let watcher = client.runs().watcher();
+        return Ok((client, watcher));
+    };
+    let client = builder.shared_rate_limit(RedisRateLimit::connect(&url).await?).build()?;
+    let watcher = client.runs().watcher().broadcast(RedisBroadcast::connect(&url).await?)?;
+    Ok((client, watcher))
 }
 
 async fn receive(Extension(watcher): Extension<Watcher>, Delivery(event): Delivery) {
@@ -124,8 +134,9 @@ struct Fleet {
 
 async fn fleet() -> Outcome {
     let clock = SimulatedClock::Scaled(1.0);
-    let builder = Simulator::builder().clock(clock).random_runs(7).submission_limit(60).concurrent_runs(30);
-    let simulator = builder.start().await?;
+    // Without Redis, polling at the default limit would take longer than the example should.
+    let limits = Simulator::builder().rate_limit(300).concurrent_runs(20);
+    let simulator = limits.clock(clock).random_runs(7).start().await?;
     let balancer = TcpListener::bind("127.0.0.1:0").await?;
     let mut fleet = Fleet {
         environment: vec![
@@ -172,7 +183,8 @@ async fn fleet() -> Outcome {
             fleet.replicas[0].0.kill()?;
         }
     }
-    fleet.report(&simulator)
+    fleet.report(&simulator);
+    Ok(())
 }
 
 impl Fleet {
@@ -226,7 +238,7 @@ impl Fleet {
         Ok(())
     }
 
-    fn report(&self, simulator: &Simulator) -> Outcome {
+    fn report(&self, simulator: &Simulator) {
         println!("\n| replica | deliveries received | ends of its runs seen |\n|---|---|---|");
         for (number, delivered) in self.delivered.iter().enumerate() {
             let ended = self.ended.iter().filter(|(_, replica, _)| *replica == number).count();
@@ -238,7 +250,6 @@ impl Fleet {
         println!("\n{} runs, the end of each seen once by the replica that waited for it", self.ended.len());
         println!("{} requests, of which {} were refused (429)", simulator.request_count(), simulator.answers(429));
         println!("late: {} ms in the median, 99 % within {} ms", part(50), part(99));
-        Ok(())
     }
 }
 

@@ -151,7 +151,7 @@ impl BroadcastSubscription for Subscription {
                 // It ends when the channel goes away.
                 let (from, _) = self.channel.faults.away;
                 let now = self.channel.clock.monotonic();
-                let left = if from > now { from - now } else { seconds(86_400) };
+                let left = from.checked_sub(now).filter(|left| !left.is_zero()).unwrap_or(seconds(86_400));
                 match tokio::time::timeout(left, self.receiver.recv()).await {
                     Ok(message) => return message,
                     Err(_) if self.channel.is_away() => return None,
