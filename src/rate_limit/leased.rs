@@ -29,6 +29,8 @@ pub(super) struct Leased {
     /// The shared limit does not work, and is tried again at this time.
     away_until: Option<Duration>,
     failures: u32,
+    /// It stopped working, and the end of the lease has yet to say so.
+    is_loss_untold: bool,
     /// Calls have waited since then, and nothing was leased.
     fruitless_since: Option<Duration>,
     /// Clients that share the limit, as the last lease says.
@@ -89,6 +91,7 @@ impl Leased {
             pending_until: None,
             away_until: None,
             failures: 0,
+            is_loss_untold: false,
             fruitless_since: None,
             clients: 1,
             news: News::default(),
@@ -184,7 +187,10 @@ impl Leased {
     /// Takes in the result of a lease.
     pub(super) fn end(&mut self, demand: &Demand, lease: Option<Lease>, now: Duration) -> Change {
         self.pending_until = None;
-        let Some(lease) = lease.map(Lease::sane) else { return self.failed(now) };
+        let is_loss_untold = std::mem::take(&mut self.is_loss_untold);
+        let Some(lease) = lease.map(Lease::sane) else {
+            return if is_loss_untold { Change::Lost } else { self.failed(now) };
+        };
         self.expire(now);
         // On its way, the response has taken from the time that it grants.
         let expires_at = demand.asked_at.saturating_add(lease.valid_for);
@@ -198,7 +204,7 @@ impl Leased {
             self.fruitless_since = None;
             return self.failed(now);
         }
-        let change = if self.is_working() { Change::None } else { Change::Found };
+        let change = if self.is_working() || is_loss_untold { Change::None } else { Change::Found };
         (self.away_until, self.failures, self.clients) = (None, 0, lease.clients);
         self.requests.lease(requests, demand.requests, expires_at, lease.retry_in, now);
         self.submissions.lease(submissions, demand.submissions, expires_at, lease.submissions_retry_in, now);
@@ -206,11 +212,10 @@ impl Leased {
     }
 
     /// Gives up a lease that takes too long. The task that waits for it may not run.
-    pub(super) fn check_time(&mut self, now: Duration) -> Change {
+    pub(super) fn check_time(&mut self, now: Duration) {
         if self.is_working() && self.pending_until.is_some_and(|until| now >= until) {
-            self.failed(now)
-        } else {
-            Change::None
+            self.failed(now);
+            self.is_loss_untold = true;
         }
     }
 

@@ -8,6 +8,7 @@ use agentgate::shared_rate_limit::{LeaseFuture, LeaseRequest, SharedRateLimit};
 use agentgate::simulator::Simulator;
 use agentgate::{Client, Clock as _, ErrorKind, RateLimitMode, WorkspaceSource};
 use common::time::SimulatedTime;
+use common::told::Told;
 use tokio::task::JoinSet;
 
 use super::fake::{Behaviour, FakeLimit};
@@ -236,6 +237,29 @@ async fn a_shared_limit_that_failed_is_tried_again_less_and_less_often_until_it_
     limit.set(Behaviour::Works);
     within_an_hour(&time, call_each_second(40)).await.unwrap();
     assert!(limit.leased() > 5, "{}", limit.leased());
+}
+
+#[tokio::test]
+async fn a_shared_limit_that_fails_is_one_warning_until_it_works_again() {
+    for behaviour in [Behaviour::Hangs, Behaviour::Fails] {
+        let time = time(1_000).await;
+        let limit = FakeLimit::new(&time, 1_000, behaviour);
+        let client = client(&time, &limit);
+        let (told, _guard) = Told::listen();
+        let calls = async || {
+            for _ in 0..40 {
+                within_an_hour(&time, client.credits().balance().into_future()).await.unwrap().unwrap();
+                time.run(time.sleep(SECOND)).await;
+            }
+            let all = told.take().into_iter().filter(|line| line.contains("shared rate limit"));
+            all.map(|line| line.split(' ').next().unwrap().to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(calls().await, ["WARN"], "{behaviour:?}");
+        limit.set(Behaviour::Works);
+        assert_eq!(calls().await, ["INFO"], "{behaviour:?}");
+        limit.set(behaviour);
+        assert_eq!(calls().await, ["WARN"], "{behaviour:?}");
+    }
 }
 
 #[tokio::test]
