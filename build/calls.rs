@@ -500,7 +500,7 @@ impl<'a> Endpoint<'a> {
 
                 async fn send(&self, execution: &Execution) -> crate::Result<crate::Response<#output>> {
                     let api = execution.endpoints();
-                    execution.#finish(api.#function_name(#(#arguments),*).await) #convert
+                    execution.#finish(crate::platform::sendable(api.#function_name(#(#arguments),*)).await) #convert
                 }
 
                 #prepare

@@ -5,10 +5,11 @@ use std::pin::Pin;
 #[cfg(feature = "client")]
 use std::sync::LazyLock;
 use std::time::Duration;
-#[cfg(feature = "client")]
-use std::time::Instant;
 
 use chrono::{DateTime, Utc};
+
+#[cfg(feature = "client")]
+use crate::platform::{self, Instant};
 
 /// The clock of a client: it tells the time, and waits between attempts and polls.
 ///
@@ -77,6 +78,6 @@ impl Clock for SystemClock {
     }
 
     fn sleep(&self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>> {
-        Box::pin(tokio::time::sleep(duration))
+        Box::pin(platform::sleep(duration))
     }
 }

@@ -37,6 +37,8 @@ pub mod middleware {
     pub use crate::transport::{AttemptRequest, AttemptResponse, Middleware, MiddlewareFuture, Refusal};
 }
 #[cfg(feature = "client")]
+mod platform;
+#[cfg(feature = "client")]
 mod race;
 #[cfg(feature = "client")]
 mod rate_limit;

@@ -9,6 +9,7 @@ const ADVICE: &str = "Give an address such as `https://gateway.example.com`; a p
 
 /// An address that may be used.
 #[derive(Debug)]
+#[cfg_attr(target_family = "wasm", expect(dead_code, reason = "the host looks after TLS and proxies"))]
 pub(super) struct BaseUrl {
     /// Without a trailing slash.
     pub(super) text: String,

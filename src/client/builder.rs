@@ -6,12 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::header::HeaderValue;
-use reqwest::redirect;
 
 use super::Client;
-use super::base_url::{self, BaseUrl};
+use super::base_url;
+use super::http::{ConfigureHttp, http_client};
 use crate::clock::{Clock, SystemClock};
-use crate::error::root_cause;
 use crate::follow::Follow;
 use crate::rate_limit::{RateLimitMode, RateLimiter, SUBMISSIONS, SharedRateLimit, Sharing, organization};
 use crate::transport::{
@@ -26,21 +25,6 @@ const BASE_URL: &str = "AGENTGATE_BASE_URL";
 const TIMEOUT: Duration = Duration::from_secs(30);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const MAX_BODY_SIZE: usize = 8 * 1024 * 1024;
-
-/// The time after which an idle connection is not used again.
-///
-/// A request on a connection that the other side is closing is lost, and a lost submission has to be looked for. So connections are
-/// given up before the other side does that. The shortest of the documented defaults counts: 5 s in Node's HTTP server
-/// ([`server.keepAliveTimeout`]); nginx has 75 s ([`keepalive_timeout`]), an AWS Application Load Balancer 60 s
-/// ([`idle_timeout.timeout_seconds`]). reqwest's own default is 90 s.
-///
-/// [`server.keepAliveTimeout`]: https://nodejs.org/api/http.html#serverkeepalivetimeout
-/// [`keepalive_timeout`]: https://nginx.org/en/docs/http/ngx_http_core_module.html#keepalive_timeout
-/// [`idle_timeout.timeout_seconds`]: https://docs.aws.amazon.com/elasticloadbalancing/latest/application/edit-load-balancer-attributes.html
-const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
-
-/// Changes the settings of the HTTP client.
-type ConfigureHttp = Arc<dyn Fn(reqwest::ClientBuilder) -> reqwest::ClientBuilder + Send + Sync>;
 
 /// Sets up a [`Client`].
 ///
@@ -75,7 +59,7 @@ pub struct ClientBuilder {
     max_body_size: usize,
     user_agent: Option<String>,
     http: Option<reqwest::Client>,
-    configure_http: Option<ConfigureHttp>,
+    configure_http: Option<Arc<ConfigureHttp>>,
     retry: RetryPolicy,
     rate_limit_mode: RateLimitMode,
     submissions: u32,
@@ -495,44 +479,6 @@ fn user_agent(suffix: Option<&str>) -> Result<HeaderValue> {
             "the user agent holds a character that no header can have",
             "Use printable ASCII, such as `acme-ci/2.1`.",
         )
-    })
-}
-
-fn http_client(
-    base_url: &BaseUrl,
-    connect_timeout: Duration,
-    configure: Option<&(dyn Fn(reqwest::ClientBuilder) -> reqwest::ClientBuilder + Send + Sync)>,
-) -> Result<reqwest::Client> {
-    if base_url.is_https && !cfg!(any(feature = "rustls", feature = "rustls-ring", feature = "native-tls")) {
-        return Err(Error::configuration(
-            "this build has no TLS, which https:// needs",
-            "Turn on the crate's feature `rustls`, `rustls-ring` or `native-tls`, or give an `http_client` that has TLS.",
-        ));
-    }
-    let mut builder = reqwest::Client::builder();
-    if base_url.is_loopback {
-        // A proxy would look for the service on its own machine.
-        builder = builder.no_proxy();
-    }
-    if let Some(configure) = configure {
-        builder = configure(builder);
-    }
-    let builder = builder
-        .connect_timeout(connect_timeout)
-        .pool_idle_timeout(IDLE_TIMEOUT)
-        .redirect(redirect::Policy::none())
-        // Over HTTP/2, which another crate of the program may turn on, reqwest repeats requests by itself after some errors. hyper
-        // sends a request anew on another connection only if it has not begun to write it, which is safe.
-        .retry(reqwest::retry::never())
-        // Another crate of the program may turn reqwest's decompression on; responses are small.
-        .no_gzip()
-        .no_brotli()
-        .no_zstd()
-        .no_deflate();
-    #[cfg(all(feature = "rustls-ring", not(feature = "rustls")))]
-    let builder = super::tls::with_ring(builder)?;
-    builder.build().map_err(|error| {
-        Error::configuration(root_cause(&error), "Check the machine's TLS certificates and proxy settings.")
     })
 }
 

@@ -2,6 +2,8 @@
 
 mod base_url;
 mod builder;
+#[cfg_attr(target_family = "wasm", path = "fetch.rs")]
+mod http;
 #[cfg(all(feature = "rustls-ring", not(feature = "rustls")))]
 mod tls;
 

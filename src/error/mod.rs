@@ -20,6 +20,7 @@ pub use kind::{ErrorKind, UnknownErrorKind};
 
 use self::body::ErrorBody;
 use crate::causes;
+use crate::platform;
 use crate::rate_limit::RateLimit;
 use crate::redact::{redact, redact_text};
 use crate::transport::Refusal;
@@ -224,12 +225,12 @@ impl Error {
         let within = timeout.map_or_else(String::new, |timeout| format!(" of {timeout:?}"));
         // The whole URL may hold ids; the operation says enough.
         let error = error.without_url();
-        let cause = root_cause(&error);
-        let (kind, problem) = if error.is_connect() {
+        let (cause, is_timeout) = (root_cause(&error), platform::is_timeout(&error));
+        let (kind, problem) = if platform::is_connect(&error) {
             (ErrorKind::Connect, format!("no connection{address}: {cause}"))
-        } else if error.is_timeout() && !was_sent {
+        } else if is_timeout && !was_sent {
             (ErrorKind::Connect, format!("no connection{address} within the time-out{within}"))
-        } else if error.is_timeout() {
+        } else if is_timeout {
             (ErrorKind::Timeout, format!("the attempt took longer than its time-out{within}"))
         } else if error.is_builder() {
             (ErrorKind::InvalidRequest, cause)

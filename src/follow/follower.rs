@@ -5,9 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use tokio::runtime::Handle;
 use tokio::sync::{Notify, mpsc, oneshot};
-use tokio::task::AbortHandle;
 
 #[cfg(feature = "webhooks")]
 use super::broadcast::{Sharing, warn};
@@ -19,6 +17,7 @@ use super::run_update::RunUpdate;
 use super::source::RunSource;
 use super::webhook_health::WebhookHealth;
 use crate::clock::Clock;
+use crate::platform::{AbortHandle, Handle};
 use crate::types::{RunId, RunStatus};
 use crate::{Error, Operation, RateLimit, Result};
 

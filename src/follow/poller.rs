@@ -7,12 +7,11 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use tokio::task::JoinSet;
-
 use super::follower::{Follow, State};
 use super::rounds::{Request, Scan, Step};
 use super::run_update::RunUpdate;
 use super::source::RunSource;
+use crate::platform::JoinSet;
 use crate::types::{Run, RunId, RunPage};
 use crate::{Error, ErrorKind, Operation, Result};
 

@@ -5,9 +5,10 @@ use std::fmt;
 use std::time::Duration;
 
 use redis::aio::{ConnectionLike, ConnectionManager, ConnectionManagerConfig};
-use redis::{Client, ErrorKind, RedisError, RedisResult};
+use redis::{Client, RedisError, RedisResult};
 
 use super::shared::{Lease, LeaseFuture, LeaseRequest, SharedRateLimit};
+use crate::redis_login::password_advice;
 
 /// Leases permits in one atomic step.
 const LEASE: &str = include_str!("lease.lua");
@@ -84,11 +85,10 @@ fn config() -> ConnectionManagerConfig {
 
 /// Why a server cannot be connected to, and what to do about it if it is the password.
 fn refused(error: RedisError) -> RedisRateLimitError {
-    if error.code() == Some("NOAUTH") || error.kind() == ErrorKind::AuthenticationFailed {
-        let advice = "give the right one in the address, such as redis://:password@127.0.0.1/ or redis://user:password@127.0.0.1/";
-        return RedisRateLimitError::new(format!("Redis asks for a password; {advice} ({error})"));
+    match password_advice(&error) {
+        Some(advice) => RedisRateLimitError::new(advice),
+        None => RedisRateLimitError::new(error),
     }
-    RedisRateLimitError::new(error)
 }
 
 impl<C: ConnectionLike + Clone + Send + Sync> RedisRateLimit<C> {

@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
-use tokio::runtime::Handle;
 
 use super::RateLimiter;
 use super::fair_queue::LeaseDemand;
 use super::leased::{Change, Demand};
 use super::shared::{Lease, LeaseReport, LeaseRequest, SharedRateLimit};
 use super::window::Report;
+use crate::platform::Handle;
 use crate::race::race;
 
 /// The shared limit of a client, and its names there.

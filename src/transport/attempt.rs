@@ -15,6 +15,7 @@ use super::replay::replayed;
 use super::sent::SentState;
 use crate::Error;
 use crate::error::KEPT_BODY;
+use crate::platform;
 use crate::redact::redact;
 
 /// Memory that is set aside for a body before it arrives.
@@ -51,9 +52,10 @@ impl Transport {
         if must_be_whole && expected > limit as u64 {
             return Err(Error::body_too_large(limit, status, headers));
         }
+        let mut chunks = platform::chunks(response);
         let mut body = BytesMut::with_capacity(usize::try_from(expected.min(FIRST_BUFFER)).unwrap_or_default());
         loop {
-            let chunk = match response.chunk().await {
+            let chunk = match chunks.chunk().await {
                 Ok(Some(chunk)) => chunk,
                 Err(error) if must_be_whole => {
                     let error = Error::from_network(error, timeout, true);

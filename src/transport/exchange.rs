@@ -12,13 +12,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::Request;
-use tokio::runtime::Handle;
-use tokio::task::JoinHandle;
 
 use super::attempt::Received;
 use super::middleware::{after, before};
 use super::sent::SentState;
 use super::{Transport, server_wait};
+use crate::platform::{Handle, JoinHandle};
 use crate::race::race;
 use crate::rate_limit::Permit;
 use crate::{Error, Operation, Result};

@@ -17,7 +17,7 @@ use super::retry::{Decision, Situation, decide};
 use super::{CallOptions, Transport, answer};
 use crate::rate_limit::{LONGEST_WINDOW, Permit, RateLimitMode};
 use crate::response::{Answer, Response};
-use crate::{Error, ErrorKind, Operation, Result, endpoints};
+use crate::{Error, ErrorKind, Operation, Result, endpoints, platform};
 
 /// Progenitor adds this to every request; the service knows nothing of it.
 const API_VERSION: HeaderName = HeaderName::from_static("api-version");
@@ -175,7 +175,7 @@ impl Execution {
                 sent: options.sent.clone(),
             };
             // Boxed, as it is large, and is moved several times on its way into the task.
-            let error = match in_task(observed.within(Box::pin(exchange.run()))).await {
+            let error = match in_task(platform::sendable(observed.within(Box::pin(exchange.run())))).await {
                 Ok((received, wait)) => match judge(*operation, received, wait) {
                     Ok(answer) => {
                         transport.budget.deposit(last.map(|failure| failure.cost));
@@ -331,11 +331,10 @@ fn judge(operation: Operation, received: Received, wait: Option<Duration>) -> Re
 }
 
 impl ClientHooks<Execution> for endpoints::Client {
-    /// Keeps the result in the [`Execution`], and makes the generated code return. A URL that is none gives an error of reqwest's that
-    /// others can make, at less cost than a response.
+    /// Keeps the result in the [`Execution`], and makes the generated code return.
     async fn exec(&self, request: Request, _: &OperationInfo) -> reqwest::Result<reqwest::Response> {
         self.inner().execute(request).await;
-        self.client().get("").build().map(|_| http::Response::new("").into())
+        platform::no_response(self.client()).await
     }
 }
 

@@ -11,6 +11,7 @@
 
 mod answer;
 mod attempt;
+#[cfg_attr(target_family = "wasm", path = "plain_body.rs")]
 mod body;
 mod events;
 mod exchange;

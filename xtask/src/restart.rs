@@ -83,7 +83,7 @@ fn slow_line(url: &str) -> io::Result<String> {
 
 /// Carries what one side sends to the other, also when the one is gone.
 fn carry(mut from: TcpStream, mut to: TcpStream) {
-    let mut buffer = [0; 64 * 1024];
+    let mut buffer = vec![0; 64 * 1024];
     while let Ok(count @ 1..) = from.read(&mut buffer) {
         thread::sleep(LATENCY);
         if to.write_all(&buffer[..count]).is_err() {

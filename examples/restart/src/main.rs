@@ -59,14 +59,13 @@ async fn finish(store: Store, client: Client, task: Task) -> Result<(), Error> {
 async fn submit(store: &Store, client: &Client, task: &Task) -> Result<RunId, Error> {
     let source = WorkspaceSource::git("https://github.com/your-org/your-repo");
     let call = client.work_orders().create(&task.prompt, source);
-    let order = match task.token {
+    let order = if let Some((token, stored_at)) = task.token {
         // Stopped before the work order was stored. It may have been submitted.
-        Some((token, stored_at)) => call.submission_token(token).resume(stored_at).await?,
-        None => {
-            let token = SubmissionToken::random();
-            store.set_token(task.id, token)?;
-            call.submission_token(token).await?
-        }
+        call.submission_token(token).resume(stored_at).await?
+    } else {
+        let token = SubmissionToken::random();
+        store.set_token(task.id, token)?;
+        call.submission_token(token).await?
     };
     store.set_order(task.id, &order.work_order_id, &order.run_id)?;
     Ok(order.run_id)

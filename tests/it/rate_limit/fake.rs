@@ -107,7 +107,7 @@ impl FakeLimit {
         state.used += requests + submissions;
         state.submissions += submissions;
         state.leased += requests + submissions;
-        let time_left = MINUTE * u32::try_from(minute + 1).unwrap() - passed;
+        let time_left = (MINUTE * u32::try_from(minute + 1).unwrap()).saturating_sub(passed);
         Lease::new(requests, time_left).submissions(submissions).retry_in(time_left).clients(2)
     }
 }

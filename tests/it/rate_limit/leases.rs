@@ -4,6 +4,7 @@ use std::future::IntoFuture as _;
 use std::time::Duration;
 
 use agentgate::resources::CallFuture;
+use agentgate::shared_rate_limit::{LeaseFuture, LeaseRequest, SharedRateLimit};
 use agentgate::simulator::Simulator;
 use agentgate::{Client, Clock as _, ErrorKind, RateLimitMode, WorkspaceSource};
 use common::time::SimulatedTime;
@@ -281,9 +282,8 @@ fn a_runtime_that_ends_during_a_lease_stops_no_call_of_another() {
     let first = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let second = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let simulator = second.block_on(Simulator::start()).unwrap();
-    let hanging = Hangs::default();
     let builder = Client::builder().api_key(simulator.api_key()).base_url(simulator.url()).clock(simulator.clock());
-    let client = builder.shared_rate_limit(hanging).build().unwrap();
+    let client = builder.shared_rate_limit(Hangs).build().unwrap();
     first.block_on(async {
         let mut call = Box::pin(client.credits().balance().into_future());
         assert!(poll_once(call.as_mut()).await.is_pending());
@@ -294,11 +294,11 @@ fn a_runtime_that_ends_during_a_lease_stops_no_call_of_another() {
     second.block_on(client.credits().balance().into_future()).unwrap();
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Hangs;
 
-impl agentgate::shared_rate_limit::SharedRateLimit for Hangs {
-    fn lease(&self, _: agentgate::shared_rate_limit::LeaseRequest) -> agentgate::shared_rate_limit::LeaseFuture<'_> {
+impl SharedRateLimit for Hangs {
+    fn lease(&self, _: LeaseRequest) -> LeaseFuture<'_> {
         Box::pin(std::future::pending())
     }
 }

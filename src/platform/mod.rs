@@ -1,0 +1,13 @@
+//! What differs between native targets and WebAssembly in a JavaScript host: tasks, timers, and what of reqwest is not the same.
+//!
+//! Both modules have the same names. Those of `native` are tokio's and reqwest's own.
+
+#[cfg(not(target_family = "wasm"))]
+mod native;
+#[cfg(target_family = "wasm")]
+mod wasm;
+
+#[cfg(not(target_family = "wasm"))]
+pub(crate) use self::native::*;
+#[cfg(target_family = "wasm")]
+pub(crate) use self::wasm::*;

@@ -1,0 +1,33 @@
+//! Request bodies where the HTTP client does not tell whether they were sent: every one may have been.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::Request;
+
+use super::sent::SentState;
+
+/// The longest time-out of `fetch` that reqwest takes.
+const LONGEST_TIMEOUT: Duration = Duration::from_millis(i32::MAX as u64);
+
+/// A body that cannot be withdrawn.
+pub(super) struct Unsent;
+
+impl Unsent {
+    /// Counts the body of a request as sent; returns none if it has no body.
+    pub(super) fn replace_body(request: &mut Request, sent: Option<&Arc<SentState>>) -> Option<Self> {
+        if let Some(timeout) = request.timeout_mut() {
+            *timeout = LONGEST_TIMEOUT.min(*timeout);
+        }
+        request.body()?.as_bytes().filter(|bytes| !bytes.is_empty())?;
+        if let Some(sent) = sent {
+            sent.send();
+        }
+        Some(Self)
+    }
+
+    /// Returns whether nothing was sent.
+    pub(super) fn withdraw(&self) -> bool {
+        false
+    }
+}
