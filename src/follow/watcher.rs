@@ -124,7 +124,7 @@ impl Watcher {
     /// Shares deliveries with the other processes of the program, its *replicas*: what one is [notified](Self::notify) of ends the waits
     /// of all. The replicas have the same API key and base URL, and each calls this once.
     ///
-    /// [`RedisBroadcast`](super::RedisBroadcast) (feature `redis`) is such a channel; [`Broadcast`](super::Broadcast) is for others.
+    /// `RedisBroadcast` (feature `redis`) is such a channel; [`Broadcast`](super::Broadcast) is for others.
     ///
     /// ```no_run
     /// # #[cfg(feature = "redis")]

@@ -23,7 +23,7 @@ pub type BroadcastError = Box<dyn std::error::Error + Send + Sync>;
 
 /// A channel on which each message reaches all subscribers, on other machines too: for [`Watcher::broadcast`](super::Watcher::broadcast).
 ///
-/// [`RedisBroadcast`](super::RedisBroadcast) (feature `redis`) is one. Another system that has publish and subscribe (NATS, Postgres,
+/// `RedisBroadcast` (feature `redis`) is one. Another system that has publish and subscribe (NATS, Postgres,
 /// MQTT) takes this trait. Messages are bytes of UTF-8, mostly shorter than 500. They are authenticated, so a channel need not be
 /// private. It may lose, repeat, delay and reorder messages, and may send a publisher its own: all this costs nothing but time.
 ///
