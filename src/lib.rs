@@ -44,11 +44,20 @@ mod race;
 mod rate_limit;
 #[cfg(feature = "client")]
 mod redact;
+#[cfg(feature = "redis")]
+mod redis_login;
 #[cfg(feature = "client")]
 pub mod resources;
 #[cfg(feature = "client")]
 mod response;
 mod secret;
+/// A rate limit that several processes share. See [`ClientBuilder::shared_rate_limit`](crate::ClientBuilder::shared_rate_limit).
+#[cfg(feature = "client")]
+pub mod shared_rate_limit {
+    pub use crate::rate_limit::{Lease, LeaseFuture, LeaseReport, LeaseRequest, SharedRateLimit};
+    #[cfg(feature = "redis")]
+    pub use crate::rate_limit::{RedisRateLimit, RedisRateLimitError};
+}
 #[cfg(feature = "simulator")]
 pub mod simulator;
 #[cfg(feature = "test-util")]

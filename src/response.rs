@@ -35,7 +35,7 @@ pub(crate) struct Answer {
     pub(crate) attempts: u32,
 }
 
-/// Shows how long the body is, and none of it: the answer to a new webhook holds its secret.
+/// Shows how long the body is, and none of it: the response to a new webhook holds its secret.
 impl fmt::Debug for Answer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Answer")

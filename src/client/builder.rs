@@ -12,13 +12,13 @@ use super::base_url;
 use super::http::{ConfigureHttp, http_client};
 use crate::clock::{Clock, SystemClock};
 use crate::follow::Follow;
-use crate::rate_limit::{RateLimitMode, RateLimiter, SUBMISSIONS};
-use crate::transport::{CallEvent, Middleware, OnEvent, Retry, RetryBudget, RetryPolicy, Stack, Transport};
+use crate::rate_limit::{RateLimitMode, RateLimiter, SUBMISSIONS, SharedRateLimit, Sharing, organization};
+use crate::transport::{
+    CallEvent, KEY_IN_CODE, Middleware, OnEvent, Retry, RetryBudget, RetryPolicy, Stack, Transport,
+};
 use crate::{Error, Result, Secret};
 
 const API_KEY: &str = "AGENTGATE_API_KEY";
-/// Where a key comes from that the program gave itself.
-const GIVEN: &str = "given in code";
 const BASE_URL: &str = "AGENTGATE_BASE_URL";
 
 /// As the vendor's own SDK.
@@ -63,6 +63,7 @@ pub struct ClientBuilder {
     retry: RetryPolicy,
     rate_limit_mode: RateLimitMode,
     submissions: u32,
+    shared_rate_limit: Option<Arc<dyn SharedRateLimit>>,
     on_event: Vec<OnEvent>,
     middleware: Stack,
     clock: Arc<dyn Clock>,
@@ -74,7 +75,7 @@ impl Default for ClientBuilder {
     fn default() -> Self {
         Self {
             api_key: None,
-            key_origin: GIVEN,
+            key_origin: KEY_IN_CODE,
             base_url: None,
             allow_http: false,
             timeout: TIMEOUT,
@@ -88,6 +89,7 @@ impl Default for ClientBuilder {
             retry: RetryPolicy::default(),
             rate_limit_mode: RateLimitMode::default(),
             submissions: SUBMISSIONS,
+            shared_rate_limit: None,
             on_event: Vec::new(),
             middleware: Vec::new(),
             clock: Arc::new(SystemClock),
@@ -128,7 +130,7 @@ impl ClientBuilder {
     /// The API key. White space around it (a line end from a file) is removed.
     pub fn api_key(mut self, api_key: impl Into<String>) -> Self {
         self.api_key = Some(Secret::from(api_key.into().trim()));
-        self.key_origin = GIVEN;
+        self.key_origin = KEY_IN_CODE;
         self
     }
 
@@ -213,17 +215,45 @@ impl ClientBuilder {
 
     /// What calls do when the organization's rate limit is spent. The default is to [wait](RateLimitMode::Wait).
     ///
-    /// The clones of a client share what they learn of the limit from the answers. Programs that share an organization should
+    /// The clones of a client share what they learn of the limit from the responses. Programs that share an organization should
     /// still expect an error of [`ErrorKind::RateLimited`](crate::ErrorKind::RateLimited) now and then.
     pub fn rate_limit_mode(mut self, mode: RateLimitMode) -> Self {
         self.rate_limit_mode = mode;
         self
     }
 
-    /// How many work orders may be submitted in a minute. The default is 20, the service's documented limit; its answers do
+    /// How many work orders may be submitted in a minute. The default is 20, the service's documented limit; its responses do
     /// not report it.
     pub fn submissions_per_minute(mut self, submissions: u32) -> Self {
         self.submissions = submissions;
+        self
+    }
+
+    /// Shares the rate limit with the clients of other processes.
+    ///
+    /// Permits for calls are leased from the shared limit, in batches. The limit belongs to the organization: clients share it if they have
+    /// the same API key and the same [`base_url`](Self::base_url). What is stored and sent is a hash of the two. Requests of other programs
+    /// are counted as the service's responses report them.
+    ///
+    /// A shared limit that fails or does not respond within its [`timeout`](SharedRateLimit::timeout) (250 ms by default) stops no call. The
+    /// client goes on with its own rate limiter, as without this setting, and with a warning by `tracing`. It takes the part of the window
+    /// that falls to it, by the number of clients that shared the limit before. It tries the shared limit again after a second, and then
+    /// after up to 30 s.
+    ///
+    /// A call with [`RateLimitMode::FailFast`] may wait for a lease. Calls with [`RateLimitMode::Off`] take no permits.
+    ///
+    #[cfg_attr(feature = "redis", doc = "```no_run")]
+    #[cfg_attr(not(feature = "redis"), doc = "```ignore")]
+    /// use agentgate::shared_rate_limit::RedisRateLimit;
+    ///
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// let limit = RedisRateLimit::connect("redis://127.0.0.1/").await?;
+    /// let client = agentgate::Client::builder().from_env()?.shared_rate_limit(limit).build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn shared_rate_limit(mut self, limit: impl SharedRateLimit) -> Self {
+        self.shared_rate_limit = Some(Arc::new(limit));
         self
     }
 
@@ -282,7 +312,7 @@ impl ClientBuilder {
         self
     }
 
-    /// The largest body of an answer that is accepted, in bytes. The default is 8 MiB.
+    /// Sets the largest body of a response that is accepted, in bytes. Defaults to 8 MiB.
     pub fn max_body_size(mut self, bytes: usize) -> Self {
         self.max_body_size = bytes;
         self
@@ -365,6 +395,10 @@ impl ClientBuilder {
                 http_client(&base_url, connect_timeout, self.configure_http.as_deref())?
             }
         };
+        let sharing = self.shared_rate_limit.map(|limit| {
+            let key = self.api_key.as_ref().map(Secret::expose_secret).unwrap_or_default();
+            Sharing::new(limit, organization(&base_url.text, key))
+        });
         let transport = Arc::new(Transport {
             http,
             base_url: base_url.text,
@@ -378,7 +412,7 @@ impl ClientBuilder {
             max_body_size: self.max_body_size,
             retry: self.retry,
             budget: RetryBudget::default(),
-            limiter: Arc::new(RateLimiter::new(self.submissions, Arc::clone(&self.clock))),
+            limiter: Arc::new(RateLimiter::new(self.submissions, sharing, Arc::clone(&self.clock))),
             on_event: self.on_event,
             middleware: self.middleware,
             clock: self.clock,

@@ -61,7 +61,7 @@ pub enum ErrorKind {
 }
 
 impl ErrorKind {
-    /// Returns `true` if the same request may succeed later: the network, 429, 5xx, an answer that cannot be read.
+    /// Returns `true` if the same request may succeed later: the network, 429, 5xx, a response that cannot be read.
     pub(crate) fn may_pass(self) -> bool {
         use ErrorKind::{Connect, Decode, Interrupted, RateLimited, Server, Timeout, Unavailable, UnexpectedStatus};
         matches!(self, Connect | Decode | Interrupted | RateLimited | Server | Timeout | Unavailable | UnexpectedStatus)

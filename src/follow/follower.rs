@@ -7,6 +7,8 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use tokio::sync::{Notify, mpsc, oneshot};
 
+#[cfg(feature = "webhooks")]
+use super::broadcast::{Sharing, warn};
 use super::poll_budget::{self, PollBudget};
 use super::poller::Poller;
 use super::registry::{RunRegistry, Subscriber};
@@ -48,6 +50,8 @@ pub(super) struct State {
     pub(super) rounds: Rounds,
     pub(super) health: WebhookHealth,
     budget: PollBudget,
+    #[cfg(feature = "webhooks")]
+    pub(super) sharing: Sharing,
     /// The task that polls, and a number that tells it from earlier ones.
     pub(super) task: Option<AbortHandle>,
     pub(super) is_polling: bool,
@@ -59,6 +63,9 @@ impl State {
         self.health.expire(now);
         let Settings { share, fallback_share, shortest_delay } = self.settings;
         let share = if self.health.is_healthy() { share.min(fallback_share) } else { share };
+        // The limit is the organization's, so all that poll have parts of one share.
+        #[cfg(feature = "webhooks")]
+        let share = share / (1.0 + f64::from(self.sharing.replicas(now)));
         let rate = poll_budget::rate(share, rate_limit, time);
         self.budget.pay(now, rate);
         let step = self.rounds.step(&mut self.registry, &mut self.budget, rate, shortest_delay, now);
@@ -104,13 +111,22 @@ impl Follow {
     /// Takes note of an event that was delivered.
     #[cfg(feature = "webhooks")]
     pub(super) fn learn_event(&self, event: &crate::webhook::Event) {
-        let Some((id, Some(update))) = RunUpdate::from_event(event) else { return };
+        let Some((_, Some(update))) = RunUpdate::from_event(event) else { return };
+        if self.state().sharing.publish((&update).into()) {
+            warn("too many deliveries wait to be shared with the other replicas", "the queue is full");
+        }
+        self.learn_delivery(update);
+    }
+
+    /// Takes note of what a delivery told, here or elsewhere.
+    #[cfg(feature = "webhooks")]
+    pub(super) fn learn_delivery(&self, update: RunUpdate) {
         let now = self.now();
         let mut state = self.state();
         if update.is_final {
             let was_healthy = state.health.is_healthy();
-            let is_awaited = state.registry.contains(&id);
-            state.health.delivered(&id, is_awaited);
+            let is_awaited = state.registry.contains(&update.id);
+            state.health.delivered(&update.id, is_awaited);
             if was_healthy != state.health.is_healthy() {
                 self.changed.notify_one();
             }
@@ -169,6 +185,8 @@ impl RunFollower {
             state.generation += 1;
             let shortest_delay = state.settings.shortest_delay;
             state.rounds.restart(now, shortest_delay);
+            #[cfg(feature = "webhooks")]
+            state.sharing.begin();
         }
         let generation = state.generation;
         drop(state);

@@ -22,4 +22,8 @@ pub(crate) trait RunSource: Send + Sync + 'static {
 
     /// Returns the rate limit that the service last reported.
     fn rate_limit(&self) -> Option<RateLimit>;
+
+    /// Returns the key for messages to other clients of this source.
+    #[cfg(feature = "webhooks")]
+    fn broadcast_key(&self) -> super::BroadcastKey;
 }

@@ -31,10 +31,10 @@ const LOOK_DELAY: Duration = Duration::from_secs(1);
 /// - There is no such run, or the key may not read it.
 /// - The key has expired, or the organization is suspended.
 /// - Polls for this run keep failing: for a minute in a way that will hardly pass (a redirect, a 405, HTML, JSON that cannot be
-///   read), or for an hour in any other way (5xx, 429, the network). The last poll's own error is
-///   [`underlying`](crate::Error::underlying).
+///   read), or for an hour in any other way (5xx, 429, the network). `source()` is the error of the last
+///   poll.
 /// - [`ErrorKind::WaitTimeout`](crate::ErrorKind::WaitTimeout): the [`timeout`](Self::timeout) has passed. If the last poll has
-///   failed, its error is [`underlying`](crate::Error::underlying).
+///   failed, `source()` is its error.
 #[must_use = "a wait does nothing until it is awaited"]
 pub struct WaitForRun {
     follower: RunFollower,

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+#[cfg(feature = "webhooks")]
+use super::broadcast::share;
 use super::follower::{RunFollower, Settings};
 use super::wait::WaitForRun;
 use super::watch::WatchRun;
@@ -34,7 +36,7 @@ use crate::types::RunId;
 /// it back, until ten ends in a row were delivered. So deliveries make a wait sooner and never later than polling at that share:
 ///
 /// - With several processes behind a load balancer, each gets a part of the deliveries. An end that another process was told of is
-///   found by polling here. Forward the events to all processes to have them all end at once.
+///   found by polling here, unless the processes share their deliveries by [`broadcast`](Self::broadcast).
 /// - A run that is cancelled by this client or its clones needs no delivery.
 /// - At a graceful shutdown, the receiver stops accepting deliveries before the last waits have ended: call
 ///   [`deliveries_stopped`](Self::deliveries_stopped) first.
@@ -117,6 +119,64 @@ impl Watcher {
     #[cfg(feature = "webhooks")]
     pub fn notify(&self, event: &crate::webhook::Event) {
         self.follower.follow.learn_event(event);
+    }
+
+    /// Shares deliveries with the other processes of the program, its *replicas*: what one is [notified](Self::notify) of ends the waits
+    /// of all. The replicas have the same API key and base URL, and each calls this once.
+    ///
+    /// [`RedisBroadcast`](super::RedisBroadcast) (feature `redis`) is such a channel; [`Broadcast`](super::Broadcast) is for others.
+    ///
+    /// ```no_run
+    /// # #[cfg(feature = "redis")]
+    /// # async fn example(client: agentgate::Client) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    /// use agentgate::follow::RedisBroadcast;
+    ///
+    /// let broadcast = RedisBroadcast::connect("redis://127.0.0.1/").await?;
+    /// let watcher = client.runs().watcher().broadcast(broadcast)?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Polling
+    ///
+    /// A delivery that another replica received counts as one that was received here: polling falls to the
+    /// [`fallback_share`](Self::fallback_share). Replicas that await runs announce themselves every 30 seconds, and each polls at its
+    /// part of the share: with three, a third. So the fleet polls as often as one process. One that ends without a word is counted for 90
+    /// seconds more. There is no leader that polls for the others: it would have to know their runs, and its loss would stop polling.
+    ///
+    /// # Failures
+    ///
+    /// A message that is lost costs time, and nothing else: polling finds the end of the run. While the channel fails, waits go on as in a
+    /// process of its own. [`notify`](Self::notify) neither blocks nor fails: up to 1,024 messages wait to be published, and more are
+    /// dropped. A warning (by `tracing`) tells when a failure begins.
+    ///
+    /// # Security
+    ///
+    /// A message tells of a run its id, its work order's id, its status, its iterations and when it ended: no prompt, no error, no pull
+    /// request. It is authenticated by a key that is derived from the API key, so who has access to the channel alone can read
+    /// it, suppress it, or send it again, but cannot change it or make one. A repeated message ends no wait falsely, as a run that has ended
+    /// stays so; and repeated announcements of replicas that are gone can make others poll more rarely. Messages that are more than 15
+    /// minutes off the receiver's clock are ignored.
+    ///
+    /// Whoever has the API key can forge messages. They are relied on as deliveries are, so events that are not
+    /// verified must not be handed to [`notify`](Self::notify): the other replicas would take them, too.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) outside of a tokio runtime. The tasks that publish and listen run
+    /// on that runtime, until the last clone of the client is dropped.
+    #[cfg(feature = "webhooks")]
+    pub fn broadcast(self, broadcast: impl super::Broadcast) -> crate::Result<Self> {
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
+            let advice = "Call it in a task of a tokio runtime.";
+            return Err(crate::Error::configuration(
+                "sharing deliveries takes a tokio runtime, and there is none",
+                advice,
+            ));
+        };
+        let RunFollower { follow, source } = &self.follower;
+        share(follow, source.broadcast_key(), std::sync::Arc::new(broadcast), &runtime);
+        Ok(self)
     }
 
     /// Puts polling back to its full [`share`](Self::share), for good: no more deliveries are to be relied on. Deliveries that come

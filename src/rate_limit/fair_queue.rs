@@ -14,9 +14,11 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use super::LONGEST_WINDOW;
+use super::leased::{Change, Demand, Leased, LeasedPermit};
+use super::shared::Lease;
 use super::submissions::Submissions;
 use super::wait::{Wait, WaitReason};
-use super::window::Window;
+use super::window::{Report, Window};
 use crate::clock::Clock;
 
 /// A waiter that was granted a permit has to be polled within this, or others get the permit. A task that was woken takes
@@ -30,11 +32,13 @@ const COUNTED_WITHIN: Duration = LONGEST_WINDOW;
 #[derive(Debug)]
 pub(super) struct FairQueue(Mutex<State>);
 
-/// The limits that a permit takes from: all calls from the window, submissions from both.
+/// The limits that a permit takes from: all calls from the window, submissions from both. With a shared limit that works, the permits are
+/// those that were leased from it, and these two go on counting.
 #[derive(Debug)]
 pub(super) struct Limits {
     pub(super) window: Window,
     pub(super) submissions: Submissions,
+    pub(super) leased: Option<Leased>,
 }
 
 #[derive(Debug)]
@@ -70,12 +74,27 @@ struct Held {
     /// The waiter has been polled since it was granted.
     is_claimed: bool,
     expires_at: Duration,
+    /// Where the permit came from, if that is a shared limit.
+    leased: Option<LeasedPermit>,
 }
 
 /// The limit that has no room, and when to try again at the latest.
 enum Full {
     Window(Duration),
     Submissions(Duration),
+    /// No permit is leased for requests. There may be one for submissions.
+    Requests(Duration),
+}
+
+/// Begins a lease. It is called without a lock.
+pub(super) type BeginLease<'a> = &'a (dyn Fn(LeaseDemand) + Sync);
+
+/// What a lease asks for, and what the client knows.
+#[derive(Debug)]
+pub(super) struct LeaseDemand {
+    pub(super) demand: Demand,
+    pub(super) report: Option<Report>,
+    pub(super) submission_limit: u32,
 }
 
 /// The state of one waiter.
@@ -87,9 +106,9 @@ enum Turn {
 }
 
 impl FairQueue {
-    pub(super) fn new(window: Window, submissions: Submissions) -> Self {
+    pub(super) fn new(window: Window, submissions: Submissions, leased: Option<Leased>) -> Self {
         Self(Mutex::new(State {
-            limits: Limits { window, submissions },
+            limits: Limits { window, submissions, leased },
             next_ticket: 0,
             waiting: BTreeMap::new(),
             permits: BTreeMap::new(),
@@ -100,19 +119,21 @@ impl FairQueue {
     /// Returns the ticket of a permit, after waiting for it; or, if that would take until after `deadline`, how long it would
     /// take.
     ///
-    /// A call that has to wait is told so once, when its wait begins.
+    /// A call that has to wait is told so once, when its wait begins. A lease that is under way is no such wait.
     pub(super) async fn acquire(
         &self,
         request: Request,
         clock: &dyn Clock,
         deadline: Option<Duration>,
         on_wait: &mut (dyn FnMut(Wait) + Send),
+        begin_lease: BeginLease<'_>,
     ) -> Result<u64, Duration> {
-        let mut place = Place::take(self, request, clock);
+        let mut place = Place::take(self, request, clock, begin_lease);
         let mut on_wait = Some(on_wait);
         poll_fn(|context| {
             let turn = place.poll(context, deadline);
             if turn.is_pending()
+                && !self.is_lease_pending()
                 && let Some(on_wait) = on_wait.take()
             {
                 on_wait(self.lock().describe(place.ticket, clock.monotonic()));
@@ -132,6 +153,7 @@ impl FairQueue {
             let held = state.permits.remove(&ticket);
             if let Some(held) = &held {
                 state.limits.release(held.request.is_submission);
+                state.limits.used(held);
             }
             change(&mut state.limits, held.is_some_and(|held| held.request.is_submission));
             state.settle(now, None)
@@ -139,20 +161,69 @@ impl FairQueue {
         wake(wakers);
     }
 
+    /// Ends a permit that was not used.
+    pub(super) fn give_back(&self, ticket: u64, now: Duration) {
+        let wakers = {
+            let mut state = self.lock();
+            if let Some(held) = state.permits.remove(&ticket) {
+                state.limits.give_back(&held, now);
+            }
+            state.settle(now, None)
+        };
+        wake(wakers);
+    }
+
+    /// Takes what there is to ask of the shared limit, if there is something.
+    pub(super) fn begin_lease(&self, now: Duration) -> Option<LeaseDemand> {
+        self.lock().begin_lease(now)
+    }
+
+    /// Takes in the result of a lease, or its failure.
+    pub(super) fn end_lease(&self, demand: &Demand, lease: Option<Lease>, now: Duration) -> Change {
+        let (change, wakers) = {
+            let mut state = self.lock();
+            let change = state.limits.leased.as_mut().map_or(Change::None, |leased| leased.end(demand, lease, now));
+            (change, state.settle(now, None))
+        };
+        wake(wakers);
+        change
+    }
+
+    /// Returns whether permits come from a shared limit.
+    pub(super) fn is_shared(&self) -> bool {
+        self.lock().limits.leased.as_ref().is_some_and(Leased::is_working)
+    }
+
+    fn is_lease_pending(&self) -> bool {
+        self.lock().limits.is_lease_pending()
+    }
+
     /// The limit of the window that the service last reported.
     pub(super) fn limit(&self) -> Option<u32> {
         self.lock().limits.window.limit()
     }
 
-    fn check(&self, ticket: u64, now: Duration, deadline: Option<Duration>, waker: &Waker) -> Turn {
+    fn check(
+        &self,
+        ticket: u64,
+        now: Duration,
+        deadline: Option<Duration>,
+        waker: &Waker,
+        begin_lease: BeginLease<'_>,
+    ) -> Turn {
         // To wake or to drop a waker may drop a task, and with it another place in this queue: never under the lock.
-        let (mut wakers, mut old) = (Vec::new(), None);
+        let (mut wakers, mut old, mut demand) = (Vec::new(), None, None);
         let turn = {
             let mut state = self.lock();
             if let Some(waiter) = state.waiting.get_mut(&ticket) {
                 waiter.is_live = true;
                 old = waiter.waker.take();
                 wakers = state.settle(now, Some(ticket));
+                demand = state.begin_lease(now);
+                if demand.is_some() {
+                    // Nobody sleeps for longer than the lease may take.
+                    wakers.extend(state.settle(now, Some(ticket)));
+                }
             }
             if state.claim(ticket, now) {
                 Turn::Granted
@@ -162,6 +233,9 @@ impl FairQueue {
             }
         };
         drop(old);
+        if let Some(demand) = demand {
+            begin_lease(demand);
+        }
         wake(wakers);
         turn
     }
@@ -177,7 +251,7 @@ impl FairQueue {
     fn leave(&self, ticket: u64, now: Duration) {
         let waiter = self.lock().waiting.remove(&ticket);
         if waiter.is_none() {
-            self.finish(ticket, now, |_, _| {});
+            self.give_back(ticket, now);
         }
     }
 
@@ -191,13 +265,14 @@ impl State {
     /// waiter that is being polled.
     fn settle(&mut self, now: Duration, own: Option<u64>) -> Vec<Waker> {
         self.expire(now);
+        self.limits.check_lease(now);
         let (granted, mut next_change) = self.grant(now);
         let mut wakers = Vec::new();
-        for ticket in granted {
+        for (ticket, leased) in granted {
             let Some(Waiter { request, waker, .. }) = self.waiting.remove(&ticket) else { continue };
             let is_claimed = own == Some(ticket);
             let time = if is_claimed { COUNTED_WITHIN } else { CLAIM_WITHIN };
-            self.permits.insert(ticket, Held { request, is_claimed, expires_at: now.saturating_add(time) });
+            self.permits.insert(ticket, Held { request, is_claimed, expires_at: now.saturating_add(time), leased });
             wakers.extend(waker);
         }
         for held in self.permits.values() {
@@ -214,36 +289,59 @@ impl State {
     fn expire(&mut self, now: Duration) {
         let expired = self.permits.iter().filter(|(_, held)| held.expires_at <= now).map(|(ticket, _)| *ticket);
         for ticket in expired.collect::<Vec<_>>() {
-            let Some(Held { request, is_claimed, .. }) = self.permits.remove(&ticket) else { continue };
-            self.limits.release(request.is_submission);
-            if is_claimed {
+            let Some(held) = self.permits.remove(&ticket) else { continue };
+            let request = held.request;
+            if held.is_claimed {
+                self.limits.release(request.is_submission);
+                self.limits.used(&held);
                 self.limits.lost(request.is_submission, now);
             } else {
+                self.limits.give_back(&held, now);
                 self.waiting.insert(ticket, Waiter { request, is_live: false, waker: None });
             }
         }
     }
 
     /// Takes from the limits for all that may have a permit. Returns their tickets, and when to try again at the latest.
-    fn grant(&mut self, now: Duration) -> (Vec<u64>, Duration) {
+    fn grant(&mut self, now: Duration) -> (Vec<(u64, Option<LeasedPermit>)>, Duration) {
         let (mut granted, mut try_again) = (Vec::new(), Duration::MAX);
-        let mut is_full_for_submissions = false;
+        let (mut is_full_for_submissions, mut is_full_for_requests) = (false, false);
         for (ticket, waiter) in &self.waiting {
-            if !waiter.is_live || (waiter.request.is_submission && is_full_for_submissions) {
+            let is_full = if waiter.request.is_submission { is_full_for_submissions } else { is_full_for_requests };
+            if !waiter.is_live || is_full {
                 continue;
             }
             match self.limits.try_acquire(waiter.request, now) {
-                Ok(()) => granted.push(*ticket),
+                Ok(leased) => granted.push((*ticket, leased)),
                 Err(Full::Submissions(at)) => {
                     (is_full_for_submissions, try_again) = (true, try_again.min(at));
+                }
+                Err(Full::Requests(at)) => {
+                    (is_full_for_requests, try_again) = (true, try_again.min(at));
                 }
                 Err(Full::Window(at)) => {
                     try_again = try_again.min(at);
                     break;
                 }
             }
+            if is_full_for_submissions && is_full_for_requests {
+                break;
+            }
         }
         (granted, try_again)
+    }
+
+    fn begin_lease(&mut self, now: Duration) -> Option<LeaseDemand> {
+        let waiting = &self.waiting;
+        let demand = self.limits.leased.as_mut()?.begin(now, || {
+            let (mut requests, mut submissions) = (0, 0);
+            for waiter in waiting.values().filter(|waiter| waiter.is_live) {
+                *if waiter.request.is_submission { &mut submissions } else { &mut requests } += 1;
+            }
+            (requests, submissions)
+        })?;
+        let report = self.limits.window.report(now);
+        Some(LeaseDemand { demand, report, submission_limit: self.limits.submissions.limit() })
     }
 
     /// Claims the permit that was granted to a waiter, if one was.
@@ -259,10 +357,12 @@ impl State {
     fn wait(&mut self, ticket: u64, waker: Waker, now: Duration, deadline: Option<Duration>) -> Turn {
         let Some(waiter) = self.waiting.get_mut(&ticket) else { return Turn::WaitUntil(Duration::MAX) };
         waiter.waker = Some(waker);
-        let is_submission = waiter.request.is_submission;
+        let Request { is_submission, may_wait } = waiter.request;
         let Some(deadline) = deadline else { return Turn::WaitUntil(self.next_change) };
         let granted_at = self.estimate(ticket, is_submission, now);
-        if now >= deadline || granted_at > deadline {
+        // A lease is no wait for the rate limit.
+        let fails_fast = !may_wait && !self.limits.is_lease_pending();
+        if fails_fast || now >= deadline || granted_at > deadline {
             Turn::TooLong(granted_at.saturating_sub(now))
         } else {
             Turn::WaitUntil(self.next_change.min(deadline))
@@ -275,6 +375,8 @@ impl State {
         let limits = &self.limits;
         // Submissions without a slot do not wait for the window yet.
         let granted_at = limits.window.estimate(others + submissions.min(limits.submissions.free(now)), now);
+        let working = limits.leased.as_ref().filter(|leased| leased.is_working());
+        let granted_at = working.map_or(granted_at, |leased| granted_at.max(leased.estimate(is_submission, now)));
         if is_submission { granted_at.max(limits.submissions.estimate(submissions, now)) } else { granted_at }
     }
 
@@ -303,16 +405,95 @@ impl State {
 }
 
 impl Limits {
-    fn try_acquire(&mut self, request: Request, now: Duration) -> Result<(), Full> {
+    fn try_acquire(&mut self, request: Request, now: Duration) -> Result<Option<LeasedPermit>, Full> {
+        let is_unlimited = !request.is_submission && self.window.is_unlimited();
+        if !is_unlimited && self.leased.as_ref().is_some_and(Leased::is_working) {
+            return self.acquire_leased(request.is_submission, now);
+        }
         if request.is_submission {
             self.submissions.try_acquire(now).map_err(Full::Submissions)?;
         }
-        self.window.try_acquire(now, request.may_wait).map_err(|at| {
-            if request.is_submission {
-                self.submissions.release();
+        let shares = self.leased.as_ref().map_or(1, Leased::shares);
+        match self.window.try_acquire(now, request.may_wait, shares) {
+            Ok(()) => Ok(None),
+            Err(at) => {
+                if request.is_submission {
+                    self.submissions.release();
+                }
+                Err(Full::Window(at))
             }
-            Full::Window(at)
-        })
+        }
+    }
+
+    /// Takes a leased permit. What the service has refused holds these, too.
+    fn acquire_leased(&mut self, is_submission: bool, now: Duration) -> Result<Option<LeasedPermit>, Full> {
+        let Some(leased) = &mut self.leased else { return Ok(None) };
+        let full = if is_submission { Full::Submissions } else { Full::Requests };
+        if is_submission {
+            self.submissions.acquire_leased(now).map_err(full)?;
+        }
+        let permit = match self.window.acquire_leased(now) {
+            Ok(()) => leased.try_acquire(is_submission, now).map_err(|at| {
+                self.window.release();
+                full(at)
+            }),
+            Err(at) => Err(Full::Window(at)),
+        };
+        if permit.is_err() && is_submission {
+            self.submissions.release();
+        }
+        permit.map(Some)
+    }
+
+    /// Takes back a permit that was not used.
+    fn give_back(&mut self, held: &Held, now: Duration) {
+        let is_submission = held.request.is_submission;
+        self.release(is_submission);
+        if let (Some(leased), Some(permit)) = (&mut self.leased, held.leased) {
+            leased.give_back(permit, is_submission, now);
+        }
+    }
+
+    /// A permit has ended that was used.
+    fn used(&mut self, held: &Held) {
+        if let Some(leased) = self.leased.as_mut().filter(|_| held.leased.is_some() && held.request.is_submission) {
+            leased.submission_ended();
+        }
+    }
+
+    fn is_lease_pending(&self) -> bool {
+        self.leased.as_ref().is_some_and(Leased::is_pending)
+    }
+
+    /// A shared limit that does not respond in time holds up nobody, also while the task that waits for it does not run.
+    fn check_lease(&mut self, now: Duration) {
+        if let Some(leased) = &mut self.leased {
+            leased.check_time(now);
+        }
+    }
+
+    /// A request was responded to, with or without a report.
+    pub(super) fn answered(&mut self, report: Option<Report>, is_success: bool) {
+        let is_new_window = self.window.answered(report, is_success);
+        if let Some(leased) = self.leased.as_mut().filter(|_| is_new_window) {
+            leased.window_began();
+        }
+    }
+
+    /// The service has refused a request, and asks to send none before this.
+    pub(super) fn hold(&mut self, until: Duration) {
+        self.window.hold(until);
+        if let Some(leased) = &mut self.leased {
+            leased.hold(until);
+        }
+    }
+
+    /// The service has refused a submission, and asks to submit nothing before this.
+    pub(super) fn hold_submissions(&mut self, until: Duration) {
+        self.submissions.hold(until);
+        if let Some(leased) = &mut self.leased {
+            leased.hold_submissions(until);
+        }
     }
 
     /// A permit has ended.
@@ -338,6 +519,7 @@ type Sleep = Pin<Box<dyn Future<Output = ()> + Send>>;
 struct Place<'a> {
     queue: &'a FairQueue,
     clock: &'a dyn Clock,
+    begin_lease: BeginLease<'a>,
     ticket: u64,
     is_kept: bool,
     /// The sleep under way, and its end.
@@ -346,7 +528,7 @@ struct Place<'a> {
 }
 
 impl<'a> Place<'a> {
-    fn take(queue: &'a FairQueue, request: Request, clock: &'a dyn Clock) -> Self {
+    fn take(queue: &'a FairQueue, request: Request, clock: &'a dyn Clock, begin_lease: BeginLease<'a>) -> Self {
         let ticket = {
             let mut state = queue.lock();
             let ticket = state.next_ticket;
@@ -354,7 +536,7 @@ impl<'a> Place<'a> {
             state.waiting.insert(ticket, Waiter { request, is_live: false, waker: None });
             ticket
         };
-        Self { queue, clock, ticket, is_kept: true, sleep: None, slept_until: Duration::ZERO }
+        Self { queue, clock, begin_lease, ticket, is_kept: true, sleep: None, slept_until: Duration::ZERO }
     }
 
     fn poll(&mut self, context: &mut Context<'_>, deadline: Option<Duration>) -> Poll<Result<(), Duration>> {
@@ -371,7 +553,7 @@ impl<'a> Place<'a> {
             }
             // A sleep counts as done although the clock may say it was a little short, so that this cannot spin.
             let now = self.clock.monotonic().max(self.slept_until);
-            let until = match self.queue.check(self.ticket, now, deadline, context.waker()) {
+            let until = match self.queue.check(self.ticket, now, deadline, context.waker(), self.begin_lease) {
                 Turn::Granted => return Poll::Ready(Ok(())),
                 Turn::TooLong(wait) => return Poll::Ready(Err(wait)),
                 Turn::WaitUntil(until) => until,
@@ -436,7 +618,7 @@ mod tests {
 
     /// A queue behind a window of `limit` requests that resets in a minute, and behind 2 submissions a minute.
     fn queue(clock: &ManualClock, limit: u32) -> FairQueue {
-        let queue = FairQueue::new(Window::new(), Submissions::new(2));
+        let queue = FairQueue::new(Window::new(), Submissions::new(2), None);
         let resets_at = clock.monotonic() + MINUTE;
         let report = Report { limit, left: limit, resets_at, ends: SystemTime::UNIX_EPOCH + resets_at };
         queue.lock().limits.window.answered(Some(report), true);
@@ -445,7 +627,7 @@ mod tests {
 
     /// A call that waits.
     fn place<'a>(queue: &'a FairQueue, is_submission: bool, clock: &'a ManualClock) -> Place<'a> {
-        Place::take(queue, Request { is_submission, may_wait: true }, clock)
+        Place::take(queue, Request { is_submission, may_wait: true }, clock, &|_| {})
     }
 
     fn poll(place: &mut Place<'_>) -> Poll<Result<(), Duration>> {

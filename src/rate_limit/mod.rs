@@ -7,6 +7,11 @@
 
 mod fair_queue;
 mod headers;
+mod leased;
+#[cfg(feature = "redis")]
+mod redis;
+mod shared;
+mod sharing;
 mod submissions;
 mod wait;
 mod window;
@@ -16,9 +21,14 @@ use std::time::{Duration, SystemTime};
 
 use http::{HeaderMap, StatusCode};
 
-use self::fair_queue::{FairQueue, Request};
+use self::fair_queue::{FairQueue, LeaseDemand, Request};
 pub use self::headers::RateLimit;
 pub(crate) use self::headers::date;
+use self::leased::Leased;
+#[cfg(feature = "redis")]
+pub use self::redis::{RedisRateLimit, RedisRateLimitError};
+pub use self::shared::{Lease, LeaseFuture, LeaseReport, LeaseRequest, SharedRateLimit};
+pub(crate) use self::sharing::{Sharing, organization};
 use self::submissions::Submissions;
 pub(crate) use self::wait::Wait;
 pub use self::wait::WaitReason;
@@ -45,7 +55,7 @@ pub enum RateLimitMode {
     /// Calls that would have to wait fail at once with [`ErrorKind::RateLimited`](crate::ErrorKind::RateLimited) and
     /// [`retry_after`](crate::Error::retry_after); nothing is sent.
     FailFast,
-    /// Calls are sent, and the service answers 429.
+    /// Calls are sent, and the service responds with 429.
     Off,
 }
 
@@ -54,13 +64,16 @@ pub enum RateLimitMode {
 pub(crate) struct RateLimiter {
     queue: FairQueue,
     last: Mutex<Option<RateLimit>>,
+    /// Where the permits come from, if that is a limit which several processes share.
+    sharing: Option<Sharing>,
     clock: Arc<dyn Clock>,
 }
 
 impl RateLimiter {
-    pub(crate) fn new(submissions: u32, clock: Arc<dyn Clock>) -> Self {
-        let queue = FairQueue::new(Window::new(), Submissions::new(submissions));
-        Self { queue, last: Mutex::default(), clock }
+    pub(crate) fn new(submissions: u32, sharing: Option<Sharing>, clock: Arc<dyn Clock>) -> Self {
+        let leased = sharing.as_ref().map(|sharing| Leased::new(sharing.timeout()));
+        let queue = FairQueue::new(Window::new(), Submissions::new(submissions), leased);
+        Self { queue, last: Mutex::default(), sharing, clock }
     }
 
     /// The last rate limit that a response reported.
@@ -79,14 +92,21 @@ impl RateLimiter {
     ) -> Result<Permit, Duration> {
         let is_submission = operation == Operation::CREATE_WORK_ORDER;
         let may_wait = mode == RateLimitMode::Wait;
-        let until = if may_wait { until } else { Some(self.clock.monotonic()) };
+        let until = if may_wait { until } else { Some(self.clock.monotonic().saturating_add(self.lease_time())) };
         let ticket = if mode == RateLimitMode::Off {
             None
         } else {
             let request = Request { is_submission, may_wait };
-            Some(self.queue.acquire(request, &*self.clock, until, &mut on_wait).await?)
+            let begin_lease = |demand: LeaseDemand| self.begin_lease(demand);
+            Some(self.queue.acquire(request, &*self.clock, until, &mut on_wait, &begin_lease).await?)
         };
         Ok(Permit { limiter: Arc::clone(self), is_submission, ticket })
+    }
+
+    /// The longest time that a permit from a shared limit takes, while that works.
+    fn lease_time(&self) -> Duration {
+        let sharing = self.sharing.as_ref().filter(|_| self.queue.is_shared());
+        sharing.map(Sharing::timeout).unwrap_or_default()
     }
 
     fn report(&self, reported: RateLimit, headers: &HeaderMap, now: Duration) -> Option<Report> {
@@ -137,24 +157,25 @@ impl Permit {
             }
             // A response without headers may come from a gateway, unless it is a success. One about another limit
             // tells nothing of this one.
-            limits.window.answered(report, status.is_success());
+            limits.answered(report, status.is_success());
             if let Some(until) = hold {
                 // With requests left, the 429 is about another limit: that on submissions or on concurrent runs, or one
                 // that concerns this call alone.
                 if !is_other_limit && !has_requests_left {
-                    limits.window.hold(until);
+                    limits.hold(until);
                 } else if self.is_submission {
-                    limits.submissions.hold(until);
+                    limits.hold_submissions(until);
                 }
             }
         });
+        limiter.report_news(now);
     }
 
     /// Nothing was sent.
     pub(crate) fn unsent(mut self) {
         if let Some(ticket) = self.ticket.take() {
             let now = self.limiter.clock.monotonic();
-            self.limiter.queue.finish(ticket, now, |_, _| {});
+            self.limiter.queue.give_back(ticket, now);
         }
     }
 }

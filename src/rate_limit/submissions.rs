@@ -28,15 +28,33 @@ impl Submissions {
         if now < self.held_until {
             return Err(self.held_until);
         }
-        while self.free_at.front().is_some_and(|free_at| *free_at <= now) {
-            self.free_at.pop_front();
-        }
+        self.remove_free(now);
         if self.free(now) > 0 {
             self.in_flight += 1;
             return Ok(());
         }
         // With all slots in flight, only the next response tells when one is free.
         Err(self.free_at.front().copied().unwrap_or(Duration::MAX))
+    }
+
+    /// Takes a slot for a submission whose permit comes from elsewhere, or returns when to try again at the latest.
+    pub(super) fn acquire_leased(&mut self, now: Duration) -> Result<(), Duration> {
+        if now < self.held_until {
+            return Err(self.held_until);
+        }
+        self.in_flight += 1;
+        Ok(())
+    }
+
+    fn remove_free(&mut self, now: Duration) {
+        while self.free_at.front().is_some_and(|free_at| *free_at <= now) {
+            self.free_at.pop_front();
+        }
+    }
+
+    /// The number of submissions in a minute.
+    pub(super) fn limit(&self) -> u32 {
+        self.limit
     }
 
     /// Gives back a slot. If the submission was sent, [`answered`](Self::answered) follows.
@@ -46,6 +64,7 @@ impl Submissions {
 
     /// A submission that was sent has ended, whatever came of it.
     pub(super) fn answered(&mut self, now: Duration) {
+        self.remove_free(now);
         // Responses overtake each other between looking at the clock and coming here.
         let last = self.free_at.back().copied().unwrap_or_default();
         self.free_at.push_back(last.max(now + MINUTE));

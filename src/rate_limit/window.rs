@@ -19,6 +19,8 @@ pub(super) struct Window {
     /// Permits in use. Whether the service has counted their requests is not known, so they count as not yet subtracted from
     /// what it reported as left.
     in_flight: u32,
+    /// Permits that were taken in this window.
+    taken: u32,
     /// No permits before this: the service has responded with 429.
     held_until: Duration,
 }
@@ -56,7 +58,7 @@ impl Report {
 
 impl Window {
     pub(super) fn new() -> Self {
-        Self { known: Known::Nothing, in_flight: 0, held_until: Duration::ZERO }
+        Self { known: Known::Nothing, in_flight: 0, taken: 0, held_until: Duration::ZERO }
     }
 
     /// Returns whether no response of the service has come yet.
@@ -64,9 +66,31 @@ impl Window {
         matches!(self.known, Known::Nothing)
     }
 
+    /// Returns whether the service has no limit, as far as its responses tell.
+    pub(super) fn is_unlimited(&self) -> bool {
+        matches!(self.known, Known::NoLimit)
+    }
+
+    /// Takes room for a request whose permit comes from elsewhere, or returns when to try again at the latest.
+    pub(super) fn acquire_leased(&mut self, now: Duration) -> Result<(), Duration> {
+        if now < self.held_until {
+            return Err(self.held_until);
+        }
+        self.take();
+        Ok(())
+    }
+
+    fn take(&mut self) {
+        self.in_flight += 1;
+        self.taken = self.taken.saturating_add(1);
+    }
+
     /// Takes room for a request, or returns when to try again at the latest. With nothing known, only a response makes room, unless the
     /// request is one that cannot wait for it.
-    pub(super) fn try_acquire(&mut self, now: Duration, may_wait: bool) -> Result<(), Duration> {
+    ///
+    /// Where several clients take from the window and do not know of each other, each has an equal share. What is left beyond that, it takes
+    /// one by one: the response tells whether others have left something.
+    pub(super) fn try_acquire(&mut self, now: Duration, may_wait: bool, shares: u32) -> Result<(), Duration> {
         if now < self.held_until {
             return Err(self.held_until);
         }
@@ -76,14 +100,19 @@ impl Window {
             Known::Limit { last, is_over } => {
                 if now >= last.resets_at {
                     (last.left, last.resets_at, *is_over) = (last.room(), now + MINUTE, true);
+                    self.taken = 0;
                 }
-                (self.in_flight >= last.left).then_some(last.resets_at)
+                let has_share = self.taken < (last.room() / shares.max(1)).max(1);
+                let may_take = shares <= 1
+                    || has_share
+                    || (self.in_flight == 0 && last.left >= shares.min(last.room().div_ceil(2)));
+                (self.in_flight >= last.left || !may_take).then_some(last.resets_at)
             }
         };
         if let Some(at) = again {
             return Err(at);
         }
-        self.in_flight += 1;
+        self.take();
         Ok(())
     }
 
@@ -92,11 +121,29 @@ impl Window {
         self.in_flight = self.in_flight.saturating_sub(1);
     }
 
-    /// A request was responded to, with or without a report.
-    pub(super) fn answered(&mut self, report: Option<Report>, is_success: bool) {
+    /// A request was responded to, with or without a report. Returns whether it is the first report of a window.
+    pub(super) fn answered(&mut self, report: Option<Report>, is_success: bool) -> bool {
+        let before = self.end();
+        self.learn(report, is_success);
+        self.end() > before
+    }
+
+    /// The end of the window that was reported last.
+    fn end(&self) -> Option<SystemTime> {
+        match self.known {
+            Known::Limit { last, .. } => Some(last.ends),
+            _ => None,
+        }
+    }
+
+    fn learn(&mut self, report: Option<Report>, is_success: bool) {
         match (report, &mut self.known) {
             (Some(new), Known::Limit { last, is_over }) => {
                 if new.ends > last.ends + SAME_WINDOW {
+                    if !*is_over {
+                        // Those on their way, and the one that was responded to.
+                        self.taken = self.in_flight + 1;
+                    }
                     (*last, *is_over) = (new, false);
                 } else if *is_over {
                     // A late report on the window that is over. If it is not over for the service, the request counts.
@@ -120,6 +167,14 @@ impl Window {
     /// The response to a request was lost.
     pub(super) fn lost(&mut self) {
         self.answered(None, false);
+    }
+
+    /// The last report on the present window, if one has come.
+    pub(super) fn report(&self, now: Duration) -> Option<Report> {
+        match self.known {
+            Known::Limit { last, is_over: false } if now < last.resets_at => Some(last),
+            _ => None,
+        }
     }
 
     /// The limit that the service last reported.
@@ -171,7 +226,7 @@ mod tests {
 
     /// How many pass right now.
     fn passing(window: &mut Window, now: Duration) -> u32 {
-        (0..1_000).take_while(|_| window.try_acquire(now, true).is_ok()).count().try_into().unwrap()
+        (0..1_000).take_while(|_| window.try_acquire(now, true, 1).is_ok()).count().try_into().unwrap()
     }
 
     #[test]
@@ -185,7 +240,7 @@ mod tests {
     #[test]
     fn a_service_that_tells_nothing_limits_nothing() {
         let mut window = Window::new();
-        window.try_acquire(START, true).unwrap();
+        window.try_acquire(START, true, 1).unwrap();
         end(&mut window, None, true);
         assert_eq!(passing(&mut window, START), 1_000);
     }
@@ -193,7 +248,7 @@ mod tests {
     #[test]
     fn a_failure_without_a_report_does_not_mean_that_there_is_no_limit() {
         let mut window = Window::new();
-        window.try_acquire(START, true).unwrap();
+        window.try_acquire(START, true, 1).unwrap();
         end(&mut window, None, false);
         assert_eq!(passing(&mut window, START), COLD_START);
     }
@@ -201,19 +256,19 @@ mod tests {
     #[test]
     fn a_spent_window_opens_at_its_reset() {
         let mut window = Window::new();
-        window.try_acquire(START, true).unwrap();
+        window.try_acquire(START, true, 1).unwrap();
         end(&mut window, Some(report(0, 30)), true);
         let reset = START + Duration::from_secs(30);
-        assert_eq!(window.try_acquire(START, true), Err(reset));
+        assert_eq!(window.try_acquire(START, true, 1), Err(reset));
         assert_eq!(passing(&mut window, reset), 100);
-        assert_eq!(window.try_acquire(reset, true), Err(reset + MINUTE));
+        assert_eq!(window.try_acquire(reset, true, 1), Err(reset + MINUTE));
     }
 
     #[test]
     fn requests_on_their_way_are_not_counted_as_left() {
         let mut window = Window::new();
         for _ in 0..5 {
-            window.try_acquire(START, true).unwrap();
+            window.try_acquire(START, true, 1).unwrap();
         }
         end(&mut window, Some(report(10, 60)), true);
         assert_eq!(passing(&mut window, START), 6);
@@ -222,8 +277,8 @@ mod tests {
     #[test]
     fn answers_that_overtake_each_other_do_not_open_the_window() {
         let mut window = Window::new();
-        window.try_acquire(START, true).unwrap();
-        window.try_acquire(START, true).unwrap();
+        window.try_acquire(START, true, 1).unwrap();
+        window.try_acquire(START, true, 1).unwrap();
         end(&mut window, Some(report(3, 60)), true);
         end(&mut window, Some(report(4, 59)), true);
         assert_eq!(passing(&mut window, START), 3);
@@ -233,7 +288,7 @@ mod tests {
     fn an_answer_from_a_window_that_is_over_is_ignored() {
         let mut window = Window::new();
         for _ in 0..3 {
-            window.try_acquire(START, true).unwrap();
+            window.try_acquire(START, true, 1).unwrap();
         }
         end(&mut window, Some(report(50, 70)), true);
         end(&mut window, Some(report(0, 10)), true);
@@ -243,35 +298,35 @@ mod tests {
     #[test]
     fn a_slow_answer_is_told_from_one_of_the_next_window() {
         let mut window = Window::new();
-        window.try_acquire(START, true).unwrap();
-        window.try_acquire(START, true).unwrap();
+        window.try_acquire(START, true, 1).unwrap();
+        window.try_acquire(START, true, 1).unwrap();
         end(&mut window, Some(report(3, 60)), true);
         // It was on its way for nine seconds, in which the time to the reset has not become less.
         end(&mut window, Some(Report { resets_at: START + Duration::from_secs(69), ..report(9, 60) }), true);
         assert_eq!(passing(&mut window, START), 3);
-        assert_eq!(window.try_acquire(START, true), Err(START + MINUTE));
+        assert_eq!(window.try_acquire(START, true, 1), Err(START + MINUTE));
     }
 
     #[test]
     fn the_first_answer_after_idle_windows_counts_although_its_window_ends_earlier_than_expected() {
         let mut window = Window::new();
-        window.try_acquire(START, true).unwrap();
+        window.try_acquire(START, true, 1).unwrap();
         end(&mut window, Some(report(99, 60)), true);
         let now = START + Duration::from_secs(350);
-        window.try_acquire(now, true).unwrap();
+        window.try_acquire(now, true, 1).unwrap();
         end(&mut window, Some(report(7, 360)), true);
         assert_eq!(passing(&mut window, now), 7);
-        assert_eq!(window.try_acquire(now, true), Err(START + Duration::from_secs(360)));
+        assert_eq!(window.try_acquire(now, true, 1), Err(START + Duration::from_secs(360)));
     }
 
     #[test]
     fn a_late_word_from_the_window_before_neither_closes_nor_opens_the_next() {
         let mut window = Window::new();
-        window.try_acquire(START, true).unwrap();
-        window.try_acquire(START, true).unwrap();
+        window.try_acquire(START, true, 1).unwrap();
+        window.try_acquire(START, true, 1).unwrap();
         end(&mut window, Some(report(1, 60)), true);
         let next = START + MINUTE;
-        window.try_acquire(next, true).unwrap();
+        window.try_acquire(next, true, 1).unwrap();
         end(&mut window, Some(report(0, 60)), true);
         // One is on its way, and the late one may have been counted in this window.
         assert_eq!(passing(&mut window, next), 98);
@@ -280,7 +335,7 @@ mod tests {
     #[test]
     fn a_limit_of_nothing_lets_one_ask_again_in_each_window() {
         let mut window = Window::new();
-        window.try_acquire(START, true).unwrap();
+        window.try_acquire(START, true, 1).unwrap();
         end(&mut window, Some(Report { limit: 0, ..report(0, 30) }), true);
         assert_eq!(passing(&mut window, START), 0);
         assert_eq!(passing(&mut window, START + MINUTE), 1);
@@ -290,9 +345,9 @@ mod tests {
     #[test]
     fn an_attempt_that_was_lost_may_have_been_counted() {
         let mut window = Window::new();
-        window.try_acquire(START, true).unwrap();
+        window.try_acquire(START, true, 1).unwrap();
         end(&mut window, Some(report(5, 60)), true);
-        window.try_acquire(START, true).unwrap();
+        window.try_acquire(START, true, 1).unwrap();
         end(&mut window, None, false);
         assert_eq!(passing(&mut window, START), 4);
     }
@@ -302,14 +357,14 @@ mod tests {
         let mut window = Window::new();
         window.hold(START + Duration::from_secs(9));
         window.hold(START + Duration::from_secs(3));
-        assert_eq!(window.try_acquire(START, true), Err(START + Duration::from_secs(9)));
-        assert!(window.try_acquire(START + Duration::from_secs(9), true).is_ok());
+        assert_eq!(window.try_acquire(START, true, 1), Err(START + Duration::from_secs(9)));
+        assert!(window.try_acquire(START + Duration::from_secs(9), true, 1).is_ok());
     }
 
     #[test]
     fn the_estimate_counts_whole_windows() {
         let mut window = Window::new();
-        window.try_acquire(START, true).unwrap();
+        window.try_acquire(START, true, 1).unwrap();
         end(&mut window, Some(report(10, 30)), true);
         let reset = START + Duration::from_secs(30);
         assert_eq!(window.estimate(9, START), START);

@@ -122,4 +122,8 @@ impl RunSource for Client {
     fn rate_limit(&self) -> Option<RateLimit> {
         self.rate_limit()
     }
+    #[cfg(feature = "webhooks")]
+    fn broadcast_key(&self) -> crate::follow::BroadcastKey {
+        crate::follow::BroadcastKey::new(self.transport.key(), &self.transport.base_url)
+    }
 }

@@ -49,6 +49,9 @@ pub(crate) use self::server_wait::service_now;
 use crate::clock::Clock;
 use crate::rate_limit::{RateLimitMode, RateLimiter};
 
+/// Where the API key is found that a program has given itself.
+pub(crate) const KEY_IN_CODE: &str = "given in code";
+
 /// What the clones of a client share.
 pub(crate) struct Transport {
     pub(crate) http: reqwest::Client,

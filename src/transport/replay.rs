@@ -7,7 +7,7 @@ use chrono::Utc;
 use serde::de::DeserializeOwned;
 
 use super::sent::SentState;
-use super::{answer, server_wait};
+use super::{KEY_IN_CODE, answer, server_wait};
 use crate::response::Answer;
 use crate::test_util::Replay;
 use crate::{Error, Operation, Response, Result};
@@ -47,5 +47,5 @@ pub(crate) fn error_of(operation: Operation, response: http::Response<Bytes>) ->
     let (head, body) = response.into_parts();
     let wait = server_wait::asked(head.status, &head.headers, Utc::now());
     let error = Error::from_answer(operation, head.status, head.headers, &body);
-    error.with_retry_after(wait).with_attempts(1).without_secrets(&[])
+    error.with_retry_after(wait).with_attempts(1).with_key_origin(KEY_IN_CODE).without_secrets(&[])
 }

@@ -8,7 +8,7 @@ use http::{HeaderMap, StatusCode, header};
 /// Longer waits than a year are a mistake, and as good as none.
 const ABSURD: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 
-/// The wait that an answer asks for: `retry-after-ms`, else `Retry-After` (seconds, whole or not, or any of the three HTTP
+/// The wait that a response asks for: `retry-after-ms`, else `Retry-After` (seconds, whole or not, or any of the three HTTP
 /// dates), else, on a 429, the time until `X-RateLimit-Reset`. What makes no sense asks for nothing, and so does a success.
 pub(super) fn asked(status: StatusCode, headers: &HeaderMap, now: DateTime<Utc>) -> Option<Duration> {
     if status.is_success() {
@@ -42,7 +42,7 @@ pub(crate) fn service_now(headers: &HeaderMap, now: DateTime<Utc>) -> SystemTime
     service_date(headers).unwrap_or_else(|| now.into())
 }
 
-/// The `Date` of an answer.
+/// The `Date` of a response.
 fn service_date(headers: &HeaderMap) -> Option<SystemTime> {
     httpdate::parse_http_date(headers.get(header::DATE)?.to_str().ok()?).ok()
 }

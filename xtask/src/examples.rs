@@ -21,6 +21,7 @@ pub(crate) fn run() -> Outcome {
     cargo(
         "run --quiet --package agentgate --example quickstart --no-default-features --features rustls-ring,simulator",
     )?;
+    cargo("run --quiet --package agentgate --example fleet --features axum,redis,simulator")?;
     cargo("test --quiet --package agentgate --example unit_tests --features simulator")?;
     cargo(
         "build --quiet --package agentgate --features axum,blocking,redis \

@@ -38,7 +38,9 @@ async fn main() -> Result<(), Error> {
         finished??;
     }
     for task in store.tasks()? {
-        println!("{}\t{}\t{}", task.run.unwrap_or_default(), task.status.unwrap_or_default(), task.prompt);
+        if let (Some(run), Some(status)) = (task.run, task.status) {
+            println!("{run}\t{status}\t{}", task.prompt);
+        }
     }
     Ok(())
 }
@@ -57,14 +59,13 @@ async fn finish(store: Store, client: Client, task: Task) -> Result<(), Error> {
 async fn submit(store: &Store, client: &Client, task: &Task) -> Result<RunId, Error> {
     let source = WorkspaceSource::git("https://github.com/your-org/your-repo");
     let call = client.work_orders().create(&task.prompt, source);
-    let order = match task.token {
+    let order = if let Some((token, stored_at)) = task.token {
         // Stopped before the work order was stored. It may have been submitted.
-        Some((token, stored_at)) => call.submission_token(token).resume(stored_at).await?,
-        None => {
-            let token = SubmissionToken::random();
-            store.set_token(task.id, token)?;
-            call.submission_token(token).await?
-        }
+        call.submission_token(token).resume(stored_at).await?
+    } else {
+        let token = SubmissionToken::random();
+        store.set_token(task.id, token)?;
+        call.submission_token(token).await?
     };
     store.set_order(task.id, &order.work_order_id, &order.run_id)?;
     Ok(order.run_id)
@@ -103,11 +104,17 @@ impl Store {
 
     fn set_token(&self, id: i64, token: SubmissionToken) -> Result<(), Error> {
         let now = Utc::now().timestamp();
-        self.execute("UPDATE task SET token = ?2, token_stored_at = ?3 WHERE id = ?1", params![id, token.to_string(), now])
+        self.execute(
+            "UPDATE task SET token = ?2, token_stored_at = ?3 WHERE id = ?1",
+            params![id, token.to_string(), now],
+        )
     }
 
     fn set_order(&self, id: i64, order: &WorkOrderId, run: &RunId) -> Result<(), Error> {
-        self.execute("UPDATE task SET work_order = ?2, run = ?3 WHERE id = ?1", params![id, order.as_str(), run.as_str()])
+        self.execute(
+            "UPDATE task SET work_order = ?2, run = ?3 WHERE id = ?1",
+            params![id, order.as_str(), run.as_str()],
+        )
     }
 
     fn set_status(&self, id: i64, status: &str) -> Result<(), Error> {
@@ -121,8 +128,8 @@ impl Store {
 
     fn tasks(&self) -> Result<Vec<Task>, Error> {
         let connection = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut rows =
-            connection.prepare("SELECT id, prompt, token, token_stored_at, work_order, run, status FROM task ORDER BY id")?;
+        let mut rows = connection
+            .prepare("SELECT id, prompt, token, token_stored_at, work_order, run, status FROM task ORDER BY id")?;
         let mut rows = rows.query([])?;
         let mut tasks = Vec::new();
         while let Some(row) = rows.next()? {

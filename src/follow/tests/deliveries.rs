@@ -15,10 +15,10 @@ use crate::types::RunStatus;
 use crate::webhook::Event;
 
 /// The events that end a wait.
-const ENDS: &[&str] = &["run.completed", "run.failed", "run.cancelled"];
+pub(super) const ENDS: &[&str] = &["run.completed", "run.failed", "run.cancelled"];
 
 /// The type of the event of the end of a run.
-fn end_of(run: &Planned) -> &'static str {
+pub(super) fn end_of(run: &Planned) -> &'static str {
     match run.status {
         RunStatus::Succeeded => ENDS[0],
         RunStatus::Failed => ENDS[1],
@@ -27,13 +27,13 @@ fn end_of(run: &Planned) -> &'static str {
     }
 }
 
-fn event(kind: &str, run: &Planned) -> Event {
+pub(super) fn event(kind: &str, run: &Planned) -> Event {
     let data = json!({ "runId": run.id, "workOrderId": "wo_1" });
     Event::from_json(json!({ "id": "evt_1", "type": kind, "data": data })).unwrap()
 }
 
 /// Does this at that time.
-fn at(model: &Model, at: Duration, what: impl FnOnce() + Send + 'static) {
+pub(super) fn at(model: &Model, at: Duration, what: impl FnOnce() + Send + 'static) {
     let clock = model.clock;
     tokio::spawn(async move {
         clock.sleep(at.saturating_sub(clock.monotonic())).await;
@@ -41,7 +41,7 @@ fn at(model: &Model, at: Duration, what: impl FnOnce() + Send + 'static) {
     });
 }
 
-fn notify_at(model: &Model, watcher: &Watcher, moment: Duration, event: Event) {
+pub(super) fn notify_at(model: &Model, watcher: &Watcher, moment: Duration, event: Event) {
     let watcher = watcher.clone();
     at(model, moment, move || watcher.notify(&event));
 }

@@ -7,6 +7,7 @@ mod failures;
 mod figures;
 mod histories;
 mod model;
+mod sharing;
 
 use std::future::Future;
 use std::time::Duration;

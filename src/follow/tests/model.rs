@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use super::seconds;
 use crate::clock::Clock;
-use crate::follow::{Follow, RunFollower, RunSource, SourceFuture, Watcher};
+use crate::follow::{BroadcastKey, Follow, RunFollower, RunSource, SourceFuture, Watcher};
 use crate::types::{Run, RunId, RunPage, RunStatus};
 use crate::{Error, Operation, RateLimit, Response, Result};
 
@@ -254,6 +254,10 @@ impl RunSource for Model {
         let left = LIMIT.saturating_sub(u32::try_from(spent).unwrap());
         let reset_at = DateTime::from_timestamp(START + 60 * (i64::try_from(minute).unwrap() + 1), 0);
         RateLimit::from_parts(Some(LIMIT), Some(left), reset_at)
+    }
+
+    fn broadcast_key(&self) -> BroadcastKey {
+        BroadcastKey::new(b"org_live_test", "https://agentgate.example")
     }
 }
 

@@ -4,9 +4,10 @@ use std::fmt;
 use std::time::Duration;
 
 use redis::aio::{ConnectionLike, ConnectionManager, ConnectionManagerConfig};
-use redis::{Client, Cmd, ErrorKind, FromRedisValue, RedisError};
+use redis::{Client, Cmd, FromRedisValue, RedisError};
 
 use super::{Claim, ClaimToken, GuardError, GuardFuture, LEASE, RETENTION, ReplayGuard};
+use crate::redis_login::password_advice;
 use crate::types::EventId;
 
 /// What stands in Redis for an event that was handled.
@@ -127,11 +128,10 @@ impl<C: ConnectionLike + Clone + Send + Sync> RedisReplayGuard<C> {
 
 /// Why a server cannot be connected to, and what to do about it if it is the password.
 fn refused(error: RedisError) -> GuardError {
-    if error.code() == Some("NOAUTH") || error.kind() == ErrorKind::AuthenticationFailed {
-        let advice = "give the right one in the address, such as redis://:password@127.0.0.1/ or redis://user:password@127.0.0.1/";
-        return GuardError::new(format!("Redis asks for a password; {advice} ({error})"));
+    match password_advice(&error) {
+        Some(advice) => GuardError::new(advice),
+        None => GuardError::new(error),
     }
-    GuardError::new(error)
 }
 
 /// What stands in Redis for an event that is being handled by the owner of this token.

@@ -42,7 +42,7 @@ async fn a_response_without_a_body_is_null() {
     assert_eq!(client.request(Method::PUT, "/v1/x").send_as::<Option<Run>>().await.unwrap(), None);
     let error = client.request(Method::PUT, "/v1/x").send_as::<Run>().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Decode);
-    assert!(error.to_string().starts_with("could not send `PUT /v1/x`: the answer 204 has no body"), "{error}");
+    assert!(error.to_string().starts_with("could not send `PUT /v1/x`: the response 204 has no body"), "{error}");
 }
 
 #[tokio::test]

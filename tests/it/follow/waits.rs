@@ -183,7 +183,7 @@ async fn what_no_poll_can_mend_ends_a_wait_and_names_the_run() {
 }
 
 #[tokio::test]
-async fn what_is_not_the_service_ends_a_wait_and_the_last_poll_is_at_hand() {
+async fn what_is_not_the_service_ends_a_wait_and_the_last_poll_is_the_source() {
     let mut lines = Vec::new();
     for (status, body) in [(301, ""), (405, ""), (200, "<html>"), (200, r#"{"id": 7}"#)] {
         let time = SimulatedTime::start(simulator()).await;
@@ -193,7 +193,7 @@ async fn what_is_not_the_service_ends_a_wait_and_the_last_poll_is_at_hand() {
         let began = time.passed();
         let error = time.run(client.runs().wait(&ids[0]).into_future()).await.unwrap_err();
         assert!(time.passed_since(began) < seconds(90), "{error}");
-        let last = error.underlying().unwrap().downcast_ref::<agentgate::Error>().unwrap();
+        let last = std::error::Error::source(&error).unwrap().downcast_ref::<agentgate::Error>().unwrap();
         assert_says_nothing_twice(&error);
         assert_eq!((last.kind(), last.attempts()), (error.kind(), 1));
         assert_eq!(error.run_id(), Some(&ids[0]));
@@ -216,7 +216,7 @@ async fn a_wait_that_times_out_says_what_the_last_poll_failed_with() {
         })
         .await;
     assert_eq!((error.kind(), error.run_status()), (ErrorKind::WaitTimeout, Some(&RunStatus::Running)));
-    let last = error.underlying().unwrap().downcast_ref::<agentgate::Error>().unwrap();
+    let last = std::error::Error::source(&error).unwrap().downcast_ref::<agentgate::Error>().unwrap();
     assert_says_nothing_twice(&error);
     assert_eq!(last.kind(), ErrorKind::Server);
     insta::assert_snapshot!(error);

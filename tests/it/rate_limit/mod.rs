@@ -1,7 +1,10 @@
 //! The rate limit: how calls keep to it, and that none stops another.
 
+mod fake;
+mod leases;
 mod limits;
 mod programs;
+mod shared;
 mod unpolled;
 
 use std::future::{Future, poll_fn};

@@ -17,6 +17,7 @@ use fastrand::Rng;
 use tokio::runtime::Builder;
 use tokio::task::JoinSet;
 
+use super::fake::FakeLimit;
 use super::{first, poll_once, within_an_hour};
 
 const PROGRAMS: u64 = 40;
@@ -50,6 +51,8 @@ struct Program {
     /// Some requests are never responded to.
     stalls: bool,
     beside_another: bool,
+    /// Permits come from a shared limit, which does not always work.
+    leases: bool,
 }
 
 impl Program {
@@ -65,6 +68,7 @@ impl Program {
             calls: (limit * 10).min(80),
             stalls: random.u8(0..4) == 0,
             beside_another: limit > 4 && random.u8(0..4) == 0,
+            leases: random.u8(0..3) == 0,
         }
     }
 
@@ -79,6 +83,11 @@ impl Program {
         let mut random = Rng::with_seed(self.seed ^ 0x5eed);
         time.advance(Duration::from_millis(random.u64(0..60_000)));
         let client = time.builder().rate_limit_mode(self.mode).submissions_per_minute(self.submission_limit);
+        let client = if self.leases {
+            client.shared_rate_limit(FakeLimit::random(&time, self.limit, random.fork()))
+        } else {
+            client
+        };
         let client = client.build().unwrap();
         let shared = Arc::new(Shared { calls_left: AtomicU32::new(self.calls), ..Shared::default() });
         for _ in 0..random.u8(0..4) {

@@ -11,6 +11,6 @@ mod http;
 mod once;
 mod properties;
 mod python;
-mod redis;
+pub(crate) mod redis;
 mod secrets;
 mod vectors;

@@ -30,14 +30,14 @@ use common::script;
 // A Redis server
 
 /// A Redis server of this test alone. It ends with this value, and with the process of the test, whatever becomes of that.
-struct Redis {
+pub(crate) struct Redis {
     port: u16,
     process: Option<(Child, ChildStdin, BufReader<ChildStdout>)>,
     directory: PathBuf,
 }
 
 impl Redis {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         static STARTED: AtomicUsize = AtomicUsize::new(0);
         let name = format!("redis-{}-{}", std::process::id(), STARTED.fetch_add(1, Ordering::SeqCst));
         let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
@@ -53,7 +53,7 @@ impl Redis {
     }
 
     /// Starts the server on its port, and waits until it is ready. Whether it is.
-    fn run(&mut self) -> bool {
+    pub(crate) fn run(&mut self) -> bool {
         /// Ends the server when the standard input ends: if the test is killed, nobody else would.
         const SCRIPT: &str = r#"redis-server "$@" & exec >&-; read -r _; kill -9 $!; wait $!"#;
         let mut process = Command::new("sh")
@@ -75,14 +75,14 @@ impl Redis {
         ready
     }
 
-    fn stop(&mut self) {
+    pub(crate) fn stop(&mut self) {
         if let Some((mut process, input, _)) = self.process.take() {
             drop(input);
             let _ = process.wait();
         }
     }
 
-    fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("redis://127.0.0.1:{}/", self.port)
     }
 
@@ -91,10 +91,16 @@ impl Redis {
     }
 
     /// Asks the server itself.
-    async fn ask<T: FromRedisValue>(&self, command: &[&str]) -> T {
+    pub(crate) async fn ask<T: FromRedisValue>(&self, command: &[&str]) -> T {
         let mut connection = Client::open(self.url()).unwrap().get_multiplexed_async_connection().await.unwrap();
         let (name, arguments) = command.split_first().unwrap();
         cmd(name).arg(arguments).query_async(&mut connection).await.unwrap()
+    }
+
+    /// Returns the identifier of the server's process.
+    pub(crate) async fn process_id(&self) -> String {
+        let info: String = self.ask(&["INFO", "server"]).await;
+        info.lines().find_map(|line| line.strip_prefix("process_id:")).unwrap().trim().to_owned()
     }
 
     /// For how much longer a key is kept, in milliseconds.

@@ -1,0 +1,103 @@
+//! [`Message`]: what replicas tell each other.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use crate::follow::run_update::RunUpdate;
+use crate::types::{RunId, RunStatus, RunSummary, WorkOrderId};
+
+/// A message with its sender and its time.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Envelope {
+    pub(super) sender: String,
+    pub(super) sent_at: DateTime<Utc>,
+    #[serde(flatten)]
+    pub(super) message: Message,
+}
+
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(tag = "kind", rename_all = "camelCase")]
+pub(super) enum Message {
+    /// The sender polls for runs.
+    Awaiting,
+    /// A delivery has told of a run.
+    Run(RunMessage),
+}
+
+/// What a delivery told of a run, as far as a list would: no prompt, no pull request, no error, no tenant.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::follow) struct RunMessage {
+    id: RunId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    work_order_id: Option<WorkOrderId>,
+    status: RunStatus,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    iterations: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    completed_at: Option<DateTime<Utc>>,
+}
+
+impl From<&RunUpdate> for RunMessage {
+    fn from(update: &RunUpdate) -> Self {
+        let run = update.run.as_deref();
+        Self {
+            id: update.id.clone(),
+            work_order_id: run.map(|run| run.work_order_id.clone()),
+            status: update.status.clone(),
+            iterations: update.iterations,
+            completed_at: run.and_then(|run| run.timing.as_ref()?.completed_at),
+        }
+    }
+}
+
+impl From<RunMessage> for RunUpdate {
+    fn from(run: RunMessage) -> Self {
+        // A run without its work order cannot be made.
+        let summary = run.work_order_id.as_ref().and_then(|_| RunSummary::deserialize(json!(run)).ok());
+        match summary {
+            Some(summary) => summary.into(),
+            None => Self { iterations: run.iterations, ..Self::of_status(run.id, run.status) },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::webhook::Event;
+
+    fn update(data: &serde_json::Value) -> RunUpdate {
+        let event = json!({ "id": "evt_1", "type": "run.failed", "data": data });
+        RunUpdate::from_event(&Event::from_json(event).unwrap()).unwrap().1.unwrap()
+    }
+
+    #[test]
+    fn a_message_tells_of_a_run_what_a_list_tells_and_nothing_else() {
+        let told = update(&json!({
+            "runId": "run_1", "workOrderId": "wo_1", "iterations": 3, "prUrl": "https://example.com/1",
+            "taskPrompt": "the prompt", "error": { "code": "E", "message": "the error" },
+            "tenantContext": { "tenantId": "the tenant" }, "timing": { "completedAt": "2026-01-15T10:34:47Z" },
+        }));
+        let message = json!(RunMessage::from(&told));
+        assert_eq!(
+            message,
+            json!({
+                "id": "run_1", "workOrderId": "wo_1", "status": "failed", "iterations": 3,
+                "completedAt": "2026-01-15T10:34:47Z",
+            })
+        );
+        let update = RunUpdate::from(RunMessage::deserialize(message).unwrap());
+        assert!(update.is_final && !update.is_whole);
+        let run = update.run.unwrap();
+        assert_eq!((run.work_order_id.as_str(), run.status, run.iterations), ("wo_1", RunStatus::Failed, Some(3)));
+    }
+
+    #[test]
+    fn a_message_without_a_work_order_ends_the_wait_all_the_same() {
+        let update = RunUpdate::from(RunMessage::from(&update(&json!({ "runId": "run_1" }))));
+        assert_eq!((update.id.as_str(), update.is_final, update.run.is_none()), ("run_1", true, true));
+    }
+}

@@ -1,0 +1,83 @@
+//! [`Replicas`]: how many others poll with the same rate limit.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+
+/// A replica announces itself this often while it awaits runs.
+pub(super) const ANNOUNCE: Duration = Duration::from_secs(30);
+
+/// It counts for this long after the last time: two announcements may be lost.
+const LIVES: Duration = Duration::from_secs(90);
+
+/// More replicas than this are not counted, whoever announces them.
+const MOST: usize = 1_000;
+
+/// The other replicas that poll.
+#[derive(Debug, Default)]
+pub(in crate::follow) struct Replicas(HashMap<String, Replica>);
+
+#[derive(Debug)]
+struct Replica {
+    sent_at: DateTime<Utc>,
+    received: Duration,
+}
+
+impl Replicas {
+    /// Takes note of an announcement. Returns whether the replica is a new one.
+    pub(super) fn announced(&mut self, id: String, sent_at: DateTime<Utc>, now: Duration) -> bool {
+        self.expire(now);
+        if self.0.len() >= MOST && !self.0.contains_key(&id) {
+            return false;
+        }
+        // An announcement that comes again makes nobody live longer.
+        let is_repeated = self.0.get(&id).is_some_and(|known| sent_at <= known.sent_at);
+        !is_repeated && self.0.insert(id, Replica { sent_at, received: now }).is_none()
+    }
+
+    /// Returns the number of others that poll.
+    pub(in crate::follow) fn count(&mut self, now: Duration) -> u32 {
+        self.expire(now);
+        u32::try_from(self.0.len()).unwrap_or(u32::MAX)
+    }
+
+    fn expire(&mut self, now: Duration) {
+        self.0.retain(|_, replica| replica.received.saturating_add(LIVES) > now);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_replica_counts_for_ninety_seconds_after_its_last_announcement() {
+        let seconds = Duration::from_secs;
+        let sent = |seconds| DateTime::from_timestamp(seconds, 0).unwrap();
+        let mut replicas = Replicas::default();
+        assert!(replicas.announced("a".to_owned(), sent(0), seconds(0)));
+        assert!(replicas.announced("b".to_owned(), sent(30), seconds(30)));
+        assert!(!replicas.announced("b".to_owned(), sent(60), seconds(60)));
+        assert_eq!([89, 90, 149, 150].map(|now| replicas.count(seconds(now))), [2, 1, 1, 0]);
+    }
+
+    #[test]
+    fn an_announcement_that_is_sent_again_counts_once() {
+        let seconds = Duration::from_secs;
+        let mut replicas = Replicas::default();
+        let sent = DateTime::UNIX_EPOCH;
+        assert!(replicas.announced("a".to_owned(), sent, seconds(0)));
+        assert!(!replicas.announced("a".to_owned(), sent, seconds(80)));
+        assert_eq!(replicas.count(seconds(90)), 0);
+    }
+
+    #[test]
+    fn no_more_than_a_thousand_are_counted() {
+        let mut replicas = Replicas::default();
+        for number in 0..2 * MOST {
+            replicas.announced(number.to_string(), DateTime::UNIX_EPOCH, Duration::ZERO);
+        }
+        assert_eq!(replicas.count(Duration::ZERO), 1_000);
+    }
+}
