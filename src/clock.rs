@@ -61,7 +61,7 @@ pub trait Clock: Send + Sync + std::fmt::Debug + 'static {
     }
 }
 
-/// The system's clock and tokio's timer.
+/// The system's clock and tokio's timer; in a JavaScript host, those of the host.
 #[cfg(feature = "client")]
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct SystemClock;

@@ -167,7 +167,7 @@ impl Watcher {
     /// on that runtime, until the last clone of the client is dropped.
     #[cfg(feature = "webhooks")]
     pub fn broadcast(self, broadcast: impl super::Broadcast) -> crate::Result<Self> {
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
+        let Ok(runtime) = crate::platform::Handle::try_current() else {
             let advice = "Call it in a task of a tokio runtime.";
             return Err(crate::Error::configuration(
                 "sharing deliveries takes a tokio runtime, and there is none",

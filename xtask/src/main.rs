@@ -11,6 +11,7 @@ mod readme;
 mod restart;
 mod simulator;
 mod versions;
+mod wasm;
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -40,7 +41,7 @@ const FEATURES: [&str; 19] = [
 ];
 
 /// Each task: its name, what it does, and the function that runs it.
-const TASKS: [(&str, &str, Task); 13] = [
+const TASKS: [(&str, &str, Task); 14] = [
     ("examples", "runs each example to its end, against the simulator", examples::run),
     ("restart", "kills a program that submits work orders at 200 random moments, and counts them", restart::run),
     ("readme", "compiles each program of README.md as pasted, and runs it against the simulator", readme::check),
@@ -51,6 +52,7 @@ const TASKS: [(&str, &str, Task); 13] = [
     ("package", "packs the crate as it would be published, and compiles that", package),
     ("minimal-versions", "compiles the library with the lowest versions of its dependencies", versions::minimal),
     ("msrv", "compiles the library with the oldest Rust that it is for", versions::msrv),
+    ("wasm", "compiles the library for WebAssembly, and calls the simulator from Node", wasm::run),
     ("peers", "measures the SDK beside plain reqwest, Python's requests and Node's fetch", peers::run),
     ("contract-diff", "tells what openapi.yaml changes for users since a git revision, or a file", contract_diff::run),
     (

@@ -3,10 +3,8 @@
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
-use tokio::task::AbortHandle;
 
 use super::key::Rejection;
 use super::message::{Envelope, Message, RunMessage};
@@ -14,6 +12,7 @@ use super::replicas::{ANNOUNCE, Replicas};
 use super::{Broadcast, BroadcastError, BroadcastKey};
 use crate::clock::Clock;
 use crate::follow::Follow;
+use crate::platform::{AbortHandle, Handle};
 use crate::race::race;
 
 /// Number of messages that wait to be published. More are dropped.
