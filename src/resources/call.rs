@@ -76,6 +76,13 @@ pub trait NotIdempotent: Endpoint {}
 /// # Ok(())
 /// # }
 /// ```
+///
+/// # Dropping a call
+///
+/// The future of a call may be held unpolled, raced in a `select!` or dropped at any point, without harm to other calls. An attempt that was
+/// sent goes on while the future is not polled, and is cancelled when it is dropped. Before that, nothing is sent while the call waits
+/// for the rate limit or connects. After it, the service may have acted: of an idempotent call that matters little, and what became of a
+/// dropped submission is known by [`tracked`](Call::tracked).
 #[derive(Clone)]
 #[must_use = "a call does nothing until it is awaited"]
 pub struct Call<E> {

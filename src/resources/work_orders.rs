@@ -26,6 +26,8 @@ impl WorkOrders {
     /// [`may_have_reached_server`](crate::Error::may_have_reached_server). [`reconcile`](Call::reconcile) submits it again
     /// then, and [`repeatable`](Call::repeatable) does so without a search.
     ///
+    /// A call that is dropped looks for nothing: [`tracked`](Call::tracked) tells whether it was sent, and finds its work order.
+    ///
     /// The search fetches 10 pages and 50 work orders at most, within the [`deadline`](Call::deadline). The API key needs the
     /// scopes `runs:read` and `work-orders:read` for it.
     ///
