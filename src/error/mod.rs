@@ -684,7 +684,7 @@ impl Error {
     /// use std::io;
     ///
     /// fn is_refused(error: &agentgate::Error) -> bool {
-    ///     std::iter::successors(error.underlying(), |error| error.source())
+    ///     std::iter::successors(error.underlying(), |&error| error.source())
     ///         .filter_map(|error| error.downcast_ref::<io::Error>())
     ///         .any(|error| error.kind() == io::ErrorKind::ConnectionRefused)
     /// }
