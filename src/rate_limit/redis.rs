@@ -4,11 +4,11 @@ use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
-use redis::aio::{ConnectionLike, ConnectionManager, ConnectionManagerConfig};
-use redis::{Client, RedisError, RedisResult};
+use redis::aio::{ConnectionLike, ConnectionManager};
+use redis::{Client, RedisResult};
 
 use super::shared::{Lease, LeaseFuture, LeaseRequest, SharedRateLimit};
-use crate::redis_login::password_advice;
+use crate::redis_login;
 
 /// Leases permits in one atomic step.
 const LEASE: &str = include_str!("lease.lua");
@@ -56,14 +56,7 @@ impl RedisRateLimit {
     ///
     /// If the address is invalid, if no server responds there, or if the server asks for a password that the address does not have.
     pub async fn connect(url: &str) -> Result<Self, RedisRateLimitError> {
-        let client = Client::open(url).map_err(RedisRateLimitError::new)?;
-        let mut connection = client.get_connection_manager_with_config(config()).await.map_err(refused)?;
-        // Connecting sends no command whose failure counts: a server that asks for a password says so to the first that does.
-        match redis::cmd("PING").exec_async(&mut connection).await {
-            // The user may be allowed no more than what the limit needs.
-            Err(error) if error.code() != Some("NOPERM") => Err(refused(error)),
-            _ => Ok(Self::new(connection)),
-        }
+        redis_login::connect(url).await.map(Self::new).map_err(RedisRateLimitError)
     }
 
     /// Connects to a Redis server when the first permit is needed. A program that starts while the server is away works with the rate
@@ -73,21 +66,8 @@ impl RedisRateLimit {
     ///
     /// If the address is invalid.
     pub fn connect_lazily(url: &str) -> Result<Self, RedisRateLimitError> {
-        let client = Client::open(url).map_err(RedisRateLimitError::new)?;
-        Ok(Self::new(client.get_connection_manager_lazy(config()).map_err(RedisRateLimitError::new)?))
-    }
-}
-
-/// Whoever needs a permit waits for the connection, and not for long. The next lease is the next attempt.
-fn config() -> ConnectionManagerConfig {
-    ConnectionManagerConfig::new().set_number_of_retries(0)
-}
-
-/// Why a server cannot be connected to, and what to do about it if it is the password.
-fn refused(error: RedisError) -> RedisRateLimitError {
-    match password_advice(&error) {
-        Some(advice) => RedisRateLimitError::new(advice),
-        None => RedisRateLimitError::new(error),
+        let connect = || Client::open(url)?.get_connection_manager_lazy(redis_login::config());
+        connect().map(Self::new).map_err(|error| RedisRateLimitError(error.into()))
     }
 }
 
@@ -187,12 +167,6 @@ impl<C> fmt::Debug for RedisRateLimit<C> {
 
 /// The error of a [`RedisRateLimit`] that cannot be set up.
 pub struct RedisRateLimitError(Box<dyn Error + Send + Sync>);
-
-impl RedisRateLimitError {
-    fn new(reason: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self(reason.into())
-    }
-}
 
 impl fmt::Display for RedisRateLimitError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -6,13 +6,13 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use futures_core::Stream as _;
-use redis::aio::{ConnectionManager, ConnectionManagerConfig, PubSubSink, PubSubStream};
+use redis::aio::{ConnectionManager, PubSubSink, PubSubStream};
 use redis::{Client, IntoConnectionInfo, RedisResult};
 use tokio::sync::OnceCell;
 use tokio::time::timeout;
 
 use super::{Broadcast, BroadcastError, BroadcastFuture, BroadcastSubscription};
-use crate::redis_login::password_advice;
+use crate::redis_login;
 
 /// The time limit for connecting, and for each command.
 const TIMEOUT: Duration = Duration::from_secs(2);
@@ -58,10 +58,7 @@ impl RedisBroadcast {
         let broadcast = Self::open(url)?;
         // Connecting sends no command whose failure counts: a server that asks for a password says so to the first that does.
         let ping = async { redis::cmd("PING").exec_async(&mut broadcast.publisher().await?).await };
-        match ping.await {
-            Ok(()) => Ok(broadcast),
-            Err(error) => Err(password_advice(&error).map_or_else(|| error.into(), BroadcastError::from)),
-        }
+        ping.await.map(|()| broadcast).map_err(redis_login::refusal)
     }
 
     /// Uses a Redis server without connecting to it. It is connected to when it is needed, for as long as it takes.
@@ -75,10 +72,8 @@ impl RedisBroadcast {
 
     async fn publisher(&self) -> RedisResult<ConnectionManager> {
         let connect = || {
-            let config = ConnectionManagerConfig::new()
-                .set_connection_timeout(Some(TIMEOUT))
-                .set_response_timeout(Some(TIMEOUT))
-                .set_number_of_retries(0);
+            let config =
+                redis_login::config().set_connection_timeout(Some(TIMEOUT)).set_response_timeout(Some(TIMEOUT));
             self.client.get_connection_manager_with_config(config)
         };
         self.publisher.get_or_try_init(connect).await.cloned()

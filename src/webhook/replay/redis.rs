@@ -3,11 +3,11 @@
 use std::fmt;
 use std::time::Duration;
 
-use redis::aio::{ConnectionLike, ConnectionManager, ConnectionManagerConfig};
-use redis::{Client, Cmd, FromRedisValue, RedisError};
+use redis::aio::{ConnectionLike, ConnectionManager};
+use redis::{Cmd, FromRedisValue};
 
 use super::{Claim, ClaimToken, GuardError, GuardFuture, LEASE, RETENTION, ReplayGuard};
-use crate::redis_login::password_advice;
+use crate::redis_login;
 use crate::types::EventId;
 
 /// What stands in Redis for an event that was handled.
@@ -60,17 +60,7 @@ impl RedisReplayGuard {
     ///
     /// If the address is none, if nobody answers there, or if the server asks for a password that the address does not have.
     pub async fn connect(url: &str) -> Result<Self, GuardError> {
-        let client = Client::open(url).map_err(GuardError::new)?;
-        // Whoever asks waits for the connection. Were it tried several times, with pauses, deliveries would pile up for ten seconds and
-        // more, only to fail; whoever asks next is the next attempt.
-        let config = ConnectionManagerConfig::new().set_number_of_retries(0);
-        let mut connection = client.get_connection_manager_with_config(config).await.map_err(refused)?;
-        // Connecting sends no command whose failure counts: a server that asks for a password says so to the first that does.
-        match redis::cmd("PING").exec_async(&mut connection).await {
-            // The user may be allowed no more than what the guard needs.
-            Err(error) if error.code() != Some("NOPERM") => Err(refused(error)),
-            _ => Ok(Self::new(connection)),
-        }
+        redis_login::connect(url).await.map(Self::new).map_err(GuardError::new)
     }
 }
 
@@ -123,14 +113,6 @@ impl<C: ConnectionLike + Clone + Send + Sync> RedisReplayGuard<C> {
 
     async fn query<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, GuardError> {
         command.query_async(&mut self.connection.clone()).await.map_err(GuardError::new)
-    }
-}
-
-/// Why a server cannot be connected to, and what to do about it if it is the password.
-fn refused(error: RedisError) -> GuardError {
-    match password_advice(&error) {
-        Some(advice) => GuardError::new(advice),
-        None => GuardError::new(error),
     }
 }
 
