@@ -14,7 +14,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use super::LONGEST_WINDOW;
-use super::leased::{Change, Demand, Leased, LeasedPermit};
+use super::leased::{Change, Demand, Leased, LeasedPermit, Waiting};
 use super::shared::Lease;
 use super::submissions::Submissions;
 use super::wait::{Wait, WaitReason};
@@ -66,6 +66,15 @@ struct Waiter {
     /// False after it was granted a permit and did not claim it. It is passed over until it is polled.
     is_live: bool,
     waker: Option<Waker>,
+}
+
+/// Counts the waiters that are polled.
+fn count_live<'a>(waiters: impl Iterator<Item = &'a Waiter>) -> Waiting {
+    let mut waiting = Waiting::default();
+    for waiter in waiters.filter(|waiter| waiter.is_live) {
+        *if waiter.request.is_submission { &mut waiting.submissions } else { &mut waiting.requests } += 1;
+    }
+    waiting
 }
 
 #[derive(Debug)]
@@ -133,6 +142,7 @@ impl FairQueue {
         poll_fn(|context| {
             let turn = place.poll(context, deadline);
             if turn.is_pending()
+                && on_wait.is_some()
                 && !self.is_lease_pending()
                 && let Some(on_wait) = on_wait.take()
             {
@@ -333,13 +343,7 @@ impl State {
 
     fn begin_lease(&mut self, now: Duration) -> Option<LeaseDemand> {
         let waiting = &self.waiting;
-        let demand = self.limits.leased.as_mut()?.begin(now, || {
-            let (mut requests, mut submissions) = (0, 0);
-            for waiter in waiting.values().filter(|waiter| waiter.is_live) {
-                *if waiter.request.is_submission { &mut submissions } else { &mut requests } += 1;
-            }
-            (requests, submissions)
-        })?;
+        let demand = self.limits.leased.as_mut()?.begin(now, || count_live(waiting.values()))?;
         let report = self.limits.window.report(now);
         Some(LeaseDemand { demand, report, submission_limit: self.limits.submissions.limit() })
     }
@@ -359,7 +363,7 @@ impl State {
         waiter.waker = Some(waker);
         let Request { is_submission, may_wait } = waiter.request;
         let Some(deadline) = deadline else { return Turn::WaitUntil(self.next_change) };
-        let granted_at = self.estimate(ticket, is_submission, now);
+        let granted_at = self.estimate(self.ahead_of(ticket), is_submission, now);
         // A lease is no wait for the rate limit.
         let fails_fast = !may_wait && !self.limits.is_lease_pending();
         if fails_fast || now >= deadline || granted_at > deadline {
@@ -369,9 +373,9 @@ impl State {
         }
     }
 
-    /// When a waiter can be granted a permit at the earliest, as far as can be told.
-    fn estimate(&self, ticket: u64, is_submission: bool, now: Duration) -> Duration {
-        let (submissions, others) = self.ahead_of(ticket);
+    /// When a waiter behind so many others can be granted a permit at the earliest, as far as can be told.
+    fn estimate(&self, ahead: Waiting, is_submission: bool, now: Duration) -> Duration {
+        let Waiting { submissions, requests: others } = ahead;
         let limits = &self.limits;
         // Submissions without a slot do not wait for the window yet.
         let granted_at = limits.window.estimate(others + submissions.min(limits.submissions.free(now)), now);
@@ -380,26 +384,23 @@ impl State {
         if is_submission { granted_at.max(limits.submissions.estimate(submissions, now)) } else { granted_at }
     }
 
-    /// Returns the number of submissions, and of other calls, that wait in front.
-    fn ahead_of(&self, ticket: u64) -> (u32, u32) {
-        let (mut submissions, mut others) = (0, 0);
-        for waiter in self.waiting.range(..ticket).map(|(_, waiter)| waiter).filter(|waiter| waiter.is_live) {
-            *if waiter.request.is_submission { &mut submissions } else { &mut others } += 1;
-        }
-        (submissions, others)
+    /// Counts the calls that wait in front.
+    fn ahead_of(&self, ticket: u64) -> Waiting {
+        count_live(self.waiting.range(..ticket).map(|(_, waiter)| waiter))
     }
 
     /// Describes the wait of a call.
     fn describe(&self, ticket: u64, now: Duration) -> Wait {
         let is_submission = self.waiting.get(&ticket).is_some_and(|waiter| waiter.request.is_submission);
-        let (submissions, others) = self.ahead_of(ticket);
+        let ahead = self.ahead_of(ticket);
+        let Waiting { submissions, requests: others } = ahead;
         let reason = match &self.limits {
             limits if is_submission && limits.submissions.estimate(submissions, now) > now => WaitReason::Submissions,
             limits if limits.window.is_unknown() => WaitReason::FirstResponse,
             _ => WaitReason::RateLimit,
         };
+        let expected = self.estimate(ahead, is_submission, now).saturating_sub(now);
         let ahead = if reason == WaitReason::Submissions { submissions } else { submissions + others };
-        let expected = self.estimate(ticket, is_submission, now).saturating_sub(now);
         Wait { reason, ahead, expected: (!expected.is_zero()).then_some(expected) }
     }
 }

@@ -47,6 +47,14 @@ struct Pool {
     retry_at: Duration,
 }
 
+/// Numbers of calls that wait.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Waiting {
+    /// Calls that are no submissions.
+    pub(super) requests: u32,
+    pub(super) submissions: u32,
+}
+
 /// What the client has to report.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct News {
@@ -157,8 +165,8 @@ impl Leased {
         if self.is_pending() { now } else { pool.retry_at.max(now) }
     }
 
-    /// Begins a lease, if there is something to ask or to report. `waiting` counts the calls that wait: requests, and submissions.
-    pub(super) fn begin(&mut self, now: Duration, waiting: impl FnOnce() -> (u32, u32)) -> Option<Demand> {
+    /// Begins a lease, if there is something to ask or to report. `waiting` counts the calls that wait.
+    pub(super) fn begin(&mut self, now: Duration, waiting: impl FnOnce() -> Waiting) -> Option<Demand> {
         // A task that does not end by then is one that does not run.
         let is_pending = self.pending_until.is_some_and(|until| now < until.saturating_add(LONGEST_WINDOW));
         if is_pending || self.away_until.is_some_and(|until| now < until) {
@@ -169,8 +177,9 @@ impl Leased {
         let (asks_requests, asks_submissions) = (may_ask(&self.requests), may_ask(&self.submissions));
         let (mut requests, mut submissions) = (0, 0);
         if asks_requests || asks_submissions {
-            (requests, submissions) = waiting();
-            (requests, submissions) = (requests * u32::from(asks_requests), submissions * u32::from(asks_submissions));
+            let waiting = waiting();
+            requests = waiting.requests * u32::from(asks_requests);
+            submissions = waiting.submissions * u32::from(asks_submissions);
         }
         let asks = requests > 0 || submissions > 0;
         if self.is_working() && !asks && self.news == News::default() {
