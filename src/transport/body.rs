@@ -52,8 +52,7 @@ impl Body for WithdrawableBody {
     type Error = Infallible;
 
     fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        let may_be_sent = self.sent.as_ref().is_none_or(|sent| sent.send());
-        let bytes = self.bytes.take().filter(|_| may_be_sent);
+        let bytes = self.bytes.take().filter(|_| self.sent.as_ref().is_none_or(|sent| sent.send()));
         if bytes.is_some() {
             self.length = 0;
         }

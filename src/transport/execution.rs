@@ -113,7 +113,7 @@ impl Execution {
     /// Sends a request that no generated function has built, and reads the JSON of the response. No body is `null`.
     pub(crate) async fn send<T: DeserializeOwned>(&self, request: Result<Request>) -> Result<Response<T>> {
         let answer = match request {
-            Ok(mut request) => self.outcome(&mut request).await,
+            Ok(request) => self.outcome(request).await,
             Err(error) => Err(error),
         };
         let response = answer.and_then(|answer| {
@@ -128,14 +128,14 @@ impl Execution {
     }
 
     /// All the attempts of the call.
-    async fn execute(&self, mut request: Request) {
-        let outcome = self.outcome(&mut request).await;
+    async fn execute(&self, request: Request) {
+        let outcome = self.outcome(request).await;
         *self.0.outcome.lock().unwrap_or_else(PoisonError::into_inner) = Some(outcome);
     }
 
-    async fn outcome(&self, request: &mut Request) -> Result<Answer> {
-        self.complete(request)?;
-        self.attempts(request).await
+    async fn outcome(&self, mut request: Request) -> Result<Answer> {
+        self.complete(&mut request)?;
+        self.attempts(&request).await
     }
 
     async fn attempts(&self, request: &Request) -> Result<Answer> {
