@@ -59,9 +59,7 @@ impl Call<CreateWorkOrder> {
     /// Until the future is polled, nothing is sent.
     #[must_use = "a call does nothing until it is awaited"]
     pub fn tracked(mut self) -> (Submission, CallFuture<WorkOrderCreated>) {
-        if !self.options.has_token {
-            self.set_token(SubmissionToken::random());
-        }
+        self.ensure_token();
         let state = Arc::new(SentState::default());
         self.options.sent = Some(Arc::clone(&state));
         let begun = self.client.transport.clock.now();

@@ -49,9 +49,7 @@ impl WorkOrders {
 impl CreateWorkOrder {
     /// Gives the submission a token of its own, by which it can be found if its outcome is unknown.
     pub(super) fn prepared(call: &mut Call<Self>) {
-        if !call.options.has_token {
-            call.set_token(SubmissionToken::random());
-        }
+        call.ensure_token();
     }
 
     /// Looks for a submission whose outcome is unknown.
@@ -70,6 +68,13 @@ impl CreateWorkOrder {
 }
 
 impl Call<CreateWorkOrder> {
+    /// Gives the submission a token, unless it has one.
+    pub(super) fn ensure_token(&mut self) {
+        if !self.options.has_token {
+            self.set_token(SubmissionToken::random());
+        }
+    }
+
     pub(super) fn set_token(&mut self, token: SubmissionToken) {
         let token = token.to_string();
         self.options.has_token = true;
