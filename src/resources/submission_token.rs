@@ -23,7 +23,7 @@ use crate::{Error, Result};
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct SubmissionToken(#[serde(with = "as_text")] Uuid);
+pub struct SubmissionToken(Uuid);
 
 impl SubmissionToken {
     /// Creates a random token, which no other submission has.
@@ -52,21 +52,6 @@ impl FromStr for SubmissionToken {
         let token = text.parse().ok().filter(|token: &Uuid| !token.is_nil());
         let advice = "Store what `to_string` of a token has returned.";
         token.map(Self).ok_or_else(|| Error::invalid_request("this is not a submission token", advice))
-    }
-}
-
-mod as_text {
-    use serde::de::Error as _;
-    use serde::{Deserialize as _, Deserializer, Serializer};
-    use uuid::Uuid;
-
-    pub(super) fn serialize<S: Serializer>(token: &Uuid, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(token)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Uuid, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        text.parse().map_err(|_| D::Error::custom("this is not a submission token"))
     }
 }
 
