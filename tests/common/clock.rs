@@ -1,4 +1,4 @@
-//! A clock on which every sleep ends at once.
+//! A clock on which every sleep ends at once, and one that is wrong.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use agentgate::Clock;
-use agentgate::chrono::{DateTime, Utc};
+use agentgate::chrono::{DateTime, TimeDelta, Utc};
 
 /// A clock that is moved by sleeps alone, and then at once. Other tasks have their turn in between. It records the sleeps.
 #[derive(Clone, Debug, Default)]
@@ -37,5 +37,27 @@ impl Clock for InstantClock {
         sleeps.each.push(duration);
         sleeps.total += duration;
         Box::pin(tokio::task::yield_now())
+    }
+}
+
+/// A clock that differs from another by some time.
+#[derive(Clone, Debug)]
+pub struct WrongClock<C>(pub C, pub TimeDelta);
+
+impl<C: Clock> Clock for WrongClock<C> {
+    fn now(&self) -> DateTime<Utc> {
+        self.0.now() + self.1
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.0.monotonic()
+    }
+
+    fn sleep(&self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        self.0.sleep(duration)
+    }
+
+    fn hold(&self) -> Option<Box<dyn Send + Sync>> {
+        self.0.hold()
     }
 }

@@ -166,6 +166,13 @@ impl SimulatedTime {
         url
     }
 
+    /// A [slow line](Self::slow_line) that takes these milliseconds, one after the other and again from the start.
+    pub async fn slow_line_of(&self, latencies: Vec<u64>) -> String {
+        let next = AtomicUsize::new(0);
+        let latency = move || latencies[next.fetch_add(1, Ordering::Relaxed) % latencies.len()];
+        self.slow_line(move || Duration::from_millis(latency())).await
+    }
+
     fn stirred(&self) -> usize {
         self.0.stirred.load(Ordering::Relaxed) + self.simulator().request_count()
     }

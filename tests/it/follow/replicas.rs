@@ -2,22 +2,21 @@
 //!
 //! Time on the simulator's clock stands still, so a wait that ends without it was ended by a message.
 
-use std::future::{Future, IntoFuture};
-use std::pin::Pin;
-use std::process::Command;
+use std::future::IntoFuture;
 use std::time::{Duration, Instant};
 
-use agentgate::chrono::{DateTime, TimeDelta, Utc};
+use agentgate::chrono::TimeDelta;
 use agentgate::follow::{Broadcast as _, FinishedRun, RedisBroadcast, Watcher};
 use agentgate::serde_json::json;
-use agentgate::simulator::{ClockHandle, RunPlan, Simulator};
+use agentgate::simulator::{RunPlan, Simulator};
 use agentgate::types::{RunId, RunStatus};
 use agentgate::webhook::Event;
-use agentgate::{Client, Clock, Result, WorkspaceSource};
+use agentgate::{Client, Result, WorkspaceSource};
+use common::clock::WrongClock;
 use common::script;
 use tokio::task::JoinHandle;
 
-use crate::webhook::redis::Redis;
+use crate::webhook::redis::{Redis, assert_asks_for_a_password, signal};
 
 /// The longest that something takes in real time.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -26,24 +25,6 @@ const RUNS_FOR: Duration = Duration::from_secs(10);
 
 /// Longer than polling at no share of the limit takes: a request every ten minutes.
 const UNTIL_POLLED: Duration = Duration::from_secs(700);
-
-/// The simulator's clock, or one that is wrong.
-#[derive(Clone, Debug)]
-struct WrongClock(ClockHandle, TimeDelta);
-
-impl Clock for WrongClock {
-    fn now(&self) -> DateTime<Utc> {
-        self.0.now() + self.1
-    }
-
-    fn monotonic(&self) -> Duration {
-        self.0.monotonic()
-    }
-
-    fn sleep(&self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>> {
-        self.0.sleep(duration)
-    }
-}
 
 async fn simulator() -> Simulator {
     let plan = RunPlan::succeeds().pending(Duration::ZERO).running(RUNS_FOR);
@@ -90,9 +71,13 @@ async fn until(holds: impl AsyncFn() -> bool) {
     }
 }
 
-/// Sends a signal to a process.
-fn signal(process: &str, signal: &str) {
-    assert!(Command::new("kill").args([signal, process]).status().unwrap().success());
+/// Hands over an event so often that a `notify` which waited for Redis would be noticed.
+fn notify_without_blocking(client: &Client, id: &RunId) {
+    let began = Instant::now();
+    for _ in 0..2_000 {
+        watcher(client).notify(&end(id));
+    }
+    assert!(began.elapsed() < Duration::from_secs(2), "notify blocks");
 }
 
 async fn submit(client: &Client) -> RunId {
@@ -154,11 +139,7 @@ async fn while_redis_is_away_polling_finds_ends_and_when_it_is_back_deliveries_a
     let other = wait(&clients[1], &id).await;
     redis.stop();
     simulator.advance(RUNS_FOR);
-    let began = Instant::now();
-    for _ in 0..2_000 {
-        watcher(&clients[0]).notify(&end(&id));
-    }
-    assert!(began.elapsed() < Duration::from_secs(2), "notify blocks");
+    notify_without_blocking(&clients[0], &id);
     tokio::time::sleep(Duration::from_millis(100)).await;
     assert!(!other.is_finished());
     simulator.advance(UNTIL_POLLED);
@@ -195,11 +176,7 @@ async fn a_redis_that_is_paused_holds_up_neither_notify_nor_polling() {
     let process = redis.process_id().await;
     signal(&process, "-STOP");
     simulator.advance(RUNS_FOR);
-    let began = Instant::now();
-    for _ in 0..2_000 {
-        watcher(&clients[0]).notify(&end(&id));
-    }
-    assert!(began.elapsed() < Duration::from_secs(2), "notify blocks");
+    notify_without_blocking(&clients[0], &id);
     simulator.advance(UNTIL_POLLED);
     has_succeeded(other).await;
 
@@ -249,10 +226,8 @@ async fn a_redis_without_memory_shares_deliveries_all_the_same() {
 async fn a_wrong_password_is_found_when_connecting_and_does_no_harm_later() {
     let (simulator, redis) = (simulator().await, Redis::start());
     redis.ask::<()>(&["CONFIG", "SET", "requirepass", "s3cret"]).await;
-    for address in ["", ":wr0ng@", "someone:wr0ng@"] {
-        let url = redis.url().replace("://", &format!("://{address}"));
-        let text = RedisBroadcast::connect(&url).await.unwrap_err().to_string();
-        assert!(text.contains("Redis asks for a password") && !text.contains("wr0ng"), "{text}");
+    for url in redis.urls_with_wrong_passwords() {
+        assert_asks_for_a_password(&RedisBroadcast::connect(&url).await.unwrap_err().to_string());
         let client = client(&simulator, TimeDelta::zero());
         let _ = watcher(&client).broadcast(RedisBroadcast::open(url).unwrap()).unwrap();
         let id = submit(&client).await;

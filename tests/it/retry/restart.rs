@@ -11,6 +11,7 @@ use agentgate::resources::SubmissionToken;
 use agentgate::simulator::{Fault, Simulator};
 use agentgate::types::{RunId, WorkOrderId};
 use agentgate::{Client, Clock as _, Result, WorkspaceSource};
+use common::clock::WrongClock;
 use common::time::SimulatedTime;
 use proptest::prelude::*;
 
@@ -102,12 +103,7 @@ proptest! {
             for _ in 0..lost {
                 time.simulator().inject(Fault::response(502, "text/html", "").on("createWorkOrder").after_acting());
             }
-            let next = std::sync::atomic::AtomicUsize::new(0);
-            let line = time.slow_line(move || {
-                let index = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-                Duration::from_millis(latencies[index % latencies.len()])
-            });
-            let url = line.await;
+            let url = time.slow_line_of(latencies).await;
             let store: Store = RefCell::new(vec![Task::default(); 4]);
             let step = Duration::from_millis(step);
             for polls in stops {
@@ -167,18 +163,5 @@ async fn a_clock_that_is_wrong_by_days_hides_no_work_order() {
         let call = client.work_orders().create("Fix it", WorkspaceSource::template("python-flask"));
         time.run(call.into_future()).await.unwrap();
         assert_eq!(time.simulator().work_order_count(), 1);
-    }
-}
-
-#[derive(Debug)]
-struct WrongClock(SimulatedTime, agentgate::chrono::TimeDelta);
-
-impl agentgate::Clock for WrongClock {
-    fn now(&self) -> DateTime<Utc> {
-        self.0.now() + self.1
-    }
-
-    fn sleep(&self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>> {
-        self.0.sleep(duration)
     }
 }

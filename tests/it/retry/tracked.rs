@@ -100,12 +100,7 @@ proptest! {
             for _ in 0..faults {
                 time.simulator().inject(Fault::error("SERVICE_UNAVAILABLE").header("retry-after", "1"));
             }
-            let next = std::sync::atomic::AtomicUsize::new(0);
-            let line = time.slow_line(move || {
-                let index = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-                Duration::from_millis(latencies[index % latencies.len()])
-            });
-            let client = time.builder().base_url(line.await).build().unwrap();
+            let client = time.builder().base_url(time.slow_line_of(latencies).await).build().unwrap();
             let (submission, mut call) = create(&client).tracked();
             let mut is_done = false;
             for _ in 0..steps {

@@ -86,6 +86,11 @@ impl Redis {
         format!("redis://127.0.0.1:{}/", self.port)
     }
 
+    /// Returns addresses without a password, and with wrong ones.
+    pub(crate) fn urls_with_wrong_passwords(&self) -> [String; 3] {
+        ["", ":wr0ng@", "someone:wr0ng@"].map(|login| self.url().replace("://", &format!("://{login}")))
+    }
+
     async fn guard(&self) -> RedisReplayGuard {
         RedisReplayGuard::connect(&self.url()).await.unwrap()
     }
@@ -114,6 +119,18 @@ impl Drop for Redis {
         self.stop();
         let _ = std::fs::remove_dir_all(&self.directory);
     }
+}
+
+/// Sends a signal to a process.
+pub(crate) fn signal(process: &str, signal: &str) {
+    assert!(Command::new("kill").args([signal, process]).status().unwrap().success());
+}
+
+/// The text of an error about a wrong password says what to do, and does not repeat the password.
+#[track_caller]
+pub(crate) fn assert_asks_for_a_password(text: &str) {
+    assert!(text.contains("Redis asks for a password") && text.contains("redis://:password@"), "{text}");
+    assert!(!text.contains("wr0ng"), "{text}");
 }
 
 fn id() -> EventId {
@@ -336,11 +353,8 @@ async fn a_connection_of_ones_own_and_a_shared_guard_will_do() {
 async fn a_missing_or_wrong_password_is_found_when_connecting_and_its_text_says_what_to_do() {
     let redis = Redis::start();
     redis.ask::<()>(&["CONFIG", "SET", "requirepass", "s3cret"]).await;
-    for address in ["", ":wr0ng@", "someone:wr0ng@"] {
-        let url = redis.url().replace("://", &format!("://{address}"));
-        let text = RedisReplayGuard::connect(&url).await.unwrap_err().to_string();
-        assert!(text.contains("Redis asks for a password") && text.contains("redis://:password@"), "{text}");
-        assert!(!text.contains("wr0ng"), "{text}");
+    for url in redis.urls_with_wrong_passwords() {
+        assert_asks_for_a_password(&RedisReplayGuard::connect(&url).await.unwrap_err().to_string());
     }
     let url = redis.url().replace("://", "://:s3cret@");
     assert_eq!(claim(&RedisReplayGuard::connect(&url).await.unwrap()).await, Claim::First);
