@@ -1,9 +1,10 @@
-//! Fetches a run by plain reqwest, as often as it can: `peer <base URL> <seconds> <at a time>`. Prints how often, and ends with its input.
+//! Fetches a run by plain reqwest.
 
-use std::env::args;
+#[path = "../run.rs"]
+mod run;
+
 use std::error::Error;
-use std::io::{read_to_string, stdin};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde::Deserialize;
 
@@ -37,30 +38,15 @@ struct Cost {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let arguments: Vec<String> = args().collect();
-    let [_, base_url, seconds, at_a_time] = arguments.as_slice() else { return Err("three arguments".into()) };
-    let end = Instant::now() + Duration::from_secs(seconds.parse()?);
-    let client = reqwest::Client::builder().timeout(Duration::from_secs(30)).build()?;
-    let tasks: Vec<_> = (0..at_a_time.parse()?)
-        .map(|_| {
-            let client = client.clone();
-            let url = format!("{base_url}/v1/runs/run_3n9x2p");
-            tokio::spawn(async move {
-                let mut calls = 0;
-                while Instant::now() < end {
-                    let request = client.get(&url).bearer_auth("org_live_xxxxxxxx");
-                    request.send().await?.error_for_status()?.json::<Run>().await?;
-                    calls += 1;
-                }
-                Ok::<u32, reqwest::Error>(calls)
-            })
-        })
-        .collect();
-    let mut calls = 0;
-    for task in tasks {
-        calls += task.await??;
-    }
-    println!("{calls}");
-    read_to_string(stdin())?;
-    Ok(())
+    run::run(
+        |base_url| {
+            let client = reqwest::Client::builder().timeout(Duration::from_secs(30)).build()?;
+            Ok((client, format!("{base_url}/v1/runs/run_3n9x2p")))
+        },
+        |(client, url)| async move {
+            let request = client.get(url).bearer_auth("org_live_xxxxxxxx");
+            request.send().await?.error_for_status()?.json::<Run>().await.map(drop)
+        },
+    )
+    .await
 }

@@ -1,0 +1,43 @@
+//! What each peer does: `peer <base URL> <seconds> <at a time>` makes calls as often as it can, prints how often, and ends with its input.
+
+use std::env::args;
+use std::error::Error;
+use std::future::Future;
+use std::io::{read_to_string, stdin};
+use std::time::{Duration, Instant};
+
+/// Makes calls by a client that is made for the base URL.
+pub(crate) async fn run<C, E, F>(
+    client: impl Fn(&str) -> Result<C, E>,
+    call: impl Fn(C) -> F + Copy + Send + 'static,
+) -> Result<(), Box<dyn Error>>
+where
+    C: Clone + Send + Sync + 'static,
+    E: Error + Send + 'static,
+    F: Future<Output = Result<(), E>> + Send,
+{
+    let arguments: Vec<String> = args().collect();
+    let [_, base_url, seconds, at_a_time] = arguments.as_slice() else { return Err("three arguments".into()) };
+    let end = Instant::now() + Duration::from_secs(seconds.parse()?);
+    let client = client(base_url)?;
+    let tasks: Vec<_> = (0..at_a_time.parse()?)
+        .map(|_| {
+            let client = client.clone();
+            tokio::spawn(async move {
+                let mut calls = 0;
+                while Instant::now() < end {
+                    call(client.clone()).await?;
+                    calls += 1;
+                }
+                Ok::<u32, E>(calls)
+            })
+        })
+        .collect();
+    let mut calls = 0;
+    for task in tasks {
+        calls += task.await??;
+    }
+    println!("{calls}");
+    read_to_string(stdin())?;
+    Ok(())
+}
