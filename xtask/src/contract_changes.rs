@@ -10,13 +10,15 @@ use serde_json::Value;
 
 use crate::build::parse;
 use crate::changes::{CHANGES, Change, Outcome as Expected, apply};
+use crate::copy::copy_repository;
 use crate::{Outcome, cargo_path, root};
 
 pub(crate) fn run() -> Outcome {
     let one_by_one = env::args().nth(2).as_deref() == Some("each");
     let text = fs::read_to_string(root().join("openapi.yaml")).map_err(|error| format!("openapi.yaml: {error}"))?;
     let contract = parse(&text).map_err(|mistake| mistake.to_string())?;
-    let copy = copy_repository()?;
+    let copy = root().join("target/contract-changes");
+    copy_repository(&copy, |_, content| content)?;
     let mut left: Vec<_> = CHANGES.iter().filter(|(.., expected)| *expected == Expected::Works).collect();
     let mut failed = Vec::new();
     while !left.is_empty() {
@@ -89,34 +91,6 @@ fn compiles(copy: &Path) -> Result<bool, String> {
     let messages = String::from_utf8_lossy(&output.stderr);
     eprint!("{messages}");
     Ok(output.status.success() && !messages.contains("warning:"))
-}
-
-/// Copies the repository without what is built, and returns where to.
-fn copy_repository() -> Result<PathBuf, String> {
-    let copy = root().join("target/contract-changes");
-    let mut folders = vec![PathBuf::new()];
-    while let Some(folder) = folders.pop() {
-        let failed = |error: std::io::Error| format!("{}: {error}", folder.display());
-        fs::create_dir_all(copy.join(&folder)).map_err(failed)?;
-        for entry in fs::read_dir(root().join(&folder)).map_err(failed)? {
-            let entry = entry.map_err(failed)?;
-            let (name, path) = (entry.file_name(), folder.join(entry.file_name()));
-            if name == "target" || name == ".git" {
-                continue;
-            }
-            if entry.file_type().map_err(failed)?.is_dir() {
-                folders.push(path);
-                continue;
-            }
-            let content = fs::read(entry.path()).map_err(failed)?;
-            // An unchanged file keeps its time, so that cargo compiles it once.
-            if fs::read(copy.join(&path)).is_ok_and(|present| present == content) {
-                continue;
-            }
-            fs::write(copy.join(&path), &content).map_err(failed)?;
-        }
-    }
-    Ok(copy)
 }
 
 fn write(path: &Path, text: &str) -> Outcome {

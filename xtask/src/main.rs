@@ -5,6 +5,7 @@ mod build;
 mod changes;
 mod contract_changes;
 mod contract_diff;
+mod copy;
 mod examples;
 mod peers;
 mod readme;
