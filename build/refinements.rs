@@ -7,14 +7,16 @@ use syn::{GenericArgument, ImplItem, Item, PathArguments, Type};
 use super::mistake::Mistake;
 
 /// The files that have such methods, and those of the client.
-const SOURCES: [&str; 9] = [
+const SOURCES: [&str; 11] = [
     include_str!("../src/client/builder.rs"),
     include_str!("../src/client/mod.rs"),
     include_str!("../src/resources/call.rs"),
+    include_str!("../src/resources/client.rs"),
     include_str!("../src/resources/pages/mod.rs"),
     include_str!("../src/resources/raw_request.rs"),
     include_str!("../src/resources/reconcile.rs"),
     include_str!("../src/resources/runs.rs"),
+    include_str!("../src/resources/submission.rs"),
     include_str!("../src/resources/webhooks.rs"),
     include_str!("../src/resources/work_orders.rs"),
 ];

@@ -76,9 +76,9 @@ pub use clock::Clock;
 pub use error::{Error, ErrorKind, Result};
 pub use operation::Operation;
 #[cfg(feature = "client")]
-pub use rate_limit::{RateLimit, RateLimitMode};
+pub use rate_limit::RateLimitMode;
 #[cfg(feature = "client")]
-pub use response::Response;
+pub use response::{RateLimit, Response};
 pub use secret::Secret;
 #[cfg(feature = "client")]
 pub use transport::CallOptions;

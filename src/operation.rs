@@ -27,13 +27,13 @@ pub struct Operation {
     scope: &'static str,
     idempotent: bool,
     returns_secret: bool,
-    /// The advice for an error status that means something of its own for this operation.
+    /// The advice for each error status that has a meaning of its own for this operation.
     #[cfg_attr(not(feature = "client"), allow(dead_code))]
     advice: &'static [(u16, &'static str)],
 }
 
 impl Operation {
-    /// Its name in the contract, for example `createWorkOrder`.
+    /// Returns the name in the contract, for example `createWorkOrder`.
     #[must_use]
     pub const fn id(&self) -> &'static str {
         self.id
@@ -45,32 +45,31 @@ impl Operation {
         self.summary
     }
 
-    /// Its HTTP method, in upper case.
+    /// Returns the HTTP method, in upper case.
     #[must_use]
     pub const fn method(&self) -> &'static str {
         self.method
     }
 
-    /// Its path with placeholders, for example `/v1/runs/{id}`.
+    /// Returns the path with placeholders, for example `/v1/runs/{id}`.
     #[must_use]
     pub const fn path(&self) -> &'static str {
         self.path
     }
 
-    /// The scope that an API key needs for it. A key with scope `*` may do everything.
+    /// Returns the scope that an API key needs for the operation. A key with scope `*` may do everything.
     #[must_use]
     pub const fn scope(&self) -> &'static str {
         self.scope
     }
 
-    /// The advice for an error status that means something of its own for this operation.
+    /// Returns the advice for each error status that has a meaning of its own for this operation.
     #[cfg(feature = "client")]
     pub(crate) fn advice(self) -> impl Iterator<Item = (u16, &'static str)> {
         self.advice.iter().copied()
     }
 
-    /// Returns `true` if a repetition has no further effect. Only then is it retried when it is not known
-    /// whether the service has acted.
+    /// Returns `true` if a repetition has no further effect. Other operations are not retried if the service may have acted.
     #[must_use]
     pub const fn is_idempotent(&self) -> bool {
         self.idempotent
@@ -83,7 +82,7 @@ impl Operation {
     }
 }
 
-/// Methods of requests, and whether one that is no operation of the contract counts as idempotent.
+/// The methods of requests, and whether a request that is no operation of the contract counts as idempotent.
 #[cfg(feature = "client")]
 const METHODS: [(&str, bool); 7] = [
     ("GET", true),
@@ -97,8 +96,8 @@ const METHODS: [(&str, bool); 7] = [
 
 #[cfg(feature = "client")]
 impl Operation {
-    /// The operation of the contract that has this method and path, or one that stands for any other request. Its method is empty if it
-    /// is none of [`METHODS`].
+    /// Returns the operation of the contract that has this method and path, or one that stands for any other request. Its method is empty
+    /// if it is none of [`METHODS`].
     pub(crate) fn of_request(method: &str, path: &str) -> Self {
         let known = Self::ALL.iter().filter(|operation| operation.method == method && matches(operation.path, path));
         // `/runs/active` rather than `/runs/{id}`.
@@ -106,15 +105,18 @@ impl Operation {
         known.copied().unwrap_or_else(|| {
             let method = METHODS.iter().find(|(known, _)| *known == method);
             let (method, idempotent) = method.copied().unwrap_or_default();
-            // It is not known what the response holds.
-            let returns_secret = true;
-            let (id, summary) = ("request", "Send a request");
-            Self { id, summary, method, path: "", scope: "", idempotent, returns_secret, advice: &[] }
+            Self::unlisted(method, idempotent)
         })
+    }
+
+    /// Returns an operation that the contract does not have. Its response may hold anything, so it counts as a secret.
+    pub(crate) const fn unlisted(method: &'static str, idempotent: bool) -> Self {
+        let (id, summary, returns_secret) = ("request", "Send a request", true);
+        Self { id, summary, method, path: "", scope: "", idempotent, returns_secret, advice: &[] }
     }
 }
 
-/// Whether a path is one of a template. Servers may not tell `/v1/runs/` from `/v1/runs`, so neither does this.
+/// Returns whether a path matches a template. Slashes at the end are ignored, as some servers do.
 #[cfg(feature = "client")]
 fn matches(template: &str, path: &str) -> bool {
     let segments = |path| str::split(path, '/').filter(|segment: &&str| !segment.is_empty());

@@ -1,4 +1,4 @@
-//! How a client is set up.
+//! [`ClientBuilder`]: the settings of a client, and their defaults.
 
 use std::env::VarError;
 use std::fmt;
@@ -13,6 +13,8 @@ use super::http::{ConfigureHttp, http_client};
 use crate::clock::{Clock, SystemClock};
 use crate::follow::Follow;
 use crate::rate_limit::{RateLimitMode, RateLimiter, SUBMISSIONS, SharedRateLimit, Sharing, organization};
+#[cfg(feature = "test-util")]
+use crate::transport::ReplayFn;
 use crate::transport::{
     CallEvent, KEY_IN_CODE, Middleware, OnEvent, Retry, RetryBudget, RetryPolicy, Stack, Transport,
 };
@@ -68,7 +70,7 @@ pub struct ClientBuilder {
     middleware: Stack,
     clock: Arc<dyn Clock>,
     #[cfg(feature = "test-util")]
-    pub(crate) replay: Option<crate::test_util::Replay>,
+    pub(crate) replay: Option<ReplayFn>,
 }
 
 impl Default for ClientBuilder {
@@ -100,8 +102,8 @@ impl Default for ClientBuilder {
 }
 
 impl ClientBuilder {
-    /// Takes the key from `AGENTGATE_API_KEY`, and the address from `AGENTGATE_BASE_URL` if that is set and not empty. What was
-    /// given to the builder before stays.
+    /// Reads the API key from `AGENTGATE_API_KEY`, and the base URL from `AGENTGATE_BASE_URL` if that is set and not empty. Values that
+    /// were set on the builder before stay.
     ///
     /// # Errors
     ///
@@ -127,21 +129,21 @@ impl ClientBuilder {
         Ok(self)
     }
 
-    /// The API key. White space around it (a line end from a file) is removed.
+    /// Sets the API key. White space around it (a line end from a file) is removed.
     pub fn api_key(mut self, api_key: impl Into<String>) -> Self {
         self.api_key = Some(Secret::from(api_key.into().trim()));
         self.key_origin = KEY_IN_CODE;
         self
     }
 
-    /// The address of the service. The default is `https://agentgate.mynewapi.com`. A path in it is kept and a trailing slash
-    /// removed; `http://` is refused but for loopback.
+    /// Sets the address of the service. A path in it is kept and a trailing slash removed. `http://` is accepted for loopback only, unless
+    /// [`allow_http`](Self::allow_http) is set. Defaults to `https://agentgate.mynewapi.com`.
     pub fn base_url(mut self, base_url: impl Into<String>) -> Self {
         self.base_url = Some(base_url.into());
         self
     }
 
-    /// Allows `http://` for an address that is not loopback. The API key and everything else is then readable on the way.
+    /// Allows `http://` for an address that is not loopback. Everyone on the network path can then read the API key and all data.
     pub fn allow_http(mut self, allow: bool) -> Self {
         self.allow_http = allow;
         self
@@ -195,25 +197,25 @@ impl ClientBuilder {
         self
     }
 
-    /// How many attempts may follow the first. The default is 3, as in the vendor's own SDK.
+    /// Sets the number of attempts that may follow the first. Defaults to 3, as in the vendor's own SDK.
     ///
-    /// What is retried: failed connections, a 429, and a 503 that is the service's own error with the code `SERVICE_UNAVAILABLE`;
-    /// for idempotent operations also any other 503, 408, 500, 502, 504, cut connections and time-outs. Pauses grow from half a second, at random below a ceiling that doubles; where the service says
-    /// how long to wait, that counts instead. A budget that the clones of a client share ends the retries of all when
-    /// most calls fail.
+    /// The client retries failed connections, a 429, and a 503 that is the service's own error with the code `SERVICE_UNAVAILABLE`;
+    /// for idempotent operations also any other 503, 408, 500, 502, 504, cut connections and time-outs. The delay is random, up to half a second, and up to twice as
+    /// much after each further attempt. A wait that the service asks for replaces it. The clones of a client share a retry budget: while
+    /// most calls fail, none is retried.
     pub fn max_retries(mut self, retries: u32) -> Self {
         self.retry.max_retries = retries;
         self
     }
 
-    /// The longest pause between two attempts. The default is 30 s. If the service asks for more, the error is returned at
-    /// once, with [`retry_after`](crate::Error::retry_after); but see [`RateLimitMode::Wait`].
+    /// Sets the longest delay between two attempts. If the service asks for a longer one, the error is returned at once, with
+    /// [`retry_after`](crate::Error::retry_after); but see [`RateLimitMode::Wait`]. Defaults to 30 seconds.
     pub fn max_retry_delay(mut self, delay: Duration) -> Self {
         self.retry.max_delay = delay;
         self
     }
 
-    /// What calls do when the organization's rate limit is spent. The default is to [wait](RateLimitMode::Wait).
+    /// Sets what calls do when the organization's rate limit is spent. Defaults to [`RateLimitMode::Wait`].
     ///
     /// The clones of a client share what they learn of the limit from the responses. Programs that share an organization should
     /// still expect an error of [`ErrorKind::RateLimited`](crate::ErrorKind::RateLimited) now and then.
@@ -222,8 +224,8 @@ impl ClientBuilder {
         self
     }
 
-    /// How many work orders may be submitted in a minute. The default is 20, the service's documented limit; its responses do
-    /// not report it.
+    /// Sets the number of work orders that may be submitted in a minute. The responses of the service do not report this limit. Defaults
+    /// to 20, the limit that the service documents.
     pub fn submissions_per_minute(mut self, submissions: u32) -> Self {
         self.submissions = submissions;
         self
@@ -326,8 +328,8 @@ impl ClientBuilder {
 
     /// Changes the settings of the HTTP client, for example a proxy, certificates or name resolution.
     ///
-    /// What the client's promises rest on stays as it is, whatever the function sets: time-outs, redirects and retries of the HTTP client,
-    /// and the compression of responses. A proxy that is set here is used for loopback, too.
+    /// The settings that the client relies on are applied afterwards: time-outs, redirects and retries of the HTTP client, and the
+    /// compression of responses. A proxy that is set here is used for loopback, too.
     ///
     /// ```no_run
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -359,13 +361,13 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets the clock that tells the time and waits between attempts. Defaults to the system's clock and tokio's timer.
+    /// Sets the clock for times and delays. Defaults to the system's clock and tokio's timer.
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = Arc::new(clock);
         self
     }
 
-    /// The client.
+    /// Creates the client.
     ///
     /// # Errors
     ///
@@ -419,9 +421,8 @@ impl ClientBuilder {
             #[cfg(feature = "test-util")]
             replay: self.replay,
         });
-        let submitted = Arc::default();
         let follow = Arc::new(Follow::new(Arc::clone(&transport.clock)));
-        Ok(Client { transport, submitted, follow, defaults: None })
+        Ok(Client { transport, known_tokens: Arc::default(), follow, defaults: None })
     }
 }
 

@@ -1,25 +1,26 @@
-//! The client: what a program holds, once, and clones freely.
+//! [`Client`], the entry point, and its builder.
 
 mod base_url;
 mod builder;
 #[cfg_attr(target_family = "wasm", path = "fetch.rs")]
 mod http;
+mod submission_token;
 #[cfg(all(feature = "rustls-ring", not(feature = "rustls")))]
 mod tls;
 
 use std::fmt;
 use std::sync::Arc;
 
-pub use builder::ClientBuilder;
-
+pub use self::builder::ClientBuilder;
+pub(crate) use self::submission_token::KnownTokens;
+pub use self::submission_token::SubmissionToken;
 use crate::follow::Follow;
-use crate::resources::{CallFuture, Submitted};
 use crate::transport::{CallOptions, Transport};
 use crate::{RateLimit, Result};
 
 /// A client for AgentGate.
 ///
-/// Make one and clone it: clones are cheap and share connections. It is `Send` and `Sync`.
+/// Create one and clone it: clones are cheap, and share connections, rate limit and retry budget. It is `Send` and `Sync`.
 ///
 /// ```no_run
 /// # async fn example() -> agentgate::Result<()> {
@@ -32,14 +33,14 @@ use crate::{RateLimit, Result};
 #[derive(Clone)]
 pub struct Client {
     pub(crate) transport: Arc<Transport>,
-    pub(crate) submitted: Arc<Submitted>,
+    pub(crate) known_tokens: Arc<KnownTokens>,
     pub(crate) follow: Arc<Follow>,
-    /// Options of all calls, where a call does not set its own.
+    /// The options of calls that do not set their own.
     pub(crate) defaults: Option<Arc<CallOptions>>,
 }
 
 impl Client {
-    /// A client for this API key, with the defaults of [`ClientBuilder`].
+    /// Creates a client for this API key, with the defaults of [`ClientBuilder`].
     ///
     /// # Errors
     ///
@@ -55,7 +56,7 @@ impl Client {
         Self::builder().api_key(api_key).build()
     }
 
-    /// A client for the key in the environment variable `AGENTGATE_API_KEY`, at the address in `AGENTGATE_BASE_URL` if
+    /// Creates a client for the key in the environment variable `AGENTGATE_API_KEY`, at the address in `AGENTGATE_BASE_URL` if
     /// that is set.
     ///
     /// # Errors
@@ -72,7 +73,7 @@ impl Client {
         Self::builder().from_env()?.build()
     }
 
-    /// A client to be set up step by step.
+    /// Returns a builder, to change settings before the client is created.
     pub fn builder() -> ClientBuilder {
         ClientBuilder::default()
     }
@@ -105,45 +106,14 @@ impl Client {
         self.defaults.as_deref().cloned().unwrap_or_default()
     }
 
-    /// The address that calls go to, without a trailing slash.
+    /// Returns the address that calls go to, without a trailing slash.
     #[must_use]
     pub fn base_url(&self) -> &str {
         &self.transport.base_url
     }
 
-    /// Checks that the service can be reached at the base URL, and accepts the API key.
-    ///
-    /// It fetches the credit balance, which takes one request from the organization's rate limit and costs nothing else. The scope for
-    /// it is `credits:read`; a key that lacks the scope is one that the service knows, so that is no failure.
-    ///
-    /// # Errors
-    ///
-    /// Those of all calls, after the client's retries: [`is_authentication`](crate::Error::is_authentication) if the key is not accepted,
-    /// [`ErrorKind::OrganizationSuspended`](crate::ErrorKind::OrganizationSuspended) if nothing can be done with it,
-    /// [`is_connect`](crate::Error::is_connect) if there is no connection, [`is_decode`](crate::Error::is_decode) or
-    /// [`ErrorKind::UnexpectedStatus`](crate::ErrorKind::UnexpectedStatus) if something else responds at the address.
-    ///
-    /// ```no_run
-    /// # async fn example() -> agentgate::Result<()> {
-    /// let client = agentgate::Client::from_env()?;
-    /// client.ping().await?; // fail at the start rather than at the first work order
-    /// # Ok(())
-    /// # }
-    /// ```
-    #[must_use = "a call does nothing until it is awaited"]
-    pub fn ping(&self) -> CallFuture<()> {
-        let balance = self.credits().balance();
-        Box::pin(async move {
-            match balance.await {
-                Ok(_) => Ok(()),
-                // A proxy that forbids the request gives none of the service's codes.
-                Err(error) if error.is_permission_denied() && error.code().is_some() => Ok(()),
-                Err(error) => Err(error),
-            }
-        })
-    }
-
-    /// What the service last said of the organization's rate limit; nothing before the first answer. Clones know the same.
+    /// Returns the organization's rate limit as the last response reported it, to this client or a clone of it. `None` before the first
+    /// response.
     #[must_use]
     pub fn rate_limit(&self) -> Option<RateLimit> {
         self.transport.limiter.known()

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::rate_limit::RateLimit;
+use crate::response::{RateLimit, from_unix};
 
 /// A field that the service found fault with.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -49,7 +49,7 @@ pub(super) fn rate_limit(details: &Value) -> Option<RateLimit> {
     let number = |key| details.get(key)?.as_u64()?.try_into().ok();
     let reset_at = details.get("resetAt").and_then(|reset| match reset {
         Value::String(text) => text.parse().ok(),
-        Value::Number(seconds) => crate::rate_limit::date(seconds.as_i64()?),
+        Value::Number(seconds) => from_unix(seconds.as_i64()?),
         _ => None,
     });
     RateLimit::from_parts(number("limit"), number("remaining"), reset_at)

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use super::{Answer, Error, ceil_seconds};
+use super::response::FailedResponse;
+use super::{Error, ceil_seconds};
 use crate::redact::redact_text;
 
 /// As much of a body as a line can hold.
@@ -24,18 +25,18 @@ fn write_line(f: &mut impl fmt::Write, error: &Error) -> fmt::Result {
         (None, None, Some(id)) => write!(f, "run {} ", one_line(id.as_str()))?,
         (None, None, None) => write!(f, "could not {}: ", error.0.task)?,
     }
-    match (&error.0.problem, error.answer()) {
-        (Some(problem), Some(answer)) => {
+    match (&error.0.problem, error.response()) {
+        (Some(problem), Some(response)) => {
             write!(f, "{}", one_line(problem))?;
-            if hides_body(error, answer) {
-                write!(f, "; status {}, {HIDDEN}", answer.status.as_u16())?;
-            } else if !answer.excerpt.is_empty() {
-                write!(f, "; status {}, the body starts with `{}`", answer.status.as_u16(), answer.excerpt)?;
+            if hides_body(error, response) {
+                write!(f, "; status {}, {HIDDEN}", response.raw.status.as_u16())?;
+            } else if !response.excerpt.is_empty() {
+                write!(f, "; status {}, the body starts with `{}`", response.raw.status.as_u16(), response.excerpt)?;
             }
         }
         (Some(problem), None) => write!(f, "{}", one_line(problem))?,
-        (None, Some(answer)) if hides_body(error, answer) => write!(f, "{}, {HIDDEN}", answer.status)?,
-        (None, Some(answer)) => write_answer(f, answer)?,
+        (None, Some(response)) if hides_body(error, response) => write!(f, "{}, {HIDDEN}", response.raw.status)?,
+        (None, Some(response)) => write_response(f, response)?,
         (None, None) => write!(f, "{}", error.kind())?,
     }
     write_details(f, error)?;
@@ -43,7 +44,7 @@ fn write_line(f: &mut impl fmt::Write, error: &Error) -> fmt::Result {
     if let Some(origin) = error.0.key_origin {
         write!(f, " The key is the one {origin}.")?;
     }
-    if let Some(wait) = error.retry_after().filter(|_| error.answer().is_some()) {
+    if let Some(wait) = error.retry_after().filter(|_| error.response().is_some()) {
         write!(f, " The next attempt should wait {} s.", ceil_seconds(wait))?;
     }
     if error.may_have_reached_server() && error.operation().is_some_and(|operation| !operation.is_idempotent()) {
@@ -58,8 +59,8 @@ fn write_line(f: &mut impl fmt::Write, error: &Error) -> fmt::Result {
 const HIDDEN: &str = "the body is not shown, as it may hold the secret";
 
 /// Whether the response may hold a secret that does not look like one. Failures (4xx, 5xx) do not.
-fn hides_body(error: &Error, answer: &Answer) -> bool {
-    let may_succeed = !answer.status.is_client_error() && !answer.status.is_server_error();
+fn hides_body(error: &Error, response: &FailedResponse) -> bool {
+    let may_succeed = !response.raw.status.is_client_error() && !response.raw.status.is_server_error();
     may_succeed && error.operation().is_some_and(|operation| operation.returns_secret())
 }
 
@@ -70,15 +71,15 @@ impl fmt::Debug for Error {
     }
 }
 
-fn write_answer(f: &mut impl fmt::Write, answer: &Answer) -> fmt::Result {
-    let status = answer.status;
-    match (&answer.read.code, &answer.read.message) {
+fn write_response(f: &mut impl fmt::Write, response: &FailedResponse) -> fmt::Result {
+    let status = response.raw.status;
+    match (&response.read.code, &response.read.message) {
         (Some(code), Some(message)) => write!(f, "{} {code}: {}", status.as_u16(), sentence(message)),
         (Some(code), None) => write!(f, "{} {code}", status.as_u16()),
         (None, Some(message)) => write!(f, "{status}: {}", sentence(message)),
-        (None, None) if answer.body.is_empty() => write!(f, "{status} with an empty body"),
+        (None, None) if response.raw.body.is_empty() => write!(f, "{status} with an empty body"),
         (None, None) => {
-            write!(f, "{status}, and the body is no error of the service; it starts with `{}`", answer.excerpt)
+            write!(f, "{status}, and the body is no error of the service; it starts with `{}`", response.excerpt)
         }
     }
 }

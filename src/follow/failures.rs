@@ -96,8 +96,6 @@ impl Outlook {
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
-    use http::{HeaderMap, StatusCode};
 
     use super::{Failures, NextPoll};
     use crate::{Error, Operation};
@@ -108,7 +106,7 @@ mod tests {
     }
 
     fn error(status: u16) -> Error {
-        Error::from_answer(Operation::GET_RUN, StatusCode::from_u16(status).unwrap(), HeaderMap::new(), &Bytes::new())
+        Error::of_response(Operation::GET_RUN, status, "")
     }
 
     /// The delays between polls that all fail with this, up to the end of the wait.

@@ -474,8 +474,8 @@ impl Limits {
     }
 
     /// A request was responded to, with or without a report.
-    pub(super) fn answered(&mut self, report: Option<Report>, is_success: bool) {
-        let is_new_window = self.window.answered(report, is_success);
+    pub(super) fn responded(&mut self, report: Option<Report>, is_success: bool) {
+        let is_new_window = self.window.responded(report, is_success);
         if let Some(leased) = self.leased.as_mut().filter(|_| is_new_window) {
             leased.window_began();
         }
@@ -509,7 +509,7 @@ impl Limits {
     pub(super) fn lost(&mut self, is_submission: bool, now: Duration) {
         self.window.lost();
         if is_submission {
-            self.submissions.answered(now);
+            self.submissions.responded(now);
         }
     }
 }
@@ -622,7 +622,7 @@ mod tests {
         let queue = FairQueue::new(Window::new(), Submissions::new(2), None);
         let resets_at = clock.monotonic() + MINUTE;
         let report = Report { limit, left: limit, resets_at, ends: SystemTime::UNIX_EPOCH + resets_at };
-        queue.lock().limits.window.answered(Some(report), true);
+        queue.lock().limits.window.responded(Some(report), true);
         queue
     }
 

@@ -6,7 +6,6 @@
 //! in which they were asked for ([`fair_queue`]). A 429 that comes all the same holds every call that it concerns.
 
 mod fair_queue;
-mod headers;
 mod leased;
 #[cfg(feature = "redis")]
 mod redis;
@@ -22,8 +21,6 @@ use std::time::{Duration, SystemTime};
 use http::{HeaderMap, StatusCode};
 
 use self::fair_queue::{FairQueue, LeaseDemand, Request};
-pub use self::headers::RateLimit;
-pub(crate) use self::headers::date;
 use self::leased::Leased;
 #[cfg(feature = "redis")]
 pub use self::redis::{RedisRateLimit, RedisRateLimitError};
@@ -34,7 +31,7 @@ pub(crate) use self::wait::Wait;
 pub use self::wait::WaitReason;
 use self::window::{Report, Window};
 use crate::clock::Clock;
-use crate::transport::service_now;
+use crate::response::{RateLimit, service_now};
 use crate::{Operation, Result};
 
 /// Submitted work orders a minute, by the service's documentation.
@@ -132,7 +129,7 @@ pub(crate) struct Permit {
 
 impl Permit {
     /// The service has responded, and asks for this wait, if any.
-    pub(crate) fn answered(mut self, status: StatusCode, headers: &HeaderMap, wait: Option<Duration>) {
+    pub(crate) fn responded(mut self, status: StatusCode, headers: &HeaderMap, wait: Option<Duration>) {
         let limiter = &self.limiter;
         let now = limiter.clock.monotonic();
         let reported = RateLimit::from_headers(headers);
@@ -153,11 +150,11 @@ impl Permit {
         let hold = wait.filter(|_| is_refusal).map(|wait| now + wait.min(LONGEST_WINDOW));
         limiter.queue.finish(ticket, now, |limits, was_submission| {
             if was_submission {
-                limits.submissions.answered(now);
+                limits.submissions.responded(now);
             }
             // A response without headers may come from a gateway, unless it is a success. One about another limit
             // tells nothing of this one.
-            limits.answered(report, status.is_success());
+            limits.responded(report, status.is_success());
             if let Some(until) = hold {
                 // With requests left, the 429 is about another limit: that on submissions or on concurrent runs, or one
                 // that concerns this call alone.

@@ -13,7 +13,7 @@ use super::window::MINUTE;
 pub(super) struct Submissions {
     limit: u32,
     in_flight: u32,
-    /// When the slots of answered submissions become free, in order.
+    /// When the slots of responded submissions become free, in order.
     free_at: VecDeque<Duration>,
     held_until: Duration,
 }
@@ -57,13 +57,13 @@ impl Submissions {
         self.limit
     }
 
-    /// Gives back a slot. If the submission was sent, [`answered`](Self::answered) follows.
+    /// Gives back a slot. If the submission was sent, [`responded`](Self::responded) follows.
     pub(super) fn release(&mut self) {
         self.in_flight = self.in_flight.saturating_sub(1);
     }
 
     /// A submission that was sent has ended, whatever came of it.
-    pub(super) fn answered(&mut self, now: Duration) {
+    pub(super) fn responded(&mut self, now: Duration) {
         self.remove_free(now);
         // Responses overtake each other between looking at the clock and coming here.
         let last = self.free_at.back().copied().unwrap_or_default();
@@ -105,7 +105,7 @@ mod tests {
 
     fn end(submissions: &mut Submissions, now: Duration) {
         submissions.release();
-        submissions.answered(now);
+        submissions.responded(now);
     }
 
     #[test]
@@ -114,11 +114,11 @@ mod tests {
         submissions.try_acquire(START).unwrap();
         submissions.try_acquire(START).unwrap();
         assert!(submissions.try_acquire(START).is_err());
-        let answered = START + Duration::from_secs(5);
-        end(&mut submissions, answered);
-        assert_eq!(submissions.try_acquire(answered), Err(answered + MINUTE));
-        assert!(submissions.try_acquire(answered + MINUTE).is_ok());
-        assert!(submissions.try_acquire(answered + MINUTE).is_err());
+        let responded = START + Duration::from_secs(5);
+        end(&mut submissions, responded);
+        assert_eq!(submissions.try_acquire(responded), Err(responded + MINUTE));
+        assert!(submissions.try_acquire(responded + MINUTE).is_ok());
+        assert!(submissions.try_acquire(responded + MINUTE).is_err());
     }
 
     #[test]

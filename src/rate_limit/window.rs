@@ -116,13 +116,13 @@ impl Window {
         Ok(())
     }
 
-    /// Gives back the room that a request took. If it was sent, [`answered`](Self::answered) or [`lost`](Self::lost) follows.
+    /// Gives back the room that a request took. If it was sent, [`responded`](Self::responded) or [`lost`](Self::lost) follows.
     pub(super) fn release(&mut self) {
         self.in_flight = self.in_flight.saturating_sub(1);
     }
 
     /// A request was responded to, with or without a report. Returns whether it is the first report of a window.
-    pub(super) fn answered(&mut self, report: Option<Report>, is_success: bool) -> bool {
+    pub(super) fn responded(&mut self, report: Option<Report>, is_success: bool) -> bool {
         let before = self.end();
         self.learn(report, is_success);
         self.end() > before
@@ -166,7 +166,7 @@ impl Window {
 
     /// The response to a request was lost.
     pub(super) fn lost(&mut self) {
-        self.answered(None, false);
+        self.responded(None, false);
     }
 
     /// The last report on the present window, if one has come.
@@ -221,7 +221,7 @@ mod tests {
     /// A request in flight ends with this.
     fn end(window: &mut Window, report: Option<Report>, is_success: bool) {
         window.release();
-        window.answered(report, is_success);
+        window.responded(report, is_success);
     }
 
     /// How many pass right now.

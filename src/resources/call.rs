@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::transport::{CallOptions, Execution};
+use crate::transport::{CallSettings, Execution};
 use crate::types::Id;
 use crate::{Client, Error, Operation, RateLimitMode, Response, Result};
 
@@ -24,6 +24,18 @@ pub trait Endpoint: Clone + Send + Sync + 'static {
     /// The value that a successful response holds.
     type Output: Send + 'static;
 
+    /// Returns the operation that this call counts as, for its retries, its limit and its errors.
+    #[doc(hidden)]
+    fn operation(&self) -> Operation {
+        Self::OPERATION
+    }
+
+    /// Describes the call in errors, if that says more than the operation's summary.
+    #[doc(hidden)]
+    fn description(&self) -> Option<String> {
+        None
+    }
+
     /// Checks the values that are part of the path.
     #[doc(hidden)]
     fn check(&self) -> Result<()>;
@@ -36,7 +48,7 @@ pub trait Endpoint: Clone + Send + Sync + 'static {
     #[doc(hidden)]
     fn prepare(_call: &mut Call<Self>) {}
 
-    /// Resolves the result of a call, for example by a search for what an unknown outcome has come to.
+    /// Resolves the result of a call, for example by a search if its outcome is unknown.
     #[doc(hidden)]
     fn resolve(
         _call: &Call<Self>,
@@ -87,33 +99,33 @@ pub trait NotIdempotent: Endpoint {}
 #[must_use = "a call does nothing until it is awaited"]
 pub struct Call<E> {
     pub(crate) client: Client,
-    pub(crate) options: CallOptions,
+    pub(crate) settings: CallSettings,
     pub(crate) endpoint: E,
 }
 
 impl<E: Endpoint> Call<E> {
     pub(crate) fn new(client: &Client, endpoint: E) -> Self {
-        Self { client: client.clone(), options: client.options(), endpoint }
+        Self { client: client.clone(), settings: client.options().into(), endpoint }
     }
 
     /// Sets the time limit for one attempt of this call. Defaults to the client's
     /// [`timeout`](crate::ClientBuilder::timeout).
     pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.options = self.options.timeout(timeout);
+        self.settings.options = self.settings.options.timeout(timeout);
         self
     }
 
     /// Sets the number of attempts that may follow the first. Defaults to the client's
     /// [`max_retries`](crate::ClientBuilder::max_retries).
     pub fn max_retries(mut self, retries: u32) -> Self {
-        self.options = self.options.max_retries(retries);
+        self.settings.options = self.settings.options.max_retries(retries);
         self
     }
 
     /// Sets the total time limit for this call, including retries and waits. Defaults to the client's
     /// [`deadline`](crate::ClientBuilder::deadline).
     pub fn deadline(mut self, deadline: Duration) -> Self {
-        self.options = self.options.deadline(deadline);
+        self.settings.options = self.settings.options.deadline(deadline);
         self
     }
 
@@ -135,14 +147,14 @@ impl<E: Endpoint> Call<E> {
     /// # }
     /// ```
     pub fn max_wait(mut self, wait: Duration) -> Self {
-        self.options = self.options.max_wait(wait);
+        self.settings.options = self.settings.options.max_wait(wait);
         self
     }
 
     /// Sets what this call does when the rate limit is spent. Defaults to the client's
     /// [`rate_limit_mode`](crate::ClientBuilder::rate_limit_mode).
     pub fn rate_limit_mode(mut self, mode: RateLimitMode) -> Self {
-        self.options = self.options.rate_limit_mode(mode);
+        self.settings.options = self.settings.options.rate_limit_mode(mode);
         self
     }
 
@@ -160,7 +172,7 @@ impl<E: Endpoint> Call<E> {
     /// # }
     /// ```
     pub fn request_header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.options = self.options.request_header(name, value);
+        self.settings.options = self.settings.options.request_header(name, value);
         self
     }
 
@@ -176,7 +188,7 @@ impl<E: Endpoint> Call<E> {
     /// # }
     /// ```
     pub fn extra_query(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.options.extras.query.push((name.into(), value.into()));
+        self.settings.options.extras.query.push((name.into(), value.into()));
         self
     }
 
@@ -199,7 +211,7 @@ impl<E: Endpoint> Call<E> {
     /// # }
     /// ```
     pub fn extra_body(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
-        self.options.extras.body.insert(name.into(), value.into());
+        self.settings.options.extras.body.insert(name.into(), value.into());
         self
     }
 
@@ -211,14 +223,15 @@ impl<E: Endpoint> Call<E> {
 
     async fn respond(mut self) -> Result<Response<E::Output>> {
         E::prepare(&mut self);
-        self.endpoint.check().map_err(|error| error.with_operation(E::OPERATION))?;
-        let execution = self.begin(self.options.clone());
+        self.endpoint.check().map_err(|error| error.with_operation(self.endpoint.operation()))?;
+        let execution = self.begin(self.settings.clone());
         let result = self.endpoint.send(&execution).await;
         E::resolve(&self, result, &execution).await
     }
 
-    pub(crate) fn begin(&self, options: CallOptions) -> Execution {
-        Execution::new(&self.client.transport, E::OPERATION, options)
+    pub(crate) fn begin(&self, settings: CallSettings) -> Execution {
+        let (operation, description) = (self.endpoint.operation(), self.endpoint.description());
+        Execution::new(&self.client.transport, operation, description, settings)
     }
 }
 
@@ -229,7 +242,7 @@ impl<E: NotIdempotent> Call<E> {
     /// conflict with the template that the first attempt has created. Without it, such a failure is returned, and says
     /// [`may_have_reached_server`](crate::Error::may_have_reached_server).
     pub fn repeatable(mut self) -> Self {
-        self.options.repeatable = true;
+        self.settings.repeatable = true;
         self
     }
 
@@ -238,7 +251,7 @@ impl<E: NotIdempotent> Call<E> {
     /// The service documents no such key, so nothing may rely on it; a service that learns it will recognize a repeated
     /// request by it.
     pub fn idempotency_key(mut self, key: impl Into<String>) -> Self {
-        self.options.idempotency_key = Some(key.into());
+        self.settings.idempotency_key = Some(key.into());
         self
     }
 }
@@ -252,14 +265,18 @@ impl<E: Endpoint> IntoFuture for Call<E> {
     }
 }
 
-/// Shows the operation and the options, and none of the content.
+/// Shows the operation and the settings, and none of the content.
 impl<E: Endpoint> fmt::Debug for Call<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Call").field("operation", &E::OPERATION).field("options", &self.options).finish_non_exhaustive()
+        f.debug_struct("Call")
+            .field("operation", &self.endpoint.operation())
+            .field("description", &self.endpoint.description())
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
     }
 }
 
-/// Treats a deletion that finds nothing as done if an earlier attempt may have done it.
+/// Treats a deletion that finds nothing as a success if an earlier attempt may have had its effect.
 pub(super) fn deleted(result: Result<Response<()>>) -> Result<Response<()>> {
     result.or_else(|error| {
         let is_done = error.is_not_found() && error.may_have_reached_server();

@@ -21,12 +21,12 @@
 //! resources and their calls are generated from the contract of the API.
 
 mod call;
+mod client;
 mod pages;
 mod raw_request;
 mod reconcile;
 mod runs;
 mod submission;
-mod submission_token;
 mod webhooks;
 mod work_orders;
 
@@ -34,10 +34,9 @@ pub use call::{Call, CallFuture, Endpoint, NotIdempotent};
 pub use generated::*;
 pub use pages::{Items, ListEndpoint, Listed, Page, Pages, WithJson};
 pub use raw_request::RawRequest;
-pub(crate) use reconcile::Submitted;
 pub use submission::Submission;
-pub use submission_token::SubmissionToken;
 
+pub use crate::client::SubmissionToken;
 pub use crate::transport::SubmissionState;
 
 mod generated {

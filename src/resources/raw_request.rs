@@ -1,9 +1,6 @@
 //! [`RawRequest`]: requests that the typed calls do not cover.
 
 use std::fmt;
-use std::future::IntoFuture;
-use std::sync::Arc;
-use std::time::Duration;
 
 use http::Method;
 use http::header::{CONTENT_TYPE, HeaderValue};
@@ -12,39 +9,11 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::CallFuture;
-use crate::transport::{CallOptions, Execution};
-use crate::{Client, Error, Operation, RateLimitMode, Response, Result};
+use super::{Call, CallFuture, Endpoint};
+use crate::transport::Execution;
+use crate::{Error, Operation, Response, Result};
 
-impl Client {
-    /// Returns a request to a path of the service, for what this version of the crate has no call for.
-    ///
-    /// It has all that calls have: the API key, the rate limiter, retries, deadlines, errors and tracing. What is sent and read is plain
-    /// JSON.
-    ///
-    /// The path begins with a slash and is put behind the [base URL](Self::base_url). Its segments stand as in a URL, so an id with
-    /// unusual characters has to be encoded. The query is set by [`RawRequest::query`].
-    ///
-    /// ```no_run
-    /// use agentgate::http::Method;
-    /// use serde_json::json;
-    ///
-    /// # async fn example(client: agentgate::Client) -> agentgate::Result<()> {
-    /// let labels = client.request(Method::GET, "/v1/labels").query("limit", "10").await?;
-    /// let label = client
-    ///     .request(Method::POST, "/v1/labels")
-    ///     .json(&json!({ "name": "urgent" }))
-    ///     .await?;
-    /// println!("{labels} {}", label["id"]);
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn request(&self, method: Method, path: impl Into<String>) -> RawRequest {
-        RawRequest { client: self.clone(), method, path: path.into(), body: None, options: self.options() }
-    }
-}
-
-/// A request to a path of the service, from [`Client::request`]. It is sent by `.await`, which returns JSON: `null` where the
+/// A request to a path of the service, from [`Client::request`](crate::Client::request). It is sent by `.await`, which returns JSON: `null` where the
 /// response has no body.
 ///
 /// Nothing is sent until it is awaited.
@@ -52,7 +21,7 @@ impl Client {
 /// # Retries
 ///
 /// A request is retried as typed calls are. GET, HEAD, OPTIONS, PUT, DELETE and PATCH count as idempotent. A POST does not, unless it is
-/// [stated](Self::idempotent): if its outcome is unknown, the error is returned, and says
+/// [stated](Call::idempotent): if its outcome is unknown, the error is returned, and says
 /// [`may_have_reached_server`](Error::may_have_reached_server).
 ///
 /// # Known operations
@@ -70,73 +39,29 @@ impl Client {
 /// - a header is set by the client itself, or no header can have its name or its value;
 /// - the method is none of those above.
 #[derive(Clone)]
-#[must_use = "a request does nothing until it is awaited"]
 pub struct RawRequest {
-    client: Client,
-    method: Method,
-    path: String,
-    /// JSON, or why there is none.
-    body: Option<std::result::Result<Vec<u8>, String>>,
-    options: CallOptions,
+    pub(super) method: Method,
+    pub(super) path: String,
+    /// JSON, or the reason why the value cannot be written as JSON.
+    pub(super) body: Option<std::result::Result<Vec<u8>, String>>,
 }
 
-impl RawRequest {
+impl Call<RawRequest> {
     /// Adds a parameter to the query. A name may be added several times.
-    pub fn query(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.options.extras.query.push((name.into(), value.into()));
-        self
+    pub fn query(self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.extra_query(name, value)
     }
 
     /// Sets the body, which is sent as JSON.
     pub fn json(mut self, body: &(impl Serialize + ?Sized)) -> Self {
-        self.body = Some(serde_json::to_vec(body).map_err(|error| error.to_string()));
+        self.endpoint.body = Some(serde_json::to_vec(body).map_err(|error| error.to_string()));
         self
     }
 
-    /// Adds a header, as [`Call::request_header`](super::Call::request_header) does.
-    pub fn request_header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.options = self.options.request_header(name, value);
-        self
-    }
-
-    /// States that to do it twice has the same effect as to do it once, so that it is retried when it is not known whether the service
-    /// has acted. A POST is retried only then.
+    /// States that the request is idempotent: to send it twice has the same effect as to send it once. It is then retried also when the
+    /// service may have acted. A POST is not retried in that case by default.
     pub fn idempotent(mut self) -> Self {
-        self.options.repeatable = true;
-        self
-    }
-
-    /// Sets the time limit for one attempt. Defaults to the client's [`timeout`](crate::ClientBuilder::timeout).
-    pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.options = self.options.timeout(timeout);
-        self
-    }
-
-    /// Sets the number of attempts that may follow the first. Defaults to the client's
-    /// [`max_retries`](crate::ClientBuilder::max_retries).
-    pub fn max_retries(mut self, retries: u32) -> Self {
-        self.options = self.options.max_retries(retries);
-        self
-    }
-
-    /// Sets the total time limit, including retries and waits. Defaults to the client's
-    /// [`deadline`](crate::ClientBuilder::deadline).
-    pub fn deadline(mut self, deadline: Duration) -> Self {
-        self.options = self.options.deadline(deadline);
-        self
-    }
-
-    /// Sets the longest time that the request waits for the rate limit. Defaults to the client's
-    /// [`max_wait`](crate::ClientBuilder::max_wait).
-    pub fn max_wait(mut self, wait: Duration) -> Self {
-        self.options = self.options.max_wait(wait);
-        self
-    }
-
-    /// Sets what the request does when the rate limit is spent. Defaults to the client's
-    /// [`rate_limit_mode`](crate::ClientBuilder::rate_limit_mode).
-    pub fn rate_limit_mode(mut self, mode: RateLimitMode) -> Self {
-        self.options = self.options.rate_limit_mode(mode);
+        self.settings.repeatable = true;
         self
     }
 
@@ -154,33 +79,50 @@ impl RawRequest {
     /// ```
     #[must_use = "a request does nothing until it is awaited"]
     pub fn send_as<T: DeserializeOwned + Send + 'static>(self) -> CallFuture<T> {
-        Box::pin(async move { self.respond().await.map(Response::into_inner) })
+        Box::pin(
+            async move { self.endpoint.send_as(&self.begin(self.settings.clone())).await.map(Response::into_inner) },
+        )
+    }
+}
+
+impl Endpoint for RawRequest {
+    const OPERATION: Operation = Operation::unlisted("", false);
+
+    type Output = Value;
+
+    fn operation(&self) -> Operation {
+        Operation::of_request(self.method.as_str(), &self.path)
     }
 
-    /// Sends the request, and returns the JSON together with status, headers, request id, attempts and rate limit.
-    #[must_use = "a request does nothing until it is awaited"]
-    pub fn with_response(self) -> CallFuture<Response<Value>> {
-        Box::pin(self.respond())
+    fn check(&self) -> Result<()> {
+        Ok(())
     }
 
-    async fn respond<T: DeserializeOwned>(mut self) -> Result<Response<T>> {
-        self.options.description = Some(Arc::from(format!("send `{} {}`", self.method, self.path)));
-        let operation = Operation::of_request(self.method.as_str(), &self.path);
-        let execution = Execution::new(&self.client.transport, operation, self.options.clone());
-        execution.send(self.build(operation)).await
+    async fn send(&self, execution: &Execution) -> Result<Response<Value>> {
+        self.send_as(execution).await
     }
 
-    /// Makes the request, without what all requests have.
-    fn build(self, operation: Operation) -> Result<Request> {
-        if operation.method() != self.method.as_str() {
+    fn description(&self) -> Option<String> {
+        Some(format!("send `{} {}`", self.method, self.path))
+    }
+}
+
+impl RawRequest {
+    async fn send_as<T: DeserializeOwned>(&self, execution: &Execution) -> Result<Response<T>> {
+        execution.send(self.build(execution.base_url())).await
+    }
+
+    /// Creates the request, without the headers of all requests.
+    fn build(&self, base_url: &str) -> Result<Request> {
+        if self.operation().method() != self.method.as_str() {
             let advice = "Use GET, HEAD, OPTIONS, PUT, DELETE, PATCH or POST, in upper case.";
             return Err(Error::invalid_request("the client does not send requests of this method", advice));
         }
-        let mut request = Request::new(self.method, url(&self.client.transport.base_url, &self.path)?);
-        match self.body {
+        let mut request = Request::new(self.method.clone(), url(base_url, &self.path)?);
+        match &self.body {
             Some(Ok(body)) => {
                 request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-                *request.body_mut() = Some(body.into());
+                *request.body_mut() = Some(body.clone().into());
             }
             Some(Err(error)) => {
                 let problem = format!("the body cannot be written as JSON: {error}");
@@ -192,23 +134,10 @@ impl RawRequest {
     }
 }
 
-impl IntoFuture for RawRequest {
-    type Output = Result<Value>;
-    type IntoFuture = CallFuture<Value>;
-
-    fn into_future(self) -> Self::IntoFuture {
-        self.send_as()
-    }
-}
-
-/// Shows method, path and options, and none of the content.
+/// Shows method and path, and none of the content.
 impl fmt::Debug for RawRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RawRequest")
-            .field("method", &self.method)
-            .field("path", &self.path)
-            .field("options", &self.options)
-            .finish_non_exhaustive()
+        f.debug_struct("RawRequest").field("method", &self.method).field("path", &self.path).finish_non_exhaustive()
     }
 }
 

@@ -1,12 +1,11 @@
 //! Submissions whose outcome is unknown: looked for by their token, and submitted again only on request.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use super::{Call, CreateWorkOrder, Endpoint as _, SubmissionToken};
-use crate::transport::{CallOptions, Execution, service_now};
-use crate::types::{RunPage, RunSummary, WorkOrder, WorkOrderCreated, WorkOrderId};
+use crate::response::service_now;
+use crate::transport::{CallOptions, CallSettings, Execution};
+use crate::types::{RunPage, RunSummary, WorkOrder, WorkOrderCreated};
 use crate::{Error, Response, Result};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Deserialize as _;
@@ -29,9 +28,6 @@ const DISORDER: TimeDelta = TimeDelta::minutes(30);
 /// The most pages of runs, and the most work orders, that one look fetches. More would spend the organization's rate limit.
 const MAX_PAGES: u32 = 10;
 const MAX_ORDERS: u32 = 50;
-
-/// Work orders remembered in each of two generations.
-const REMEMBERED: usize = 10_000;
 
 const NOT_FOUND: &str =
     "it was looked for among the recent runs and not found, so look again before you submit it again.";
@@ -65,8 +61,8 @@ impl Call<CreateWorkOrder> {
     /// # }
     /// ```
     pub fn reconcile(mut self) -> Self {
-        self.options.reconcile = true;
-        self.options.repeatable = false;
+        self.settings.reconcile = true;
+        self.settings.repeatable = false;
         self
     }
 }
@@ -79,11 +75,12 @@ pub(super) async fn resolved(
 ) -> Result<Response<WorkOrderCreated>> {
     let mut error = match result {
         Ok(response) => return Ok(remembered(call, response)),
-        Err(error) if !error.may_have_reached_server() || call.options.repeatable => return Err(error),
+        Err(error) if !error.may_have_reached_server() || call.settings.repeatable => return Err(error),
         Err(error) => error,
     };
     let search = Search { call, since: sent.begun().checked_sub_signed(TOLERANCE), deadline: sent.deadline() };
-    let mut retries = if call.options.reconcile { call.client.transport.max_retries_of(&call.options) } else { 0 };
+    let mut retries =
+        if call.settings.reconcile { call.client.transport.max_retries_of(&call.settings.options) } else { 0 };
     loop {
         match search.run().await {
             Ok(Some(found)) => return Ok(remembered(call, found)),
@@ -96,14 +93,15 @@ pub(super) async fn resolved(
             return Err(error.with_search(NOT_FOUND));
         }
         retries -= 1;
-        let options = CallOptions { deadline: search.time_left(), ..call.options.clone() };
-        error = match call.endpoint.send(&call.begin(options)).await {
+        let mut settings = call.settings.clone();
+        settings.options.deadline = search.time_left();
+        error = match call.endpoint.send(&call.begin(settings)).await {
             Ok(response) => return Ok(remembered(call, response)),
             Err(unsent) if unsent.attempts() == 0 => return Err(error.with_search(NOT_FOUND)),
             Err(error) if error.may_have_reached_server() => error,
             // It was this submission that was refused, and not the one before.
             Err(refusal) => {
-                if let Some(sent) = &call.options.sent {
+                if let Some(sent) = &call.settings.sent {
                     sent.unknown();
                 }
                 return Err(refusal.or_may_have_reached_server(true).with_search(NOT_FOUND));
@@ -115,16 +113,16 @@ pub(super) async fn resolved(
 /// Looks for the work order of a submission whose call was dropped.
 pub(super) async fn find(call: &Call<CreateWorkOrder>, begun: DateTime<Utc>) -> Result<Option<WorkOrderCreated>> {
     let mut call = call.clone();
-    call.options.reconcile = true;
+    call.settings.reconcile = true;
     let since = begun.checked_sub_signed(TOLERANCE);
-    let deadline = call.client.transport.deadline_of(&call.options);
+    let deadline = call.client.transport.deadline_of(&call.settings.options);
     let found = Search { call: &call, since, deadline }.run().await?;
     Ok(found.map(|response| remembered(&call, response).into_inner()))
 }
 
 fn remembered(call: &Call<CreateWorkOrder>, response: Response<WorkOrderCreated>) -> Response<WorkOrderCreated> {
-    call.client.submitted.insert(&response.value().work_order_id, own_token(call));
-    if let Some(sent) = &call.options.sent {
+    call.client.known_tokens.insert(&response.value().work_order_id, own_token(call));
+    if let Some(sent) = &call.settings.sent {
         sent.accepted();
     }
     response
@@ -142,7 +140,7 @@ struct Search<'a> {
 impl Search<'_> {
     /// Returns the work order, or that it is not there.
     async fn run(&self) -> Result<Option<Response<WorkOrderCreated>>> {
-        let looks = if self.call.options.reconcile { &LOOKS[..] } else { &LOOKS[..1] };
+        let looks = if self.call.settings.reconcile { &LOOKS[..] } else { &LOOKS[..1] };
         for delay in looks {
             if self.time_left().is_some_and(|left| left <= *delay) {
                 return Err(Error::deadline_passed());
@@ -159,11 +157,11 @@ impl Search<'_> {
         self.call.client.transport.time_left(self.deadline)
     }
 
-    /// The options of a call that is part of the search.
-    fn options(&self) -> CallOptions {
-        let CallOptions { timeout, extras, .. } = &self.call.options;
+    /// Returns the settings of a call that is part of the search.
+    fn settings(&self) -> CallSettings {
+        let CallOptions { timeout, extras, .. } = &self.call.settings.options;
         let (timeout, extras) = (*timeout, extras.headers_only());
-        CallOptions { timeout, deadline: self.time_left(), extras, ..CallOptions::default() }
+        CallOptions { timeout, deadline: self.time_left(), extras, ..CallOptions::default() }.into()
     }
 
     /// Goes through the recent runs once, newest first.
@@ -173,7 +171,7 @@ impl Search<'_> {
         let (mut shows_tokens, mut is_like, mut missing) = (false, false, None);
         for _ in 0..MAX_PAGES {
             let mut list = self.call.client.runs().list().limit(RunPage::LARGEST).offset(offset);
-            list.options = self.options();
+            list.settings = self.settings();
             let response = list.with_response().await?;
             let since = self.since_by_service(&response);
             let page = response.into_inner();
@@ -188,7 +186,7 @@ impl Search<'_> {
                 }
                 fetched += 1;
                 let mut get = self.call.client.work_orders().get(&run.work_order_id);
-                get.options = self.options();
+                get.settings = self.settings();
                 let response = match get.with_response().await {
                     Ok(response) => response,
                     Err(error) if error.is_not_found() => {
@@ -209,7 +207,7 @@ impl Search<'_> {
                     }
                     Some(token) => {
                         shows_tokens = true;
-                        self.call.client.submitted.insert(&run.work_order_id, token);
+                        self.call.client.known_tokens.insert(&run.work_order_id, token);
                     }
                     None => is_like |= order.task_prompt.trim() == self.call.endpoint.body.task_prompt.trim(),
                 }
@@ -238,7 +236,7 @@ impl Search<'_> {
     }
 
     fn is_of_another(&self, run: &RunSummary) -> bool {
-        self.call.client.submitted.is_of_another(&run.work_order_id, own_token(self.call))
+        self.call.client.known_tokens.is_of_another(&run.work_order_id, own_token(self.call))
     }
 }
 
@@ -290,29 +288,9 @@ fn created(run: &RunSummary, order: &WorkOrder) -> serde_json::Result<WorkOrderC
     WorkOrderCreated::deserialize(response)
 }
 
-/// The tokens of work orders, as far as the clones of a client know them, so that none is fetched twice to look at its token.
-#[derive(Debug, Default)]
-pub(crate) struct Submitted(Mutex<[HashMap<WorkOrderId, SubmissionToken>; 2]>);
-
-impl Submitted {
-    pub(super) fn insert(&self, id: &WorkOrderId, token: SubmissionToken) {
-        let [recent, older] = &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if recent.len() >= REMEMBERED {
-            *older = std::mem::take(recent);
-        }
-        recent.insert(id.clone(), token);
-    }
-
-    fn is_of_another(&self, id: &WorkOrderId, token: SubmissionToken) -> bool {
-        let generations = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        generations.iter().any(|tokens| tokens.get(id).is_some_and(|owner| *owner != token))
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{Order, REMEMBERED, SubmissionToken, Submitted};
-    use crate::types::WorkOrderId;
+    use super::Order;
     use chrono::DateTime;
 
     #[test]
@@ -337,26 +315,5 @@ mod tests {
             order.add(None);
             assert!(!order.is_newest_first());
         }
-    }
-
-    #[test]
-    fn a_work_order_belongs_to_the_submission_with_its_token() {
-        let (submitted, id, token) = (Submitted::default(), WorkOrderId::from("wo_1"), SubmissionToken::random());
-        assert!(!submitted.is_of_another(&id, token));
-        submitted.insert(&id, token);
-        assert!(!submitted.is_of_another(&id, token));
-        assert!(submitted.is_of_another(&id, SubmissionToken::random()));
-    }
-
-    #[test]
-    fn the_latest_work_orders_are_remembered_and_no_more_than_two_generations() {
-        let submitted = Submitted::default();
-        for number in 0..3 * REMEMBERED {
-            submitted.insert(&WorkOrderId::from(format!("wo_{number}")), SubmissionToken::of_order(""));
-        }
-        let is_known =
-            |number: usize| submitted.is_of_another(&format!("wo_{number}").into(), SubmissionToken::random());
-        assert!(is_known(3 * REMEMBERED - 1) && is_known(2 * REMEMBERED));
-        assert!(!is_known(0));
     }
 }

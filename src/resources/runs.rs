@@ -1,15 +1,13 @@
-//! Runs: how to follow them, and how a cancellation is resolved.
-
-use std::future::IntoFuture as _;
+//! Runs: waits, watches, and the resolution of cancellations.
 
 use serde::Deserialize as _;
 use serde_json::json;
 
 use super::{Call, CancelRun, Runs};
-use crate::follow::{RunFollower, RunSource, SourceFuture, WaitForRun, WatchRun, Watcher};
+use crate::follow::{WaitForRun, WatchRun, Watcher};
 use crate::transport::{CallOptions, Execution};
-use crate::types::{CancelledRun, Run, RunId, RunPage, RunStatus};
-use crate::{Client, RateLimit, Response, Result};
+use crate::types::{CancelledRun, Run, RunId, RunStatus};
+use crate::{Response, Result};
 
 impl Runs {
     /// Waits for a run to end, and gets it.
@@ -71,15 +69,16 @@ impl CancelRun {
             Err(error) => return Err(error),
         };
         let mut get = call.client.runs().get(&call.endpoint.id).max_retries(0);
-        get.options = CallOptions {
+        let options = &call.settings.options;
+        get.settings.options = CallOptions {
             max_retries: Some(0),
             deadline: sent.time_left(),
-            extras: call.options.extras.headers_only(),
-            ..call.options.clone()
+            extras: options.extras.headers_only(),
+            ..options.clone()
         };
         match get.with_response().await {
             Ok(response) if response.value().status == RunStatus::Cancelled => {
-                // A field that a run does not tell of cannot be made up.
+                // It fails if the contract requires a field that a run does not have.
                 response.try_map(|run| cancelled(&run)).map_err(|_| error)
             }
             _ => Err(error),
@@ -87,43 +86,8 @@ impl CancelRun {
     }
 }
 
-/// The response that the cancellation would have had.
+/// Returns the value that the cancellation would have returned.
 fn cancelled(run: &Run) -> serde_json::Result<CancelledRun> {
     let cancelled_at = run.timing.as_ref().and_then(|timing| timing.completed_at);
     CancelledRun::deserialize(json!({ "id": run.id, "status": run.status, "cancelledAt": cancelled_at }))
-}
-
-impl Client {
-    pub(super) fn follower(&self) -> RunFollower {
-        // Waits share their polls, so the options of one are not those of the others.
-        RunFollower::new(&self.follow, Self { defaults: None, ..self.clone() })
-    }
-}
-
-/// Polls are single attempts, which take nothing from the retry budget of other calls.
-impl RunSource for Client {
-    fn page(&self, status: Option<RunStatus>, offset: u32) -> SourceFuture<RunPage> {
-        let call = self.runs().list().limit(RunPage::LARGEST).offset(offset).max_retries(0);
-        match status {
-            Some(status) => call.status(status).into_future(),
-            None => call.into_future(),
-        }
-    }
-
-    fn run(&self, id: &RunId) -> SourceFuture<Response<Run>> {
-        self.runs().get(id).max_retries(0).with_response()
-    }
-
-    fn cancel(&self, id: &RunId) -> SourceFuture<()> {
-        let cancel = self.runs().cancel(id);
-        Box::pin(async move { cancel.await.map(|_| ()) })
-    }
-
-    fn rate_limit(&self) -> Option<RateLimit> {
-        self.rate_limit()
-    }
-    #[cfg(feature = "webhooks")]
-    fn broadcast_key(&self) -> crate::follow::BroadcastKey {
-        crate::follow::BroadcastKey::new(self.transport.key(), &self.transport.base_url)
-    }
 }

@@ -61,7 +61,7 @@ impl Call<CreateWorkOrder> {
     pub fn tracked(mut self) -> (Submission, CallFuture<WorkOrderCreated>) {
         self.ensure_token();
         let state = Arc::new(SentState::default());
-        self.options.sent = Some(Arc::clone(&state));
+        self.settings.sent = Some(Arc::clone(&state));
         let begun = self.client.transport.clock.now();
         let (end, call) = (CloseOnDrop(Arc::clone(&state)), self.clone());
         let future = Box::pin(async move {
@@ -125,7 +125,7 @@ impl WorkOrders {
     /// Tells the client which submission a work order belongs to, so that a search for another does not fetch it. The client knows this of
     /// the 10,000 work orders, or more, that it has last submitted or seen itself.
     pub fn remember(&self, id: &WorkOrderId, token: SubmissionToken) {
-        self.client.submitted.insert(id, token);
+        self.client.known_tokens.insert(id, token);
     }
 }
 

@@ -70,16 +70,16 @@ impl CreateWorkOrder {
 impl Call<CreateWorkOrder> {
     /// Gives the submission a token, unless it has one.
     pub(super) fn ensure_token(&mut self) {
-        if !self.options.has_token {
+        if !self.settings.has_token {
             self.set_token(SubmissionToken::random());
         }
     }
 
     pub(super) fn set_token(&mut self, token: SubmissionToken) {
         let token = token.to_string();
-        self.options.has_token = true;
+        self.settings.has_token = true;
         self.endpoint.body.metadata.get_or_insert_default().insert(TOKEN.to_owned(), token.as_str().into());
-        self.options.idempotency_key.get_or_insert(token);
+        self.settings.idempotency_key.get_or_insert(token);
     }
 
     /// Sets the tenant on whose behalf the work is done: a customer of yours. [`tenant`](Self::tenant) sets a user of theirs, too.

@@ -87,7 +87,7 @@ impl Replay {
     }
 
     /// Records a request, and responds to it.
-    pub(crate) fn respond(&self, request: &reqwest::Request) -> Result<reqwest::Response> {
+    fn respond(&self, request: &reqwest::Request) -> Result<reqwest::Response> {
         let request = recorded(request);
         lock(&self.0.requests).push(request.clone());
         let reply = lock(&self.0.respond)(&request);
@@ -114,7 +114,8 @@ impl ClientBuilder {
     /// Takes the responses from a replay; nothing is sent. Sets the [clock](Self::clock) to a [`TokioClock`], and an API key and a base
     /// URL that are good for nothing else. What is set after this counts.
     pub fn replay(mut self, replay: &Replay) -> Self {
-        self.replay = Some(replay.clone());
+        let replay = replay.clone();
+        self.replay = Some(Arc::new(move |request| replay.respond(request)));
         self.api_key(KEY).base_url("http://127.0.0.1").clock(TokioClock::new())
     }
 }

@@ -1,36 +1,29 @@
-//! One attempt: send the request, read the whole answer.
+//! Sends a request once, and reads the whole response.
 
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, StatusCode};
 use reqwest::{Request, Response};
 
 use super::Transport;
 use super::body::Unsent;
 #[cfg(feature = "test-util")]
 use super::replay::replayed;
-use super::sent::SentState;
+use super::submission_state::SentState;
 use crate::Error;
 use crate::error::KEPT_BODY;
 use crate::platform;
 use crate::redact::redact;
+use crate::response::RawResponse;
 
 /// Memory that is set aside for a body before it arrives.
 const FIRST_BUFFER: u64 = 64 * 1024;
 
-/// An answer, whatever its status, read to its end.
-pub(super) struct Received {
-    pub(super) status: StatusCode,
-    pub(super) headers: HeaderMap,
-    pub(super) body: Bytes,
-}
-
 impl Transport {
     /// Reading the body belongs to the attempt: a connection cut in the middle of a body is as lost as one cut before it.
-    pub(super) async fn attempt(&self, request: Request, sent: Option<&Arc<SentState>>) -> Result<Received, Error> {
+    pub(super) async fn attempt(&self, request: Request, sent: Option<&Arc<SentState>>) -> Result<RawResponse, Error> {
         let timeout = request.timeout().copied();
         #[cfg(feature = "test-util")]
         let mut response = match &self.replay {
@@ -45,12 +38,13 @@ impl Transport {
         {
             value.set_sensitive(true);
         }
+        let head = RawResponse { status, headers, body: Bytes::new() };
         let expected = response.content_length().unwrap_or(0);
-        // Of a failure, the start says enough, and its status more than that its body is long or breaks off.
+        // A failure is known by its status, even if its body is too long or breaks off.
         let must_be_whole = status.is_success();
         let limit = if must_be_whole { self.max_body_size } else { self.max_body_size.min(KEPT_BODY) };
         if must_be_whole && expected > limit as u64 {
-            return Err(Error::body_too_large(limit, status, headers));
+            return Err(Error::body_too_large(limit, head));
         }
         let mut chunks = platform::chunks(response);
         let mut body = BytesMut::with_capacity(usize::try_from(expected.min(FIRST_BUFFER)).unwrap_or_default());
@@ -59,7 +53,7 @@ impl Transport {
                 Ok(Some(chunk)) => chunk,
                 Err(error) if must_be_whole => {
                     let error = Error::from_network(error, timeout, true);
-                    return Err(error.with_partial_answer(status, headers, &body.freeze()));
+                    return Err(error.with_partial_response(RawResponse { body: body.freeze(), ..head }));
                 }
                 Ok(None) | Err(_) => break,
             };
@@ -67,12 +61,12 @@ impl Transport {
             body.extend_from_slice(&chunk[..chunk.len().min(room)]);
             if chunk.len() > room {
                 if must_be_whole {
-                    return Err(Error::body_too_large(limit, status, headers));
+                    return Err(Error::body_too_large(limit, head));
                 }
                 break;
             }
         }
-        Ok(Received { status, headers, body: body.freeze() })
+        Ok(RawResponse { body: body.freeze(), ..head })
     }
 
     async fn send(
@@ -88,7 +82,8 @@ impl Transport {
             Error::from_network(error, timeout, was_sent)
         })?;
         if url.is_some_and(|url| url != *response.url()) {
-            return Err(Error::followed_redirect(response.status(), std::mem::take(response.headers_mut())));
+            let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));
+            return Err(Error::followed_redirect(RawResponse { status, headers, body: Bytes::new() }));
         }
         Ok(response)
     }

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use reqwest::Request;
 
-use super::sent::SentState;
+use super::submission_state::SentState;
 
 /// The bytes of a body until the connection takes them.
 ///

@@ -1,4 +1,4 @@
-//! An exchange: one attempt with its permit, in a task of its own.
+//! One attempt with its permit, in a task of its own.
 //!
 //! A call may be begun and then held unpolled: by a stream that reads ahead while the loop's body runs, by a `select!` on `&mut call`.
 //! If the caller alone polled the exchange, it would stand still meanwhile, halfway through a TLS handshake or a body, while its
@@ -13,13 +13,14 @@ use std::time::Duration;
 
 use reqwest::Request;
 
-use super::attempt::Received;
+use super::Transport;
 use super::middleware::{after, before};
-use super::sent::SentState;
-use super::{Transport, server_wait};
+use super::retry_after::requested_wait;
+use super::submission_state::SentState;
 use crate::platform::{Handle, JoinHandle};
 use crate::race::race;
 use crate::rate_limit::Permit;
+use crate::response::RawResponse;
 use crate::{Error, Operation, Result};
 
 /// One attempt of a call.
@@ -34,8 +35,8 @@ pub(super) struct Exchange {
 }
 
 impl Exchange {
-    /// Runs the attempt, and tells its permit how it ended. Returns the response and the wait that it asks for.
-    pub(super) async fn run(self) -> Result<(Received, Option<Duration>)> {
+    /// Runs the attempt, and reports its result to the permit. Returns the response and the wait that it asks for.
+    pub(super) async fn run(self) -> Result<(RawResponse, Option<Duration>)> {
         let Self { transport, operation, attempt, permit, mut request, timeout, sent } = self;
         let _held = transport.clock.hold();
         let stack = &transport.middleware;
@@ -49,10 +50,10 @@ impl Exchange {
         }
         let result = transport.attempt(request, sent.as_ref()).await;
         let wait = match &result {
-            Ok(received) => {
-                let wait = server_wait::asked(received.status, &received.headers, transport.clock.now());
-                permit.answered(received.status, &received.headers, wait);
-                if let Some(sent) = sent.filter(|_| received.status.is_success()) {
+            Ok(RawResponse { status, headers, .. }) => {
+                let wait = requested_wait(*status, headers, transport.clock.now());
+                permit.responded(*status, headers, wait);
+                if let Some(sent) = sent.filter(|_| status.is_success()) {
                     sent.accepted();
                 }
                 wait
@@ -69,7 +70,7 @@ impl Exchange {
             // The response counts, however long the middleware takes.
             race(after, transport.clock.sleep(timeout)).await;
         }
-        result.map(|received| (received, wait))
+        result.map(|response| (response, wait))
     }
 }
 

@@ -1,4 +1,4 @@
-//! One call: all its attempts, and what they left.
+//! One call: all its attempts, and their result.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,13 +10,13 @@ use reqwest::Request;
 use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderName, HeaderValue, USER_AGENT};
 use serde::de::DeserializeOwned;
 
-use super::attempt::Received;
+use super::decode::decode;
 use super::exchange::{Exchange, in_task};
 use super::observe::Observed;
 use super::retry::{Decision, Situation, decide};
-use super::{CallOptions, Transport, answer};
+use super::{CallSettings, Transport};
 use crate::rate_limit::{LONGEST_WINDOW, Permit, RateLimitMode};
-use crate::response::{Answer, Response};
+use crate::response::Response;
 use crate::{Error, ErrorKind, Operation, Result, endpoints, platform};
 
 /// Progenitor adds this to every request; the service knows nothing of it.
@@ -32,20 +32,35 @@ pub struct Execution(Arc<Inner>);
 struct Inner {
     transport: Arc<Transport>,
     operation: Operation,
-    options: CallOptions,
+    /// Describes the call in errors, in place of the operation's summary.
+    description: Option<String>,
+    settings: CallSettings,
     begun: DateTime<Utc>,
     /// By the clock's [`monotonic`](crate::Clock::monotonic).
     deadline: Option<Duration>,
     /// The result of all attempts, until it is read.
-    outcome: Mutex<Option<Result<Answer>>>,
+    outcome: Mutex<Option<Result<Response<()>>>>,
 }
 
 impl Execution {
-    pub(crate) fn new(transport: &Arc<Transport>, operation: Operation, options: CallOptions) -> Self {
-        let deadline = transport.deadline_of(&options);
+    pub(crate) fn new(
+        transport: &Arc<Transport>,
+        operation: Operation,
+        description: Option<String>,
+        settings: CallSettings,
+    ) -> Self {
+        let deadline = transport.deadline_of(&settings.options);
         let begun = transport.clock.now();
         let transport = Arc::clone(transport);
-        Self(Arc::new(Inner { transport, operation, options, begun, deadline, outcome: Mutex::new(None) }))
+        Self(Arc::new(Inner {
+            transport,
+            operation,
+            description,
+            settings,
+            begun,
+            deadline,
+            outcome: Mutex::new(None),
+        }))
     }
 
     /// The generated functions, sending through this call.
@@ -56,36 +71,35 @@ impl Execution {
 
     /// Returns the result of the call, given what the generated function made of it.
     pub(crate) fn finish<T: DeserializeOwned>(&self, result: Generated<T>) -> Result<Response<T>> {
-        let response = self.answer(result).and_then(|answer| self.read(answer));
+        let response = self.response(result).and_then(|response| self.read(response));
         response.map_err(|error| self.labelled(error))
     }
 
     /// Returns the result of the call, where a successful response may have no body.
     #[allow(dead_code, reason = "for operations whose contract has such a response beside others")]
     pub(crate) fn finish_optional<T: DeserializeOwned>(&self, result: Generated<T>) -> Result<Response<Option<T>>> {
-        let response = self.answer(result).and_then(|answer| {
-            if answer.body.is_empty() {
-                return Ok(Response::new(None, answer));
+        let response = self.response(result).and_then(|response| {
+            if response.body().is_empty() {
+                return Ok(response.map(|()| None));
             }
-            self.read(answer).map(|response| response.map(Some))
+            self.read(response).map(|response| response.map(Some))
         });
         response.map_err(|error| self.labelled(error))
     }
 
     /// Returns the result of the call, where a successful response has no body. One that is there all the same is not read.
     pub(crate) fn finish_empty(&self, result: Generated<()>) -> Result<Response<()>> {
-        let response = self.answer(result).map(|answer| Response::new((), answer));
-        response.map_err(|error| self.labelled(error))
+        self.response(result).map_err(|error| self.labelled(error))
     }
 
     /// Names the operation in an error that leaves the transport, and removes secrets from it.
     fn labelled(&self, error: Error) -> Error {
-        let Inner { transport, operation, options, .. } = &*self.0;
-        let error = error.with_operation(*operation).with_description(options.description.as_deref());
+        let Inner { transport, operation, description, .. } = &*self.0;
+        let error = error.with_operation(*operation).with_description(description.as_deref());
         error.with_key_origin(transport.key_origin).without_secrets(transport.key())
     }
 
-    fn answer<T>(&self, result: Generated<T>) -> Result<Answer> {
+    fn response<T>(&self, result: Generated<T>) -> Result<Response<()>> {
         let outcome = self.0.outcome.lock().unwrap_or_else(PoisonError::into_inner).take();
         match (outcome, result) {
             (Some(outcome), _) => outcome,
@@ -100,46 +114,41 @@ impl Execution {
         }
     }
 
-    fn read<T: DeserializeOwned>(&self, answer: Answer) -> Result<Response<T>> {
-        let value = match serde_json::from_slice(&answer.body) {
-            Ok(value) => value,
-            Err(_) => {
-                answer::reread(self.0.operation, &answer).map_err(|error| error.with_attempts(answer.attempts))?
-            }
-        };
-        Ok(Response::new(value, answer))
+    fn read<T: DeserializeOwned>(&self, response: Response<()>) -> Result<Response<T>> {
+        let value =
+            decode(self.0.operation, response.raw()).map_err(|error| error.with_attempts(response.attempts()))?;
+        Ok(response.map(|()| value))
     }
 
-    /// Sends a request that no generated function has built, and reads the JSON of the response. No body is `null`.
+    /// Sends a request that no generated function has built, and reads the JSON of the response. An empty body counts as `null`.
     pub(crate) async fn send<T: DeserializeOwned>(&self, request: Result<Request>) -> Result<Response<T>> {
-        let answer = match request {
+        let response = match request {
             Ok(request) => self.outcome(request).await,
             Err(error) => Err(error),
         };
-        let response = answer.and_then(|answer| {
-            if answer.body.trim_ascii().is_empty()
+        let response = response.and_then(|response| {
+            if response.body().trim_ascii().is_empty()
                 && let Ok(value) = serde_json::from_slice(b"null")
             {
-                return Ok(Response::new(value, answer));
+                return Ok(response.map(|()| value));
             }
-            self.read(answer)
+            self.read(response)
         });
         response.map_err(|error| self.labelled(error))
     }
 
-    /// All the attempts of the call.
     async fn execute(&self, request: Request) {
         let outcome = self.outcome(request).await;
         *self.0.outcome.lock().unwrap_or_else(PoisonError::into_inner) = Some(outcome);
     }
 
-    async fn outcome(&self, mut request: Request) -> Result<Answer> {
+    async fn outcome(&self, mut request: Request) -> Result<Response<()>> {
         self.complete(&mut request)?;
         self.attempts(&request).await
     }
 
-    async fn attempts(&self, request: &Request) -> Result<Answer> {
-        let Inner { transport, operation, options, .. } = &*self.0;
+    async fn attempts(&self, request: &Request) -> Result<Response<()>> {
+        let Inner { transport, operation, settings, .. } = &*self.0;
         let mut observed = Observed::new(transport, *operation, request);
         let request_bytes = request.body().and_then(reqwest::Body::as_bytes).map_or(0, <[u8]>::len);
         let mut last: Option<Failure> = None;
@@ -148,7 +157,7 @@ impl Execution {
                 Ok(permit) => permit,
                 Err(error) => break Err(Failure::error_or(last, error)),
             };
-            let timeout = options.timeout.unwrap_or(transport.timeout);
+            let timeout = settings.options.timeout.unwrap_or(transport.timeout);
             let timeout = match self.time_left() {
                 Some(Duration::ZERO) => {
                     permit.unsent();
@@ -172,25 +181,22 @@ impl Execution {
                 permit,
                 request: attempt,
                 timeout,
-                sent: options.sent.clone(),
+                sent: settings.sent.clone(),
             };
             // Boxed, as it is large, and is moved several times on its way into the task.
             let error = match in_task(platform::sendable(observed.within(Box::pin(exchange.run())))).await {
-                Ok((received, wait)) => match judge(*operation, received, wait) {
-                    Ok(answer) => {
-                        transport.budget.deposit(last.map(|failure| failure.cost));
-                        let answer = Answer { attempts, ..answer };
-                        observed.attempt_end(Ok(&answer));
-                        break Ok(answer);
-                    }
-                    Err(error) => error,
-                },
+                Ok((response, _)) if response.status.is_success() => {
+                    transport.budget.deposit(last.map(|failure| failure.cost));
+                    observed.attempt_end(Ok(&response));
+                    break Ok(Response::new((), response, attempts));
+                }
+                Ok((response, wait)) => Error::from_response(*operation, response).with_retry_after(wait),
                 Err(error) => error,
             };
-            // An earlier attempt that may have done it is not undone by a later one that did not.
+            // An earlier attempt may have had its effect, even if this one did not.
             let ambiguous = last.as_ref().is_some_and(|failure| failure.error.may_have_reached_server());
             let error = self.labelled(error).with_attempts(attempts).or_may_have_reached_server(ambiguous);
-            if let Some(sent) = options.sent.as_ref().filter(|_| !error.may_have_reached_server()) {
+            if let Some(sent) = settings.sent.as_ref().filter(|_| !error.may_have_reached_server()) {
                 sent.refused();
             }
             observed.attempt_end(Err(&error));
@@ -207,15 +213,15 @@ impl Execution {
             transport.clock.sleep(pause).await;
             observed.delay_end();
         };
-        observed.end(outcome.as_ref());
+        observed.end(outcome.as_ref().map(Response::raw));
         outcome
     }
 
     /// Waits for a permit for one attempt.
     async fn permit(&self, observed: &Observed<'_>) -> Result<Permit> {
-        let Inner { transport, operation, options, deadline, .. } = &*self.0;
-        let mode = transport.rate_limit_mode_of(options);
-        let max_wait = transport.max_wait_of(options);
+        let Inner { transport, operation, settings, deadline, .. } = &*self.0;
+        let mode = transport.rate_limit_mode_of(&settings.options);
+        let max_wait = transport.max_wait_of(&settings.options);
         let wait_end = max_wait
             .map(|max_wait| transport.clock.monotonic().saturating_add(max_wait.saturating_sub(observed.waited())));
         let until = [*deadline, wait_end].into_iter().flatten().min();
@@ -223,7 +229,7 @@ impl Execution {
             Ok(permit) => return Ok(permit),
             Err(wait) => wait,
         };
-        // The time was up while responses were on their way, which might have let the call through.
+        // The time was up while responses were pending that might have let the call through.
         if wait.is_zero() && mode == RateLimitMode::Wait && until == *deadline {
             return Err(Error::deadline_passed());
         }
@@ -232,12 +238,13 @@ impl Execution {
 
     /// Decides what follows a failed attempt of a call that has `waited` for the rate limit.
     fn decide(&self, error: &Error, waited: Duration) -> Decision {
-        let Inner { transport, operation, options, .. } = &*self.0;
+        let Inner { transport, operation, settings, .. } = &*self.0;
         let max_delay = transport.retry.max_delay;
         let mut time_left = self.time_left();
-        let longest_wait = match (error.kind(), transport.rate_limit_mode_of(options)) {
+        let longest_wait = match (error.kind(), transport.rate_limit_mode_of(&settings.options)) {
             (ErrorKind::RateLimited, mode) => {
-                let wait_left = transport.max_wait_of(options).map(|max_wait| max_wait.saturating_sub(waited));
+                let wait_left =
+                    transport.max_wait_of(&settings.options).map(|max_wait| max_wait.saturating_sub(waited));
                 time_left = [time_left, wait_left].into_iter().flatten().min();
                 match mode {
                     RateLimitMode::Wait => max_delay.max(LONGEST_WINDOW),
@@ -252,13 +259,17 @@ impl Execution {
             &Situation {
                 error,
                 attempts: error.attempts(),
-                max_retries: transport.max_retries_of(options),
-                repeatable: operation.is_idempotent() || options.repeatable,
+                max_retries: transport.max_retries_of(&settings.options),
+                repeatable: operation.is_idempotent() || settings.repeatable,
                 time_left,
                 longest_wait,
                 jitter: fastrand::f64(),
             },
         )
+    }
+
+    pub(crate) fn base_url(&self) -> &str {
+        &self.0.transport.base_url
     }
 
     pub(crate) fn begun(&self) -> DateTime<Utc> {
@@ -277,15 +288,15 @@ impl Execution {
 
     /// Adds the headers of the client, and what the caller adds to this call.
     fn complete(&self, request: &mut Request) -> Result<()> {
-        let Inner { transport, operation, options, .. } = &*self.0;
+        let Inner { transport, operation, settings, .. } = &*self.0;
         let headers = request.headers_mut();
         headers.remove(API_VERSION);
-        // Errors are JSON, also where a success has no body.
+        // Errors are JSON even if a success has no body.
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
         headers.insert(AUTHORIZATION, transport.authorization.clone());
         headers.insert(USER_AGENT, transport.user_agent.clone());
-        if let Some(key) = &options.idempotency_key {
-            // A header can hold more, and what comes between may change it: then no two attempts are recognized as one.
+        if let Some(key) = &settings.idempotency_key {
+            // Headers can hold other characters, but proxies may change those, and then the attempts have different keys.
             let is_plain = !key.trim().is_empty() && key.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ');
             let key = HeaderValue::from_str(key).ok().filter(|_| is_plain).ok_or_else(|| {
                 Error::invalid_request("the idempotency key cannot stand in a header", "Use printable ASCII.")
@@ -295,19 +306,19 @@ impl Execution {
             let key = HeaderValue::from_str(&uuid::Uuid::new_v4().to_string()).ok();
             headers.extend(key.map(|key| (IDEMPOTENCY_KEY, key)));
         }
-        options.extras.apply(request)
+        settings.options.extras.apply(request)
     }
 }
 
 /// A failed attempt that is followed by another.
 struct Failure {
     error: Error,
-    /// What the retry took from the budget.
+    /// The tokens that the retry took from the budget.
     cost: u32,
 }
 
 impl Failure {
-    /// What went wrong before says more than that there is no time for another attempt.
+    /// Returns the last failure if there is one: it says more than that there is no time for another attempt.
     fn error_or(last: Option<Self>, new: Error) -> Error {
         let retry_after = new.retry_after();
         match last {
@@ -318,17 +329,8 @@ impl Failure {
     }
 }
 
-/// What a generated function returns.
+/// The result of a generated function.
 type Generated<T> = std::result::Result<ResponseValue<T>, progenitor_client::Error<()>>;
-
-/// A success, or what kind of failure it is.
-fn judge(operation: Operation, received: Received, wait: Option<Duration>) -> Result<Answer> {
-    let Received { status, headers, body } = received;
-    if status.is_success() {
-        return Ok(Answer { status, headers, body, attempts: 0 });
-    }
-    Err(Error::from_answer(operation, status, headers, &body).with_retry_after(wait))
-}
 
 impl ClientHooks<Execution> for endpoints::Client {
     /// Keeps the result in the [`Execution`], and makes the generated code return.
@@ -352,18 +354,18 @@ mod tests {
     use http::{HeaderMap, StatusCode};
 
     use super::Execution;
-    use crate::response::{Answer, Response};
-    use crate::transport::CallOptions;
+    use crate::response::{RawResponse, Response};
+    use crate::transport::CallSettings;
     use crate::types::Run;
     use crate::{Client, Operation, Result};
 
-    /// What a call came to whose response may have no body.
+    /// Returns the result of a call whose response may have no body.
     fn finished(body: &'static str) -> Result<Response<Option<Run>>> {
         let client = Client::new("org_live_test")?;
-        let execution = Execution::new(&client.transport, Operation::GET_RUN, CallOptions::default());
+        let execution = Execution::new(&client.transport, Operation::GET_RUN, None, CallSettings::default());
         let (status, headers) = (StatusCode::ACCEPTED, HeaderMap::new());
-        let answer = Answer { status, headers, body: Bytes::from_static(body.as_bytes()), attempts: 1 };
-        *execution.0.outcome.lock().unwrap_or_else(PoisonError::into_inner) = Some(Ok(answer));
+        let response = Response::new((), RawResponse { status, headers, body: Bytes::from_static(body.as_bytes()) }, 1);
+        *execution.0.outcome.lock().unwrap_or_else(PoisonError::into_inner) = Some(Ok(response));
         execution.finish_optional(Err(progenitor_client::Error::Custom("not read".to_owned())))
     }
 

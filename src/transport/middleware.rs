@@ -10,8 +10,8 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode};
 use reqwest::{Request, Url};
 
-use super::attempt::Received;
 use super::extras;
+use crate::response::RawResponse;
 use crate::{Error, Operation, Result};
 
 /// The future of a [`Middleware`].
@@ -150,7 +150,7 @@ impl fmt::Debug for AttemptRequest<'_> {
 pub struct AttemptResponse<'a> {
     operation: Operation,
     attempt: u32,
-    result: Result<&'a Received, &'a Error>,
+    result: Result<&'a RawResponse, &'a Error>,
 }
 
 impl AttemptResponse<'_> {
@@ -169,19 +169,19 @@ impl AttemptResponse<'_> {
     /// Returns the status of the response, if one came.
     #[must_use]
     pub fn status(&self) -> Option<StatusCode> {
-        self.result.map_or_else(Error::status, |received| Some(received.status))
+        self.result.map_or_else(Error::status, |response| Some(response.status))
     }
 
     /// Returns the headers of the response, if one came.
     #[must_use]
     pub fn headers(&self) -> Option<&HeaderMap> {
-        self.result.map_or_else(Error::headers, |received| Some(&received.headers))
+        self.result.map_or_else(Error::headers, |response| Some(&response.headers))
     }
 
     /// Returns the body of the response, if it came whole.
     #[must_use]
     pub fn body(&self) -> Option<&Bytes> {
-        self.result.ok().map(|received| &received.body)
+        self.result.ok().map(|response| &response.body)
     }
 
     /// Returns the failure, if no whole response came. A response with the status of a failure is none.
@@ -214,7 +214,7 @@ pub(super) async fn before(stack: &Stack, operation: Operation, attempt: u32, re
 }
 
 /// Runs `after` of each, in the reverse order.
-pub(super) async fn after(stack: &Stack, operation: Operation, attempt: u32, result: Result<&Received, &Error>) {
+pub(super) async fn after(stack: &Stack, operation: Operation, attempt: u32, result: Result<&RawResponse, &Error>) {
     for middleware in stack.iter().rev() {
         middleware.after(&AttemptResponse { operation, attempt, result }).await;
     }

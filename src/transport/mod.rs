@@ -9,10 +9,10 @@
 //! The generated code can fail with a `reqwest::Error` alone, and reads the body in its own way. So the result is kept in the
 //! [`Execution`], and the generated code gets an error that makes it return; [`Execution::finish`] then reads the kept response.
 
-mod answer;
 mod attempt;
 #[cfg_attr(target_family = "wasm", path = "plain_body.rs")]
 mod body;
+mod decode;
 mod events;
 mod exchange;
 mod execution;
@@ -23,9 +23,9 @@ mod options;
 #[cfg(feature = "test-util")]
 mod replay;
 mod retry;
+mod retry_after;
 mod retry_budget;
-mod sent;
-mod server_wait;
+mod submission_state;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,26 +39,26 @@ pub(crate) use self::extras::Extras;
 pub(crate) use self::middleware::Stack;
 pub use self::middleware::{AttemptRequest, AttemptResponse, Middleware, MiddlewareFuture, Refusal};
 pub use self::options::CallOptions;
+pub(crate) use self::options::CallSettings;
 #[cfg(feature = "test-util")]
-pub(crate) use self::replay::{error_of, result_of};
+pub(crate) use self::replay::{ReplayFn, error_of, result_of};
 pub(crate) use self::retry::RetryPolicy;
 pub(crate) use self::retry_budget::RetryBudget;
-pub(crate) use self::sent::SentState;
-pub use self::sent::SubmissionState;
-pub(crate) use self::server_wait::service_now;
+pub(crate) use self::submission_state::SentState;
+pub use self::submission_state::SubmissionState;
 use crate::clock::Clock;
 use crate::rate_limit::{RateLimitMode, RateLimiter};
 
-/// Where the API key is found that a program has given itself.
+/// The origin of an API key that the program has set.
 pub(crate) const KEY_IN_CODE: &str = "given in code";
 
-/// What the clones of a client share.
+/// The settings and the state that the clones of a client share.
 pub(crate) struct Transport {
     pub(crate) http: reqwest::Client,
     /// Without a trailing slash.
     pub(crate) base_url: String,
     pub(crate) authorization: HeaderValue,
-    /// Where the API key was found: `in AGENTGATE_API_KEY`.
+    /// The origin of the API key, such as `in AGENTGATE_API_KEY`.
     pub(crate) key_origin: &'static str,
     pub(crate) user_agent: HeaderValue,
     pub(crate) timeout: Duration,
@@ -74,22 +74,22 @@ pub(crate) struct Transport {
     pub(crate) clock: Arc<dyn Clock>,
     /// Responds in place of the service.
     #[cfg(feature = "test-util")]
-    pub(crate) replay: Option<crate::test_util::Replay>,
+    pub(crate) replay: Option<ReplayFn>,
 }
 
 impl Transport {
-    /// When a call that begins now has to end, by the clock's [`monotonic`](Clock::monotonic).
+    /// Returns the deadline of a call that begins now, by the clock's [`monotonic`](Clock::monotonic).
     pub(crate) fn deadline_of(&self, options: &CallOptions) -> Option<Duration> {
         let deadline = options.deadline.or(self.deadline)?;
         Some(self.clock.monotonic().saturating_add(deadline))
     }
 
-    /// The time to a deadline, if there is one.
+    /// Returns the time to a deadline, if there is one.
     pub(crate) fn time_left(&self, deadline: Option<Duration>) -> Option<Duration> {
         Some(deadline?.saturating_sub(self.clock.monotonic()))
     }
 
-    /// The API key, to be removed from what is shown.
+    /// Returns the API key, to be removed from texts.
     pub(crate) fn key(&self) -> &[u8] {
         self.authorization.as_bytes().strip_prefix(b"Bearer ").unwrap_or_default()
     }
@@ -103,7 +103,7 @@ impl Transport {
         options.rate_limit_mode.unwrap_or(self.rate_limit_mode)
     }
 
-    /// How many attempts may follow the first.
+    /// Returns the number of attempts that may follow the first.
     pub(crate) fn max_retries_of(&self, options: &CallOptions) -> u32 {
         options.max_retries.unwrap_or(self.retry.max_retries)
     }

@@ -1,7 +1,7 @@
-//! What a call tells the outside while it goes on: a `tracing` span with an event for each wait, attempt and retry, and the
-//! [`CallEvent`]s of the client's `on_event`.
+//! Reports the progress of a call: a `tracing` span with an event for each wait, attempt and retry, and the [`CallEvent`]s of the
+//! client's `on_event`.
 //!
-//! Names are OpenTelemetry's for HTTP clients where it has one. No secret, header or body is among the values.
+//! Field names follow OpenTelemetry's conventions for HTTP clients where they have one. No field holds a secret, a header or a body.
 
 #[cfg(feature = "tracing")]
 use std::borrow::Cow;
@@ -17,10 +17,10 @@ use super::events::{Attempt, AttemptEnd, CallEnd, CallEvent, CallOutcome, RateLi
 use crate::rate_limit::Wait;
 #[cfg(feature = "tracing")]
 use crate::redact::redact_text;
-use crate::response::Answer;
+use crate::response::{RawResponse, request_id};
 use crate::{Error, Operation};
 
-/// Watches one call. Dropped before the [`end`](Self::end), it tells that the call was dropped.
+/// The observer of one call. It reports a dropped call if it is dropped before the [`end`](Self::end).
 pub(super) struct Observed<'a> {
     transport: &'a Transport,
     operation: Operation,
@@ -77,7 +77,7 @@ impl<'a> Observed<'a> {
         self.waited
     }
 
-    /// Begins a phase. Returns how long the phase before took.
+    /// Begins a phase. Returns the duration of the phase before.
     fn begin(&mut self, phase: Phase) -> Duration {
         let now = self.transport.clock.monotonic();
         let duration = now.saturating_sub(self.phase_begun);
@@ -100,7 +100,7 @@ impl<'a> Observed<'a> {
             expected_ms = expected.map(milliseconds),
             "waiting for the rate limit"
         );
-        self.tell(CallEvent::Wait(RateLimitWait { operation: self.operation, reason, ahead, expected }));
+        self.emit(CallEvent::Wait(RateLimitWait { operation: self.operation, reason, ahead, expected }));
     }
 
     /// An attempt begins.
@@ -109,10 +109,10 @@ impl<'a> Observed<'a> {
         let (operation, attempt, waited) = (self.operation, self.attempts, self.begin(Phase::Attempt));
         #[cfg(feature = "tracing")]
         tracing::debug!(parent: &self.span, attempt, waited_ms = milliseconds(waited), "attempt");
-        self.tell(CallEvent::Attempt(Attempt { operation, attempt, request_bytes, waited }));
+        self.emit(CallEvent::Attempt(Attempt { operation, attempt, request_bytes, waited }));
     }
 
-    /// Puts an attempt inside of the span.
+    /// Runs an attempt inside the span.
     #[cfg(feature = "tracing")]
     pub(super) fn within<F: Future>(&self, attempt: F) -> impl Future<Output = F::Output> + use<F> {
         attempt.instrument(self.span.clone())
@@ -125,17 +125,17 @@ impl<'a> Observed<'a> {
     }
 
     /// The attempt has ended.
-    pub(super) fn attempt_end(&mut self, outcome: Result<&Answer, &Error>) {
+    pub(super) fn attempt_end(&mut self, outcome: Result<&RawResponse, &Error>) {
         let response_bytes = match outcome {
-            Ok(answer) => answer.body.len(),
+            Ok(response) => response.body.len(),
             Err(error) => error.body().map_or(0, <[u8]>::len),
         };
-        self.tell_attempt_end(told(outcome), response_bytes);
+        self.emit_attempt_end(outcome_of(outcome), response_bytes);
     }
 
-    fn tell_attempt_end(&mut self, outcome: CallOutcome<'_>, response_bytes: usize) {
+    fn emit_attempt_end(&mut self, outcome: CallOutcome<'_>, response_bytes: usize) {
         let (operation, attempt, duration) = (self.operation, self.attempts, self.begin(Phase::Decision));
-        self.tell(CallEvent::AttemptEnd(AttemptEnd { operation, attempt, duration, response_bytes, outcome }));
+        self.emit(CallEvent::AttemptEnd(AttemptEnd { operation, attempt, duration, response_bytes, outcome }));
     }
 
     /// The attempt has failed, and another follows after this delay.
@@ -150,7 +150,7 @@ impl<'a> Observed<'a> {
             agentgate.request_id = error.request_id(),
             "attempt failed, trying again"
         );
-        self.tell(CallEvent::Retry(Retry { operation: self.operation, attempts: error.attempts(), pause, error }));
+        self.emit(CallEvent::Retry(Retry { operation: self.operation, attempts: error.attempts(), pause, error }));
         // The delay that a 429 asks for is a wait for the rate limit.
         self.begin(if error.is_rate_limited() { Phase::Wait } else { Phase::Delay });
     }
@@ -161,31 +161,31 @@ impl<'a> Observed<'a> {
     }
 
     /// The call has ended.
-    pub(super) fn end(mut self, outcome: Result<&Answer, &Error>) {
+    pub(super) fn end(mut self, outcome: Result<&RawResponse, &Error>) {
         self.begin(Phase::End);
         #[cfg(feature = "tracing")]
         self.record(outcome);
-        self.tell_end(told(outcome));
+        self.emit_end(outcome_of(outcome));
     }
 
-    fn tell_end(&self, outcome: CallOutcome<'_>) {
+    fn emit_end(&self, outcome: CallOutcome<'_>) {
         let Self { operation, attempts, waited, delayed, .. } = *self;
         let duration = self.phase_begun.saturating_sub(self.begun);
-        self.tell(CallEvent::End(CallEnd { operation, attempts, duration, waited, delayed, outcome }));
+        self.emit(CallEvent::End(CallEnd { operation, attempts, duration, waited, delayed, outcome }));
     }
 
-    fn tell(&self, event: CallEvent<'_>) {
+    fn emit(&self, event: CallEvent<'_>) {
         for on_event in &self.transport.on_event {
             on_event(event);
         }
     }
 
     #[cfg(feature = "tracing")]
-    fn record(&self, outcome: Result<&Answer, &Error>) {
+    fn record(&self, outcome: Result<&RawResponse, &Error>) {
         let (status, request_id) = match outcome {
-            Ok(answer) => {
-                let id = crate::response::request_id(&answer.headers);
-                (Some(answer.status), id.map(|id| redact_text(id, self.transport.key())))
+            Ok(response) => {
+                let id = request_id(&response.headers);
+                (Some(response.status), id.map(|id| redact_text(id, self.transport.key())))
             }
             Err(error) => (error.status(), error.request_id().map(Cow::Borrowed)),
         };
@@ -208,7 +208,7 @@ impl<'a> Observed<'a> {
         }
     }
 
-    /// Tells the waits and delays apart from the attempts, which are the rest of the span's duration.
+    /// Records the waits and delays. The rest of the span's duration are attempts.
     #[cfg(feature = "tracing")]
     fn record_times(&self) {
         if self.attempts > 1 {
@@ -224,12 +224,12 @@ impl<'a> Observed<'a> {
 
 impl Drop for Observed<'_> {
     fn drop(&mut self) {
-        // A panic of the program's own function is no reason to call it once more.
+        // If the program's own function has panicked, it is not called again.
         if self.phase == Phase::End || std::thread::panicking() {
             return;
         }
         if self.phase == Phase::Attempt {
-            self.tell_attempt_end(CallOutcome::Dropped, 0);
+            self.emit_attempt_end(CallOutcome::Dropped, 0);
         }
         self.begin(Phase::End);
         #[cfg(feature = "tracing")]
@@ -237,7 +237,7 @@ impl Drop for Observed<'_> {
             self.record_times();
             tracing::debug!(parent: &self.span, attempts = self.attempts, "dropped");
         }
-        self.tell_end(CallOutcome::Dropped);
+        self.emit_end(CallOutcome::Dropped);
     }
 }
 
@@ -262,9 +262,9 @@ fn span(operation: Operation, request: &Request) -> Span {
     )
 }
 
-fn told<'a>(outcome: Result<&Answer, &'a Error>) -> CallOutcome<'a> {
+fn outcome_of<'a>(outcome: Result<&RawResponse, &'a Error>) -> CallOutcome<'a> {
     match outcome {
-        Ok(answer) => CallOutcome::Success(answer.status),
+        Ok(response) => CallOutcome::Success(response.status),
         Err(error) => CallOutcome::Failure(error),
     }
 }

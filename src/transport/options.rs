@@ -1,10 +1,10 @@
-//! [`CallOptions`]: the settings of one call.
+//! The options of calls: those that users set ([`CallOptions`]), and the state of a single call ([`CallSettings`]).
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::Extras;
-use super::sent::SentState;
+use super::submission_state::SentState;
 use crate::rate_limit::RateLimitMode;
 
 /// Settings for calls, in place of those that the client was built with. Given to
@@ -30,19 +30,28 @@ pub struct CallOptions {
     pub(crate) max_retries: Option<u32>,
     pub(crate) max_wait: Option<Duration>,
     pub(crate) rate_limit_mode: Option<RateLimitMode>,
-    pub(crate) idempotency_key: Option<String>,
-    /// Doing it twice is as good as once, says the caller.
-    pub(crate) repeatable: bool,
-    /// Looks for a submission whose outcome is unknown until it is sure, and then submits it again.
-    pub(crate) reconcile: bool,
-    /// What is sent beside what the call sends.
     pub(crate) extras: Extras,
-    /// Says in errors what was tried, in place of the operation's summary.
-    pub(crate) description: Option<Arc<str>>,
+}
+
+/// The settings of a single call: its options, and those that only some calls have.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct CallSettings {
+    pub(crate) options: CallOptions,
+    pub(crate) idempotency_key: Option<String>,
+    /// Retries the call also if it may have had its effect.
+    pub(crate) repeatable: bool,
+    /// Searches for a submission whose outcome is unknown until the result is certain, and then submits it again.
+    pub(crate) reconcile: bool,
     /// The submission has the token by which it is recognized.
     pub(crate) has_token: bool,
     /// Records whether the request was sent.
     pub(crate) sent: Option<Arc<SentState>>,
+}
+
+impl From<CallOptions> for CallSettings {
+    fn from(options: CallOptions) -> Self {
+        Self { options, ..Self::default() }
+    }
 }
 
 impl CallOptions {

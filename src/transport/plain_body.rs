@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use reqwest::Request;
 
-use super::sent::SentState;
+use super::submission_state::SentState;
 
 /// The longest time-out of `fetch` that reqwest takes.
 const LONGEST_TIMEOUT: Duration = Duration::from_millis(i32::MAX as u64);

@@ -1,4 +1,4 @@
-//! Responses without a server: those of a replay, and the result of a call from a single one.
+//! Responses without a server: a function that responds to each request, and the result of a call to which there is one response.
 
 use std::sync::Arc;
 
@@ -6,19 +6,23 @@ use bytes::Bytes;
 use chrono::Utc;
 use serde::de::DeserializeOwned;
 
-use super::sent::SentState;
-use super::{KEY_IN_CODE, answer, server_wait};
-use crate::response::Answer;
-use crate::test_util::Replay;
+use super::KEY_IN_CODE;
+use super::decode::decode;
+use super::retry_after::requested_wait;
+use super::submission_state::SentState;
+use crate::response::RawResponse;
 use crate::{Error, Operation, Response, Result};
 
-/// The response of a replay, to a request that counts as sent unless there is no connection.
+/// Responds to each request in place of the service.
+pub(crate) type ReplayFn = Arc<dyn Fn(&reqwest::Request) -> Result<reqwest::Response> + Send + Sync>;
+
+/// Returns the response of a replay. The request counts as sent unless the replay refuses the connection.
 pub(super) fn replayed(
-    replay: &Replay,
+    replay: &ReplayFn,
     request: &reqwest::Request,
     sent: Option<&Arc<SentState>>,
 ) -> Result<reqwest::Response> {
-    let response = replay.respond(request);
+    let response = replay(request);
     if let Some(sent) = sent.filter(|_| !response.as_ref().is_err_and(Error::is_connect)) {
         sent.send();
     }
@@ -35,9 +39,9 @@ pub(crate) fn result_of<T: DeserializeOwned>(
     }
     let (head, body) = response.into_parts();
     let body = if body.trim_ascii().is_empty() { Bytes::from_static(b"null") } else { body };
-    let answer = Answer { status: head.status, headers: head.headers, body, attempts: 1 };
-    match answer::reread(operation, &answer) {
-        Ok(value) => Ok(Response::new(value, answer)),
+    let raw = RawResponse { status: head.status, headers: head.headers, body };
+    match decode(operation, &raw) {
+        Ok(value) => Ok(Response::new(value, raw, 1)),
         Err(error) => Err(error.with_operation(operation).with_attempts(1).without_secrets(&[])),
     }
 }
@@ -45,7 +49,7 @@ pub(crate) fn result_of<T: DeserializeOwned>(
 /// Reads a response as a failure.
 pub(crate) fn error_of(operation: Operation, response: http::Response<Bytes>) -> Error {
     let (head, body) = response.into_parts();
-    let wait = server_wait::asked(head.status, &head.headers, Utc::now());
-    let error = Error::from_answer(operation, head.status, head.headers, &body);
+    let wait = requested_wait(head.status, &head.headers, Utc::now());
+    let error = Error::from_response(operation, RawResponse { status: head.status, headers: head.headers, body });
     error.with_retry_after(wait).with_attempts(1).with_key_origin(KEY_IN_CODE).without_secrets(&[])
 }

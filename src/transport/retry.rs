@@ -80,24 +80,17 @@ impl RetryPolicy {
 mod tests {
     use super::{Decision, RetryPolicy, Situation, decide};
     use crate::{Error, Operation};
-    use bytes::Bytes;
-    use http::{HeaderMap, StatusCode};
     use std::time::Duration;
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    fn response(operation: Operation, status: u16, body: &str) -> Error {
-        let body = Bytes::copy_from_slice(body.as_bytes());
-        Error::from_answer(operation, StatusCode::from_u16(status).unwrap(), HeaderMap::new(), &body)
-    }
-
-    fn answered(status: u16) -> Error {
-        response(Operation::CREATE_WORK_ORDER, status, "")
+    fn failure(status: u16) -> Error {
+        Error::of_response(Operation::CREATE_WORK_ORDER, status, "")
     }
 
     fn with_code(status: u16, code: &str) -> Error {
         let body = format!(r#"{{"error": {{"code": "{code}", "message": "m"}}}}"#);
-        response(Operation::CREATE_WORK_ORDER, status, &body)
+        Error::of_response(Operation::CREATE_WORK_ORDER, status, &body)
     }
 
     fn situation(error: &Error) -> Situation<'_> {
@@ -148,7 +141,7 @@ mod tests {
         table.push((503, own("SERVICE_UNAVAILABLE"), true, true, false));
         table.push((503, own("INTERNAL_ERROR"), true, false, true));
         for (status, body, repeatable, not, may_have_been_done) in table {
-            let error = response(Operation::CREATE_WORK_ORDER, status, &body);
+            let error = Error::of_response(Operation::CREATE_WORK_ORDER, status, &body);
             assert_eq!(error.may_be_repeated(true), repeatable, "{status} {body}");
             assert_eq!(error.may_be_repeated(false), not, "{status} {body}");
             assert_eq!(error.may_have_reached_server(), may_have_been_done, "{status} {body}");
@@ -158,7 +151,7 @@ mod tests {
     #[test]
     fn a_redirect_to_a_result_means_something_after_a_post_alone() {
         for operation in Operation::ALL {
-            let error = response(*operation, 303, "");
+            let error = Error::of_response(*operation, 303, "");
             assert_eq!(error.may_have_reached_server(), operation.method() == "POST", "{operation}");
             assert_eq!(
                 error.may_be_repeated(operation.is_idempotent()),
@@ -183,7 +176,7 @@ mod tests {
 
     #[test]
     fn pauses_double_up_to_the_cap_and_jitter_shortens_them() {
-        let error = answered(503);
+        let error = failure(503);
         let pause = |attempts, jitter| {
             let situation = Situation { attempts, max_retries: u32::MAX, jitter, ..situation(&error) };
             match decide(&RetryPolicy::default(), &situation) {
@@ -201,7 +194,7 @@ mod tests {
 
     #[test]
     fn attempts_end_with_the_last_retry() {
-        let error = answered(503);
+        let error = failure(503);
         for (attempts, max_retries, goes_on) in
             [(1, 0, false), (1, 1, true), (2, 1, false), (3, 3, true), (4, 3, false)]
         {
@@ -214,7 +207,7 @@ mod tests {
     #[test]
     fn the_services_word_comes_first_unless_it_is_too_long() {
         let asked = |seconds| {
-            let error = answered(429).with_retry_after(Some(seconds * SECOND));
+            let error = failure(429).with_retry_after(Some(seconds * SECOND));
             decide(&RetryPolicy::default(), &Situation { jitter: 0.0, ..situation(&error) })
         };
         assert_eq!(asked(7), Decision::Retry(7 * SECOND));
@@ -224,13 +217,13 @@ mod tests {
 
     #[test]
     fn being_asked_to_come_back_at_once_is_no_leave_for_a_loop_without_pauses() {
-        let error = answered(429).with_retry_after(Some(Duration::ZERO));
+        let error = failure(429).with_retry_after(Some(Duration::ZERO));
         assert_eq!(decide(&RetryPolicy::default(), &situation(&error)), Decision::Retry(SECOND / 2));
     }
 
     #[test]
     fn a_pause_that_does_not_fit_before_the_deadline_is_not_made() {
-        let error = answered(503).with_retry_after(Some(5 * SECOND));
+        let error = failure(503).with_retry_after(Some(5 * SECOND));
         for (time_left, expected) in [
             (Some(6 * SECOND), Decision::Retry(5 * SECOND)),
             (Some(5 * SECOND), Decision::TooLong(5 * SECOND)),

@@ -56,31 +56,29 @@ impl RetryBudget {
 mod tests {
     use super::{CAPACITY, RetryBudget};
     use crate::{Error, Operation};
-    use bytes::Bytes;
-    use http::{HeaderMap, StatusCode};
 
-    fn answered(status: u16) -> Error {
-        Error::from_answer(Operation::GET_RUN, StatusCode::from_u16(status).unwrap(), HeaderMap::new(), &Bytes::new())
+    fn failure(status: u16) -> Error {
+        Error::of_response(Operation::GET_RUN, status, "")
     }
 
     #[test]
     fn an_outage_empties_the_budget_and_successes_fill_it() {
         let budget = RetryBudget::default();
-        let retries = (0..1_000).filter(|_| budget.withdraw(&answered(503)).is_some()).count();
+        let retries = (0..1_000).filter(|_| budget.withdraw(&failure(503)).is_some()).count();
         assert_eq!(retries, 100);
         for _ in 0..4 {
             budget.deposit(None);
         }
-        assert_eq!(budget.withdraw(&answered(503)), None);
+        assert_eq!(budget.withdraw(&failure(503)), None);
         budget.deposit(None);
-        assert_eq!(budget.withdraw(&answered(503)), Some(5));
+        assert_eq!(budget.withdraw(&failure(503)), Some(5));
     }
 
     #[test]
     fn a_retry_that_succeeds_gives_back_what_it_cost() {
         let budget = RetryBudget::default();
         for _ in 0..1_000 {
-            let cost = budget.withdraw(&answered(503));
+            let cost = budget.withdraw(&failure(503));
             assert_eq!(cost, Some(5));
             budget.deposit(cost);
         }
@@ -89,8 +87,8 @@ mod tests {
     #[test]
     fn a_time_out_costs_double_and_a_429_nothing() {
         let budget = RetryBudget::default();
-        assert_eq!(budget.withdraw(&answered(408)), Some(10));
-        assert_eq!(budget.withdraw(&answered(429)), Some(0));
+        assert_eq!(budget.withdraw(&failure(408)), Some(10));
+        assert_eq!(budget.withdraw(&failure(429)), Some(0));
     }
 
     #[test]

@@ -17,6 +17,7 @@ use tokio::time::Instant;
 use super::seconds;
 use crate::clock::Clock;
 use crate::follow::{BroadcastKey, Follow, RunFollower, RunSource, SourceFuture, Watcher};
+use crate::response::RawResponse;
 use crate::types::{Run, RunId, RunPage, RunStatus};
 use crate::{Error, Operation, RateLimit, Response, Result};
 
@@ -263,15 +264,15 @@ impl RunSource for Model {
 
 /// The error of a response with this status.
 pub(super) fn failure(status: u16) -> Error {
-    let status = StatusCode::from_u16(status).unwrap();
-    Error::from_answer(Operation::GET_RUN, status, HeaderMap::new(), &Bytes::new())
+    Error::of_response(Operation::GET_RUN, status, "")
 }
 
 /// The error of a response that cannot be read.
 pub(super) fn undecodable(body: &str) -> Error {
     let source = serde_json::from_str::<Value>(body).err().unwrap_or_else(|| serde::de::Error::custom("no run"));
     let body = Bytes::copy_from_slice(body.as_bytes());
-    Error::decode(Operation::GET_RUN, ".", source, StatusCode::OK, HeaderMap::new(), &body)
+    let response = RawResponse { status: StatusCode::OK, headers: HeaderMap::new(), body };
+    Error::decode(Operation::GET_RUN, ".", source, &response)
 }
 
 /// The delay with which each wait has ended, in order.

@@ -4,6 +4,8 @@ use chrono::{DateTime, Utc};
 use http::{HeaderMap, HeaderName};
 use serde::Serialize;
 
+use super::from_unix;
+
 const LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
 const REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
 const RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
@@ -29,11 +31,11 @@ impl RateLimit {
         Self::from_parts(
             number(&LIMIT).and_then(|limit| limit.try_into().ok()),
             number(&REMAINING).and_then(|remaining| remaining.try_into().ok()),
-            number(&RESET).and_then(date),
+            number(&RESET).and_then(from_unix),
         )
     }
 
-    /// None if nothing is known.
+    /// Returns `None` if nothing is known.
     pub(crate) fn from_parts(
         limit: Option<u32>,
         remaining: Option<u32>,
@@ -42,12 +44,6 @@ impl RateLimit {
         let rate_limit = Self { limit, remaining, reset_at };
         (limit.is_some() || remaining.is_some() || reset_at.is_some()).then_some(rate_limit)
     }
-}
-
-/// Unix seconds as a date, if it is one that every platform's clock can hold.
-pub(crate) fn date(seconds: i64) -> Option<DateTime<Utc>> {
-    const END_OF_9999: i64 = 253_402_300_799;
-    DateTime::from_timestamp(Some(seconds).filter(|seconds| (0..=END_OF_9999).contains(seconds))?, 0)
 }
 
 fn number(headers: &HeaderMap, name: &HeaderName) -> Option<i64> {
@@ -76,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn absurd_values_are_as_good_as_none() {
+    fn values_out_of_range_are_ignored() {
         for value in ["", "-1", "NaN", "99999999999999999999", "1e3"] {
             assert_eq!(RateLimit::from_headers(&headers(&[("x-ratelimit-limit", value)])), None, "{value}");
         }

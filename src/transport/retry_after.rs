@@ -1,16 +1,18 @@
-//! How long the service asks to wait.
+//! The wait that a failed response asks for, such as a 429.
 
 use std::time::{Duration, SystemTime};
 
 use chrono::{DateTime, Utc};
 use http::{HeaderMap, StatusCode, header};
 
-/// Longer waits than a year are a mistake, and as good as none.
-const ABSURD: Duration = Duration::from_secs(366 * 24 * 60 * 60);
+use crate::response::{from_unix, service_now};
 
-/// The wait that a response asks for: `retry-after-ms`, else `Retry-After` (seconds, whole or not, or any of the three HTTP
-/// dates), else, on a 429, the time until `X-RateLimit-Reset`. What makes no sense asks for nothing, and so does a success.
-pub(super) fn asked(status: StatusCode, headers: &HeaderMap, now: DateTime<Utc>) -> Option<Duration> {
+/// Longer waits are a mistake, and are ignored.
+const LONGEST: Duration = Duration::from_secs(366 * 24 * 60 * 60);
+
+/// Returns the wait that a response asks for: `retry-after-ms`, else `Retry-After` (seconds, whole or not, or any of the three HTTP
+/// dates), else, on a 429, the time until `X-RateLimit-Reset`. Values that make no sense are ignored. A success asks for no wait.
+pub(super) fn requested_wait(status: StatusCode, headers: &HeaderMap, now: DateTime<Utc>) -> Option<Duration> {
     if status.is_success() {
         return None;
     }
@@ -22,9 +24,9 @@ pub(super) fn asked(status: StatusCode, headers: &HeaderMap, now: DateTime<Utc>)
     };
     let reset = || {
         let reset = text("x-ratelimit-reset").filter(|_| status == StatusCode::TOO_MANY_REQUESTS)?;
-        until(crate::rate_limit::date(reset.parse().ok()?)?.into(), headers, now)
+        until(from_unix(reset.parse().ok()?)?.into(), headers, now)
     };
-    let sane = |wait: &Duration| *wait <= ABSURD;
+    let sane = |wait: &Duration| *wait <= LONGEST;
     milliseconds.filter(sane).or_else(|| after().filter(sane)).or_else(|| reset().filter(sane))
 }
 
@@ -37,19 +39,9 @@ fn until(date: SystemTime, headers: &HeaderMap, now: DateTime<Utc>) -> Option<Du
     date.duration_since(service_now(headers, now)).ok()
 }
 
-/// The time at the service when it answered. Its own `Date` counts, so that a wrong clock on either side does no harm.
-pub(crate) fn service_now(headers: &HeaderMap, now: DateTime<Utc>) -> SystemTime {
-    service_date(headers).unwrap_or_else(|| now.into())
-}
-
-/// The `Date` of a response.
-fn service_date(headers: &HeaderMap) -> Option<SystemTime> {
-    httpdate::parse_http_date(headers.get(header::DATE)?.to_str().ok()?).ok()
-}
-
 #[cfg(test)]
 mod tests {
-    use super::asked;
+    use super::requested_wait;
     use chrono::{DateTime, Utc};
     use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
     use std::time::Duration;
@@ -63,7 +55,7 @@ mod tests {
             .iter()
             .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_str(value).unwrap()))
             .collect();
-        asked(StatusCode::from_u16(status).unwrap(), &headers, now())
+        requested_wait(StatusCode::from_u16(status).unwrap(), &headers, now())
     }
 
     #[test]

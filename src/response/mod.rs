@@ -1,13 +1,17 @@
-//! The value of a call together with its response.
+//! Successful responses, and what the headers of any response say.
+
+mod date;
+mod rate_limit;
 
 use std::fmt;
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 
-use crate::rate_limit::RateLimit;
+pub(crate) use self::date::{from_unix, service_now};
+pub use self::rate_limit::RateLimit;
 
-/// The value of a call with its response: from [`with_response`](crate::resources::Call::with_response).
+/// The value that a call returns, with its response. Returned by [`with_response`](crate::resources::Call::with_response).
 ///
 /// ```no_run
 /// # async fn example(client: agentgate::Client) -> agentgate::Result<()> {
@@ -23,47 +27,49 @@ use crate::rate_limit::RateLimit;
 #[derive(Clone, Debug)]
 pub struct Response<T> {
     value: T,
-    answer: Answer,
+    raw: RawResponse,
+    attempts: u32,
 }
 
-/// A successful answer.
+/// A response as it was received, whatever its status.
 #[derive(Clone)]
-pub(crate) struct Answer {
+pub(crate) struct RawResponse {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
-    pub(crate) attempts: u32,
 }
 
 /// Shows how long the body is, and none of it: the response to a new webhook holds its secret.
-impl fmt::Debug for Answer {
+impl fmt::Debug for RawResponse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Answer")
+        f.debug_struct("RawResponse")
             .field("status", &self.status)
             .field("headers", &self.headers)
             .field("body", &format_args!("[{} bytes]", self.body.len()))
-            .field("attempts", &self.attempts)
             .finish()
     }
 }
 
 impl<T> Response<T> {
-    pub(crate) fn new(value: T, answer: Answer) -> Self {
-        Self { value, answer }
+    pub(crate) fn new(value: T, raw: RawResponse, attempts: u32) -> Self {
+        Self { value, raw, attempts }
     }
 
-    /// Creates a response of a value that came in none of its own.
+    /// Creates a response for a value that was received as a part of another.
     pub(crate) fn of_value(value: T) -> Self {
-        let (status, headers, body) = (StatusCode::OK, HeaderMap::new(), Bytes::new());
-        Self::new(value, Answer { status, headers, body, attempts: 0 })
+        Self::new(value, RawResponse { status: StatusCode::OK, headers: HeaderMap::new(), body: Bytes::new() }, 0)
     }
 
     pub(crate) fn map<U>(self, change: impl FnOnce(T) -> U) -> Response<U> {
-        Response { value: change(self.value), answer: self.answer }
+        Response { value: change(self.value), raw: self.raw, attempts: self.attempts }
     }
 
     pub(crate) fn try_map<U, F>(self, change: impl FnOnce(T) -> Result<U, F>) -> Result<Response<U>, F> {
-        Ok(Response { value: change(self.value)?, answer: self.answer })
+        Ok(Response { value: change(self.value)?, raw: self.raw, attempts: self.attempts })
+    }
+
+    pub(crate) fn raw(&self) -> &RawResponse {
+        &self.raw
     }
 
     /// Returns the value.
@@ -80,19 +86,19 @@ impl<T> Response<T> {
     /// Returns the HTTP status, which is a success.
     #[must_use]
     pub fn status(&self) -> StatusCode {
-        self.answer.status
+        self.raw.status
     }
 
     /// Returns the headers.
     #[must_use]
     pub fn headers(&self) -> &HeaderMap {
-        &self.answer.headers
+        &self.raw.headers
     }
 
     /// Returns the body as it arrived, for fields that this version of the crate does not know.
     #[must_use]
     pub fn body(&self) -> &Bytes {
-        &self.answer.body
+        &self.raw.body
     }
 
     /// Returns the id of the request, if the service gave one (`x-request-id`).
@@ -104,10 +110,10 @@ impl<T> Response<T> {
     /// Returns the number of attempts, the successful one included.
     #[must_use]
     pub fn attempts(&self) -> u32 {
-        self.answer.attempts
+        self.attempts
     }
 
-    /// Returns the state of the rate limit, as the response tells it.
+    /// Returns the state of the rate limit, from the headers of the response.
     #[must_use]
     pub fn rate_limit(&self) -> Option<RateLimit> {
         RateLimit::from_headers(self.headers())

@@ -1,0 +1,132 @@
+//! The errors of waits for a run.
+
+use std::time::Duration;
+
+use super::{Error, ErrorKind};
+use crate::types::{Run, RunId, RunStatus};
+
+/// The run that an error is about.
+#[derive(Clone, Debug)]
+pub(super) struct ConcernedRun {
+    id: RunId,
+    status: Option<RunStatus>,
+    run: Option<Run>,
+}
+
+impl Error {
+    /// Returns the id of the run that was waited for.
+    ///
+    /// After [`and_wait`](crate::resources::Call::and_wait), it tells that the work order was accepted.
+    #[must_use]
+    pub fn run_id(&self) -> Option<&RunId> {
+        self.0.run.as_ref().map(|run| &run.id)
+    }
+
+    /// Returns the last known status of the run that was waited for.
+    #[must_use]
+    pub fn run_status(&self) -> Option<&RunStatus> {
+        self.0.run.as_ref()?.status.as_ref()
+    }
+
+    /// Returns the run, if the error is that it failed or was cancelled.
+    #[must_use]
+    pub fn run(&self) -> Option<&Run> {
+        self.0.run.as_ref()?.run.as_ref()
+    }
+
+    /// The run has ended, and did not succeed.
+    pub(crate) fn unsuccessful_run(run: Run) -> Self {
+        let how =
+            if run.status == RunStatus::Failed { "failed".to_owned() } else { format!("has ended as {}", run.status) };
+        let mut said = vec![how.as_str()];
+        if let Some(error) = &run.error {
+            said.extend([error.code.as_deref(), error.message.as_deref()].into_iter().flatten());
+        }
+        let (kind, problem, advice) = match run.status {
+            RunStatus::Cancelled => (
+                ErrorKind::RunCancelled,
+                "was cancelled".to_owned(),
+                "Submit the work order again if it is still wanted.",
+            ),
+            _ => (
+                ErrorKind::RunFailed,
+                said.join(": ").trim_end_matches('.').to_owned(),
+                "Look at the run's error, then submit a work order that avoids it.",
+            ),
+        };
+        let mut error = Self::new(kind, Some(problem), advice);
+        let context = ConcernedRun { id: run.id.clone(), status: Some(run.status.clone()), run: Some(run) };
+        error.0.run = Some(Box::new(context));
+        error
+    }
+
+    /// The time to wait for a run is up. `failure` is that of the last poll, if it has failed.
+    pub(crate) fn wait_timeout(id: RunId, status: Option<RunStatus>, timeout: Duration, failure: Option<Self>) -> Self {
+        let has_ended = status.as_ref().is_some_and(RunStatus::is_terminal);
+        let (problem, advice) = match &status {
+            Some(status) if has_ended => (
+                format!("has ended as {status}, and could not be fetched within the {timeout:?} to wait for it"),
+                "Get it by its id.",
+            ),
+            Some(status) => (
+                format!("was {status} when the {timeout:?} to wait for it were over"),
+                "It goes on: wait again, or cancel it.",
+            ),
+            None => (
+                format!("could not be asked for in the {timeout:?} to wait for it"),
+                "Wait for longer; the rate limit may be spent, or the service not available.",
+            ),
+        };
+        let problem = match &failure {
+            Some(failure) => format!("{problem}; the last poll failed: {}", failure.in_brief()),
+            None => problem,
+        };
+        let mut error = Self::new(ErrorKind::WaitTimeout, Some(problem), advice);
+        error.0.source = failure.map(Box::new);
+        error.0.run = Some(Box::new(ConcernedRun { id, status, run: None }));
+        error
+    }
+
+    /// The same failure has come this many times in a row. The last is the source.
+    pub(crate) fn repeated(self, times: u32) -> Self {
+        if times < 2 {
+            return self;
+        }
+        let mut error = self.clone().with_attempts(times);
+        error.0.problem = Some(format!("{times} polls in a row failed, the last: {}", self.in_brief()));
+        (error.0.underlying, error.0.source) = (None, Some(Box::new(self)));
+        error
+    }
+
+    /// The run was cancelled because nobody waits any more.
+    pub(crate) fn with_cancellation(mut self) -> Self {
+        self.0.advice = "It was cancelled, as asked.";
+        self
+    }
+
+    /// The run was to be cancelled, and that failed.
+    pub(crate) fn with_failed_cancellation(mut self, error: Self) -> Self {
+        self.0.advice = "It goes on, as it could not be cancelled either: see the source of this error.";
+        self.0.source = Some(Box::new(error));
+        self
+    }
+
+    /// It was this run that the call was for.
+    pub(crate) fn with_run_id(mut self, id: &RunId) -> Self {
+        let context = || Box::new(ConcernedRun { id: id.clone(), status: None, run: None });
+        self.0.run.get_or_insert_with(context);
+        self
+    }
+
+    /// Describes the failure, without the operation and the advice.
+    fn in_brief(&self) -> String {
+        match (&self.0.problem, self.response()) {
+            (Some(problem), _) => problem.clone(),
+            (None, Some(response)) => match &response.read.code {
+                Some(code) => format!("{} {code}", response.raw.status.as_u16()),
+                None => response.raw.status.to_string(),
+            },
+            (None, None) => self.kind().to_string(),
+        }
+    }
+}
