@@ -12,7 +12,9 @@ use super::base_url;
 use super::http::{ConfigureHttp, http_client};
 use crate::clock::{Clock, SystemClock};
 use crate::follow::Follow;
-use crate::rate_limit::{RateLimitMode, RateLimiter, SUBMISSIONS, SharedRateLimit, Sharing, organization};
+use crate::rate_limit::{
+    RateLimitMode, RateLimiter, SUBMISSIONS_PER_MINUTE, SharedLimit, SharedRateLimit, organization,
+};
 #[cfg(feature = "test-util")]
 use crate::transport::ReplayFn;
 use crate::transport::{
@@ -90,7 +92,7 @@ impl Default for ClientBuilder {
             configure_http: None,
             retry: RetryPolicy::default(),
             rate_limit_mode: RateLimitMode::default(),
-            submissions: SUBMISSIONS,
+            submissions: SUBMISSIONS_PER_MINUTE,
             shared_rate_limit: None,
             on_event: Vec::new(),
             middleware: Vec::new(),
@@ -397,9 +399,9 @@ impl ClientBuilder {
                 http_client(&base_url, connect_timeout, self.configure_http.as_deref())?
             }
         };
-        let sharing = self.shared_rate_limit.map(|limit| {
+        let shared = self.shared_rate_limit.map(|limit| {
             let key = self.api_key.as_ref().map(Secret::expose_secret).unwrap_or_default();
-            Sharing::new(limit, organization(&base_url.text, key))
+            SharedLimit::new(limit, organization(&base_url.text, key))
         });
         let transport = Arc::new(Transport {
             http,
@@ -414,7 +416,7 @@ impl ClientBuilder {
             max_body_size: self.max_body_size,
             retry: self.retry,
             budget: RetryBudget::default(),
-            limiter: Arc::new(RateLimiter::new(self.submissions, sharing, Arc::clone(&self.clock))),
+            limiter: Arc::new(RateLimiter::new(self.submissions, shared, Arc::clone(&self.clock))),
             on_event: self.on_event,
             middleware: self.middleware,
             clock: self.clock,

@@ -3,11 +3,9 @@
 use std::fmt;
 
 use super::response::FailedResponse;
+use super::text::one_line;
 use super::{Error, ceil_seconds};
 use crate::redact::redact_text;
-
-/// As much of a body as a line can hold.
-const EXCERPT: usize = 120;
 
 /// A secret that slipped into the text, by way of a run for example, is removed here.
 impl fmt::Display for Error {
@@ -132,46 +130,4 @@ fn lower_first(text: &str) -> String {
 /// A message without the full stop that the line adds itself.
 fn sentence(text: &str) -> String {
     one_line(text).trim_end_matches('.').to_owned()
-}
-
-/// Whatever the service sends, it cannot break out of the line or steer a terminal.
-fn one_line(text: &str) -> String {
-    let printable: String = text.chars().map(|letter| if is_harmless(letter) { letter } else { ' ' }).collect();
-    printable.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-/// Neither a control character nor one that turns the direction of writing.
-fn is_harmless(letter: char) -> bool {
-    let turns = matches!(letter, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    !letter.is_control() && !turns
-}
-
-pub(super) fn excerpt(body: &[u8]) -> String {
-    let start = String::from_utf8_lossy(&body[..body.len().min(4 * EXCERPT)]);
-    let line = one_line(&start);
-    let short: String = line.chars().take(EXCERPT).collect();
-    if short.len() < line.len() || body.len() > 4 * EXCERPT { format!("{short}…") } else { short }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{excerpt, one_line};
-
-    #[test]
-    fn control_characters_do_not_reach_the_terminal() {
-        assert_eq!(one_line("a\u{1b}[31mb\r\nc\u{202e}d"), "a [31mb c d");
-    }
-
-    #[test]
-    fn a_long_body_is_cut_between_characters() {
-        let body = "ä".repeat(1000);
-        let excerpt = excerpt(body.as_bytes());
-        assert_eq!(excerpt.chars().count(), 121);
-        assert!(excerpt.ends_with('…'));
-    }
-
-    #[test]
-    fn a_body_that_is_not_text_is_shown_all_the_same() {
-        assert_eq!(excerpt(b"\xff\xfeab"), "\u{fffd}\u{fffd}ab");
-    }
 }

@@ -9,6 +9,7 @@ mod response;
 mod retryable;
 mod run;
 mod serialize;
+mod text;
 
 use std::error::Error as StdError;
 use std::sync::Arc;
@@ -22,8 +23,8 @@ pub use kind::{ErrorKind, UnknownErrorKind};
 
 use self::response::FailedResponse;
 pub(crate) use self::response::KEPT_BODY;
-use self::run::ConcernedRun;
 use crate::response::RateLimit;
+use crate::types::{Run, RunId, RunStatus};
 use crate::{Operation, causes};
 
 /// A `Result` whose error is that of this crate.
@@ -99,6 +100,14 @@ struct Inner {
     /// Where the API key comes from, if it was not accepted.
     key_origin: Option<&'static str>,
     run: Option<Box<ConcernedRun>>,
+}
+
+/// The run that an error is about.
+#[derive(Clone, Debug)]
+pub(super) struct ConcernedRun {
+    id: RunId,
+    status: Option<RunStatus>,
+    run: Option<Run>,
 }
 
 impl Error {

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use serde_json::Value;
 
 use super::body::ErrorBody;
-use super::display::excerpt;
+use super::text::excerpt;
 use crate::redact::{redact, redact_text};
 use crate::response::{RawResponse, request_id};
 

@@ -2,16 +2,8 @@
 
 use std::time::Duration;
 
-use super::{Error, ErrorKind};
+use super::{ConcernedRun, Error, ErrorKind};
 use crate::types::{Run, RunId, RunStatus};
-
-/// The run that an error is about.
-#[derive(Clone, Debug)]
-pub(super) struct ConcernedRun {
-    id: RunId,
-    status: Option<RunStatus>,
-    run: Option<Run>,
-}
 
 impl Error {
     /// Returns the id of the run that was waited for.

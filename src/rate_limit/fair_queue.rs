@@ -1,10 +1,9 @@
 //! A fair queue of permits: granted in the order in which they were asked for, as the limits allow.
 //!
 //! A call may be held unpolled for any time: by a `select!` on `&mut call`, by a stream that reads ahead while the loop's body runs.
-//! So nothing here rests on a certain waiter being polled. There is no turn to hold, and no task that grants: whichever
-//! waiter is polled grants to all in front of it that may have a permit, then sleeps until more may be granted. A waiter that is
-//! granted a permit and not polled holds that permit and nothing else, and loses it after [`CLAIM_WITHIN`]. It keeps its place, and
-//! is first in line as soon as it is polled again.
+//! So the queue does not depend on any one waiter being polled, and no task grants the permits: each waiter that is polled grants
+//! permits to all in front of it, then sleeps until more may be granted. A waiter that was granted a permit and is not polled holds
+//! that permit only, and loses it after [`CLAIM_WITHIN`]. It keeps its place, and is the first as soon as it is polled again.
 
 use std::collections::BTreeMap;
 use std::future::{Future, poll_fn};
@@ -13,33 +12,23 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use super::LONGEST_WINDOW;
-use super::leased::{Change, Demand, Leased, LeasedPermit, Waiting};
+use super::leased_permits::{Change, LeaseDemand, LeasedPermits, Waiting};
+use super::limits::{Full, Grant, Limits, Request};
 use super::shared::Lease;
-use super::submissions::Submissions;
 use super::wait::{Wait, WaitReason};
-use super::window::{Report, Window};
+use super::window::LONGEST_WINDOW;
 use crate::clock::Clock;
 
-/// A waiter that was granted a permit has to be polled within this, or others get the permit. A task that was woken takes
-/// far less; a future that nobody polls must not hold up the others for longer.
+/// The time within which a waiter has to be polled after it was granted a permit. After it, others get the permit. A task that was woken
+/// takes far less, and a future that is not polled must not delay the others for longer.
 const CLAIM_WITHIN: Duration = Duration::from_secs(1);
 
-/// After this, the service has counted a request, whether or not its response has come. Its permit is free.
+/// The time after which the service has counted a request, even if there is no response. Its permit is then free.
 const COUNTED_WITHIN: Duration = LONGEST_WINDOW;
 
-/// The queue, and the limits behind it. Times are the clock's [`monotonic`](Clock::monotonic).
+/// The queue and the limits that it grants from. Times are the clock's [`monotonic`](Clock::monotonic).
 #[derive(Debug)]
 pub(super) struct FairQueue(Mutex<State>);
-
-/// The limits that a permit takes from: all calls from the window, submissions from both. With a shared limit that works, the permits are
-/// those that were leased from it, and these two go on counting.
-#[derive(Debug)]
-pub(super) struct Limits {
-    pub(super) window: Window,
-    pub(super) submissions: Submissions,
-    pub(super) leased: Option<Leased>,
-}
 
 #[derive(Debug)]
 struct State {
@@ -50,14 +39,6 @@ struct State {
     permits: BTreeMap<u64, Held>,
     /// Every waiter that is polled sleeps no longer than until this.
     next_change: Duration,
-}
-
-/// A call, as far as its place in the queue depends on it.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Request {
-    pub(super) is_submission: bool,
-    /// False if it fails rather than wait, also for the first response.
-    pub(super) may_wait: bool,
 }
 
 #[derive(Debug)]
@@ -77,47 +58,30 @@ fn count_live<'a>(waiters: impl Iterator<Item = &'a Waiter>) -> Waiting {
     waiting
 }
 
+/// A permit that was granted to a waiter.
 #[derive(Debug)]
 struct Held {
-    request: Request,
+    grant: Grant,
     /// The waiter has been polled since it was granted.
     is_claimed: bool,
     expires_at: Duration,
-    /// Where the permit came from, if that is a shared limit.
-    leased: Option<LeasedPermit>,
-}
-
-/// The limit that has no room, and when to try again at the latest.
-enum Full {
-    Window(Duration),
-    Submissions(Duration),
-    /// No permit is leased for requests. There may be one for submissions.
-    Requests(Duration),
 }
 
 /// Begins a lease. It is called without a lock.
 pub(super) type BeginLease<'a> = &'a (dyn Fn(LeaseDemand) + Sync);
 
-/// What a lease asks for, and what the client knows.
-#[derive(Debug)]
-pub(super) struct LeaseDemand {
-    pub(super) demand: Demand,
-    pub(super) report: Option<Report>,
-    pub(super) submission_limit: u32,
-}
-
 /// The state of one waiter.
 enum Turn {
     Granted,
-    /// It would take this long, which is more than the caller has.
+    /// The wait would take this long, which is longer than the caller may wait.
     TooLong(Duration),
     WaitUntil(Duration),
 }
 
 impl FairQueue {
-    pub(super) fn new(window: Window, submissions: Submissions, leased: Option<Leased>) -> Self {
+    pub(super) fn new(limits: Limits) -> Self {
         Self(Mutex::new(State {
-            limits: Limits { window, submissions, leased },
+            limits,
             next_ticket: 0,
             waiting: BTreeMap::new(),
             permits: BTreeMap::new(),
@@ -125,10 +89,9 @@ impl FairQueue {
         }))
     }
 
-    /// Returns the ticket of a permit, after waiting for it; or, if that would take until after `deadline`, how long it would
-    /// take.
+    /// Waits for a permit, and returns its ticket. If that would take until after `deadline`, returns the time that it would take.
     ///
-    /// A call that has to wait is told so once, when its wait begins. A lease that is under way is no such wait.
+    /// `on_wait` is called once, when a wait begins. A lease that is under way is no such wait.
     pub(super) async fn acquire(
         &self,
         request: Request,
@@ -155,17 +118,16 @@ impl FairQueue {
         Ok(place.ticket)
     }
 
-    /// Ends a permit, unless it has expired, and changes the limits by what its attempt came to. The change is told whether the
-    /// permit still takes a slot for submissions.
+    /// Ends a permit, unless it has expired, and changes the limits by the result of its attempt. The second argument of `change` says
+    /// whether the permit still takes a slot for submissions.
     pub(super) fn finish(&self, ticket: u64, now: Duration, change: impl FnOnce(&mut Limits, bool)) {
         let wakers = {
             let mut state = self.lock();
             let held = state.permits.remove(&ticket);
             if let Some(held) = &held {
-                state.limits.release(held.request.is_submission);
-                state.limits.used(held);
+                state.limits.end(held.grant);
             }
-            change(&mut state.limits, held.is_some_and(|held| held.request.is_submission));
+            change(&mut state.limits, held.is_some_and(|held| held.grant.request.is_submission));
             state.settle(now, None)
         };
         wake(wakers);
@@ -176,20 +138,20 @@ impl FairQueue {
         let wakers = {
             let mut state = self.lock();
             if let Some(held) = state.permits.remove(&ticket) {
-                state.limits.give_back(&held, now);
+                state.limits.give_back(held.grant, now);
             }
             state.settle(now, None)
         };
         wake(wakers);
     }
 
-    /// Takes what there is to ask of the shared limit, if there is something.
+    /// Begins a lease from the shared limit, if one is needed.
     pub(super) fn begin_lease(&self, now: Duration) -> Option<LeaseDemand> {
         self.lock().begin_lease(now)
     }
 
-    /// Takes in the result of a lease, or its failure.
-    pub(super) fn end_lease(&self, demand: &Demand, lease: Option<Lease>, now: Duration) -> Change {
+    /// Applies the result of a lease. `None` is a failure.
+    pub(super) fn end_lease(&self, demand: &LeaseDemand, lease: Option<Lease>, now: Duration) -> Change {
         let (change, wakers) = {
             let mut state = self.lock();
             let change = state.limits.leased.as_mut().map_or(Change::None, |leased| leased.end(demand, lease, now));
@@ -201,7 +163,7 @@ impl FairQueue {
 
     /// Returns whether permits come from a shared limit.
     pub(super) fn is_shared(&self) -> bool {
-        self.lock().limits.leased.as_ref().is_some_and(Leased::is_working)
+        self.lock().limits.leased.as_ref().is_some_and(LeasedPermits::is_working)
     }
 
     fn is_lease_pending(&self) -> bool {
@@ -221,7 +183,7 @@ impl FairQueue {
         waker: &Waker,
         begin_lease: BeginLease<'_>,
     ) -> Turn {
-        // To wake or to drop a waker may drop a task, and with it another place in this queue: never under the lock.
+        // Waking or dropping a waker may drop a task, and with it another place in this queue, so neither happens under the lock.
         let (mut wakers, mut old, mut demand) = (Vec::new(), None, None);
         let turn = {
             let mut state = self.lock();
@@ -231,7 +193,7 @@ impl FairQueue {
                 wakers = state.settle(now, Some(ticket));
                 demand = state.begin_lease(now);
                 if demand.is_some() {
-                    // Nobody sleeps for longer than the lease may take.
+                    // No waiter may sleep for longer than the lease may take.
                     wakers.extend(state.settle(now, Some(ticket)));
                 }
             }
@@ -250,7 +212,7 @@ impl FairQueue {
         turn
     }
 
-    /// Whether a waiter has not been woken since it was last polled by the same task.
+    /// Returns whether a waiter has not been woken since it was last polled by the same task.
     fn is_unchanged(&self, ticket: u64, waker: &Waker) -> bool {
         let state = self.lock();
         let own = state.waiting.get(&ticket).and_then(|waiter| waiter.waker.as_ref());
@@ -271,24 +233,24 @@ impl FairQueue {
 }
 
 impl State {
-    /// Takes back what has expired and grants what there is, in order. Returns the wakers of those that have to look. `own` is the
-    /// waiter that is being polled.
+    /// Takes back expired permits, and grants permits in order. Returns the wakers of the waiters to poll. `own` is the waiter that is
+    /// being polled.
     fn settle(&mut self, now: Duration, own: Option<u64>) -> Vec<Waker> {
         self.expire(now);
         self.limits.check_lease(now);
         let (granted, mut next_change) = self.grant(now);
         let mut wakers = Vec::new();
-        for (ticket, leased) in granted {
-            let Some(Waiter { request, waker, .. }) = self.waiting.remove(&ticket) else { continue };
+        for (ticket, grant) in granted {
+            let Some(Waiter { waker, .. }) = self.waiting.remove(&ticket) else { continue };
             let is_claimed = own == Some(ticket);
             let time = if is_claimed { COUNTED_WITHIN } else { CLAIM_WITHIN };
-            self.permits.insert(ticket, Held { request, is_claimed, expires_at: now.saturating_add(time), leased });
+            self.permits.insert(ticket, Held { grant, is_claimed, expires_at: now.saturating_add(time) });
             wakers.extend(waker);
         }
         for held in self.permits.values() {
             next_change = next_change.min(held.expires_at);
         }
-        // The others sleep for too long now, and which of them are polled is not known.
+        // All others sleep for too long now, and it is not known which of them are polled.
         if next_change < self.next_change {
             wakers.extend(self.waiting.values_mut().filter_map(|waiter| waiter.waker.take()));
         }
@@ -300,20 +262,19 @@ impl State {
         let expired = self.permits.iter().filter(|(_, held)| held.expires_at <= now).map(|(ticket, _)| *ticket);
         for ticket in expired.collect::<Vec<_>>() {
             let Some(held) = self.permits.remove(&ticket) else { continue };
-            let request = held.request;
+            let request = held.grant.request;
             if held.is_claimed {
-                self.limits.release(request.is_submission);
-                self.limits.used(&held);
+                self.limits.end(held.grant);
                 self.limits.lost(request.is_submission, now);
             } else {
-                self.limits.give_back(&held, now);
+                self.limits.give_back(held.grant, now);
                 self.waiting.insert(ticket, Waiter { request, is_live: false, waker: None });
             }
         }
     }
 
-    /// Takes from the limits for all that may have a permit. Returns their tickets, and when to try again at the latest.
-    fn grant(&mut self, now: Duration) -> (Vec<(u64, Option<LeasedPermit>)>, Duration) {
+    /// Takes from the limits for all waiters that may have a permit. Returns their tickets, and the time at which to try again.
+    fn grant(&mut self, now: Duration) -> (Vec<(u64, Grant)>, Duration) {
         let (mut granted, mut try_again) = (Vec::new(), Duration::MAX);
         let (mut is_full_for_submissions, mut is_full_for_requests) = (false, false);
         for (ticket, waiter) in &self.waiting {
@@ -322,7 +283,7 @@ impl State {
                 continue;
             }
             match self.limits.try_acquire(waiter.request, now) {
-                Ok(leased) => granted.push((*ticket, leased)),
+                Ok(grant) => granted.push((*ticket, grant)),
                 Err(Full::Submissions(at)) => {
                     (is_full_for_submissions, try_again) = (true, try_again.min(at));
                 }
@@ -342,10 +303,7 @@ impl State {
     }
 
     fn begin_lease(&mut self, now: Duration) -> Option<LeaseDemand> {
-        let waiting = &self.waiting;
-        let demand = self.limits.leased.as_mut()?.begin(now, || count_live(waiting.values()))?;
-        let report = self.limits.window.report(now);
-        Some(LeaseDemand { demand, report, submission_limit: self.limits.submissions.limit() })
+        self.limits.begin_lease(now, || count_live(self.waiting.values()))
     }
 
     /// Claims the permit that was granted to a waiter, if one was.
@@ -363,7 +321,7 @@ impl State {
         waiter.waker = Some(waker);
         let Request { is_submission, may_wait } = waiter.request;
         let Some(deadline) = deadline else { return Turn::WaitUntil(self.next_change) };
-        let granted_at = self.estimate(self.ahead_of(ticket), is_submission, now);
+        let granted_at = self.limits.estimate(self.ahead_of(ticket), is_submission, now);
         // A lease is no wait for the rate limit.
         let fails_fast = !may_wait && !self.limits.is_lease_pending();
         if fails_fast || now >= deadline || granted_at > deadline {
@@ -371,17 +329,6 @@ impl State {
         } else {
             Turn::WaitUntil(self.next_change.min(deadline))
         }
-    }
-
-    /// When a waiter behind so many others can be granted a permit at the earliest, as far as can be told.
-    fn estimate(&self, ahead: Waiting, is_submission: bool, now: Duration) -> Duration {
-        let Waiting { submissions, requests: others } = ahead;
-        let limits = &self.limits;
-        // Submissions without a slot do not wait for the window yet.
-        let granted_at = limits.window.estimate(others + submissions.min(limits.submissions.free(now)), now);
-        let working = limits.leased.as_ref().filter(|leased| leased.is_working());
-        let granted_at = working.map_or(granted_at, |leased| granted_at.max(leased.estimate(is_submission, now)));
-        if is_submission { granted_at.max(limits.submissions.estimate(submissions, now)) } else { granted_at }
     }
 
     /// Counts the calls that wait in front.
@@ -399,118 +346,9 @@ impl State {
             limits if limits.window.is_unknown() => WaitReason::FirstResponse,
             _ => WaitReason::RateLimit,
         };
-        let expected = self.estimate(ahead, is_submission, now).saturating_sub(now);
+        let expected = self.limits.estimate(ahead, is_submission, now).saturating_sub(now);
         let ahead = if reason == WaitReason::Submissions { submissions } else { submissions + others };
         Wait { reason, ahead, expected: (!expected.is_zero()).then_some(expected) }
-    }
-}
-
-impl Limits {
-    fn try_acquire(&mut self, request: Request, now: Duration) -> Result<Option<LeasedPermit>, Full> {
-        let is_unlimited = !request.is_submission && self.window.is_unlimited();
-        if !is_unlimited && self.leased.as_ref().is_some_and(Leased::is_working) {
-            return self.acquire_leased(request.is_submission, now);
-        }
-        if request.is_submission {
-            self.submissions.try_acquire(now).map_err(Full::Submissions)?;
-        }
-        let shares = self.leased.as_ref().map_or(1, Leased::shares);
-        match self.window.try_acquire(now, request.may_wait, shares) {
-            Ok(()) => Ok(None),
-            Err(at) => {
-                if request.is_submission {
-                    self.submissions.release();
-                }
-                Err(Full::Window(at))
-            }
-        }
-    }
-
-    /// Takes a leased permit. What the service has refused holds these, too.
-    fn acquire_leased(&mut self, is_submission: bool, now: Duration) -> Result<Option<LeasedPermit>, Full> {
-        let Some(leased) = &mut self.leased else { return Ok(None) };
-        let full = if is_submission { Full::Submissions } else { Full::Requests };
-        if is_submission {
-            self.submissions.acquire_leased(now).map_err(full)?;
-        }
-        let permit = match self.window.acquire_leased(now) {
-            Ok(()) => leased.try_acquire(is_submission, now).map_err(|at| {
-                self.window.release();
-                full(at)
-            }),
-            Err(at) => Err(Full::Window(at)),
-        };
-        if permit.is_err() && is_submission {
-            self.submissions.release();
-        }
-        permit.map(Some)
-    }
-
-    /// Takes back a permit that was not used.
-    fn give_back(&mut self, held: &Held, now: Duration) {
-        let is_submission = held.request.is_submission;
-        self.release(is_submission);
-        if let (Some(leased), Some(permit)) = (&mut self.leased, held.leased) {
-            leased.give_back(permit, is_submission, now);
-        }
-    }
-
-    /// A permit has ended that was used.
-    fn used(&mut self, held: &Held) {
-        if let Some(leased) = self.leased.as_mut().filter(|_| held.leased.is_some() && held.request.is_submission) {
-            leased.submission_ended();
-        }
-    }
-
-    fn is_lease_pending(&self) -> bool {
-        self.leased.as_ref().is_some_and(Leased::is_pending)
-    }
-
-    /// A shared limit that does not respond in time holds up nobody, also while the task that waits for it does not run.
-    fn check_lease(&mut self, now: Duration) {
-        if let Some(leased) = &mut self.leased {
-            leased.check_time(now);
-        }
-    }
-
-    /// A request was responded to, with or without a report.
-    pub(super) fn responded(&mut self, report: Option<Report>, is_success: bool) {
-        let is_new_window = self.window.responded(report, is_success);
-        if let Some(leased) = self.leased.as_mut().filter(|_| is_new_window) {
-            leased.window_began();
-        }
-    }
-
-    /// The service has refused a request, and asks to send none before this.
-    pub(super) fn hold(&mut self, until: Duration) {
-        self.window.hold(until);
-        if let Some(leased) = &mut self.leased {
-            leased.hold(until);
-        }
-    }
-
-    /// The service has refused a submission, and asks to submit nothing before this.
-    pub(super) fn hold_submissions(&mut self, until: Duration) {
-        self.submissions.hold(until);
-        if let Some(leased) = &mut self.leased {
-            leased.hold_submissions(until);
-        }
-    }
-
-    /// A permit has ended.
-    fn release(&mut self, is_submission: bool) {
-        self.window.release();
-        if is_submission {
-            self.submissions.release();
-        }
-    }
-
-    /// An attempt has ended, and whether the service has counted it is not known.
-    pub(super) fn lost(&mut self, is_submission: bool, now: Duration) {
-        self.window.lost();
-        if is_submission {
-            self.submissions.responded(now);
-        }
     }
 }
 
@@ -552,7 +390,7 @@ impl<'a> Place<'a> {
                     Poll::Pending => {}
                 }
             }
-            // A sleep counts as done although the clock may say it was a little short, so that this cannot spin.
+            // A sleep counts as ended even if the clock says that it was too short, so that this cannot spin.
             let now = self.clock.monotonic().max(self.slept_until);
             let until = match self.queue.check(self.ticket, now, deadline, context.waker(), self.begin_lease) {
                 Turn::Granted => return Poll::Ready(Ok(())),
@@ -583,8 +421,8 @@ fn wake(wakers: Vec<Waker>) {
 mod tests {
     use super::{CLAIM_WITHIN, COUNTED_WITHIN, FairQueue, Place, Request};
     use crate::clock::Clock;
-    use crate::rate_limit::submissions::Submissions;
-    use crate::rate_limit::window::{MINUTE, Report, Window};
+    use crate::rate_limit::limits::Limits;
+    use crate::rate_limit::window::{MINUTE, Report};
     use chrono::{DateTime, Utc};
     use std::future::{Future, pending};
     use std::pin::Pin;
@@ -619,7 +457,7 @@ mod tests {
 
     /// A queue behind a window of `limit` requests that resets in a minute, and behind 2 submissions a minute.
     fn queue(clock: &ManualClock, limit: u32) -> FairQueue {
-        let queue = FairQueue::new(Window::new(), Submissions::new(2), None);
+        let queue = FairQueue::new(Limits::new(2, None));
         let resets_at = clock.monotonic() + MINUTE;
         let report = Report { limit, left: limit, resets_at, ends: SystemTime::UNIX_EPOCH + resets_at };
         queue.lock().limits.window.responded(Some(report), true);

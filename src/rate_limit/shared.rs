@@ -7,7 +7,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{LONGEST_WINDOW, SUBMISSIONS};
+use super::submissions::SUBMISSIONS_PER_MINUTE;
+use super::window::LONGEST_WINDOW;
 
 /// The longest time that a lease may take by default.
 const TIMEOUT: Duration = Duration::from_millis(250);
@@ -127,7 +128,7 @@ impl LeaseRequest {
             requests: 0,
             submissions: 0,
             spare: 0,
-            submission_limit: SUBMISSIONS,
+            submission_limit: SUBMISSIONS_PER_MINUTE,
             submissions_ended: 0,
             submissions_returned: 0,
             report: None,

@@ -5,6 +5,9 @@ use std::time::Duration;
 
 use super::window::MINUTE;
 
+/// The number of work orders that may be submitted in a minute, by the service's documentation.
+pub(crate) const SUBMISSIONS_PER_MINUTE: u32 = 20;
+
 /// At most `limit` submissions in any minute.
 ///
 /// A submission takes a slot until a minute after its response: wherever in between the service counted it, and wherever its

@@ -9,6 +9,9 @@ pub(super) const COLD_START: u32 = 10;
 /// The documented length of a window.
 pub(super) const MINUTE: Duration = Duration::from_secs(60);
 
+/// The longest wait that a 429 asks for in the normal course: its window is a minute.
+pub(crate) const LONGEST_WINDOW: Duration = Duration::from_secs(61);
+
 /// Two responses of one window may put its end up to this far apart, as the headers count in seconds.
 const SAME_WINDOW: Duration = Duration::from_secs(2);
 

@@ -13,8 +13,9 @@
 
 use std::collections::HashSet;
 
+use super::cursor::{Request, Step};
+use super::page::Listed;
 use super::stall::{StallDetector, StallReason, checked};
-use super::{Listed, Request, Step};
 
 /// The limit of successive restarts at the front of a list that does not shrink.
 const RESTARTS: u32 = 100;

@@ -8,9 +8,10 @@ use std::task::{Context, Poll};
 
 use futures_core::Stream;
 
+use super::cursor::{Cursor, Request, Step};
 use super::item_cursor::ItemCursor;
+use super::page::{Batch, Listed};
 use super::stream::ListStream;
-use super::{Batch, Cursor, Listed, Request, Step};
 use crate::Result;
 
 /// The items of a list as a stream, page after page. Returned by `.items()` on a list:

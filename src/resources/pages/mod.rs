@@ -3,85 +3,29 @@
 //! A cursor decides without input and output what to request next and what of a response is new: `ItemCursor` returns
 //! each item once, `PageCursor` returns the pages as they come. `ListStream` sends the requests.
 
+mod cursor;
 mod item_cursor;
 mod items;
+mod page;
 #[expect(clippy::module_inception, reason = "the file is named after its type")]
 mod pages;
 mod raw;
 mod stall;
 mod stream;
 
-use std::collections::VecDeque;
 use std::future::IntoFuture as _;
 
+use self::cursor::Request;
 use self::item_cursor::ItemCursor;
 pub use self::items::Items;
+use self::page::Batch;
+pub use self::page::{Listed, Page};
 use self::pages::PageCursor;
 pub use self::pages::Pages;
 pub use self::raw::WithJson;
-use self::stall::StallReason;
 use self::stream::ListStream;
 use super::call::{Call, CallFuture, Endpoint};
 use crate::Response;
-
-/// The part of a list that is requested.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Request {
-    limit: u32,
-    offset: u32,
-}
-
-/// Decides what to request next, and what of a page is returned.
-trait Cursor<P, T>: Send {
-    fn request(&self) -> Request;
-    fn advance(&mut self, page: P, ready: &mut VecDeque<T>) -> Step;
-    /// Sets how many more items are returned.
-    fn max_items(&mut self, items: usize);
-}
-
-/// The next step after a page.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Step {
-    Fetch,
-    End,
-    Fail(StallReason),
-}
-
-/// An item of a list.
-pub trait Listed: Send + 'static {
-    /// Returns the id, by which the item is recognized.
-    fn id(&self) -> &str;
-}
-
-/// A page of a list, or a list in one piece.
-pub trait Page: Send + 'static {
-    /// The type of an item.
-    type Item: Listed;
-
-    /// Returns the items.
-    fn items(&self) -> &[Self::Item];
-
-    /// Returns the number of items on all pages, if the service gave it.
-    fn total(&self) -> Option<u64>;
-
-    /// Converts the page into its items.
-    fn into_items(self) -> Vec<Self::Item>;
-
-    /// Removes all items after this number of items.
-    fn truncate(&mut self, items: usize);
-}
-
-/// The items of a page, and the total.
-struct Batch<T> {
-    items: Vec<T>,
-    total: Option<u64>,
-}
-
-impl<P: Page> From<P> for Batch<P::Item> {
-    fn from(page: P) -> Self {
-        Self { total: page.total(), items: page.into_items() }
-    }
-}
 
 /// An operation that returns a list. Implemented by the generated code, for lists in pages and for lists in one piece.
 pub trait ListEndpoint: Endpoint<Output: Page> {
@@ -155,25 +99,5 @@ impl<E: ListEndpoint> Call<E> {
         let mut call = self.clone();
         call.endpoint.set_part(request.limit, request.offset);
         call
-    }
-}
-
-impl<T: Listed> Page for Vec<T> {
-    type Item = T;
-
-    fn items(&self) -> &[T] {
-        self
-    }
-
-    fn total(&self) -> Option<u64> {
-        None
-    }
-
-    fn into_items(self) -> Vec<T> {
-        self
-    }
-
-    fn truncate(&mut self, items: usize) {
-        self.truncate(items);
     }
 }

@@ -8,9 +8,10 @@ use std::task::{Context, Poll};
 
 use futures_core::Stream;
 
+use super::cursor::{Cursor, Request, Step};
+use super::page::Page;
 use super::stall::{StallDetector, StallReason, checked};
 use super::stream::ListStream;
-use super::{Cursor, Page, Request, Step};
 use crate::Result;
 
 /// The pages of a list as a stream, as the service returns them. Returned by `.pages()` on a list:

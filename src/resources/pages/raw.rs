@@ -4,7 +4,7 @@ use std::ops::Deref;
 
 use serde_json::Value;
 
-use super::{Batch, Listed, Page};
+use super::page::{Batch, Listed, Page};
 use crate::{Response, json};
 
 /// An item of a list together with its JSON as it was received, for fields that this version of the crate does not know. It dereferences

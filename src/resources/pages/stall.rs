@@ -1,6 +1,6 @@
 //! Limits that end the reading of a list, whatever the service responds.
 
-use super::Listed;
+use super::page::Listed;
 use crate::Error;
 
 /// The limit of successive requests without a new item.

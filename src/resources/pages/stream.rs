@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::task::{Context, Poll};
 
-use super::{Cursor, Request, Step};
+use super::cursor::{Cursor, Request, Step};
 use crate::resources::CallFuture;
 use crate::{Error, Operation, Result};
 

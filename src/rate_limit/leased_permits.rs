@@ -1,11 +1,11 @@
-//! The permits that a client has leased from a shared rate limit, and what it has to report to it.
+//! The permits that a client has leased from a shared rate limit, and the changes that it has to report.
 
 use std::time::Duration;
 
-use super::LONGEST_WINDOW;
 use super::shared::Lease;
+use super::window::{LONGEST_WINDOW, Report};
 
-/// Permits for requests that are leased in stock, so that a program that makes one call after the other has no round trip for each.
+/// The number of permits that are leased in advance, so that a program which makes one call after the other needs no round trip for each.
 const SPARE: u32 = 16;
 
 /// The pause after a lease of nothing that asks for none.
@@ -15,12 +15,12 @@ const SHORTEST_PAUSE: Duration = Duration::from_millis(250);
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
-/// A shared limit that leases nothing for so long to calls that wait is of no use. In every window, there is something to lease.
+/// A shared limit that leases nothing for this time to waiting calls counts as failed, as every window has permits.
 const USELESS_AFTER: Duration = Duration::from_secs(122);
 
 /// The state of a shared rate limit, as one client knows it. Times are monotonic.
 #[derive(Debug)]
-pub(super) struct Leased {
+pub(super) struct LeasedPermits {
     timeout: Duration,
     requests: Pool,
     submissions: Pool,
@@ -29,13 +29,13 @@ pub(super) struct Leased {
     /// The shared limit does not work, and is tried again at this time.
     away_until: Option<Duration>,
     failures: u32,
-    /// It stopped working, and the end of the lease has yet to say so.
-    is_loss_untold: bool,
-    /// Calls have waited since then, and nothing was leased.
-    fruitless_since: Option<Duration>,
+    /// It stopped working, and the end of the lease has not reported that yet.
+    is_loss_unreported: bool,
+    /// Calls have been waiting since this time, and nothing was leased.
+    useless_since: Option<Duration>,
     /// Clients that share the limit, as the last lease says.
     clients: u32,
-    news: News,
+    unreported: UnreportedChanges,
 }
 
 /// Permits of one kind.
@@ -55,9 +55,9 @@ pub(super) struct Waiting {
     pub(super) submissions: u32,
 }
 
-/// What the client has to report.
+/// Changes that the client has to report to the shared limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct News {
+pub(super) struct UnreportedChanges {
     pub(super) submissions_ended: u32,
     pub(super) submissions_returned: u32,
     pub(super) hold_until: Option<Duration>,
@@ -66,14 +66,17 @@ pub(super) struct News {
     pub(super) is_new_window: bool,
 }
 
-/// What is asked of the shared limit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Demand {
-    pub(super) asked_at: Duration,
+/// The content of a request to the shared limit.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct LeaseDemand {
+    pub(super) requested_at: Duration,
     pub(super) requests: u32,
     pub(super) submissions: u32,
     pub(super) spare: u32,
-    pub(super) news: News,
+    pub(super) changes: UnreportedChanges,
+    /// The last report of the service on the present window.
+    pub(super) report: Option<Report>,
+    pub(super) submission_limit: u32,
 }
 
 /// The permit of a lease.
@@ -90,7 +93,7 @@ pub(super) enum Change {
     Found,
 }
 
-impl Leased {
+impl LeasedPermits {
     pub(super) fn new(timeout: Duration) -> Self {
         Self {
             timeout: timeout.min(LONGEST_WINDOW),
@@ -99,10 +102,10 @@ impl Leased {
             pending_until: None,
             away_until: None,
             failures: 0,
-            is_loss_untold: false,
-            fruitless_since: None,
+            is_loss_unreported: false,
+            useless_since: None,
             clients: 1,
-            news: News::default(),
+            unreported: UnreportedChanges::default(),
         }
     }
 
@@ -138,25 +141,25 @@ impl Leased {
         if self.is_working() && now < permit.expires_at {
             self.pool(is_submission).add(1, permit.expires_at, now);
         } else if is_submission {
-            self.news.submissions_returned = self.news.submissions_returned.saturating_add(1);
+            self.unreported.submissions_returned = self.unreported.submissions_returned.saturating_add(1);
         }
     }
 
-    /// A submission with a leased permit has ended, whatever came of it.
+    /// A submission with a leased permit has ended.
     pub(super) fn submission_ended(&mut self) {
-        self.news.submissions_ended = self.news.submissions_ended.saturating_add(1);
+        self.unreported.submissions_ended = self.unreported.submissions_ended.saturating_add(1);
     }
 
     pub(super) fn window_began(&mut self) {
-        self.news.is_new_window = true;
+        self.unreported.is_new_window = true;
     }
 
     pub(super) fn hold(&mut self, until: Duration) {
-        self.news.hold_until = self.news.hold_until.max(Some(until));
+        self.unreported.hold_until = self.unreported.hold_until.max(Some(until));
     }
 
     pub(super) fn hold_submissions(&mut self, until: Duration) {
-        self.news.hold_submissions_until = self.news.hold_submissions_until.max(Some(until));
+        self.unreported.hold_submissions_until = self.unreported.hold_submissions_until.max(Some(until));
     }
 
     /// The earliest time at which more can be leased, as far as can be told.
@@ -165,66 +168,73 @@ impl Leased {
         if self.is_pending() { now } else { pool.retry_at.max(now) }
     }
 
-    /// Begins a lease, if there is something to ask or to report. `waiting` counts the calls that wait.
-    pub(super) fn begin(&mut self, now: Duration, waiting: impl FnOnce() -> Waiting) -> Option<Demand> {
-        // A task that does not end by then is one that does not run.
+    /// Begins a lease, if there is something to request or to report. `waiting` counts the calls that wait.
+    pub(super) fn begin(
+        &mut self,
+        now: Duration,
+        report: Option<Report>,
+        submission_limit: u32,
+        waiting: impl FnOnce() -> Waiting,
+    ) -> Option<LeaseDemand> {
+        // A task that has not ended by then does not run.
         let is_pending = self.pending_until.is_some_and(|until| now < until.saturating_add(LONGEST_WINDOW));
         if is_pending || self.away_until.is_some_and(|until| now < until) {
             return None;
         }
         self.expire(now);
-        let may_ask = |pool: &Pool| self.is_working() && pool.count == 0 && now >= pool.retry_at;
-        let (asks_requests, asks_submissions) = (may_ask(&self.requests), may_ask(&self.submissions));
+        let may_lease = |pool: &Pool| self.is_working() && pool.count == 0 && now >= pool.retry_at;
+        let (leases_requests, leases_submissions) = (may_lease(&self.requests), may_lease(&self.submissions));
         let (mut requests, mut submissions) = (0, 0);
-        if asks_requests || asks_submissions {
+        if leases_requests || leases_submissions {
             let waiting = waiting();
-            requests = waiting.requests * u32::from(asks_requests);
-            submissions = waiting.submissions * u32::from(asks_submissions);
+            requests = waiting.requests * u32::from(leases_requests);
+            submissions = waiting.submissions * u32::from(leases_submissions);
         }
-        let asks = requests > 0 || submissions > 0;
-        if self.is_working() && !asks && self.news == News::default() {
+        let leases = requests > 0 || submissions > 0;
+        if self.is_working() && !leases && self.unreported == UnreportedChanges::default() {
             return None;
         }
-        if asks {
-            self.fruitless_since.get_or_insert(now);
+        if leases {
+            self.useless_since.get_or_insert(now);
         }
         self.pending_until = Some(now.saturating_add(self.timeout));
         let spare = if requests > 0 { SPARE } else { 0 };
-        Some(Demand { asked_at: now, requests, submissions, spare, news: std::mem::take(&mut self.news) })
+        let changes = std::mem::take(&mut self.unreported);
+        Some(LeaseDemand { requested_at: now, requests, submissions, spare, changes, report, submission_limit })
     }
 
     /// Takes in the result of a lease.
-    pub(super) fn end(&mut self, demand: &Demand, lease: Option<Lease>, now: Duration) -> Change {
+    pub(super) fn end(&mut self, demand: &LeaseDemand, lease: Option<Lease>, now: Duration) -> Change {
         self.pending_until = None;
-        let is_loss_untold = std::mem::take(&mut self.is_loss_untold);
+        let is_loss_unreported = std::mem::take(&mut self.is_loss_unreported);
         let Some(lease) = lease.map(Lease::sane) else {
-            return if is_loss_untold { Change::Lost } else { self.failed(now) };
+            return if is_loss_unreported { Change::Lost } else { self.failed(now) };
         };
         self.expire(now);
-        // On its way, the response has taken from the time that it grants.
-        let expires_at = demand.asked_at.saturating_add(lease.valid_for);
+        // The time that the response took is part of the time that it grants.
+        let expires_at = demand.requested_at.saturating_add(lease.valid_for);
         let most = if now < expires_at { u32::MAX } else { 0 };
         let requests = lease.requests.min(demand.requests.saturating_add(demand.spare)).min(most);
         let submissions = lease.submissions.min(demand.submissions).min(most);
         if requests > 0 || submissions > 0 || (demand.requests == 0 && demand.submissions == 0) {
-            self.fruitless_since = None;
+            self.useless_since = None;
         }
-        if self.fruitless_since.is_some_and(|since| now.saturating_sub(since) > USELESS_AFTER) {
-            self.fruitless_since = None;
+        if self.useless_since.is_some_and(|since| now.saturating_sub(since) > USELESS_AFTER) {
+            self.useless_since = None;
             return self.failed(now);
         }
-        let change = if self.is_working() || is_loss_untold { Change::None } else { Change::Found };
+        let change = if self.is_working() || is_loss_unreported { Change::None } else { Change::Found };
         (self.away_until, self.failures, self.clients) = (None, 0, lease.clients);
         self.requests.lease(requests, demand.requests, expires_at, lease.retry_in, now);
         self.submissions.lease(submissions, demand.submissions, expires_at, lease.submissions_retry_in, now);
         change
     }
 
-    /// Gives up a lease that takes too long. The task that waits for it may not run.
+    /// Counts a lease that takes too long as failed. The task that waits for it may not run.
     pub(super) fn check_time(&mut self, now: Duration) {
         if self.is_working() && self.pending_until.is_some_and(|until| now >= until) {
             self.failed(now);
-            self.is_loss_untold = true;
+            self.is_loss_unreported = true;
         }
     }
 
@@ -235,14 +245,14 @@ impl Leased {
         self.away_until = Some(now.saturating_add(pause));
         let unused = std::mem::take(&mut self.submissions).count;
         self.requests = Pool::default();
-        self.news.submissions_returned = self.news.submissions_returned.saturating_add(unused);
+        self.unreported.submissions_returned = self.unreported.submissions_returned.saturating_add(unused);
         change
     }
 
     fn expire(&mut self, now: Duration) {
         self.requests.expire(now);
         let expired = self.submissions.expire(now);
-        self.news.submissions_returned = self.news.submissions_returned.saturating_add(expired);
+        self.unreported.submissions_returned = self.unreported.submissions_returned.saturating_add(expired);
     }
 
     fn pool(&mut self, is_submission: bool) -> &mut Pool {

@@ -1,27 +1,27 @@
-//! Leases from a shared rate limit, in tasks of their own: a call that waits may be left unpolled, or dropped.
+//! Leases permits from a shared rate limit, in tasks of their own, as a call that waits may be left unpolled or dropped.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
-use super::RateLimiter;
-use super::fair_queue::LeaseDemand;
-use super::leased::{Change, Demand};
+use super::fair_queue::FairQueue;
+use super::leased_permits::{Change, LeaseDemand};
 use super::shared::{Lease, LeaseReport, LeaseRequest, SharedRateLimit};
 use super::window::Report;
+use crate::clock::Clock;
 use crate::platform::Handle;
 use crate::race::race;
 
-/// The shared limit of a client, and its names there.
+/// The shared limit of a client, and the names by which the limit knows the client and its organization.
 #[derive(Debug)]
-pub(crate) struct Sharing {
+pub(crate) struct SharedLimit {
     limit: Arc<dyn SharedRateLimit>,
     organization: Arc<str>,
     client: Arc<str>,
 }
 
-impl Sharing {
+impl SharedLimit {
     pub(crate) fn new(limit: Arc<dyn SharedRateLimit>, organization: String) -> Self {
         let client = uuid::Uuid::new_v4().simple().to_string();
         Self { limit, organization: organization.into(), client: client.into() }
@@ -32,19 +32,20 @@ impl Sharing {
         self.limit.timeout()
     }
 
-    fn request(&self, LeaseDemand { demand, report, submission_limit }: &LeaseDemand) -> LeaseRequest {
-        let Demand { asked_at: now, requests, submissions, spare, news } = *demand;
+    fn request(&self, demand: &LeaseDemand) -> LeaseRequest {
+        let LeaseDemand { requested_at: now, requests, submissions, spare, changes, report, submission_limit } =
+            *demand;
         let left = |until: Option<Duration>| until.map(|until| until.saturating_sub(now));
         LeaseRequest {
             requests,
             submissions,
             spare,
-            submission_limit: *submission_limit,
-            submissions_ended: news.submissions_ended,
-            submissions_returned: news.submissions_returned,
+            submission_limit,
+            submissions_ended: changes.submissions_ended,
+            submissions_returned: changes.submissions_returned,
             report: report.map(|report| lease_report(&report, now)),
-            hold_for: left(news.hold_until),
-            hold_submissions_for: left(news.hold_submissions_until),
+            hold_for: left(changes.hold_until),
+            hold_submissions_for: left(changes.hold_submissions_until),
             ..LeaseRequest::new(Arc::clone(&self.organization), Arc::clone(&self.client))
         }
     }
@@ -60,56 +61,72 @@ fn lease_report(report: &Report, now: Duration) -> LeaseReport {
     }
 }
 
-/// Returns the name of an organization in a shared limit. It tells neither the key nor the address.
+/// Returns the name of an organization in a shared limit, from which neither the key nor the address can be derived.
 pub(crate) fn organization(base_url: &str, api_key: &str) -> String {
     let mut hash = Sha256::new();
     for part in ["agentgate rate limit", base_url, api_key] {
         hash.update(part);
-        // Stands in none of them, so that no two triples are the same text.
+        // None of the parts has a zero byte, so that different triples are different texts.
         hash.update([0]);
     }
     format!("{:x}", base16ct::HexDisplay(&hash.finalize()))
 }
 
-impl RateLimiter {
-    /// Reports to the shared limit what others have to know soon, if there is something.
-    pub(super) fn report_news(self: &Arc<Self>, now: Duration) {
-        if self.sharing.is_some()
-            && let Some(demand) = self.queue.begin_lease(now)
-        {
-            self.begin_lease(demand);
+/// Leases permits for the calls of a queue.
+#[derive(Debug)]
+pub(super) struct Leasing {
+    pub(super) shared: SharedLimit,
+    pub(super) queue: Arc<FairQueue>,
+    pub(super) clock: Arc<dyn Clock>,
+}
+
+impl Leasing {
+    /// Reports changes to the shared limit that other clients need soon, if there are any.
+    pub(super) fn report_changes(self: &Arc<Self>, now: Duration) {
+        if let Some(demand) = self.queue.begin_lease(now) {
+            self.begin(demand);
         }
     }
 
-    /// Asks the shared limit, and goes on as long as there is something to ask.
-    pub(super) fn begin_lease(self: &Arc<Self>, demand: LeaseDemand) {
-        let pending = PendingLease { limiter: Arc::clone(self), demand: Some(demand) };
+    /// Sends this request to the shared limit, and further requests as long as calls need permits.
+    pub(super) fn begin(self: &Arc<Self>, demand: LeaseDemand) {
+        let pending = PendingLease { leasing: Arc::clone(self), demand: Some(demand) };
         // Without a runtime, the lease has failed.
         if let Ok(runtime) = Handle::try_current() {
             runtime.spawn(pending.run());
         }
     }
 
-    fn end_lease(&self, demand: &Demand, result: Result<Lease, String>) {
+    async fn lease(&self, demand: &LeaseDemand) -> Result<Lease, String> {
+        let _held = self.clock.hold();
+        let timeout = self.shared.timeout();
+        let lease = self.shared.limit.lease(self.shared.request(demand));
+        match race(lease, self.clock.sleep(timeout)).await {
+            Some(result) => result.map_err(|error| error.to_string()),
+            None => Err(format!("there was no response within {timeout:?}")),
+        }
+    }
+
+    fn end(&self, demand: &LeaseDemand, result: Result<Lease, String>) {
         let change = self.queue.end_lease(demand, result.as_ref().ok().copied(), self.clock.monotonic());
-        tell(change, result.err());
+        log(change, result.err());
     }
 }
 
-/// A lease that is under way. Dropped, with the task or with its runtime, it has failed.
+/// A lease that is under way. It has failed if it is dropped, with the task or with its runtime.
 struct PendingLease {
-    limiter: Arc<RateLimiter>,
+    leasing: Arc<Leasing>,
     demand: Option<LeaseDemand>,
 }
 
 impl PendingLease {
     async fn run(mut self) {
         while let Some(demand) = &self.demand {
-            let result = self.limiter.lease(demand).await;
+            let result = self.leasing.lease(demand).await;
             if let Some(demand) = self.demand.take() {
-                self.limiter.end_lease(&demand.demand, result);
+                self.leasing.end(&demand, result);
             }
-            self.demand = self.limiter.queue.begin_lease(self.limiter.clock.monotonic());
+            self.demand = self.leasing.queue.begin_lease(self.leasing.clock.monotonic());
         }
     }
 }
@@ -117,20 +134,7 @@ impl PendingLease {
 impl Drop for PendingLease {
     fn drop(&mut self) {
         if let Some(demand) = self.demand.take() {
-            self.limiter.end_lease(&demand.demand, Err("the runtime has ended".to_owned()));
-        }
-    }
-}
-
-impl RateLimiter {
-    async fn lease(&self, demand: &LeaseDemand) -> Result<Lease, String> {
-        let Some(sharing) = &self.sharing else { return Err("there is no shared limit".to_owned()) };
-        let _held = self.clock.hold();
-        let timeout = sharing.timeout();
-        let lease = sharing.limit.lease(sharing.request(demand));
-        match race(lease, self.clock.sleep(timeout)).await {
-            Some(result) => result.map_err(|error| error.to_string()),
-            None => Err(format!("there was no response within {timeout:?}")),
+            self.leasing.end(&demand, Err("the runtime has ended".to_owned()));
         }
     }
 }
@@ -139,7 +143,7 @@ impl RateLimiter {
     not(feature = "tracing"),
     allow(unused_variables, clippy::needless_pass_by_value, reason = "there is no log")
 )]
-fn tell(change: Change, error: Option<String>) {
+fn log(change: Change, error: Option<String>) {
     #[cfg(feature = "tracing")]
     match change {
         Change::Lost => {
