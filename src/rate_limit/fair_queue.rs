@@ -1,4 +1,4 @@
-//! A fair queue of permits: granted in the order in which they were asked for, as the limits allow.
+//! A fair queue of permits, which are granted in the order of the calls, as the limits allow.
 //!
 //! A call may be held unpolled for any time: by a `select!` on `&mut call`, by a stream that reads ahead while the loop's body runs.
 //! So the queue does not depend on any one waiter being polled, and no task grants the permits: each waiter that is polled grants
@@ -34,17 +34,17 @@ pub(super) struct FairQueue(Mutex<State>);
 struct State {
     limits: Limits,
     next_ticket: u64,
-    /// Calls without a permit, in their order.
+    /// Calls without a permit, in order.
     waiting: BTreeMap<u64, Waiter>,
     permits: BTreeMap<u64, Held>,
-    /// Every waiter that is polled sleeps no longer than until this.
+    /// The time until which waiters that are polled sleep at most.
     next_change: Duration,
 }
 
 #[derive(Debug)]
 struct Waiter {
     request: Request,
-    /// False after it was granted a permit and did not claim it. It is passed over until it is polled.
+    /// False after the waiter did not claim a permit in time. It gets none until it is polled.
     is_live: bool,
     waker: Option<Waker>,
 }
@@ -170,7 +170,7 @@ impl FairQueue {
         self.lock().limits.is_lease_pending()
     }
 
-    /// The limit of the window that the service last reported.
+    /// Returns the limit of the window that the service reported last.
     pub(super) fn limit(&self) -> Option<u32> {
         self.lock().limits.window.limit()
     }
@@ -219,7 +219,7 @@ impl FairQueue {
         own.is_some_and(|own| own.will_wake(waker))
     }
 
-    /// Gives up a place, with what was granted to it.
+    /// Gives up a place and the permit that was granted to it.
     fn leave(&self, ticket: u64, now: Duration) {
         let waiter = self.lock().waiting.remove(&ticket);
         if waiter.is_none() {
@@ -322,7 +322,7 @@ impl State {
         let Request { is_submission, may_wait } = waiter.request;
         let Some(deadline) = deadline else { return Turn::WaitUntil(self.next_change) };
         let granted_at = self.limits.estimate(self.ahead_of(ticket), is_submission, now);
-        // A lease is no wait for the rate limit.
+        // Waiting for a lease does not count as waiting for the rate limit.
         let fails_fast = !may_wait && !self.limits.is_lease_pending();
         if fails_fast || now >= deadline || granted_at > deadline {
             Turn::TooLong(granted_at.saturating_sub(now))
@@ -331,7 +331,7 @@ impl State {
         }
     }
 
-    /// Counts the calls that wait in front.
+    /// Counts the calls in front of a waiter.
     fn ahead_of(&self, ticket: u64) -> Waiting {
         count_live(self.waiting.range(..ticket).map(|(_, waiter)| waiter))
     }
@@ -431,7 +431,7 @@ mod tests {
     use std::task::{Context, Poll, Wake, Waker};
     use std::time::{Duration, SystemTime};
 
-    /// Moves when it is told to. Its sleeps do not end: the tests poll.
+    /// A clock that the test advances. Its sleeps do not end, as the tests poll.
     #[derive(Debug)]
     struct ManualClock(Mutex<Duration>);
 
@@ -539,7 +539,7 @@ mod tests {
         assert!(poll(&mut next).is_pending(), "the request may have been counted in this window");
         clock.advance(MINUTE);
         assert_eq!(poll(&mut next), GRANTED);
-        // Its end changes nothing any more.
+        // Its end changes nothing.
         queue.finish(stuck.ticket, clock.monotonic(), |_, was_submission| assert!(!was_submission));
         assert!(poll(&mut place(&queue, false, &clock)).is_pending());
     }

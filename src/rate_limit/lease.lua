@@ -1,4 +1,4 @@
--- Leases permits from the window of one organization. Times are milliseconds; the one clock is that of Redis.
+-- Leases permits from the window of one organization. Times are milliseconds by the clock of Redis.
 local state_key, clients_key, waiting_key, granted_key, submissions_key = unpack(KEYS)
 local scale, client = tonumber(ARGV[1]), ARGV[2]
 local wanted, wanted_submissions, spare = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
@@ -12,15 +12,15 @@ local report = ARGV[11] and {
 }
 
 local MINUTE = 60000
--- The requests of all clients, and the time, until a response has reported the limit.
+-- The limit of requests and its window until a response has reported the limit.
 local COLD_REQUESTS, COLD_TIME, COLD_RETRY = 10, 5000, 250
--- For so long, all clients that wait have the same share of a new window.
+-- The time for which all waiting clients have the same share of a new window.
 local EQUAL_SHARES = 2000
--- A client that was not there for so long is gone. A waiting client comes in every window.
+-- The time after which a client without requests is removed. A waiting client makes a request in every window.
 local GONE = 2 * MINUTE
--- The service has counted a submission by then, and a minute has passed, if nobody says how it ended.
+-- The time after which a slot is free if the end of its submission was not reported.
 local SUBMISSION_LOST = 2 * MINUTE
--- Two responses of one window may put its end so far apart, as the headers count in seconds.
+-- The difference between the ends of one window that two responses may report, as the headers count in seconds.
 local SAME_WINDOW = 2000
 local KEEP = 5 * MINUTE
 
@@ -55,7 +55,7 @@ if report then
         local ends = now + report.resets_in
         if state.is_over == 1 then
             state.used = math.max(state.used, counted)
-            -- A report may put the end too late by a second. The end that was expected is better, if it fits.
+            -- The reported end may be too late by a second. The expected end is better if it is in that second.
             if state.limit then ends = math.max(math.min(ends, state.ends), ends - 1000) end
         else
             state.used, state.begun = counted, now
@@ -71,7 +71,7 @@ end
 if hold > 0 then state.held = math.max(state.held, now + hold) end
 if hold_submissions > 0 then state.held_submissions = math.max(state.held_submissions, now + hold_submissions) end
 
--- A limit of nothing is tried once in each window.
+-- With a limit of 0, one request is tried in each window.
 local limit = math.max(state.limit or COLD_REQUESTS, 1)
 local left = math.max(limit - state.used, 0)
 local window_opens = left > 0 and now or state.ends
@@ -133,7 +133,7 @@ state.used = state.used + submissions + requests
 if submissions + requests > 0 then redis.call('HINCRBY', granted_key, client, submissions + requests) end
 if requests < wanted or submissions < wanted_submissions then redis.call('ZADD', waiting_key, text(now), client) end
 
--- When to ask again.
+-- The time after which the client should try again.
 local retry_in = 0
 if left == 0 then
     if window_opens <= now then window_opens = state.limit and state.ends or now + COLD_RETRY end

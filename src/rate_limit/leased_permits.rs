@@ -8,10 +8,10 @@ use super::window::{LONGEST_WINDOW, Report};
 /// The number of permits that are leased in advance, so that a program which makes one call after the other needs no round trip for each.
 const SPARE: u32 = 16;
 
-/// The pause after a lease of nothing that asks for none.
+/// The pause after a lease without permits that requests no pause.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(250);
 
-/// The first pause before a shared limit that failed is tried again, and the longest. They double in between.
+/// The first and the longest pause before a failed shared limit is tried again. Pauses double.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
@@ -33,7 +33,7 @@ pub(super) struct LeasedPermits {
     is_loss_unreported: bool,
     /// Calls have been waiting since this time, and nothing was leased.
     useless_since: Option<Duration>,
-    /// Clients that share the limit, as the last lease says.
+    /// The number of clients that share the limit, from the last lease.
     clients: u32,
     unreported: UnreportedChanges,
 }
@@ -50,7 +50,7 @@ struct Pool {
 /// Numbers of calls that wait.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Waiting {
-    /// Calls that are no submissions.
+    /// Calls that are not submissions.
     pub(super) requests: u32,
     pub(super) submissions: u32,
 }
@@ -85,7 +85,7 @@ pub(super) struct LeasedPermit {
     expires_at: Duration,
 }
 
-/// A change between the shared limit and the client's own.
+/// A change of the state of the shared limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Change {
     None,
@@ -119,12 +119,12 @@ impl LeasedPermits {
         self.is_working() && self.pending_until.is_some()
     }
 
-    /// The number of clients that take from the window without knowing of each other.
+    /// Returns the number of clients that take from the window without coordination.
     pub(super) fn shares(&self) -> u32 {
         if self.is_working() { 1 } else { self.clients }
     }
 
-    /// Takes a permit, or returns when to try again at the latest.
+    /// Takes a permit, or returns the time at which to try again at the latest.
     pub(super) fn try_acquire(&mut self, is_submission: bool, now: Duration) -> Result<LeasedPermit, Duration> {
         self.expire(now);
         let pending_until = self.pending_until;
@@ -162,7 +162,7 @@ impl LeasedPermits {
         self.unreported.hold_submissions_until = self.unreported.hold_submissions_until.max(Some(until));
     }
 
-    /// The earliest time at which more can be leased, as far as can be told.
+    /// Returns the earliest time at which more can be leased, as far as that is known.
     pub(super) fn estimate(&self, is_submission: bool, now: Duration) -> Duration {
         let pool = if is_submission { &self.submissions } else { &self.requests };
         if self.is_pending() { now } else { pool.retry_at.max(now) }
@@ -203,7 +203,7 @@ impl LeasedPermits {
         Some(LeaseDemand { requested_at: now, requests, submissions, spare, changes, report, submission_limit })
     }
 
-    /// Takes in the result of a lease.
+    /// Applies the result of a lease.
     pub(super) fn end(&mut self, demand: &LeaseDemand, lease: Option<Lease>, now: Duration) -> Change {
         self.pending_until = None;
         let is_loss_unreported = std::mem::take(&mut self.is_loss_unreported);
@@ -261,7 +261,7 @@ impl LeasedPermits {
 }
 
 impl Pool {
-    /// Removes what has expired. Returns how many.
+    /// Removes expired permits, and returns their number.
     fn expire(&mut self, now: Duration) -> u32 {
         if now < self.expires_at { 0 } else { std::mem::take(&mut self.count) }
     }

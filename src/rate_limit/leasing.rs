@@ -27,7 +27,7 @@ impl SharedLimit {
         Self { limit, organization: organization.into(), client: client.into() }
     }
 
-    /// The longest time that a lease may take.
+    /// Returns the longest time that a lease may take.
     pub(super) fn timeout(&self) -> Duration {
         self.limit.timeout()
     }

@@ -104,12 +104,12 @@ impl RateLimiter {
 pub(crate) struct Permit {
     limiter: Arc<RateLimiter>,
     is_submission: bool,
-    /// None after the attempt has ended, and if the limiter is off.
+    /// `None` after the attempt has ended, and if the limiter is off.
     ticket: Option<u64>,
 }
 
 impl Permit {
-    /// The service has responded, and asks for this wait, if any.
+    /// Reports a response, and the wait that it requests.
     pub(crate) fn responded(mut self, status: StatusCode, headers: &HeaderMap, wait: Option<Duration>) {
         let limiter = &self.limiter;
         let now = limiter.clock.monotonic();
@@ -150,7 +150,7 @@ impl Permit {
         }
     }
 
-    /// Nothing was sent.
+    /// Reports that nothing was sent.
     pub(crate) fn unsent(mut self) {
         if let Some(ticket) = self.ticket.take() {
             let now = self.limiter.clock.monotonic();

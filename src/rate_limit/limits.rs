@@ -113,7 +113,7 @@ impl Limits {
         }
     }
 
-    /// A request was responded to, with or without a report.
+    /// Applies a response, with or without a report.
     pub(super) fn responded(&mut self, report: Option<Report>, is_success: bool) {
         let is_new_window = self.window.responded(report, is_success);
         if let Some(leased) = self.leased.as_mut().filter(|_| is_new_window) {
@@ -121,7 +121,7 @@ impl Limits {
         }
     }
 
-    /// The service has refused a request, and asks to send none before this.
+    /// Grants no request before this time, which the service has requested.
     pub(super) fn hold(&mut self, until: Duration) {
         self.window.hold(until);
         if let Some(leased) = &mut self.leased {
@@ -129,7 +129,7 @@ impl Limits {
         }
     }
 
-    /// The service has refused a submission, and asks to submit nothing before this.
+    /// Grants no submission before this time, which the service has requested.
     pub(super) fn hold_submissions(&mut self, until: Duration) {
         self.submissions.hold(until);
         if let Some(leased) = &mut self.leased {

@@ -30,14 +30,14 @@ const TIMEOUT: Duration = Duration::from_millis(250);
 ///
 /// Clones share a connection. One limit serves clients of any number of organizations.
 ///
-/// - **Cost.** Calls that wait at the same time share a round trip. A program that makes one call after the other has a round trip for up to
-///   17 of them, while plenty of the window is left.
-/// - **Fairness.** While several processes wait, each is leased the same number of permits in the first two seconds of a window. What is
-///   left after that goes to those that ask.
-/// - **Clocks.** The one clock that counts is that of Redis. The processes' own may be wrong.
-/// - **What it stores.** Five keys for each organization, which expire in five minutes: counters and random identifiers of clients. Their
-///   names have a hash of the API key and the service's address. An instance that evicts or loses them does no harm: the next response of
-///   the service tells how much is left.
+/// - **Cost.** Calls that wait at the same time share a round trip. A program that makes one call after the other needs one round trip for
+///   up to 17 calls, while much of the window is left.
+/// - **Fairness.** While several processes wait, each is leased the same number of permits in the first two seconds of a window. The rest
+///   is leased in the order of the requests.
+/// - **Clocks.** Only the clock of Redis is used. Those of the processes may be wrong.
+/// - **Storage.** Five keys for each organization, which expire in five minutes: counters and random identifiers of clients. Their
+///   names contain a hash of the API key and the service's address. If they are evicted or lost, the next response of the service reports
+///   how much is left.
 ///
 /// An address with `rediss://` needs TLS, which is a feature of the `redis` crate: add that crate with, for example,
 /// `tokio-rustls-comp` to your program.
@@ -50,17 +50,17 @@ pub struct RedisRateLimit<C = ConnectionManager> {
 }
 
 impl RedisRateLimit {
-    /// Connects to a Redis server, such as `redis://127.0.0.1/`. A connection that is lost later is made anew.
+    /// Connects to a Redis server, such as `redis://127.0.0.1/`. A connection that is lost later is opened again.
     ///
     /// # Errors
     ///
-    /// If the address is invalid, if no server responds there, or if the server asks for a password that the address does not have.
+    /// If the address is invalid, if no server responds there, or if the server requires a password that the address does not have.
     pub async fn connect(url: &str) -> Result<Self, RedisRateLimitError> {
         redis_login::connect(url).await.map(Self::new).map_err(RedisRateLimitError)
     }
 
-    /// Connects to a Redis server when the first permit is needed. A program that starts while the server is away works with the rate
-    /// limiter of its own.
+    /// Connects to a Redis server when the first permit is needed. A client that starts while the server is unavailable uses its own
+    /// rate limiter.
     ///
     /// # Errors
     ///

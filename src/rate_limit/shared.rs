@@ -24,8 +24,7 @@ pub type LeaseFuture<'a> = Pin<Box<dyn Future<Output = Result<Lease, Box<dyn Err
 ///
 /// All times are durations. The clocks of the processes differ, so only the store's own clock counts.
 ///
-/// This one serves the clients of one process, and is enough to see what an implementation has to do. It leaves out fairness between
-/// clients and the limit on submissions:
+/// This example serves the clients of one process. It leaves out fairness between clients and the limit on submissions:
 ///
 /// ```
 /// use std::sync::Mutex;
@@ -68,7 +67,7 @@ pub type LeaseFuture<'a> = Pin<Box<dyn Future<Output = Result<Lease, Box<dyn Err
 /// # }
 /// ```
 pub trait SharedRateLimit: Send + Sync + fmt::Debug + 'static {
-    /// Takes in what a client reports, and leases permits to it, in one step.
+    /// Applies the reports of a client, and leases permits to it, in one atomic step.
     ///
     /// A client has one request under way at a time. If this fails or takes longer than [`timeout`](Self::timeout), the client goes on with
     /// its own rate limiter, and tries again later. Permits of a response that came too late are lost until the window ends.
@@ -90,7 +89,7 @@ impl<T: SharedRateLimit + ?Sized> SharedRateLimit for Arc<T> {
     }
 }
 
-/// A request for permits, with what the client has to report.
+/// A request for permits, with the reports of the client.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct LeaseRequest {
@@ -102,7 +101,7 @@ pub struct LeaseRequest {
     pub requests: u32,
     /// Submissions of work orders that wait for a permit. Each takes a permit from the limit on requests, too.
     pub submissions: u32,
-    /// Permits for requests that are to be leased beside those, in stock, if plenty are left.
+    /// Further permits for requests, which are leased in advance if many are left.
     pub spare: u32,
     /// The client's limit on submissions in a minute.
     pub submission_limit: u32,
@@ -112,14 +111,14 @@ pub struct LeaseRequest {
     pub submissions_returned: u32,
     /// The rate limit that the service last reported to the client for the present window.
     pub report: Option<LeaseReport>,
-    /// The service has refused a request, and asks to send none for this time.
+    /// The time for which the service has requested that no request is sent.
     pub hold_for: Option<Duration>,
-    /// The service has refused a submission, and asks to submit nothing for this time.
+    /// The time for which the service has requested that nothing is submitted.
     pub hold_submissions_for: Option<Duration>,
 }
 
 impl LeaseRequest {
-    /// Returns a request of a client that asks for nothing, for tests of an implementation.
+    /// Creates a request for no permits, for tests of an implementation.
     #[must_use]
     pub fn new(organization: impl Into<Arc<str>>, client: impl Into<Arc<str>>) -> Self {
         Self {
@@ -148,19 +147,19 @@ pub struct LeaseReport {
     pub remaining: u32,
     /// The time to the end of the window. It may be too long by a second, as the service reports whole seconds.
     pub resets_in: Duration,
-    /// The end of the window by the clock of the service, in Unix milliseconds. It tells one window from the next.
+    /// The end of the window by the clock of the service, in Unix milliseconds. It identifies the window.
     pub window: u64,
 }
 
 impl LeaseReport {
-    /// Returns a report, for tests of an implementation.
+    /// Creates a report, for tests of an implementation.
     #[must_use]
     pub const fn new(limit: u32, remaining: u32, resets_in: Duration, window: u64) -> Self {
         Self { limit, remaining, resets_in, window }
     }
 }
 
-/// Leased permits, and when to ask for more.
+/// Leased permits, and the times at which to request more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 #[non_exhaustive]
@@ -171,9 +170,9 @@ pub struct Lease {
     pub submissions: u32,
     /// The time until the permits expire.
     pub valid_for: Duration,
-    /// The time after which to ask for requests again, if fewer were leased than wanted.
+    /// The time after which to request more permits for requests, if fewer were leased than requested.
     pub retry_in: Duration,
-    /// The time after which to ask for submissions again, if fewer were leased than wanted.
+    /// The time after which to request more permits for submissions, if fewer were leased than requested.
     pub submissions_retry_in: Duration,
     /// The number of clients that share the limit.
     pub clients: u32,

@@ -10,13 +10,13 @@ pub(crate) const SUBMISSIONS_PER_MINUTE: u32 = 20;
 
 /// At most `limit` submissions in any minute.
 ///
-/// A submission takes a slot until a minute after its response: wherever in between the service counted it, and wherever its
-/// own windows begin, it counts no more than `limit` in one.
+/// A submission takes a slot until a minute after its response. So the service counts no more than `limit` in one of its windows, wherever
+/// that begins, and at whatever time it counts a submission.
 #[derive(Debug)]
 pub(super) struct Submissions {
     limit: u32,
     in_flight: u32,
-    /// When the slots of responded submissions become free, in order.
+    /// The times at which the slots of submissions with a response become free, in order.
     free_at: VecDeque<Duration>,
     held_until: Duration,
 }
@@ -26,7 +26,7 @@ impl Submissions {
         Self { limit, in_flight: 0, free_at: VecDeque::new(), held_until: Duration::ZERO }
     }
 
-    /// Takes a slot, or returns when to try again at the latest.
+    /// Takes a slot, or returns the time at which to try again at the latest.
     pub(super) fn try_acquire(&mut self, now: Duration) -> Result<(), Duration> {
         if now < self.held_until {
             return Err(self.held_until);
@@ -36,11 +36,11 @@ impl Submissions {
             self.in_flight += 1;
             return Ok(());
         }
-        // With all slots in flight, only the next response tells when one is free.
+        // If all slots are in flight, the next response decides when one is free.
         Err(self.free_at.front().copied().unwrap_or(Duration::MAX))
     }
 
-    /// Takes a slot for a submission whose permit comes from elsewhere, or returns when to try again at the latest.
+    /// Takes a slot for a submission with a leased permit, or returns the time at which to try again at the latest.
     pub(super) fn acquire_leased(&mut self, now: Duration) -> Result<(), Duration> {
         if now < self.held_until {
             return Err(self.held_until);
@@ -55,7 +55,7 @@ impl Submissions {
         }
     }
 
-    /// The number of submissions in a minute.
+    /// Returns the number of submissions in a minute.
     pub(super) fn limit(&self) -> u32 {
         self.limit
     }
@@ -65,26 +65,26 @@ impl Submissions {
         self.in_flight = self.in_flight.saturating_sub(1);
     }
 
-    /// A submission that was sent has ended, whatever came of it.
+    /// A submission that was sent has ended.
     pub(super) fn responded(&mut self, now: Duration) {
         self.remove_free(now);
-        // Responses overtake each other between looking at the clock and coming here.
+        // Responses may arrive here in another order than they read the clock.
         let last = self.free_at.back().copied().unwrap_or_default();
         self.free_at.push_back(last.max(now + MINUTE));
     }
 
-    /// Grants nothing before this.
+    /// Grants nothing before this time.
     pub(super) fn hold(&mut self, until: Duration) {
         self.held_until = self.held_until.max(until);
     }
 
-    /// Slots that are free.
+    /// Returns the number of free slots.
     pub(super) fn free(&self, now: Duration) -> u32 {
         let taken = self.free_at.len() - self.free_at.partition_point(|free_at| *free_at <= now);
         self.limit.saturating_sub(self.in_flight).saturating_sub(u32::try_from(taken).unwrap_or(u32::MAX))
     }
 
-    /// When a submission behind so many others can be sent at the earliest, as far as can be told.
+    /// Returns the earliest time at which a submission behind so many others can be sent, as far as that is known.
     pub(super) fn estimate(&self, ahead: u32, now: Duration) -> Duration {
         let opens = match ahead.checked_sub(self.free(now)) {
             None => now,
@@ -131,7 +131,7 @@ mod tests {
         for tenth in 0..6_000_u64 {
             let now = START + Duration::from_millis(tenth * 100);
             while submissions.try_acquire(now).is_ok() {
-                // The service counts at some time between the request and the answer.
+                // The service counts at some time between the request and the response.
                 counted.push(now + Duration::from_millis(fastrand::u64(0..50)));
                 end(&mut submissions, now + Duration::from_millis(50));
             }

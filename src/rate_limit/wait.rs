@@ -11,8 +11,7 @@ pub enum WaitReason {
     RateLimit,
     /// The work orders that may be submitted in a minute are spent.
     Submissions,
-    /// The first responses are on their way. The rate limit is not known before one of them arrives, and so no more than 10 requests
-    /// are sent.
+    /// No response has arrived yet, so the rate limit is not known. Until then, no more than 10 requests are in flight.
     FirstResponse,
 }
 
@@ -39,8 +38,8 @@ impl fmt::Display for WaitReason {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Wait {
     pub(crate) reason: WaitReason,
-    /// Calls in front.
+    /// The number of calls in front.
     pub(crate) ahead: u32,
-    /// None if it cannot be told.
+    /// `None` if it is not known.
     pub(crate) expected: Option<Duration>,
 }

@@ -1,30 +1,30 @@
-//! The organization's window: so many requests until it resets, as the service's responses report it.
+//! The organization's window: a number of requests until it resets, as the service's responses report it.
 
 use std::time::{Duration, SystemTime};
 
-/// Requests that may be in flight before the first response has reported a limit. Without a bound, a program that starts with a
-/// thousand calls would spend the window many times over before it learns of it.
+/// The number of requests that may be in flight before a response has reported a limit. Without it, a program that starts with a
+/// thousand calls would exceed the limit many times before the first response.
 pub(super) const COLD_START: u32 = 10;
 
 /// The documented length of a window.
 pub(super) const MINUTE: Duration = Duration::from_secs(60);
 
-/// The longest wait that a 429 asks for in the normal course: its window is a minute.
+/// The longest wait that a 429 normally requests, as its window is a minute.
 pub(crate) const LONGEST_WINDOW: Duration = Duration::from_secs(61);
 
-/// Two responses of one window may put its end up to this far apart, as the headers count in seconds.
+/// The difference between the ends of one window that two responses may report, as the headers count in seconds.
 const SAME_WINDOW: Duration = Duration::from_secs(2);
 
-/// The window as far as it is known. Times are monotonic, but for the service's own.
+/// The window as far as it is known. Times are monotonic, except for those of the service.
 #[derive(Debug)]
 pub(super) struct Window {
     known: Known,
-    /// Permits in use. Whether the service has counted their requests is not known, so they count as not yet subtracted from
-    /// what it reported as left.
+    /// Permits in use. It is not known whether the service has counted their requests, so they are subtracted from the number that it
+    /// reported as left.
     in_flight: u32,
     /// Permits that were taken in this window.
     taken: u32,
-    /// No permits before this: the service has responded with 429.
+    /// No permits are granted before this time, after a 429.
     held_until: Duration,
 }
 
@@ -35,9 +35,9 @@ enum Known {
     /// Responses of the service report no limit.
     NoLimit,
     Limit {
-        /// The last report on the window; of what is left, the least.
+        /// The last report on the window, with the least number that was left.
         last: Report,
-        /// The window is over by our clock, and no response has reported the next: `last` is what it should be like.
+        /// The window is over by the clock, and no response has reported the next. `last` is then the expected window.
         is_over: bool,
     },
 }
@@ -48,12 +48,12 @@ pub(super) struct Report {
     pub(super) limit: u32,
     pub(super) left: u32,
     pub(super) resets_at: Duration,
-    /// The end of the window by the service's clock. It tells one window from another, however long the response took.
+    /// The end of the window by the service's clock, which identifies the window however long the response took.
     pub(super) ends: SystemTime,
 }
 
 impl Report {
-    /// The requests that fit into a window. A limit of 0 is tried once in each.
+    /// Returns the number of requests in a window. With a limit of 0, one is tried in each window.
     fn room(&self) -> u32 {
         self.limit.max(1)
     }
@@ -64,17 +64,17 @@ impl Window {
         Self { known: Known::Nothing, in_flight: 0, taken: 0, held_until: Duration::ZERO }
     }
 
-    /// Returns whether no response of the service has come yet.
+    /// Returns whether the service has not responded yet.
     pub(super) fn is_unknown(&self) -> bool {
         matches!(self.known, Known::Nothing)
     }
 
-    /// Returns whether the service has no limit, as far as its responses tell.
+    /// Returns whether the responses of the service report no limit.
     pub(super) fn is_unlimited(&self) -> bool {
         matches!(self.known, Known::NoLimit)
     }
 
-    /// Takes room for a request whose permit comes from elsewhere, or returns when to try again at the latest.
+    /// Takes room for a request with a leased permit, or returns the time at which to try again at the latest.
     pub(super) fn acquire_leased(&mut self, now: Duration) -> Result<(), Duration> {
         if now < self.held_until {
             return Err(self.held_until);
@@ -88,11 +88,11 @@ impl Window {
         self.taken = self.taken.saturating_add(1);
     }
 
-    /// Takes room for a request, or returns when to try again at the latest. With nothing known, only a response makes room, unless the
-    /// request is one that cannot wait for it.
+    /// Takes room for a request, or returns the time at which to try again at the latest. While nothing is known, calls that may wait do
+    /// so for the first response.
     ///
-    /// Where several clients take from the window and do not know of each other, each has an equal share. What is left beyond that, it takes
-    /// one by one: the response tells whether others have left something.
+    /// If several clients take from the window without coordination, each has an equal share. It takes the rest one by one, and only if the
+    /// response to the last request reported that some is left.
     pub(super) fn try_acquire(&mut self, now: Duration, may_wait: bool, shares: u32) -> Result<(), Duration> {
         if now < self.held_until {
             return Err(self.held_until);
@@ -124,14 +124,14 @@ impl Window {
         self.in_flight = self.in_flight.saturating_sub(1);
     }
 
-    /// A request was responded to, with or without a report. Returns whether it is the first report of a window.
+    /// Applies a response, with or without a report. Returns whether it is the first report of a window.
     pub(super) fn responded(&mut self, report: Option<Report>, is_success: bool) -> bool {
         let before = self.end();
         self.learn(report, is_success);
         self.end() > before
     }
 
-    /// The end of the window that was reported last.
+    /// Returns the end of the window that was reported last.
     fn end(&self) -> Option<SystemTime> {
         match self.known {
             Known::Limit { last, .. } => Some(last.ends),
@@ -144,24 +144,24 @@ impl Window {
             (Some(new), Known::Limit { last, is_over }) => {
                 if new.ends > last.ends + SAME_WINDOW {
                     if !*is_over {
-                        // Those on their way, and the one that was responded to.
+                        // The requests in flight, and the one of this response.
                         self.taken = self.in_flight + 1;
                     }
                     (*last, *is_over) = (new, false);
                 } else if *is_over {
-                    // A late report on the window that is over. If it is not over for the service, the request counts.
+                    // A late report on the window that is over. The service may have counted the request in the next.
                     last.left = last.left.saturating_sub(1);
                 } else if new.ends + SAME_WINDOW >= last.ends {
-                    // Responses overtake each other; the least that was left is the latest.
+                    // Responses may arrive out of order. The least number that was left is the latest.
                     last.limit = new.limit;
                     last.left = last.left.min(new.left);
                     last.resets_at = last.resets_at.min(new.resets_at);
                 } // else: a report on a window before.
             }
             (Some(new), known) => *known = Known::Limit { last: new, is_over: false },
-            // It may have been counted all the same.
+            // The service may have counted it.
             (None, Known::Limit { last, .. }) => last.left = last.left.saturating_sub(1),
-            // Failures without headers may come from a gateway that knows nothing of limits.
+            // Failures without headers may come from a gateway.
             (None, known @ Known::Nothing) if is_success => *known = Known::NoLimit,
             (None, _) => {}
         }
@@ -172,7 +172,7 @@ impl Window {
         self.responded(None, false);
     }
 
-    /// The last report on the present window, if one has come.
+    /// Returns the last report on the present window, if there is one.
     pub(super) fn report(&self, now: Duration) -> Option<Report> {
         match self.known {
             Known::Limit { last, is_over: false } if now < last.resets_at => Some(last),
@@ -180,7 +180,7 @@ impl Window {
         }
     }
 
-    /// The limit that the service last reported.
+    /// Returns the limit that the service reported last.
     pub(super) fn limit(&self) -> Option<u32> {
         match self.known {
             Known::Limit { last, .. } => Some(last.limit),
@@ -188,12 +188,12 @@ impl Window {
         }
     }
 
-    /// Grants nothing before this.
+    /// Grants nothing before this time.
     pub(super) fn hold(&mut self, until: Duration) {
         self.held_until = self.held_until.max(until);
     }
 
-    /// When a request behind so many others can be sent at the earliest, as far as can be told.
+    /// Returns the earliest time at which a request behind so many others can be sent, as far as that is known.
     pub(super) fn estimate(&self, ahead: u32, now: Duration) -> Duration {
         let opens = match self.known {
             Known::Limit { last, .. } => {
@@ -304,7 +304,7 @@ mod tests {
         window.try_acquire(START, true, 1).unwrap();
         window.try_acquire(START, true, 1).unwrap();
         end(&mut window, Some(report(3, 60)), true);
-        // It was on its way for nine seconds, in which the time to the reset has not become less.
+        // The response took nine seconds, by which the time to the reset has not become shorter.
         end(&mut window, Some(Report { resets_at: START + Duration::from_secs(69), ..report(9, 60) }), true);
         assert_eq!(passing(&mut window, START), 3);
         assert_eq!(window.try_acquire(START, true, 1), Err(START + MINUTE));
@@ -331,7 +331,7 @@ mod tests {
         let next = START + MINUTE;
         window.try_acquire(next, true, 1).unwrap();
         end(&mut window, Some(report(0, 60)), true);
-        // One is on its way, and the late one may have been counted in this window.
+        // One is in flight, and the late one may have been counted in this window.
         assert_eq!(passing(&mut window, next), 98);
     }
 

@@ -1,4 +1,4 @@
-//! Request bodies that tell whether they were sent.
+//! Request bodies that record whether they were sent.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -13,13 +13,13 @@ use super::submission_state::SentState;
 
 /// The bytes of a body until the connection takes them.
 ///
-/// A request that has a body has no effect without it. So a failed attempt whose bytes can be [withdrawn](Self::withdraw) was not sent,
-/// whatever failed: name resolution, the handshake, a proxy, or the time that all of this took.
+/// A request that has a body has no effect without it. So an attempt had no effect if its bytes can still be
+/// [withdrawn](Self::withdraw) after it failed: in name resolution, in the handshake, in a proxy, or by a time-out.
 #[derive(Clone, Debug)]
 pub(super) struct Unsent(Arc<Mutex<Option<Bytes>>>);
 
 impl Unsent {
-    /// Replaces the body of a request by one that can be withdrawn; none if it has no body.
+    /// Replaces the body of a request by one that can be withdrawn. Returns `None` if it has no body.
     pub(super) fn replace_body(request: &mut Request, sent: Option<&Arc<SentState>>) -> Option<Self> {
         let bytes = request.body()?.as_bytes().filter(|bytes| !bytes.is_empty()).map(Bytes::copy_from_slice)?;
         let (length, bytes) = (bytes.len() as u64, Self(Arc::new(Mutex::new(Some(bytes)))));
@@ -29,7 +29,7 @@ impl Unsent {
         Some(unsent)
     }
 
-    /// Returns whether nothing was sent. From then on, nothing will be.
+    /// Takes the bytes back. Returns `false` if they were sent.
     pub(super) fn withdraw(&self) -> bool {
         self.take().is_some()
     }
@@ -41,9 +41,9 @@ impl Unsent {
 
 struct WithdrawableBody {
     bytes: Unsent,
-    /// What is still to be sent.
+    /// The number of bytes that are left.
     length: u64,
-    /// Learns that the bytes are sent.
+    /// Records that the bytes are sent.
     sent: Option<Arc<SentState>>,
 }
 
@@ -56,7 +56,7 @@ impl Body for WithdrawableBody {
         if bytes.is_some() {
             self.length = 0;
         }
-        // Without its bytes the body is shorter than announced, and the connection breaks it off.
+        // A body without its bytes is shorter than its `Content-Length`, so the connection is aborted.
         Poll::Ready(bytes.map(|bytes| Ok(Frame::data(bytes))))
     }
 

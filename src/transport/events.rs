@@ -1,4 +1,4 @@
-//! [`CallEvent`]: what a program learns of its calls while they go on.
+//! [`CallEvent`]: the events of calls that a program can observe.
 
 use std::time::Duration;
 
@@ -10,14 +10,14 @@ use crate::{Error, Operation};
 /// An event in the course of a call. Received by the function that was given to
 /// [`ClientBuilder::on_event`](crate::ClientBuilder::on_event).
 ///
-/// The events of one call come in this order, each on the task or thread that polls the call:
+/// The events of one call have this order, and are emitted on the task or thread that polls the call:
 ///
 /// ```text
 /// (Wait)  Attempt  AttemptEnd  (Retry  (Wait)  Attempt  AttemptEnd)…  End
 /// ```
 ///
-/// What has begun also ends: a call that is dropped has an [`AttemptEnd`](Self::AttemptEnd) for an attempt under way, and an
-/// [`End`](Self::End), both with [`CallOutcome::Dropped`].
+/// If a call is dropped, it has an [`AttemptEnd`](Self::AttemptEnd) for an attempt under way, and an [`End`](Self::End), both with
+/// [`CallOutcome::Dropped`].
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum CallEvent<'a> {
@@ -41,9 +41,9 @@ pub struct RateLimitWait {
     pub operation: Operation,
     /// The reason for the wait.
     pub reason: WaitReason,
-    /// The number of calls that are in front of this one, in this client and its clones.
+    /// The number of calls in front of this one, in this client and its clones.
     pub ahead: u32,
-    /// The time that the wait takes at least, as far as it can be told.
+    /// The expected time of the wait, at least. `None` if it is not known.
     pub expected: Option<Duration>,
 }
 
@@ -71,7 +71,7 @@ pub struct AttemptEnd<'a> {
     pub attempt: u32,
     /// The time from the beginning of the attempt to the last byte of the response, or to the failure.
     pub duration: Duration,
-    /// The size of the response's body in bytes. Of a failed response, it counts no more than the 64 KiB that are kept.
+    /// The size of the response's body in bytes. At most 64 KiB for a failure, which is all that is kept.
     pub response_bytes: usize,
     /// The result.
     pub outcome: CallOutcome<'a>,
@@ -99,11 +99,11 @@ pub struct CallEnd<'a> {
     pub operation: Operation,
     /// The number of attempts that were made. 0 if nothing was sent.
     pub attempts: u32,
-    /// The time that the call took in all.
+    /// The total time of the call.
     pub duration: Duration,
-    /// The part of it that the call waited for the rate limit, including the delays after a 429.
+    /// The part of the duration in which the call waited for the rate limit, including the delays after a 429.
     pub waited: Duration,
-    /// The part of it that were other delays between attempts.
+    /// The part of the duration that were other delays between attempts.
     pub delayed: Duration,
     /// The result.
     pub outcome: CallOutcome<'a>,
@@ -113,7 +113,7 @@ pub struct CallEnd<'a> {
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum CallOutcome<'a> {
-    /// A successful response, with its status. Whether its body can be read as what the contract says is known later.
+    /// A successful response, with its status. The body is decoded later, which may fail.
     Success(StatusCode),
     /// A failure.
     Failure(&'a Error),

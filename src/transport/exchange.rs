@@ -1,10 +1,10 @@
 //! One attempt with its permit, in a task of its own.
 //!
-//! A call may be begun and then held unpolled: by a stream that reads ahead while the loop's body runs, by a `select!` on `&mut call`.
-//! If the caller alone polled the exchange, it would stand still meanwhile, halfway through a TLS handshake or a body, while its
-//! time-outs went on: a service that had responded at once would be taken for one that did not respond. In a task, the exchange
-//! takes as long as the service takes. The limiter learns of the response when it arrives, and the permit is held no longer
-//! than the attempt's time-out. The rest of a call (retries, delays, callbacks) stays with its caller.
+//! A call may be held unpolled after its first poll: by a stream that reads ahead while the loop's body runs, or by a `select!` on
+//! `&mut call`. If only the caller polled the attempt, it would then stop in the middle of a TLS handshake or a body while its time-outs
+//! went on, and would fail although the service had responded. In a task, the attempt takes as long as the service takes. The
+//! limiter gets the response when it arrives, and the permit is held no longer than the attempt's time-out. The rest of a call
+//! (retries, delays, callbacks) is polled by its caller.
 
 use std::future::Future;
 use std::panic::resume_unwind;
@@ -67,14 +67,14 @@ impl Exchange {
         };
         if !stack.is_empty() {
             let after = after(stack, operation, attempt, result.as_ref());
-            // The response counts, however long the middleware takes.
+            // A middleware that takes too long does not change the result.
             race(after, transport.clock.sleep(timeout)).await;
         }
         result.map(|response| (response, wait))
     }
 }
 
-/// Runs this in a task of its own, which is cancelled when the returned future is dropped.
+/// Runs an exchange in a task of its own, which is cancelled when the returned future is dropped.
 pub(super) async fn in_task<T, F>(exchange: F) -> Result<T>
 where
     T: Send + 'static,

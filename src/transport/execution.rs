@@ -19,10 +19,10 @@ use crate::rate_limit::{LONGEST_WINDOW, Permit, RateLimitMode};
 use crate::response::Response;
 use crate::{Error, ErrorKind, Operation, Result, endpoints, platform};
 
-/// Progenitor adds this to every request; the service knows nothing of it.
+/// A header that progenitor adds to every request, and that the service does not document.
 const API_VERSION: HeaderName = HeaderName::from_static("api-version");
 
-/// The draft standard's name for a key that makes a repeated request recognizable.
+/// The header of the IETF draft by which a service recognizes a repeated request.
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// One call. Clones are the same call.
@@ -63,13 +63,13 @@ impl Execution {
         }))
     }
 
-    /// The generated functions, sending through this call.
+    /// Returns the generated functions, which send through this call.
     pub(crate) fn endpoints(&self) -> endpoints::Client {
         let transport = &self.0.transport;
         endpoints::Client::new_with_client(&transport.base_url, transport.http.clone(), self.clone())
     }
 
-    /// Returns the result of the call, given what the generated function made of it.
+    /// Returns the result of the call. `result` is that of the generated function.
     pub(crate) fn finish<T: DeserializeOwned>(&self, result: Generated<T>) -> Result<Response<T>> {
         let response = self.response(result).and_then(|response| self.read(response));
         response.map_err(|error| self.labelled(error))
@@ -87,7 +87,7 @@ impl Execution {
         response.map_err(|error| self.labelled(error))
     }
 
-    /// Returns the result of the call, where a successful response has no body. One that is there all the same is not read.
+    /// Returns the result of the call, where a successful response has no body. A body is ignored.
     pub(crate) fn finish_empty(&self, result: Generated<()>) -> Result<Response<()>> {
         self.response(result).map_err(|error| self.labelled(error))
     }
@@ -183,7 +183,7 @@ impl Execution {
                 timeout,
                 sent: settings.sent.clone(),
             };
-            // Boxed, as it is large, and is moved several times on its way into the task.
+            // Boxed, as the large future is moved several times until it is in the task.
             let error = match in_task(platform::sendable(observed.within(Box::pin(exchange.run())))).await {
                 Ok((response, _)) if response.status.is_success() => {
                     transport.budget.deposit(last.map(|failure| failure.cost));
@@ -281,12 +281,12 @@ impl Execution {
         self.0.deadline
     }
 
-    /// The time to the call's deadline, if it has one.
+    /// Returns the time to the call's deadline, if it has one.
     pub(crate) fn time_left(&self) -> Option<Duration> {
         self.0.transport.time_left(self.0.deadline)
     }
 
-    /// Adds the headers of the client, and what the caller adds to this call.
+    /// Adds the headers of the client and the additions of the call.
     fn complete(&self, request: &mut Request) -> Result<()> {
         let Inner { transport, operation, settings, .. } = &*self.0;
         let headers = request.headers_mut();

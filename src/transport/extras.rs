@@ -1,4 +1,4 @@
-//! What a caller adds to the request of one call: headers, parameters of the query, fields of the body.
+//! Additions to the request of a call: headers, query parameters and fields of the body.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use crate::{Error, Result};
 
-/// Headers that the client sets, and those that belong to the connection.
+/// Headers that the client sets, and headers of the connection.
 const OWNED: [&str; 10] = [
     "accept",
     "accept-encoding",
@@ -32,7 +32,7 @@ pub(crate) struct Extras {
 }
 
 impl Extras {
-    /// Returns the headers alone, for a request of another operation that serves the same call.
+    /// Returns the headers only, for a request of another operation that is part of the same call.
     pub(crate) fn headers_only(&self) -> Self {
         Self { headers: self.headers.clone(), ..Self::default() }
     }
@@ -64,7 +64,7 @@ impl Extras {
         Ok(())
     }
 
-    /// Adds the fields to the text of the body, so that what is there already stays as it was written.
+    /// Adds the fields to the text of the body, so that the other fields stay as they were written.
     fn add_fields(&self, request: &mut Request) -> Result<()> {
         if self.body.is_empty() {
             return Ok(());
@@ -106,7 +106,7 @@ pub(super) fn header(name: &str, value: &str) -> Result<(HeaderName, HeaderValue
         let problem = format!("the header `{header}` has a value that no header can have");
         return Err(Error::invalid_request(problem, "Use printable ASCII, without line ends."));
     };
-    // It may be a secret, such as the token of a gateway, and is kept out of the logs of the HTTP client.
+    // The value may be a secret, such as the token of a gateway. Sensitive values are not logged by the HTTP client.
     value.set_sensitive(true);
     Ok((header, value))
 }
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn a_field_is_added_to_an_object_which_stays_as_it_was_written() {
+    fn a_field_is_added_and_the_others_stay_as_they_were_written() {
         for (body, expected) in [
             ("{}", r#"{"new":[1]}"#),
             (" { } \n", r#" { "new":[1]}"#),
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_object_takes_no_field_and_no_field_is_overwritten() {
+    fn a_field_is_refused_if_the_body_is_no_object_or_has_the_field() {
         for body in ["", "[]", "null", "7", "{"] {
             assert!(with_field(body).unwrap_err().contains("no JSON object"), "{body}");
         }

@@ -1,4 +1,4 @@
-//! [`Middleware`]: code of the program's own around each attempt.
+//! [`Middleware`]: code of the program that runs around each attempt.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -17,22 +17,21 @@ use crate::{Error, Operation, Result};
 /// The future of a [`Middleware`].
 pub type MiddlewareFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// Why a [`Middleware`] refuses a request.
+/// The error with which a [`Middleware`] refuses a request.
 pub type Refusal = Box<dyn StdError + Send + Sync>;
 
-/// Code that runs around each attempt of each call: it sees the request, may add headers to it or refuse it, and sees the response.
-/// Given to [`ClientBuilder::middleware`](crate::ClientBuilder::middleware).
+/// Code that runs around each attempt of each call. It can read the request, add headers to it or refuse it, and read the response. Set by [`ClientBuilder::middleware`](crate::ClientBuilder::middleware).
 ///
-/// Both methods run in the attempt's task, inside of its `tracing` span, and have no more time than the attempt's time-out. Where there
-/// are several, `before` runs in the order in which they were added to the client, and `after` in the reverse order.
+/// Both methods run in the attempt's task, inside its `tracing` span, and may take as long as the attempt's time-out. If there are several
+/// middlewares, `before` runs in the order in which they were added to the client, and `after` in the reverse order.
 ///
-/// A middleware can send nothing by itself, and cannot repeat a request, so nothing is done twice by it. To count and to measure,
+/// A middleware cannot send or repeat a request, so it cannot cause an effect twice. To count and to measure,
 /// [`on_event`](crate::ClientBuilder::on_event) is simpler.
 ///
 /// ```
 /// use agentgate::middleware::{AttemptRequest, Middleware, MiddlewareFuture, Refusal};
 ///
-/// /// Passes on the trace of the program, as W3C Trace Context says.
+/// /// Adds the trace of the program, by W3C Trace Context.
 /// #[derive(Debug)]
 /// struct TraceParent;
 ///
@@ -61,8 +60,8 @@ pub trait Middleware: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// Ends the call without sending anything: it fails with [`ErrorKind::Middleware`](crate::ErrorKind::Middleware), whose `source()` is
-    /// the error, and is not retried.
+    /// An error ends the call. Nothing is sent, and the call fails with [`ErrorKind::Middleware`](crate::ErrorKind::Middleware). It is not
+    /// retried.
     fn before<'a>(&'a self, request: &'a mut AttemptRequest<'_>) -> MiddlewareFuture<'a, Result<(), Refusal>> {
         let _ = request;
         Box::pin(ready(Ok(())))
@@ -70,7 +69,7 @@ pub trait Middleware: Send + Sync + 'static {
 
     /// Runs when the attempt has ended: with the response, whatever its status, or with the failure.
     ///
-    /// It does not run where the `before` of a middleware has refused the request, nor for an attempt that is dropped.
+    /// It does not run if the `before` of a middleware has refused the request, or if the attempt is dropped.
     fn after<'a>(&'a self, response: &'a AttemptResponse<'_>) -> MiddlewareFuture<'a, ()> {
         let _ = response;
         Box::pin(ready(()))
@@ -109,7 +108,7 @@ impl AttemptRequest<'_> {
         self.request.url()
     }
 
-    /// Returns the headers, the API key among them.
+    /// Returns the headers, including the API key.
     #[must_use]
     pub fn headers(&self) -> &HeaderMap {
         self.request.headers()
@@ -121,7 +120,7 @@ impl AttemptRequest<'_> {
         self.request.body().and_then(reqwest::Body::as_bytes).unwrap_or_default()
     }
 
-    /// Sets a header, in place of one of this name that a call or another middleware has added.
+    /// Sets a header. It replaces a header of this name that the call or another middleware has added.
     ///
     /// # Errors
     ///
@@ -166,25 +165,25 @@ impl AttemptResponse<'_> {
         self.attempt
     }
 
-    /// Returns the status of the response, if one came.
+    /// Returns the status of the response, if there was one.
     #[must_use]
     pub fn status(&self) -> Option<StatusCode> {
         self.result.map_or_else(Error::status, |response| Some(response.status))
     }
 
-    /// Returns the headers of the response, if one came.
+    /// Returns the headers of the response, if there was one.
     #[must_use]
     pub fn headers(&self) -> Option<&HeaderMap> {
         self.result.map_or_else(Error::headers, |response| Some(&response.headers))
     }
 
-    /// Returns the body of the response, if it came whole.
+    /// Returns the body of the response, if it was received to its end.
     #[must_use]
     pub fn body(&self) -> Option<&Bytes> {
         self.result.ok().map(|response| &response.body)
     }
 
-    /// Returns the failure, if no whole response came. A response with the status of a failure is none.
+    /// Returns the error, if no response was received to its end. `None` for a response with the status of a failure.
     #[must_use]
     pub fn error(&self) -> Option<&Error> {
         self.result.err()

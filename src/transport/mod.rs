@@ -1,4 +1,4 @@
-//! The one place that sends requests: every call goes through [`Execution::execute`].
+//! Sends requests. Every call goes through [`Execution::execute`].
 //!
 //! ```text
 //! generated endpoint ─exec─▶ Execution::execute: attempt ─▶ decide ─▶ wait ─▶ attempt …
@@ -6,8 +6,8 @@
 //!                                └─▶ the response, or an `Error`, kept in the call
 //! ```
 //!
-//! The generated code can fail with a `reqwest::Error` alone, and reads the body in its own way. So the result is kept in the
-//! [`Execution`], and the generated code gets an error that makes it return; [`Execution::finish`] then reads the kept response.
+//! The generated code can only fail with a `reqwest::Error`, and reads the body in its own way. So the result is kept in the
+//! [`Execution`], and the generated code gets an error that makes it return. [`Execution::finish`] then reads the kept response.
 
 mod attempt;
 #[cfg_attr(target_family = "wasm", path = "plain_body.rs")]

@@ -1,4 +1,4 @@
-//! Request bodies where the HTTP client does not tell whether they were sent: every one may have been.
+//! Request bodies on WebAssembly, where the HTTP client does not report whether they were sent. Each counts as sent.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +14,7 @@ const LONGEST_TIMEOUT: Duration = Duration::from_millis(i32::MAX as u64);
 pub(super) struct Unsent;
 
 impl Unsent {
-    /// Counts the body of a request as sent; returns none if it has no body.
+    /// Counts the body of a request as sent. Returns `None` if it has no body.
     pub(super) fn replace_body(request: &mut Request, sent: Option<&Arc<SentState>>) -> Option<Self> {
         if let Some(timeout) = request.timeout_mut() {
             *timeout = LONGEST_TIMEOUT.min(*timeout);
@@ -26,7 +26,7 @@ impl Unsent {
         Some(Self)
     }
 
-    /// Returns whether nothing was sent.
+    /// Returns `false`, as the body counts as sent.
     pub(super) fn withdraw(&self) -> bool {
         false
     }

@@ -1,55 +1,55 @@
-//! Whether a failed attempt is followed by another, and when: one pure function, [`decide`].
+//! The retry decision: [`decide`], a pure function.
 
 use std::time::Duration;
 
 use crate::Error;
 
-/// How often, and with what pauses, a call is attempted again.
+/// The number of retries and their delays.
 #[derive(Clone, Debug)]
 pub(crate) struct RetryPolicy {
     pub(crate) max_retries: u32,
     pub(crate) first_delay: Duration,
-    /// Neither a pause of our own nor one that the service asks for is longer.
+    /// The longest delay, whether computed or requested by the service.
     pub(crate) max_delay: Duration,
 }
 
-/// 3 retries, as the vendor's own SDK. The service advises to back off and gives no figures; half a second is the first pause
-/// of most SDKs, and after 30 s a caller would rather know.
+/// 3 retries, as in the vendor's own SDK. The service recommends exponential back-off without figures. Half a second is the first delay
+/// in most SDKs, and a caller should not wait for longer than 30 s without an error.
 impl Default for RetryPolicy {
     fn default() -> Self {
         Self { max_retries: 3, first_delay: Duration::from_millis(500), max_delay: Duration::from_secs(30) }
     }
 }
 
-/// All that a decision rests on.
+/// The input of a decision.
 #[derive(Debug)]
 pub(super) struct Situation<'a> {
     pub(super) error: &'a Error,
-    /// Attempts made so far.
+    /// The number of attempts so far.
     pub(super) attempts: u32,
     pub(super) max_retries: u32,
-    /// Whether doing it twice is as good as once.
+    /// Set if the call may have its effect twice.
     pub(super) repeatable: bool,
     /// The time to the call's deadline, if it has one.
     pub(super) time_left: Option<Duration>,
-    /// The longest pause that the service may ask for.
+    /// The longest delay that the service may request.
     pub(super) longest_wait: Duration,
-    /// A random number from 0 to 1: with it, clients that failed together do not come back together.
+    /// A random number from 0 to 1, so that clients that failed at the same time do not retry at the same time.
     pub(super) jitter: f64,
 }
 
-/// What follows a failed attempt.
+/// The decision after a failed attempt.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Decision {
-    /// Another attempt, after a pause.
+    /// Try again after this delay.
     Retry(Duration),
-    /// Nothing: it would not help, or could do it twice, or there were enough attempts.
+    /// Return the error: another attempt would not help, could have the effect twice, or there were enough attempts.
     Stop,
-    /// Nothing, as the pause would be longer than the call may wait.
+    /// Return the error, as this delay is longer than the call may wait.
     TooLong(Duration),
 }
 
-/// The decision, from nothing but its arguments.
+/// Decides whether a failed attempt is followed by another.
 pub(super) fn decide(policy: &RetryPolicy, situation: &Situation<'_>) -> Decision {
     let Situation { error, attempts, max_retries, time_left, longest_wait, .. } = *situation;
     if attempts > max_retries || !error.may_be_repeated(situation.repeatable) {
@@ -57,7 +57,7 @@ pub(super) fn decide(policy: &RetryPolicy, situation: &Situation<'_>) -> Decisio
     }
     let pause = match error.retry_after() {
         Some(asked) if asked > longest_wait => return Decision::TooLong(asked),
-        // "At once" would be a loop without a pause.
+        // Without a delay, a service that requests no wait would be called in a tight loop.
         Some(asked) if !asked.is_zero() => asked,
         _ => policy.back_off(attempts, situation.jitter),
     };
@@ -68,7 +68,7 @@ pub(super) fn decide(policy: &RetryPolicy, situation: &Situation<'_>) -> Decisio
 }
 
 impl RetryPolicy {
-    /// Exponential back-off with full jitter: anything between nothing and a ceiling that doubles.
+    /// Exponential back-off with full jitter: a random delay below a ceiling that doubles.
     fn back_off(&self, attempts: u32, jitter: f64) -> Duration {
         let doublings = attempts.saturating_sub(1).min(31);
         let ceiling = self.first_delay.saturating_mul(1 << doublings).min(self.max_delay);
@@ -105,7 +105,7 @@ mod tests {
         }
     }
 
-    /// Bodies of a 503 that are not the service's own word.
+    /// Bodies of a 503 that are not the service's own error.
     const FOREIGN: [&str; 10] = [
         "",
         "<html><h1>503 Service Temporarily Unavailable</h1></html>",
@@ -120,10 +120,10 @@ mod tests {
     ];
 
     #[test]
-    fn the_table_of_what_is_retried_and_what_may_have_been_done_holds() {
+    fn each_status_is_retried_as_the_table_says() {
         let own = |code: &str| format!(r#"{{"error": {{"code": "{code}", "message": "m"}}}}"#);
         let mut table = Vec::new();
-        // Status, body; whether it is retried if it is repeatable, if it is not; whether it may have been done.
+        // Status, body, retried if repeatable, retried if not, may have had its effect.
         for status in [300, 301, 302, 304, 307, 308, 400, 401, 402, 403, 404, 405, 409, 410, 413, 418, 422] {
             table.push((status, String::new(), false, false, false));
         }
@@ -140,16 +140,16 @@ mod tests {
         table.push((429, own("RATE_LIMITED"), true, true, false));
         table.push((503, own("SERVICE_UNAVAILABLE"), true, true, false));
         table.push((503, own("INTERNAL_ERROR"), true, false, true));
-        for (status, body, repeatable, not, may_have_been_done) in table {
+        for (status, body, repeatable, not, may_have_acted) in table {
             let error = Error::of_response(Operation::CREATE_WORK_ORDER, status, &body);
             assert_eq!(error.may_be_repeated(true), repeatable, "{status} {body}");
             assert_eq!(error.may_be_repeated(false), not, "{status} {body}");
-            assert_eq!(error.may_have_reached_server(), may_have_been_done, "{status} {body}");
+            assert_eq!(error.may_have_reached_server(), may_have_acted, "{status} {body}");
         }
     }
 
     #[test]
-    fn a_redirect_to_a_result_means_something_after_a_post_alone() {
+    fn a_303_may_have_had_an_effect_only_after_a_post() {
         for operation in Operation::ALL {
             let error = Error::of_response(*operation, 303, "");
             assert_eq!(error.may_have_reached_server(), operation.method() == "POST", "{operation}");
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn a_code_that_promises_a_refusal_does_not_make_an_ambiguous_status_safe() {
+    fn a_code_of_a_refusal_does_not_make_an_ambiguous_status_safe() {
         assert!(!with_code(500, "RATE_LIMITED").may_be_repeated(false));
         assert!(with_code(500, "RATE_LIMITED").may_be_repeated(true));
     }
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn pauses_double_up_to_the_cap_and_jitter_shortens_them() {
+    fn delays_double_up_to_the_limit_and_jitter_shortens_them() {
         let error = failure(503);
         let pause = |attempts, jitter| {
             let situation = Situation { attempts, max_retries: u32::MAX, jitter, ..situation(&error) };
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn the_services_word_comes_first_unless_it_is_too_long() {
+    fn the_wait_that_the_service_requests_is_used_unless_it_is_too_long() {
         let asked = |seconds| {
             let error = failure(429).with_retry_after(Some(seconds * SECOND));
             decide(&RetryPolicy::default(), &Situation { jitter: 0.0, ..situation(&error) })
@@ -216,13 +216,13 @@ mod tests {
     }
 
     #[test]
-    fn being_asked_to_come_back_at_once_is_no_leave_for_a_loop_without_pauses() {
+    fn a_requested_wait_of_zero_still_has_a_delay() {
         let error = failure(429).with_retry_after(Some(Duration::ZERO));
         assert_eq!(decide(&RetryPolicy::default(), &situation(&error)), Decision::Retry(SECOND / 2));
     }
 
     #[test]
-    fn a_pause_that_does_not_fit_before_the_deadline_is_not_made() {
+    fn a_delay_that_ends_after_the_deadline_is_not_begun() {
         let error = failure(503).with_retry_after(Some(5 * SECOND));
         for (time_left, expected) in [
             (Some(6 * SECOND), Decision::Retry(5 * SECOND)),

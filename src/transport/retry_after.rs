@@ -34,7 +34,7 @@ fn seconds(text: &str, divisor: f64) -> Option<Duration> {
     Duration::try_from_secs_f64(text.parse::<f64>().ok()? / divisor).ok()
 }
 
-/// The time until a date of the service.
+/// Returns the time until a date of the service.
 fn until(date: SystemTime, headers: &HeaderMap, now: DateTime<Utc>) -> Option<Duration> {
     date.duration_since(service_now(headers, now)).ok()
 }
@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn a_date_is_measured_by_the_services_clock() {
+    fn a_date_is_compared_with_the_date_of_the_response() {
         let pairs = [("retry-after", "Thu, 01 Jan 2026 12:00:05 GMT"), ("date", "Thu, 01 Jan 2026 12:00:00 GMT")];
         assert_eq!(wait(503, &pairs), Some(Duration::from_secs(5)));
     }
@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn what_makes_no_sense_asks_for_nothing() {
+    fn values_that_make_no_sense_are_ignored() {
         for value in [
             "",
             "-1",
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn nonsense_gives_way_to_the_next_source() {
+    fn an_invalid_header_is_skipped_for_the_next() {
         let pairs = [("retry-after-ms", "NaN"), ("retry-after", "never"), ("x-ratelimit-reset", "1767225660")];
         assert_eq!(wait(429, &pairs), Some(Duration::from_secs(60)));
         assert_eq!(wait(503, &[("retry-after-ms", "1e14"), ("retry-after", "5")]), Some(Duration::from_secs(5)));

@@ -1,8 +1,8 @@
-//! A budget for retries, so that an outage is not multiplied by everyone who suffers from it.
+//! A budget for retries, so that retries do not multiply the load of a service in an outage.
 //!
-//! Every retry takes from the budget, and every success puts something back. As long as most calls succeed there is always
-//! enough; when most fail, the budget runs out after some hundred retries, and calls fail with their first error until
-//! successes fill it again. The figures are those of the AWS SDKs: a capacity of 500, 5 for a retry, 10 for one after a
+//! Every retry takes tokens from the budget, and every success puts some back. While most calls succeed, there are always enough. When
+//! most fail, the budget is empty after some hundred retries, and calls fail with their first error until successes fill it
+//! again. The figures are those of the AWS SDKs: a capacity of 500, 5 for a retry, 10 for one after a
 //! time-out, 1 back for each success at the first attempt, and the cost of the last retry back for each later success.
 
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -14,7 +14,7 @@ const RETRY: u32 = 5;
 const RETRY_AFTER_TIMEOUT: u32 = 10;
 const SUCCESS: u32 = 1;
 
-/// What the clones of a client may still spend on retries.
+/// The tokens that the clones of a client have left for retries.
 #[derive(Debug)]
 pub(crate) struct RetryBudget {
     left: AtomicU32,
@@ -27,9 +27,9 @@ impl Default for RetryBudget {
 }
 
 impl RetryBudget {
-    /// Takes what a retry after this error costs; none if there is not enough.
+    /// Takes the tokens for a retry after this error, and returns their number. Returns `None` if there are not enough.
     ///
-    /// A 429 costs nothing: it is the service's own way to spread the load, and says when to come back.
+    /// A retry after a 429 is free, as the service itself says when to try again.
     pub(super) fn withdraw(&self, error: &Error) -> Option<u32> {
         let cost = match error.kind() {
             ErrorKind::RateLimited => 0,
@@ -42,7 +42,7 @@ impl RetryBudget {
             .then_some(cost)
     }
 
-    /// Puts back what a success is worth, given what the last retry before it has cost.
+    /// Puts back the tokens of the last retry before a success, or one token if there was no retry.
     pub(super) fn deposit(&self, last_retry: Option<u32>) {
         let worth = last_retry.unwrap_or(SUCCESS);
         // Always `Some`, so it never fails.
@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn a_retry_that_succeeds_gives_back_what_it_cost() {
+    fn a_successful_retry_returns_its_tokens() {
         let budget = RetryBudget::default();
         for _ in 0..1_000 {
             let cost = budget.withdraw(&failure(503));
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn a_time_out_costs_double_and_a_429_nothing() {
+    fn a_time_out_takes_double_and_a_429_nothing() {
         let budget = RetryBudget::default();
         assert_eq!(budget.withdraw(&failure(408)), Some(10));
         assert_eq!(budget.withdraw(&failure(429)), Some(0));

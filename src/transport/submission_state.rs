@@ -1,26 +1,26 @@
-//! Records whether the request of a call was sent, for those who drop the call.
+//! Records whether the request of a submission was sent, for programs that drop the call.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
-/// What is known of a submission. Returned by [`Submission::state`](crate::resources::Submission::state).
+/// The state of a submission. Returned by [`Submission::state`](crate::resources::Submission::state).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SubmissionState {
-    /// The service has not accepted the work order: nothing was sent, or it was refused. To submit it again cannot submit it twice.
+    /// The service has not accepted the work order: nothing was sent, or it was refused. It can be submitted again without being submitted twice.
     NotSubmitted,
-    /// The request was sent, and no response has told what came of it.
+    /// The request was sent, and its outcome is not known.
     Unknown,
     /// The service has accepted the work order.
     Submitted,
 }
 
 const NOT_SENT: u8 = 0;
-/// The call has ended, and nothing is sent any more.
+/// The call has ended, and nothing may be sent.
 const NEVER_SENT: u8 = 1;
 const SENT: u8 = 2;
 const ACCEPTED: u8 = 3;
 
-/// The state of a submission, shared by its call and those who look at it.
+/// The state of a submission, shared by its call and its [`Submission`](crate::resources::Submission).
 #[derive(Debug, Default)]
 pub(crate) struct SentState(AtomicU8);
 
@@ -33,18 +33,18 @@ impl SentState {
         }
     }
 
-    /// A request is about to be sent. Returns false if the call has ended, and it must not be.
+    /// Records that a request is about to be sent. Returns `false` if the call has ended, and it must not be.
     pub(super) fn send(&self) -> bool {
         let sent = self.0.compare_exchange(NOT_SENT, SENT, Ordering::AcqRel, Ordering::Acquire);
         sent != Err(NEVER_SENT)
     }
 
-    /// What was sent is of no effect.
+    /// Records that the request had no effect.
     pub(super) fn refused(&self) {
         self.0.store(NOT_SENT, Ordering::Release);
     }
 
-    /// What was sent may have had its effect.
+    /// Records that an earlier request may have had its effect.
     pub(crate) fn unknown(&self) {
         self.0.store(SENT, Ordering::Release);
     }
@@ -53,7 +53,7 @@ impl SentState {
         self.0.store(ACCEPTED, Ordering::Release);
     }
 
-    /// The call has ended or was dropped. From then on, nothing is sent.
+    /// Records that the call has ended or was dropped, so that nothing is sent any more.
     pub(crate) fn close(&self) {
         let _ = self.0.compare_exchange(NOT_SENT, NEVER_SENT, Ordering::AcqRel, Ordering::Acquire);
     }
@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_sent_stays_unknown_until_a_response() {
+    fn a_sent_request_is_unknown_until_its_response() {
         let state = SentState::default();
         assert!(state.send());
         state.close();
