@@ -7,6 +7,7 @@ mod contract_changes;
 mod contract_diff;
 mod copy;
 mod deny;
+mod differences;
 mod examples;
 mod features;
 mod imports;
