@@ -12,12 +12,12 @@ use serde_json::Value;
 use syn::{File, FnArg, ImplItem, ImplItemFn, Item, ItemStruct, Type, parse_quote};
 
 use super::contract::{
-    Operation, can_be_null, component, entries, items, lookup, operations, reference, resolve, success_bodies,
-    successes, text,
+    Operation, can_be_null, component, deprecation_reason, entries, items, lookup, operations, reference, resolve,
+    success_bodies, successes, text,
 };
 use super::emit::deprecation;
-use super::mapping::{Mapping, Mappings, deprecation_reason};
-use super::mistake::Mistake;
+use super::error::{SpecError, fail};
+use super::mapping::{Mapping, Mappings};
 use super::names::{field_name, reserved_types, snake_case, without_keyword};
 use super::refinements::Refinements;
 
@@ -40,7 +40,7 @@ const RESERVED: [&str; 11] = [
 const METHODS_OF_HANDLES: [&str; 2] = ["clone", "client"];
 
 /// The source of the public calls.
-pub fn calls(context: &Context<'_>) -> Result<File, Mistake> {
+pub fn calls(context: &Context<'_>) -> Result<File, SpecError> {
     let mut resources = BTreeMap::<String, Vec<Method>>::new();
     let mut tokens = TokenStream::new();
     let (mut pages, mut listed) = (BTreeSet::new(), BTreeSet::new());
@@ -53,7 +53,7 @@ pub fn calls(context: &Context<'_>) -> Result<File, Mistake> {
                 "`{}` and `{}` would both be the method `{}`; give one another name with `x-rust-name`",
                 other.operation, endpoint.id, endpoint.method
             );
-            return Err(Mistake::at(&endpoint.operation.place, problem));
+            return fail(&endpoint.operation.place, problem);
         }
         methods.push(Method { name: endpoint.method.clone(), operation: endpoint.id.clone(), tokens: endpoint.call() });
     }
@@ -62,11 +62,11 @@ pub fn calls(context: &Context<'_>) -> Result<File, Mistake> {
         check_resource(context, &reserved, &tag)?;
         tokens.extend(handle(context.document, &tag, &methods));
     }
-    syn::parse2(tokens).map_err(|error| Mistake::at("paths", format!("the calls are not Rust: {error}")))
+    syn::parse2(tokens).map_err(|error| SpecError::at("paths", format!("the calls are not Rust: {error}")))
 }
 
 /// Refuses a resource whose handle, or whose method of the client, has a name that is taken.
-fn check_resource(context: &Context<'_>, reserved: &BTreeSet<String>, tag: &str) -> Result<(), Mistake> {
+fn check_resource(context: &Context<'_>, reserved: &BTreeSet<String>, tag: &str) -> Result<(), SpecError> {
     let (handle, accessor) = (tag.to_pascal_case(), tag.to_snake_case());
     let is_reserved = RESERVED.contains(&handle.as_str()) || reserved.contains(&handle);
     let is_method = context.refinements.has_function("Client", &accessor) || METHODS_OF_HANDLES.contains(&&*accessor);
@@ -74,7 +74,7 @@ fn check_resource(context: &Context<'_>, reserved: &BTreeSet<String>, tag: &str)
         let problem = format!(
             "`{tag}` would be `{handle}` and `client.{accessor}()`, which is taken or is not Rust; choose another tag"
         );
-        return Err(Mistake::at(format!("tags.{tag}"), problem));
+        return fail(format!("tags.{tag}"), problem);
     }
     Ok(())
 }
@@ -158,19 +158,16 @@ struct PageOf<'a> {
 }
 
 impl<'a> Endpoint<'a> {
-    pub fn new(context: &'a Context<'a>, operation: Operation<'a>) -> Result<Self, Mistake> {
+    pub fn new(context: &'a Context<'a>, operation: Operation<'a>) -> Result<Self, SpecError> {
         let id = text(operation.value, "operationId").unwrap_or_default().to_owned();
         let name = id.to_pascal_case();
         let tags: Vec<_> = items(operation.value.get("tags")).filter_map(Value::as_str).collect();
         let [tag] = tags[..] else {
-            return Err(Mistake::at(
-                format!("{}.tags", operation.place),
-                "one tag is needed: the resource that has the call",
-            ));
+            return fail(format!("{}.tags", operation.place), "one tag is needed: the resource that has the call");
         };
         if RESERVED.contains(&name.as_str()) || handle_names(context.document).contains(&name) {
             let problem = format!("`{name}` is a name of this crate; choose another operationId");
-            return Err(Mistake::at(format!("{}.operationId", operation.place), problem));
+            return fail(format!("{}.operationId", operation.place), problem);
         }
         let wanted = id.to_snake_case();
         let function = context
@@ -184,7 +181,7 @@ impl<'a> Endpoint<'a> {
                 _ => None,
             });
         let Some(function) = function else {
-            return Err(Mistake::at(&operation.place, "progenitor wrote no function for this operation"));
+            return fail(&operation.place, "progenitor wrote no function for this operation");
         };
         let fields = function.sig.inputs.iter().filter_map(field).collect();
         let method = match text(operation.value, "x-rust-name") {
@@ -193,7 +190,7 @@ impl<'a> Endpoint<'a> {
         };
         if !is_identifier(&method) {
             let problem = format!("`{method}` is not a valid method name; write `x-rust-name` in snake_case");
-            return Err(Mistake::at(&operation.place, problem));
+            return fail(&operation.place, problem);
         }
         let resource = tag.to_owned();
         let is_taken = METHODS_OF_HANDLES.contains(&&*method);
@@ -201,7 +198,7 @@ impl<'a> Endpoint<'a> {
             let problem = format!(
                 "`{method}` is a method that the crate writes by hand; give the operation another with `x-rust-name`"
             );
-            return Err(Mistake::at(&operation.place, problem));
+            return fail(&operation.place, problem);
         }
         let name = format_ident!("{name}");
         let mut endpoint = Self {
@@ -226,7 +223,7 @@ impl<'a> Endpoint<'a> {
     }
 
     /// A list without a body could not be told from an empty one.
-    fn check_output(&self) -> Result<(), Mistake> {
+    fn check_output(&self) -> Result<(), SpecError> {
         let mapping = self.response_schema().and_then(|schema| self.context.mappings.get(schema));
         let is_list = matches!(mapping, Some(Mapping::List { .. }))
             || ["limit", "offset"].iter().all(|name| self.fields.iter().any(|(field, _)| field == name));
@@ -236,16 +233,16 @@ impl<'a> Endpoint<'a> {
             (true, _, true) => "src/resources reads the body of each 2xx response; add it to the others",
             _ => return Ok(()),
         };
-        Err(Mistake::at(format!("{}.responses", self.operation.place), problem))
+        fail(format!("{}.responses", self.operation.place), problem)
     }
 
-    fn read_parameters(&mut self) -> Result<(), Mistake> {
+    fn read_parameters(&mut self) -> Result<(), SpecError> {
         for (parameter, place) in self.operation.parameters() {
             let parameter = resolve(self.context.document, parameter);
             let name = snake_case(text(parameter, "name").unwrap_or_default()).unwrap_or_default();
             let found = self.fields.iter().find(|(field, _)| without_keyword(&field.to_string()) == name);
             let Some((field, kind)) = found else {
-                return Err(Mistake::at(place, format!("progenitor made no argument of the parameter `{name}`")));
+                return fail(place, format!("progenitor made no argument of the parameter `{name}`"));
             };
             self.inputs.push(Input {
                 name: setter_name(parameter, &name),
@@ -273,7 +270,7 @@ impl<'a> Endpoint<'a> {
     }
 
     /// The properties of the body: what is required becomes arguments.
-    fn read_body(&mut self) -> Result<(), Mistake> {
+    fn read_body(&mut self) -> Result<(), SpecError> {
         let document = self.context.document;
         let Some(body) = self.operation.value.get("requestBody").map(|body| resolve(document, body)) else {
             return Ok(());
@@ -282,7 +279,7 @@ impl<'a> Endpoint<'a> {
         let schema = entries(body.get("content")).find_map(|(_, content)| reference(content.get("schema")?));
         let name = component(schema.unwrap_or_default());
         let Some((_, kind)) = self.fields.iter().find(|(field, _)| field == "body") else {
-            return Err(Mistake::at(place, "progenitor made no argument of the body"));
+            return fail(place, "progenitor made no argument of the body");
         };
         let item = self.context.types.items.iter().find_map(|item| match item {
             Item::Struct(item) if item.ident == name => Some(item),
@@ -323,7 +320,7 @@ impl<'a> Endpoint<'a> {
                     "`null` can be sent in an object of requests alone, and responses hold `{name}` too; give the request \
                      an object of its own"
                 );
-                return Err(Mistake::at(format!("{place}.nullable"), problem));
+                return fail(format!("{place}.nullable"), problem);
             }
             self.inputs.push(Input {
                 name: setter_name(value, &field),
@@ -341,21 +338,21 @@ impl<'a> Endpoint<'a> {
         Ok(())
     }
 
-    fn check_inputs(&self) -> Result<(), Mistake> {
+    fn check_inputs(&self) -> Result<(), SpecError> {
         let mut seen = BTreeSet::new();
         let clearings: BTreeSet<_> = self.clearings().collect();
         for input in &self.inputs {
             let name = &input.name;
             if !is_identifier(name) {
-                return Err(Mistake::at(
+                return fail(
                     &input.place,
                     format!("`{name}` is not a valid method name; write `x-rust-name` in snake_case"),
-                ));
+                );
             }
             if clearings.contains(name) || !seen.insert(name.clone()) {
                 let problem =
                     format!("`{name}` is declared twice in the call; give one another name with `x-rust-name`");
-                return Err(Mistake::at(&input.place, problem));
+                return fail(&input.place, problem);
             }
             if input.is_required {
                 continue;
@@ -363,12 +360,12 @@ impl<'a> Endpoint<'a> {
             if input.can_be_cleared && input.is_hand_written {
                 let problem =
                     "`x-rust-setter: false`, and the method in src/resources sends no null; remove `nullable`";
-                return Err(Mistake::at(&input.place, problem));
+                return fail(&input.place, problem);
             }
             if self.context.refinements.is_common(name) {
                 let problem =
                     format!("every call has a method `{name}` already; give this another name with `x-rust-name`");
-                return Err(Mistake::at(&input.place, problem));
+                return fail(&input.place, problem);
             }
             match (self.context.refinements.has_setter(&self.name.to_string(), name), input.is_hand_written) {
                 (true, false) => {
@@ -376,12 +373,12 @@ impl<'a> Endpoint<'a> {
                         "`{name}` is a method that the crate writes by hand; give this another name with `x-rust-name`, or say \
                          `x-rust-setter: false` if that method sets it"
                     );
-                    return Err(Mistake::at(&input.place, problem));
+                    return fail(&input.place, problem);
                 }
                 (false, true) => {
                     let problem =
                         format!("`x-rust-setter: false`, and src/resources has no method `{name}` that sets it");
-                    return Err(Mistake::at(&input.place, problem));
+                    return fail(&input.place, problem);
                 }
                 _ => {}
             }
@@ -599,7 +596,7 @@ impl<'a> Endpoint<'a> {
     }
 
     /// The page that the operation returns, if it has `limit` and `offset`. It has to be one that can be read to its end.
-    fn page(&self) -> Result<Option<PageOf<'a>>, Mistake> {
+    fn page(&self) -> Result<Option<PageOf<'a>>, SpecError> {
         let is_number = |wanted: &str| {
             self.fields.iter().any(|(field, kind)| field == wanted && compact(kind) == "::std::option::Option<u32>")
         };
@@ -608,7 +605,7 @@ impl<'a> Endpoint<'a> {
         }
         let refuse = |problem: &str| {
             let problem = format!("an operation with `limit` and `offset` returns a page, and {problem}");
-            Mistake::at(format!("{}.responses", self.operation.place), problem)
+            SpecError::at(format!("{}.responses", self.operation.place), problem)
         };
         let name = self.response_schema().ok_or_else(|| refuse("this one has no body"))?;
         let schema = lookup(self.context.document, &format!("#/components/schemas/{name}")).unwrap_or(&Value::Null);

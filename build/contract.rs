@@ -1,58 +1,11 @@
-//! Reads the text of a contract, and walks it.
+//! The parts of a contract: its operations, schemas and references.
 
 use std::collections::BTreeSet;
 
-use openapiv3::OpenAPI;
-use serde::de::DeserializeOwned;
 use serde_json::Value;
-
-use super::check::shape;
-use super::mistake::Mistake;
-use super::yaml;
 
 /// Methods that an OpenAPI path item can have.
 pub const METHODS: [&str; 8] = ["get", "put", "post", "delete", "options", "head", "patch", "trace"];
-
-/// Parses YAML into a document that has the shape of OpenAPI 3.0.
-pub fn parse(text: &str) -> Result<Value, Mistake> {
-    let mut document = yaml::read(text).map_err(|error| Mistake::at("", format!("not valid YAML: {error}")))?;
-    // The order of keys is that of the text where another crate enables `serde_json/preserve_order`.
-    document.sort_all_objects();
-    match document.get("openapi").and_then(Value::as_str) {
-        Some(version) if version.starts_with("3.0.") => {}
-        Some(version) => {
-            return Err(Mistake::at(
-                "openapi",
-                format!("version {version} is not supported; write the contract in OpenAPI 3.0, for example 3.0.3"),
-            ));
-        }
-        None => return Err(Mistake::at("openapi", "the version is missing; add `openapi: 3.0.3`")),
-    }
-    shape::check(&document)?;
-    // `openapiv3` loses the place inside of an operation, so these come first, one by one.
-    for operation in operations(&document) {
-        fit::<openapiv3::Operation>(operation.value, &operation.place)?;
-    }
-    typed(&document)?;
-    Ok(document)
-}
-
-/// The document as `openapiv3` sees it.
-pub fn typed(document: &Value) -> Result<OpenAPI, Mistake> {
-    fit(document, "")
-}
-
-fn fit<T: DeserializeOwned>(value: &Value, place: &str) -> Result<T, Mistake> {
-    serde_path_to_error::deserialize(value).map_err(|error| {
-        let inner = error.path().to_string();
-        let place = match (place, inner.as_str()) {
-            (place, ".") => place.to_owned(),
-            ("", inner) => inner.to_owned(),
-            (place, inner) => format!("{place}.{inner}"),
-        };
-        Mistake::at(place, format!("does not fit OpenAPI 3.0: {}", error.inner()))
-    })
-}
 
 /// A reference that leads to nothing.
 pub enum BrokenReference<'a> {
@@ -188,39 +141,28 @@ pub fn deliveries(document: &Value) -> impl Iterator<Item = (&Value, String)> {
     })
 }
 
-#[cfg(test)]
-mod tests {
-    use super::parse;
-
-    fn mistake(text: &str) -> String {
-        parse(text).expect_err("the contract is broken").to_string()
+/// The set of words that a string is one of, with its place in the schema: `enum`, or an open set, which is written as
+/// `anyOf` of an enum and any string.
+pub fn words(schema: &Value) -> Option<(&Vec<Value>, &'static str)> {
+    if let Some(words) = schema.get("enum").filter(|_| text(schema, "type") == Some("string")) {
+        return Some((words.as_array()?, "enum"));
     }
+    let [known, any] = schema.get("anyOf")?.as_array()?.as_slice() else {
+        return None;
+    };
+    let is_any_string =
+        any.as_object().is_some_and(|any| any.keys().all(|key| ["description", "type"].contains(&key.as_str())));
+    let are_strings = [known, any].into_iter().all(|schema| text(schema, "type") == Some("string"));
+    (is_any_string && are_strings).then_some((known.get("enum")?.as_array()?, "anyOf[0].enum"))
+}
 
-    #[test]
-    fn bad_yaml_names_line_and_column() {
-        let line = mistake("openapi: 3.0.3\npaths: [\n");
-        assert!(line.starts_with("openapi.yaml: not valid YAML: "), "{line}");
-        assert!(line.contains("line"), "{line}");
-        assert!(!line.contains('\n'), "{line}");
-    }
+/// The reason why something is deprecated, if it is.
+pub fn deprecation_reason(value: &Value) -> Option<&str> {
+    let is_deprecated = value.get("deprecated") == Some(&Value::Bool(true));
+    is_deprecated.then(|| text(value, "x-deprecated-reason").unwrap_or("The service has deprecated it."))
+}
 
-    #[test]
-    fn a_doubled_key_is_a_mistake() {
-        let line = mistake("openapi: 3.0.3\ninfo: {title: a, version: b}\npaths: {}\npaths: {}\n");
-        assert!(line.contains("duplicate"), "{line}");
-    }
-
-    #[test]
-    fn openapi_3_1_is_refused_by_name() {
-        assert_eq!(
-            mistake("openapi: 3.1.0\npaths: {}\n"),
-            "openapi.yaml: openapi: version 3.1.0 is not supported; write the contract in OpenAPI 3.0, for example 3.0.3"
-        );
-    }
-
-    #[test]
-    fn a_misshapen_document_names_the_place() {
-        let line = mistake("openapi: 3.0.3\ninfo: {title: [], version: b}\npaths: {}\n");
-        assert_eq!(line, "openapi.yaml: info.title: write a string here, not a list");
-    }
+/// Returns `true` if the named schema is read leniently.
+pub fn is_lenient(schema: &str, document: &Value) -> bool {
+    lookup(document, &format!("#/components/schemas/{schema}/x-lenient")).is_some()
 }

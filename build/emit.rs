@@ -11,11 +11,13 @@ use quote::{format_ident, quote};
 use serde_json::Value;
 
 use super::check::errors;
-use super::contract::{component, items, lookup, operations as operations_of, reference, schemas, text};
-use super::mapping::{Data, Mapping, Mappings, deprecation_reason, description_with_format};
-use super::mistake::Mistake;
-use super::polish::is_lenient;
-use super::prepare::reachable_from_response;
+use super::contract::{
+    component, deprecation_reason, is_lenient, items, lookup, operations as operations_of, reference, schemas, text,
+};
+use super::error::{SpecError, fail};
+use super::formats::description_with_format;
+use super::mapping::{Data, Mapping, Mappings};
+use super::reach::reachable_from_response;
 
 /// The name of the table of operations.
 const TABLE: &str = "ALL";
@@ -126,7 +128,7 @@ fn event_data(document: &Value, name: &Ident, data: &[Data]) -> TokenStream {
 }
 
 /// The table of operations.
-pub fn operations(document: &Value) -> Result<syn::File, Mistake> {
+pub fn operations(document: &Value) -> Result<syn::File, SpecError> {
     let mut names = Vec::new();
     let mut constants = Vec::new();
     for operation in operations_of(document) {
@@ -141,7 +143,7 @@ pub fn operations(document: &Value) -> Result<syn::File, Mistake> {
         if name == TABLE {
             let problem =
                 format!("`{id}` would be `Operation::{TABLE}`, the table of all operations; choose another name");
-            return Err(Mistake::at(format!("{}.operationId", operation.place), problem));
+            return fail(format!("{}.operationId", operation.place), problem);
         }
         let name = format_ident!("{name}");
         let doc = format!("{summary}: `{method} {path}`.");
@@ -174,7 +176,7 @@ pub fn operations(document: &Value) -> Result<syn::File, Mistake> {
             pub const #table: &'static [Self] = &[#(Self::#names),*];
         }
     })
-    .map_err(|error| Mistake::at("paths", format!("the table of operations is not Rust: {error}")))
+    .map_err(|error| SpecError::at("paths", format!("the table of operations is not Rust: {error}")))
 }
 
 /// Returns `true` if a successful response holds a secret, and is not to be shown.

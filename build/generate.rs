@@ -6,12 +6,12 @@ use std::sync::{Mutex, PoisonError};
 use progenitor::{GenerationSettings, Generator, HooksMode, InterfaceStyle};
 use serde_json::Value;
 
-use super::contract::typed;
+use super::error::SpecError;
 use super::mapping::Mappings;
-use super::mistake::Mistake;
+use super::parse::typed;
 
 /// The code that progenitor writes for a prepared document.
-pub fn generate(prepared: &Value, mappings: &Mappings) -> Result<syn::File, Mistake> {
+pub fn generate(prepared: &Value, mappings: &Mappings) -> Result<syn::File, SpecError> {
     let api = typed(prepared)?;
     let mut settings = GenerationSettings::new();
     settings
@@ -26,16 +26,16 @@ pub fn generate(prepared: &Value, mappings: &Mappings) -> Result<syn::File, Mist
         }
     }
     let tokens = without_panic(|| Generator::new(&settings).generate_tokens(&api))?
-        .map_err(|error| Mistake::at("", format!("progenitor cannot map the contract: {error}")))?;
+        .map_err(|error| SpecError::at("", format!("progenitor cannot map the contract: {error}")))?;
     syn::parse2(tokens).map_err(not_rust)
 }
 
-fn not_rust(error: impl std::fmt::Display) -> Mistake {
-    Mistake::at("", format!("progenitor wrote something that is not Rust: {error}"))
+fn not_rust(error: impl std::fmt::Display) -> SpecError {
+    SpecError::at("", format!("progenitor wrote something that is not Rust: {error}"))
 }
 
 /// Progenitor panics on what it does not support. The checks come first, so this is the net below them.
-fn without_panic<T>(run: impl FnOnce() -> T) -> Result<T, Mistake> {
+fn without_panic<T>(run: impl FnOnce() -> T) -> Result<T, SpecError> {
     // The panic hook belongs to the process, and tests share one.
     static HOOK: Mutex<()> = Mutex::new(());
     let guard = HOOK.lock().unwrap_or_else(PoisonError::into_inner);
@@ -50,7 +50,7 @@ fn without_panic<T>(run: impl FnOnce() -> T) -> Result<T, Mistake> {
             .map(String::as_str)
             .or_else(|| panic.downcast_ref::<&str>().copied())
             .unwrap_or("no reason given");
-        Mistake::at("", format!("progenitor cannot map the contract: {why}"))
+        SpecError::at("", format!("progenitor cannot map the contract: {why}"))
     })
 }
 

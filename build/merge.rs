@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::contract::{component, entries, items, reference, schemas, text};
-use super::mistake::Mistake;
+use super::error::{SpecError, fail};
 use super::openapi::SCHEMA;
 
 /// Keywords of a part of `allOf`: each becomes a part of the whole, or documents the part alone.
@@ -29,7 +29,7 @@ const DOCUMENTATION: [&str; 4] = ["description", "example", "externalDocs", "tit
 const WAY_OUT: &str = "write the properties out";
 
 /// The document without `allOf` in named schemas.
-pub fn merge(document: &mut Value) -> Result<(), Mistake> {
+pub fn merge(document: &mut Value) -> Result<(), SpecError> {
     let mut merged = Vec::new();
     for (name, schema) in schemas(document).filter(|(_, schema)| schema.get("allOf").is_some()) {
         let place = format!("components.schemas.{name}");
@@ -60,7 +60,7 @@ impl Whole {
         schema: &'a Value,
         place: &str,
         open: &mut Vec<&'a String>,
-    ) -> Result<(), Mistake> {
+    ) -> Result<(), SpecError> {
         for (index, part) in items(schema.get("allOf")).enumerate() {
             self.add(document, part, &format!("{place}.allOf[{index}]"), open)?;
         }
@@ -73,17 +73,17 @@ impl Whole {
         part: &'a Value,
         place: &str,
         open: &mut Vec<&'a String>,
-    ) -> Result<(), Mistake> {
+    ) -> Result<(), SpecError> {
         let Some(target) = reference(part) else {
             check_part(part, "the part", &[], place)?;
             return self.add_parts(document, part, place, open);
         };
         let Some((name, schema)) = schemas(document).find(|(name, _)| *name == component(target)) else {
-            return Err(Mistake::at(place, format!("$ref `{target}` leads nowhere; add it, or correct the name")));
+            return fail(place, format!("$ref `{target}` leads nowhere; add it, or correct the name"));
         };
         if open.contains(&name) {
             let problem = format!("`{name}` would be a part of itself; {WAY_OUT} in one place of the circle");
-            return Err(Mistake::at(place, problem));
+            return fail(place, problem);
         }
         check_part(schema, &format!("`{name}`"), &[], place)?;
         open.push(name);
@@ -92,7 +92,7 @@ impl Whole {
         Ok(())
     }
 
-    fn add_own(&mut self, schema: &Value, place: &str) -> Result<(), Mistake> {
+    fn add_own(&mut self, schema: &Value, place: &str) -> Result<(), SpecError> {
         for (name, property) in entries(schema.get("properties")) {
             if let Some(other) = self.properties.get(name)
                 && undocumented(other) != undocumented(property)
@@ -100,7 +100,7 @@ impl Whole {
                 let problem = format!(
                     "`{name}` is declared differently in an earlier part of allOf; make both alike, or {WAY_OUT}"
                 );
-                return Err(Mistake::at(place, problem));
+                return fail(place, problem);
             }
             self.properties.insert(name.clone(), property.clone());
         }
@@ -113,11 +113,11 @@ impl Whole {
             (None, _) => {}
             (Some(Value::Bool(false)), _) => {
                 let problem = "forbids the properties of the other parts of allOf; remove it";
-                return Err(Mistake::at(place, format!("`additionalProperties: false` {problem}")));
+                return fail(place, format!("`additionalProperties: false` {problem}"));
             }
             (Some(open), Some(other)) if open != other => {
                 let problem = format!("`additionalProperties` is another in an earlier part of allOf; {WAY_OUT}");
-                return Err(Mistake::at(place, problem));
+                return fail(place, problem);
             }
             (Some(open), _) => self.additional = Some(open.clone()),
         }
@@ -139,16 +139,16 @@ impl Whole {
 }
 
 /// A part is an object of which nothing is lost in the whole.
-fn check_part(part: &Value, what: &str, also: &[&str], place: &str) -> Result<(), Mistake> {
+fn check_part(part: &Value, what: &str, also: &[&str], place: &str) -> Result<(), SpecError> {
     if text(part, "type").is_some_and(|kind| kind != "object") {
-        return Err(Mistake::at(place, format!("{what} is no object, and allOf merges objects alone; {WAY_OUT}")));
+        return fail(place, format!("{what} is no object, and allOf merges objects alone; {WAY_OUT}"));
     }
     let is_read = |key: &str| !key.starts_with("x-") || SCHEMA.extensions.contains(&key);
     let lost = entries(Some(part))
         .map(|(key, _)| key.as_str())
         .find(|key| !MERGED.contains(key) && !also.contains(key) && is_read(key));
     match lost {
-        Some(key) => Err(Mistake::at(place, format!("{what} has `{key}`, which allOf does not merge; {WAY_OUT}"))),
+        Some(key) => fail(place, format!("{what} has `{key}`, which allOf does not merge; {WAY_OUT}")),
         None => Ok(()),
     }
 }

@@ -1,44 +1,44 @@
 //! From `openapi.yaml` to Rust, in one direction:
 //!
 //! ```text
-//! text ─contract─▶ document ─rewrite─▶ document ─check─▶ document ─mapping─▶ what each schema becomes
+//! text ──parse───▶ document ─rewrite─▶ document ─check─▶ document ─mapping─▶ what each schema becomes
 //!                                                            │                       │
 //!                                                            ▼                       ▼
-//!                                                         prepare ───▶ generate ───▶ polish ──▶ types.rs
+//!                                                         prepare ───▶ generate ─▶ postprocess ▶ types.rs
 //!                                                      (for progenitor)    ├──────────────────▶ endpoints.rs
 //!                                                                          └─▶ calls ─────────▶ calls.rs
 //!                                                                          emit ──────────────▶ operations.rs
 //!                                                                          examples ──────────▶ examples.rs
 //! ```
 //!
-//! A mistake in the contract becomes one [`Mistake`] that names its place; nothing here panics on a contract's account.
+//! An error in the contract becomes one [`SpecError`] that names its place. No contract causes a panic.
 
 #![allow(unreachable_pub, reason = "a build script exports nothing; `pub` says what the other modules may use")]
 #![allow(dead_code, reason = "the library's build and the tests' use different parts")]
 
-mod calls;
+pub mod calls;
 mod check;
-mod contract;
-#[cfg(test)]
-pub mod diff;
-mod emit;
-mod examples;
+pub mod contract;
+pub mod emit;
+pub mod error;
+pub mod examples;
+pub mod formats;
 mod generate;
-mod mapping;
+pub mod mapping;
 mod merge;
-mod mistake;
-mod names;
-mod openapi;
-#[cfg(test)]
-pub mod outline;
-mod polish;
+pub mod names;
+pub mod openapi;
+mod parse;
+pub mod postprocess;
 mod prepare;
+pub mod reach;
 mod refinements;
-mod rewrite;
+pub mod rewrite;
+mod spelling;
 pub mod yaml;
 
 use calls::Context;
-pub use mistake::Mistake;
+use error::SpecError;
 use refinements::Refinements;
 
 /// The generated sources, each the text of a file in `OUT_DIR`.
@@ -56,25 +56,21 @@ pub struct Generated {
 }
 
 /// Everything that is generated from the text of a contract.
-pub fn generate(text: &str) -> Result<Generated, Mistake> {
+pub fn generate(text: &str) -> Result<Generated, SpecError> {
     with_context(text, |context| {
         Ok(Generated {
-            types: polish::render(context.types),
-            endpoints: polish::render(context.endpoints),
-            calls: polish::render(&calls::calls(context)?),
-            operations: polish::render(&emit::operations(context.document)?),
-            examples: polish::render(&examples::responses(context.document)?),
+            types: postprocess::render(context.types),
+            endpoints: postprocess::render(context.endpoints),
+            calls: postprocess::render(&calls::calls(context)?),
+            operations: postprocess::render(&emit::operations(context.document)?),
+            examples: postprocess::render(&examples::responses(context.document)?),
         })
     })
 }
 
-/// The source of a call of each operation, made of the contract's examples, for the tests.
-pub fn example_calls(text: &str) -> Result<String, Mistake> {
-    with_context(text, |context| Ok(polish::render(&examples::calls(context)?)))
-}
-
-fn with_context<T>(text: &str, write: impl FnOnce(&Context<'_>) -> Result<T, Mistake>) -> Result<T, Mistake> {
-    let mut document = contract::parse(text)?;
+/// Reads a contract and calls a function with what is generated from it so far.
+pub fn with_context<T>(text: &str, write: impl FnOnce(&Context<'_>) -> Result<T, SpecError>) -> Result<T, SpecError> {
+    let mut document = parse::parse(text)?;
     rewrite::rewrite(&mut document)?;
     check::check(&document)?;
     let mappings = mapping::of_document(&document)?;
@@ -82,8 +78,8 @@ fn with_context<T>(text: &str, write: impl FnOnce(&Context<'_>) -> Result<T, Mis
     let prepared = prepare::prepare(&document, &mappings);
     let code = generate::generate(&prepared, &mappings)?;
     names::check_endpoints(&document, &code)?;
-    let (types, endpoints) = polish::split(code)?;
-    let types = polish::types(types, &mappings, &document)?;
+    let (types, endpoints) = postprocess::split(code)?;
+    let types = postprocess::types(types, &mappings, &document)?;
     let refinements = Refinements::read()?;
     write(&Context { document: &document, mappings: &mappings, endpoints: &endpoints, types: &types, refinements })
 }

@@ -8,58 +8,16 @@ use quote::ToTokens;
 use syn::{File, FnArg, ImplItem, ImplItemFn, Item, Pat};
 
 use super::contract::{Operation, operations, resolve, text};
-use super::mistake::Mistake;
+use super::error::{SpecError, fail};
 use serde_json::Value;
 
 /// Every type, trait and variant of the 2024 edition's prelude. `Self` is a keyword.
-const PRELUDE: [&str; 46] = [
-    "AsMut",
-    "AsRef",
-    "AsyncFn",
-    "AsyncFnMut",
-    "AsyncFnOnce",
-    "Box",
-    "Clone",
-    "Copy",
-    "Debug",
-    "Default",
-    "DoubleEndedIterator",
-    "Drop",
-    "Eq",
-    "Err",
-    "ExactSizeIterator",
-    "Extend",
-    "Fn",
-    "FnMut",
-    "FnOnce",
-    "From",
-    "FromIterator",
-    "Future",
-    "Hash",
-    "Into",
-    "IntoFuture",
-    "IntoIterator",
-    "Iterator",
-    "None",
-    "Ok",
-    "Option",
-    "Ord",
-    "PartialEq",
-    "PartialOrd",
-    "Result",
-    "Self",
-    "Send",
-    "Sized",
-    "Some",
-    "String",
-    "Sync",
-    "ToOwned",
-    "ToString",
-    "TryFrom",
-    "TryInto",
-    "Unpin",
-    "Vec",
-];
+const PRELUDE: &str = "
+    AsMut AsRef AsyncFn AsyncFnMut AsyncFnOnce Box Clone Copy Debug Default DoubleEndedIterator Drop Eq
+    Err ExactSizeIterator Extend Fn FnMut FnOnce From FromIterator Future Hash Into IntoFuture
+    IntoIterator Iterator None Ok Option Ord PartialEq PartialOrd Result Self Send Sized Some String
+    Sync ToOwned ToString TryFrom TryInto Unpin Vec
+";
 
 /// The module that the generated types are a part of.
 const MODULE: &str = include_str!("../src/types/mod.rs");
@@ -74,11 +32,11 @@ const MACROS: [&str; 4] = [
 
 /// Names that no generated type can have: those of the prelude, those that the surrounding module imports or defines, and
 /// those that the macros use.
-pub fn reserved_types() -> Result<BTreeSet<String>, Mistake> {
+pub fn reserved_types() -> Result<BTreeSet<String>, SpecError> {
     let parse = |source: &str| {
-        syn::parse_file(source).map_err(|error| Mistake::at("", format!("src/types is not Rust: {error}")))
+        syn::parse_file(source).map_err(|error| SpecError::at("", format!("src/types is not Rust: {error}")))
     };
-    let mut names: BTreeSet<String> = PRELUDE.iter().map(|name| (*name).to_owned()).collect();
+    let mut names: BTreeSet<String> = PRELUDE.split_whitespace().map(str::to_owned).collect();
     for item in parse(MODULE)?.items {
         match item {
             Item::Use(item) => capitalized(item.to_token_stream(), true, &mut names),
@@ -132,7 +90,7 @@ pub fn field_name(property: &str) -> Option<String> {
 
 /// Holds the functions of the generated client against each other: the names of operations, of their parameters, and of
 /// what the client needs for itself.
-pub fn check_endpoints(document: &Value, file: &File) -> Result<(), Mistake> {
+pub fn check_endpoints(document: &Value, file: &File) -> Result<(), SpecError> {
     let functions: Vec<&ImplItemFn> = file.items.iter().flat_map(functions_of).collect();
     let mut called = BTreeSet::new();
     for function in &functions {
@@ -145,7 +103,7 @@ pub fn check_endpoints(document: &Value, file: &File) -> Result<(), Mistake> {
         let function = own.next();
         let (Some(function), None, false) = (function, own.next(), called.contains(&name)) else {
             let problem = format!("`{id}` is a name of the generated client; choose another");
-            return Err(Mistake::at(format!("{}.operationId", operation.place), problem));
+            return fail(format!("{}.operationId", operation.place), problem);
         };
         check_arguments(document, &operation, function)?;
     }
@@ -174,7 +132,7 @@ fn called_on_self(tokens: TokenStream, names: &mut BTreeSet<String>) {
     }
 }
 
-fn check_arguments(document: &Value, operation: &Operation<'_>, function: &ImplItemFn) -> Result<(), Mistake> {
+fn check_arguments(document: &Value, operation: &Operation<'_>, function: &ImplItemFn) -> Result<(), SpecError> {
     let arguments = function.sig.inputs.iter().filter_map(|input| match input {
         FnArg::Typed(argument) => Some(argument.pat.to_token_stream().to_string()),
         FnArg::Receiver(_) => None,
@@ -190,7 +148,7 @@ fn check_arguments(document: &Value, operation: &Operation<'_>, function: &ImplI
             let place = parameter.map_or_else(|| operation.place.clone(), |(_, place)| place);
             let problem =
                 format!("a parameter called `{argument}` is not supported: the generated function uses the name");
-            return Err(Mistake::at(place, problem));
+            return fail(place, problem);
         }
         taken.push(argument);
     }
@@ -219,7 +177,7 @@ mod tests {
 
     #[test]
     fn what_the_surrounding_code_uses_is_reserved() {
-        let names = reserved_types().map_err(|mistake| mistake.to_string()).unwrap();
+        let names = reserved_types().map_err(|error| error.to_string()).unwrap();
         for name in ["Box", "Deserialize", "EventData", "HiddenValues", "Id", "List", "Option", "Self", "String", "Vec"]
         {
             assert!(names.contains(name), "{name}");

@@ -8,13 +8,16 @@ use serde_json::Value;
 
 use super::contract::reference;
 
+/// Keywords by the kind of their value, separated by spaces.
+type Keywords = &'static [(Kind, &'static str)];
+
 /// A kind of object.
 pub struct Object {
     /// The name, for messages: `schema`.
     pub name: &'static str,
     /// The section of `components` where such objects have names. Only these may be replaced by a `$ref`.
     pub section: Option<&'static str>,
-    pub keywords: &'static [(&'static str, Kind)],
+    keywords: Keywords,
     /// The kind of all other keys but extensions.
     pub others: Option<Kind>,
     /// The extensions that the generator reads.
@@ -41,61 +44,53 @@ pub enum Kind {
 
 use Kind::{Count, Data, DataList, Flag, FlagOr, List, Map, Number, One, Text, TextMap, Texts};
 
-const fn object(name: &'static str, keywords: &'static [(&'static str, Kind)]) -> Object {
+const fn object(name: &'static str, keywords: Keywords) -> Object {
     Object { name, section: None, keywords, others: None, extensions: &[] }
 }
 
-const fn component(name: &'static str, section: &'static str, keywords: &'static [(&'static str, Kind)]) -> Object {
+const fn component(name: &'static str, section: &'static str, keywords: Keywords) -> Object {
     Object { section: Some(section), ..object(name, keywords) }
 }
 
 pub static DOCUMENT: Object = object(
     "document",
     &[
-        ("openapi", Text),
-        ("info", One(&INFO)),
-        ("servers", List(&SERVER)),
-        ("paths", One(&PATHS)),
-        ("components", One(&COMPONENTS)),
-        ("security", List(&SECURITY_REQUIREMENT)),
-        ("tags", List(&TAG)),
-        ("externalDocs", One(&EXTERNAL_DOCS)),
+        (Text, "openapi"),
+        (One(&INFO), "info"),
+        (List(&SERVER), "servers"),
+        (One(&PATHS), "paths"),
+        (One(&COMPONENTS), "components"),
+        (List(&SECURITY_REQUIREMENT), "security"),
+        (List(&TAG), "tags"),
+        (One(&EXTERNAL_DOCS), "externalDocs"),
     ],
 );
 
 static INFO: Object = object(
     "info object",
-    &[
-        ("title", Text),
-        ("description", Text),
-        ("termsOfService", Text),
-        ("contact", One(&CONTACT)),
-        ("license", One(&LICENSE)),
-        ("version", Text),
-    ],
+    &[(Text, "title description termsOfService version"), (One(&CONTACT), "contact"), (One(&LICENSE), "license")],
 );
 
-static CONTACT: Object = object("contact", &[("name", Text), ("url", Text), ("email", Text)]);
+static CONTACT: Object = object("contact", &[(Text, "name url email")]);
 
-static LICENSE: Object = object("license", &[("name", Text), ("url", Text)]);
+static LICENSE: Object = object("license", &[(Text, "name url")]);
 
-static SERVER: Object = object("server", &[("url", Text), ("description", Text), ("variables", Map(&SERVER_VARIABLE))]);
+static SERVER: Object = object("server", &[(Text, "url description"), (Map(&SERVER_VARIABLE), "variables")]);
 
-static SERVER_VARIABLE: Object =
-    object("server variable", &[("enum", Texts), ("default", Text), ("description", Text)]);
+static SERVER_VARIABLE: Object = object("server variable", &[(Texts, "enum"), (Text, "default description")]);
 
 static COMPONENTS: Object = object(
     "components object",
     &[
-        ("schemas", Map(&SCHEMA)),
-        ("responses", Map(&RESPONSE)),
-        ("parameters", Map(&PARAMETER)),
-        ("examples", Map(&EXAMPLE)),
-        ("requestBodies", Map(&REQUEST_BODY)),
-        ("headers", Map(&HEADER)),
-        ("securitySchemes", Map(&SECURITY_SCHEME)),
-        ("links", Map(&LINK)),
-        ("callbacks", Map(&CALLBACK)),
+        (Map(&SCHEMA), "schemas"),
+        (Map(&RESPONSE), "responses"),
+        (Map(&PARAMETER), "parameters"),
+        (Map(&EXAMPLE), "examples"),
+        (Map(&REQUEST_BODY), "requestBodies"),
+        (Map(&HEADER), "headers"),
+        (Map(&SECURITY_SCHEME), "securitySchemes"),
+        (Map(&LINK), "links"),
+        (Map(&CALLBACK), "callbacks"),
     ],
 );
 
@@ -104,18 +99,10 @@ static PATHS: Object = Object { others: Some(One(&PATH_ITEM)), ..object("paths o
 static PATH_ITEM: Object = object(
     "path item",
     &[
-        ("summary", Text),
-        ("description", Text),
-        ("get", One(&OPERATION)),
-        ("put", One(&OPERATION)),
-        ("post", One(&OPERATION)),
-        ("delete", One(&OPERATION)),
-        ("options", One(&OPERATION)),
-        ("head", One(&OPERATION)),
-        ("patch", One(&OPERATION)),
-        ("trace", One(&OPERATION)),
-        ("servers", List(&SERVER)),
-        ("parameters", List(&PARAMETER)),
+        (Text, "summary description"),
+        (One(&OPERATION), "get put post delete options head patch trace"),
+        (List(&SERVER), "servers"),
+        (List(&PARAMETER), "parameters"),
     ],
 );
 
@@ -131,23 +118,21 @@ static OPERATION: Object = Object {
     ..object(
         "operation",
         &[
-            ("tags", Texts),
-            ("summary", Text),
-            ("description", Text),
-            ("externalDocs", One(&EXTERNAL_DOCS)),
-            ("operationId", Text),
-            ("parameters", List(&PARAMETER)),
-            ("requestBody", One(&REQUEST_BODY)),
-            ("responses", One(&RESPONSES)),
-            ("callbacks", Map(&CALLBACK)),
-            ("deprecated", Flag),
-            ("security", List(&SECURITY_REQUIREMENT)),
-            ("servers", List(&SERVER)),
+            (Texts, "tags"),
+            (Text, "summary description operationId"),
+            (One(&EXTERNAL_DOCS), "externalDocs"),
+            (List(&PARAMETER), "parameters"),
+            (One(&REQUEST_BODY), "requestBody"),
+            (One(&RESPONSES), "responses"),
+            (Map(&CALLBACK), "callbacks"),
+            (Flag, "deprecated"),
+            (List(&SECURITY_REQUIREMENT), "security"),
+            (List(&SERVER), "servers"),
         ],
     )
 };
 
-static EXTERNAL_DOCS: Object = object("link to documentation", &[("description", Text), ("url", Text)]);
+static EXTERNAL_DOCS: Object = object("link to documentation", &[(Text, "description url")]);
 
 pub static PARAMETER: Object = Object {
     extensions: &["x-deprecated-reason", "x-rust-name"],
@@ -155,19 +140,12 @@ pub static PARAMETER: Object = Object {
         "parameter",
         "parameters",
         &[
-            ("name", Text),
-            ("in", Text),
-            ("description", Text),
-            ("required", Flag),
-            ("deprecated", Flag),
-            ("allowEmptyValue", Flag),
-            ("style", Text),
-            ("explode", Flag),
-            ("allowReserved", Flag),
-            ("schema", One(&SCHEMA)),
-            ("example", Data),
-            ("examples", Map(&EXAMPLE)),
-            ("content", Map(&MEDIA_TYPE)),
+            (Text, "name in description style"),
+            (Flag, "required deprecated allowEmptyValue explode allowReserved"),
+            (One(&SCHEMA), "schema"),
+            (Data, "example"),
+            (Map(&EXAMPLE), "examples"),
+            (Map(&MEDIA_TYPE), "content"),
         ],
     )
 };
@@ -175,67 +153,50 @@ pub static PARAMETER: Object = Object {
 pub static REQUEST_BODY: Object = component(
     "request body",
     "requestBodies",
-    &[("description", Text), ("content", Map(&MEDIA_TYPE)), ("required", Flag)],
+    &[(Text, "description"), (Map(&MEDIA_TYPE), "content"), (Flag, "required")],
 );
 
 pub static MEDIA_TYPE: Object = object(
     "media type",
-    &[("schema", One(&SCHEMA)), ("example", Data), ("examples", Map(&EXAMPLE)), ("encoding", Map(&ENCODING))],
+    &[(One(&SCHEMA), "schema"), (Data, "example"), (Map(&EXAMPLE), "examples"), (Map(&ENCODING), "encoding")],
 );
 
-static ENCODING: Object = object(
-    "encoding",
-    &[("contentType", Text), ("headers", Map(&HEADER)), ("style", Text), ("explode", Flag), ("allowReserved", Flag)],
-);
+static ENCODING: Object =
+    object("encoding", &[(Text, "contentType style"), (Map(&HEADER), "headers"), (Flag, "explode allowReserved")]);
 
 pub static RESPONSES: Object = Object { others: Some(One(&RESPONSE)), ..object("responses object", &[]) };
 
 static RESPONSE: Object = component(
     "response",
     "responses",
-    &[("description", Text), ("headers", Map(&HEADER)), ("content", Map(&MEDIA_TYPE)), ("links", Map(&LINK))],
+    &[(Text, "description"), (Map(&HEADER), "headers"), (Map(&MEDIA_TYPE), "content"), (Map(&LINK), "links")],
 );
 
 static CALLBACK: Object = Object { others: Some(One(&PATH_ITEM)), ..component("callback", "callbacks", &[]) };
 
-static EXAMPLE: Object = component(
-    "example",
-    "examples",
-    &[("summary", Text), ("description", Text), ("value", Data), ("externalValue", Text)],
-);
+static EXAMPLE: Object =
+    component("example", "examples", &[(Text, "summary description externalValue"), (Data, "value")]);
 
 static LINK: Object = component(
     "link",
     "links",
-    &[
-        ("operationRef", Text),
-        ("operationId", Text),
-        ("parameters", Data),
-        ("requestBody", Data),
-        ("description", Text),
-        ("server", One(&SERVER)),
-    ],
+    &[(Text, "operationRef operationId description"), (Data, "parameters requestBody"), (One(&SERVER), "server")],
 );
 
 static HEADER: Object = component(
     "header",
     "headers",
     &[
-        ("description", Text),
-        ("required", Flag),
-        ("deprecated", Flag),
-        ("allowEmptyValue", Flag),
-        ("style", Text),
-        ("explode", Flag),
-        ("allowReserved", Flag),
-        ("schema", One(&SCHEMA)),
-        ("example", Data),
-        ("examples", Map(&EXAMPLE)),
-        ("content", Map(&MEDIA_TYPE)),
+        (Text, "description style"),
+        (Flag, "required deprecated allowEmptyValue explode allowReserved"),
+        (One(&SCHEMA), "schema"),
+        (Data, "example"),
+        (Map(&EXAMPLE), "examples"),
+        (Map(&MEDIA_TYPE), "content"),
     ],
 );
 
-static TAG: Object = object("tag", &[("name", Text), ("description", Text), ("externalDocs", One(&EXTERNAL_DOCS))]);
+static TAG: Object = object("tag", &[(Text, "name description"), (One(&EXTERNAL_DOCS), "externalDocs")]);
 
 pub static SCHEMA: Object = Object {
     extensions: &[
@@ -255,79 +216,39 @@ pub static SCHEMA: Object = Object {
         "schema",
         "schemas",
         &[
-            ("title", Text),
-            ("multipleOf", Number),
-            ("maximum", Number),
-            ("exclusiveMaximum", Flag),
-            ("minimum", Number),
-            ("exclusiveMinimum", Flag),
-            ("maxLength", Count),
-            ("minLength", Count),
-            ("pattern", Text),
-            ("maxItems", Count),
-            ("minItems", Count),
-            ("uniqueItems", Flag),
-            ("maxProperties", Count),
-            ("minProperties", Count),
-            ("required", Texts),
-            ("enum", DataList),
-            ("type", Text),
-            ("allOf", List(&SCHEMA)),
-            ("oneOf", List(&SCHEMA)),
-            ("anyOf", List(&SCHEMA)),
-            ("not", One(&SCHEMA)),
-            ("items", One(&SCHEMA)),
-            ("properties", Map(&SCHEMA)),
-            ("additionalProperties", FlagOr(&SCHEMA)),
-            ("description", Text),
-            ("format", Text),
-            ("default", Data),
-            ("nullable", Flag),
-            ("discriminator", One(&DISCRIMINATOR)),
-            ("readOnly", Flag),
-            ("writeOnly", Flag),
-            ("xml", One(&XML)),
-            ("externalDocs", One(&EXTERNAL_DOCS)),
-            ("example", Data),
-            ("deprecated", Flag),
+            (Text, "title pattern type description format"),
+            (Number, "multipleOf maximum minimum"),
+            (Flag, "exclusiveMaximum exclusiveMinimum uniqueItems nullable readOnly writeOnly deprecated"),
+            (Count, "maxLength minLength maxItems minItems maxProperties minProperties"),
+            (Texts, "required"),
+            (DataList, "enum"),
+            (List(&SCHEMA), "allOf oneOf anyOf"),
+            (One(&SCHEMA), "not items"),
+            (Map(&SCHEMA), "properties"),
+            (FlagOr(&SCHEMA), "additionalProperties"),
+            (Data, "default example"),
+            (One(&DISCRIMINATOR), "discriminator"),
+            (One(&XML), "xml"),
+            (One(&EXTERNAL_DOCS), "externalDocs"),
         ],
     )
 };
 
-static DISCRIMINATOR: Object = object("discriminator", &[("propertyName", Text), ("mapping", TextMap)]);
+static DISCRIMINATOR: Object = object("discriminator", &[(Text, "propertyName"), (TextMap, "mapping")]);
 
-static XML: Object = object(
-    "xml object",
-    &[("name", Text), ("namespace", Text), ("prefix", Text), ("attribute", Flag), ("wrapped", Flag)],
-);
+static XML: Object = object("xml object", &[(Text, "name namespace prefix"), (Flag, "attribute wrapped")]);
 
 static SECURITY_SCHEME: Object = component(
     "security scheme",
     "securitySchemes",
-    &[
-        ("type", Text),
-        ("description", Text),
-        ("name", Text),
-        ("in", Text),
-        ("scheme", Text),
-        ("bearerFormat", Text),
-        ("flows", One(&OAUTH_FLOWS)),
-        ("openIdConnectUrl", Text),
-    ],
+    &[(Text, "type description name in scheme bearerFormat openIdConnectUrl"), (One(&OAUTH_FLOWS), "flows")],
 );
 
-static OAUTH_FLOWS: Object = object(
-    "set of OAuth flows",
-    &[
-        ("implicit", One(&OAUTH_FLOW)),
-        ("password", One(&OAUTH_FLOW)),
-        ("clientCredentials", One(&OAUTH_FLOW)),
-        ("authorizationCode", One(&OAUTH_FLOW)),
-    ],
-);
+static OAUTH_FLOWS: Object =
+    object("set of OAuth flows", &[(One(&OAUTH_FLOW), "implicit password clientCredentials authorizationCode")]);
 
 static OAUTH_FLOW: Object =
-    object("OAuth flow", &[("authorizationUrl", Text), ("tokenUrl", Text), ("refreshUrl", Text), ("scopes", TextMap)]);
+    object("OAuth flow", &[(Text, "authorizationUrl tokenUrl refreshUrl"), (TextMap, "scopes")]);
 
 static SECURITY_REQUIREMENT: Object = Object { others: Some(Texts), ..object("security requirement", &[]) };
 
@@ -337,10 +258,14 @@ pub fn extensions() -> impl Iterator<Item = &'static str> {
 }
 
 impl Object {
+    pub fn keywords(&self) -> impl Iterator<Item = &'static str> {
+        self.keywords.iter().flat_map(|(_, keywords)| keywords.split(' '))
+    }
+
     /// Returns the kind of a key's value; nothing for unknown keys and extensions.
     pub fn kind(&self, key: &str) -> Option<&Kind> {
-        let keyword = self.keywords.iter().find(|(keyword, _)| *keyword == key).map(|(_, kind)| kind);
-        keyword.or_else(|| self.others.as_ref().filter(|_| !key.starts_with("x-")))
+        let known = self.keywords.iter().find(|(_, keywords)| keywords.split(' ').any(|keyword| keyword == key));
+        known.map(|(kind, _)| kind).or_else(|| self.others.as_ref().filter(|_| !key.starts_with("x-")))
     }
 }
 

@@ -11,11 +11,10 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
-use super::contract::{
-    can_be_null, component, deliveries, entries, items, operations, reference, resolve, schemas, successes, text,
-};
-use super::mapping::{Mapping, Mappings, description_with_format};
-use super::openapi::{MEDIA_TYPE, Object, PARAMETER, REQUEST_BODY, SCHEMA, nodes};
+use super::contract::{can_be_null, entries, items, operations, reference, resolve, schemas, successes, text};
+use super::formats::description_with_format;
+use super::mapping::{Mapping, Mappings};
+use super::reach::sent_alone;
 
 /// Keywords of a schema that Rust types are made of. All else would bind the service, or make types of its own.
 const KEPT: [&str; 9] =
@@ -186,93 +185,6 @@ fn simplified(schema: &Value) -> Value {
 fn retain(value: &mut Value, keys: &[&str]) {
     if let Some(object) = value.as_object_mut() {
         object.retain(|key, _| keys.contains(&key.as_str()));
-    }
-}
-
-/// Names of the schemas that requests, successful answers and deliveries need.
-pub fn reachable(document: &Value) -> BTreeSet<String> {
-    let mut found = reachable_from_requests(document);
-    found.append(&mut reachable_from_responses(document));
-    found.append(&mut reachable_from_deliveries(document));
-    found
-}
-
-/// Names of the schemas that callers make, and never receive.
-pub fn sent_alone(document: &Value) -> BTreeSet<String> {
-    let (answers, deliveries) = (reachable_from_responses(document), reachable_from_deliveries(document));
-    let mut sent = reachable_from_requests(document);
-    sent.retain(|name| !answers.contains(name) && !deliveries.contains(name));
-    sent
-}
-
-/// Names of the schemas that callers make.
-pub fn reachable_from_requests(document: &Value) -> BTreeSet<String> {
-    let mut found = BTreeSet::new();
-    for operation in operations(document) {
-        for (parameter, _) in operation.parameters() {
-            collect(document, &PARAMETER, resolve(document, parameter), &mut found);
-        }
-        if let Some(body) = operation.value.get("requestBody") {
-            collect(document, &REQUEST_BODY, resolve(document, body), &mut found);
-        }
-    }
-    found
-}
-
-/// Names of the schemas that successful answers need.
-pub fn reachable_from_responses(document: &Value) -> BTreeSet<String> {
-    operations(document).flat_map(|operation| reachable_from_response(document, operation.value)).collect()
-}
-
-/// Names of the schemas that the successful answer to an operation needs.
-pub fn reachable_from_response(document: &Value, operation: &Value) -> BTreeSet<String> {
-    let mut found = BTreeSet::new();
-    for (_, response) in successes(document, operation) {
-        for (_, content) in entries(response.get("content")) {
-            collect(document, &MEDIA_TYPE, content, &mut found);
-        }
-    }
-    found
-}
-
-/// Names of the schemas that the events of deliveries are made of. The event itself is not among them: how it is read depends on
-/// its type, which no struct can say, so that `webhook` has its own.
-pub fn reachable_from_deliveries(document: &Value) -> BTreeSet<String> {
-    let mut found = BTreeSet::new();
-    for (delivery, _) in deliveries(document) {
-        let Some(body) = delivery.get("requestBody") else {
-            continue;
-        };
-        for (_, content) in entries(resolve(document, body).get("content")) {
-            let event = resolve(document, content.get("schema").unwrap_or(&Value::Null));
-            for (_, property) in entries(event.get("properties")) {
-                collect(document, &SCHEMA, property, &mut found);
-            }
-        }
-    }
-    found
-}
-
-/// Names of the schemas that a schema needs, itself not among them unless it is part of a circle.
-pub fn reachable_from_schema(document: &Value, schema: &Value) -> BTreeSet<String> {
-    let mut found = BTreeSet::new();
-    collect(document, &SCHEMA, schema, &mut found);
-    found
-}
-
-fn collect(document: &Value, object: &'static Object, value: &Value, found: &mut BTreeSet<String>) {
-    for node in nodes(object, value, "") {
-        let name = match reference(node.value) {
-            Some(target) if target.starts_with("#/components/schemas/") => Some(component(target)),
-            Some(_) => None,
-            None => text(node.value, "x-list-of"),
-        };
-        if let Some(name) = name
-            && found.insert(name.to_owned())
-            && let Some((_, schema)) = schemas(document).find(|(other, _)| *other == name)
-        {
-            collect(document, &SCHEMA, schema, found);
-        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use syn::{GenericArgument, ImplItem, Item, PathArguments, Type};
 
-use super::mistake::Mistake;
+use super::error::SpecError;
 
 /// The files that have such methods, and those of the client.
 const SOURCES: [&str; 11] = [
@@ -35,7 +35,7 @@ pub struct Refinements {
 }
 
 impl Refinements {
-    pub fn read() -> Result<Self, Mistake> {
+    pub fn read() -> Result<Self, SpecError> {
         let mut found = Self {
             common: TRAITS.iter().map(|name| (*name).to_owned()).collect(),
             setters: BTreeSet::new(),
@@ -43,7 +43,7 @@ impl Refinements {
         };
         for source in SOURCES {
             let file = syn::parse_file(source)
-                .map_err(|error| Mistake::at("", format!("src/resources is not Rust: {error}")))?;
+                .map_err(|error| SpecError::at("", format!("src/resources is not Rust: {error}")))?;
             for item in file.items {
                 if let Item::Impl(block) = item
                     && block.trait_.is_none()

@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use super::contract::reference;
+use super::error::SpecError;
 use super::merge::merge;
-use super::mistake::Mistake;
 use super::openapi::{DOCUMENT, Kind, Object, PARAMETER, SCHEMA};
 
 /// Keywords that can stand beside `allOf` of one `$ref`, which is how OpenAPI 3.0 describes a reference.
@@ -22,7 +22,7 @@ const BESIDE: [&str; 10] = [
 ];
 
 /// The document with plain references, and with one object for each named `allOf`.
-pub fn rewrite(document: &mut Value) -> Result<(), Mistake> {
+pub fn rewrite(document: &mut Value) -> Result<(), SpecError> {
     each(&DOCUMENT, document, &mut |object, value| {
         if std::ptr::eq(object, &raw const SCHEMA) {
             for key in ["items", "additionalProperties"] {

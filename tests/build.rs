@@ -3,6 +3,8 @@
 
 #[path = "../build/mod.rs"]
 mod build;
+#[path = "build/example_calls.rs"]
+mod example_calls;
 
 use std::path::Path;
 use std::{env, fs};
@@ -13,7 +15,7 @@ const CONTRACT: &str = "../openapi.yaml";
 const PROGRAMS: [(&str, &str); 2] = [("python3", "python3"), ("redis-server", "redis_server")];
 
 fn main() {
-    for source in ["build.rs", "../build", CONTRACT] {
+    for source in ["build.rs", "build", "../build", CONTRACT] {
         println!("cargo::rerun-if-changed={source}");
     }
     if let Err(error) = write_calls() {
@@ -23,7 +25,9 @@ fn main() {
 }
 
 fn write_calls() -> Result<(), Box<dyn std::error::Error>> {
-    let calls = build::example_calls(&fs::read_to_string(CONTRACT)?)?;
+    let contract = fs::read_to_string(CONTRACT)?;
+    let calls =
+        build::with_context(&contract, |context| Ok(build::postprocess::render(&example_calls::calls(context)?)))?;
     fs::write(Path::new(&env::var("OUT_DIR")?).join("calls.rs"), calls)?;
     Ok(())
 }

@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::build::contract::{component, entries, items, operations, reference, resolve, schemas, text};
-use crate::build::mapping::{Mapping, Mappings, words};
-use crate::build::mistake::Mistake;
+use crate::build::contract::{component, entries, items, operations, reference, resolve, schemas, text, words};
+use crate::build::error::{SpecError, fail};
+use crate::build::mapping::{Mapping, Mappings};
 use crate::build::openapi::{DOCUMENT, Node, SCHEMA, nodes};
-use crate::build::prepare::{reachable_from_deliveries, reachable_from_requests, reachable_from_responses};
+use crate::build::reach::{reachable_from_deliveries, reachable_from_requests, reachable_from_responses};
 
-pub fn check(document: &Value, mappings: &Mappings) -> Result<(), Mistake> {
+pub fn check(document: &Value, mappings: &Mappings) -> Result<(), SpecError> {
     check_servers(document)?;
     check_security(document)?;
     check_directions(document)?;
@@ -19,24 +19,24 @@ pub fn check(document: &Value, mappings: &Mappings) -> Result<(), Mistake> {
 }
 
 /// All requests go to the client's base URL.
-fn check_servers(document: &Value) -> Result<(), Mistake> {
+fn check_servers(document: &Value) -> Result<(), SpecError> {
     let server = items(document.get("servers")).next().and_then(|server| text(server, "url"));
     if server.is_none_or(|url| !url.starts_with("https://") || url.contains('{')) {
-        return Err(Mistake::at("servers", "the first server has to be the service's own; write `- url: https://…`"));
+        return fail("servers", "the first server has to be the service's own; write `- url: https://…`");
     }
     let paths = entries(document.get("paths")).map(|(path, item)| (format!("paths.{path}"), item));
     let operations = operations(document).map(|operation| (operation.place, operation.value));
     match paths.chain(operations).find(|(_, value)| value.get("servers").is_some()) {
-        Some((place, _)) => Err(Mistake::at(
+        Some((place, _)) => fail(
             format!("{place}.servers"),
             "all operations are sent to one base URL; write `servers` at the top of the contract",
-        )),
+        ),
         None => Ok(()),
     }
 }
 
 /// All requests carry the API key as a bearer token.
-fn check_security(document: &Value) -> Result<(), Mistake> {
+fn check_security(document: &Value) -> Result<(), SpecError> {
     let of_operations = operations(document)
         .filter_map(|operation| Some((operation.place, operation.value.get("security")?)))
         .chain(document.get("security").map(|security| (String::new(), security)));
@@ -47,7 +47,7 @@ fn check_security(document: &Value) -> Result<(), Mistake> {
             let mut schemes = Vec::new();
             for (name, _) in entries(Some(requirement)) {
                 let Some(scheme) = document.pointer(&format!("/components/securitySchemes/{name}")) else {
-                    return Err(Mistake::at(place, format!("there is no security scheme `{name}`")));
+                    return fail(place, format!("there is no security scheme `{name}`"));
                 };
                 schemes.push(resolve(document, scheme));
             }
@@ -58,14 +58,14 @@ fn check_security(document: &Value) -> Result<(), Mistake> {
         if !is_met {
             let problem =
                 "the client sends its API key as a bearer token; name a scheme with `type: http` and `scheme: bearer`";
-            return Err(Mistake::at(place, problem));
+            return fail(place, problem);
         }
     }
     Ok(())
 }
 
 /// A request does not hold what only responses have, nor the other way round.
-fn check_directions(document: &Value) -> Result<(), Mistake> {
+fn check_directions(document: &Value) -> Result<(), SpecError> {
     let sent = reachable_from_requests(document);
     let mut received = reachable_from_responses(document);
     received.append(&mut reachable_from_deliveries(document));
@@ -75,7 +75,7 @@ fn check_directions(document: &Value) -> Result<(), Mistake> {
             if let Some((property, _)) = properties.find(|(_, it)| it.get(keyword) == Some(&Value::Bool(true))) {
                 let place = format!("components.schemas.{name}.properties.{property}.{keyword}");
                 let problem = format!("a {holder} holds `{name}`; give the {holder} an object of its own without it");
-                return Err(Mistake::at(place, problem));
+                return fail(place, problem);
             }
         }
     }
@@ -83,7 +83,7 @@ fn check_directions(document: &Value) -> Result<(), Mistake> {
 }
 
 /// Each extension stands where it is read.
-fn check_extensions(document: &Value, mappings: &Mappings) -> Result<(), Mistake> {
+fn check_extensions(document: &Value, mappings: &Mappings) -> Result<(), SpecError> {
     let bodies: BTreeSet<&str> = operations(document)
         .filter_map(|operation| operation.value.get("requestBody"))
         .flat_map(|body| entries(resolve(document, body).get("content")))
@@ -103,7 +103,7 @@ fn check_extensions(document: &Value, mappings: &Mappings) -> Result<(), Mistake
             continue; // It is documentation, or has become a part of another schema.
         }
         if node.value.get("x-rust-setter").is_some_and(|setter| setter != &Value::Bool(false)) {
-            return Err(Mistake::at(format!("{}.x-rust-setter", node.place), "write `false`, or leave it out"));
+            return fail(format!("{}.x-rust-setter", node.place), "write `false`, or leave it out");
         }
         for (extension, is_read) in [
             ("x-aliases", named.contains(&node.place) && words(node.value).is_some()),
@@ -123,7 +123,7 @@ fn check_extensions(document: &Value, mappings: &Mappings) -> Result<(), Mistake
                     _ => "a property of a request body",
                 };
                 let problem = format!("has no effect here; write it at {meant}, or remove it");
-                return Err(Mistake::at(format!("{}.{extension}", node.place), problem));
+                return fail(format!("{}.{extension}", node.place), problem);
             }
         }
     }
@@ -135,7 +135,7 @@ fn is_schema(node: &Node<'_>) -> bool {
 }
 
 /// Types, fields and setters are deprecated; what else a schema stands for has no Rust item of its own.
-fn check_deprecated(document: &Value, mappings: &Mappings) -> Result<(), Mistake> {
+fn check_deprecated(document: &Value, mappings: &Mappings) -> Result<(), SpecError> {
     let mut honoured = BTreeSet::new();
     for (name, schema) in schemas(document) {
         let place = format!("components.schemas.{name}");
@@ -148,10 +148,10 @@ fn check_deprecated(document: &Value, mappings: &Mappings) -> Result<(), Mistake
     let ignored = nodes(&DOCUMENT, document, "")
         .find(|node| is_schema(node) && is_deprecated(node) && !honoured.contains(&node.place));
     match ignored {
-        Some(node) => Err(Mistake::at(
+        Some(node) => fail(
             format!("{}.deprecated", node.place),
             "has no effect here; write it at an operation, a parameter, a property, or a named object, string or union",
-        )),
+        ),
         None => Ok(()),
     }
 }

@@ -3,11 +3,10 @@
 
 use serde_json::Value;
 
-use crate::build::contract::{Operation, entries, operations, schemas, text};
-use crate::build::mapping::words;
-use crate::build::mistake::Mistake;
+use crate::build::contract::{Operation, entries, operations, schemas, text, words};
+use crate::build::error::{SpecError, fail};
 
-pub fn check(document: &Value) -> Result<(), Mistake> {
+pub fn check(document: &Value) -> Result<(), SpecError> {
     for (name, schema) in schemas(document).filter(|(_, schema)| schema.get("x-errors").is_some()) {
         check_codes(schema, &format!("components.schemas.{name}.x-errors"))?;
     }
@@ -15,44 +14,44 @@ pub fn check(document: &Value) -> Result<(), Mistake> {
 }
 
 /// Every word of the enum has a status and an advice, and nothing else has.
-fn check_codes(schema: &Value, place: &str) -> Result<(), Mistake> {
+fn check_codes(schema: &Value, place: &str) -> Result<(), SpecError> {
     let words: Vec<_> = words(schema).into_iter().flat_map(|(words, _)| words).filter_map(Value::as_str).collect();
     let table = &schema["x-errors"];
     if let Some(word) = words.iter().find(|word| table.get(word).is_none()) {
         let problem = format!("`{word}` has no entry; write `{word}: {{status: 400, advice: What to do.}}`");
-        return Err(Mistake::at(place, problem));
+        return fail(place, problem);
     }
     for (word, entry) in entries(Some(table)) {
         let place = format!("{place}.{word}");
         if !words.contains(&word.as_str()) {
-            return Err(Mistake::at(place, format!("`{word}` is not a word of the enum")));
+            return fail(place, format!("`{word}` is not a word of the enum"));
         }
         if entry.get("status").and_then(Value::as_u64).is_none_or(|status| !(400..600).contains(&status)) {
-            return Err(Mistake::at(place, "write `status: ` and a status from 400 to 599"));
+            return fail(place, "write `status: ` and a status from 400 to 599");
         }
         check_text(entry.get("advice"), &format!("{place}.advice"))?;
         if let Some((key, _)) = entries(Some(entry)).find(|(key, _)| !["status", "advice"].contains(&key.as_str())) {
-            return Err(Mistake::at(place, format!("`{key}` is not known here; write `status` and `advice`")));
+            return fail(place, format!("`{key}` is not known here; write `status` and `advice`"));
         }
     }
     Ok(())
 }
 
 /// Each advice is for a status that the operation documents.
-fn check_advice(operation: &Operation<'_>) -> Result<(), Mistake> {
+fn check_advice(operation: &Operation<'_>) -> Result<(), SpecError> {
     let place = format!("{}.x-advice", operation.place);
     let Some(advice) = operation.value.get("x-advice") else {
         return Ok(());
     };
     if !advice.is_object() {
-        return Err(Mistake::at(place, "write the advice by status: `'409': What to do.`"));
+        return fail(place, "write the advice by status: `'409': What to do.`");
     }
     for (status, advice) in entries(Some(advice)) {
         let place = format!("{place}.{status}");
         let is_documented = operation.value.get("responses").is_some_and(|responses| responses.get(status).is_some());
         let is_error = status.parse().is_ok_and(|status: u16| (400..600).contains(&status));
         if !is_documented || !is_error {
-            return Err(Mistake::at(place, "the operation documents no such error; add it under `responses`"));
+            return fail(place, "the operation documents no such error; add it under `responses`");
         }
         check_text(Some(advice), &place)?;
     }
@@ -60,12 +59,12 @@ fn check_advice(operation: &Operation<'_>) -> Result<(), Mistake> {
 }
 
 /// Advice ends an error message of one line.
-fn check_text(advice: Option<&Value>, place: &str) -> Result<(), Mistake> {
+fn check_text(advice: Option<&Value>, place: &str) -> Result<(), SpecError> {
     let is_sentence = |text: &str| text.ends_with('.') && !text.contains('\n');
     if advice.and_then(Value::as_str).is_some_and(is_sentence) {
         return Ok(());
     }
-    Err(Mistake::at(place, "write a sentence on one line, with a full stop, that says what to do"))
+    fail(place, "write a sentence on one line, with a full stop, that says what to do")
 }
 
 /// The statuses for which an operation has an advice of its own.

@@ -2,12 +2,12 @@
 
 use serde_json::Value;
 
-use crate::build::contract::{entries, lookup, schemas, text};
-use crate::build::mapping::{OTHER_DATA, data_variant, words};
-use crate::build::mistake::Mistake;
-use crate::build::prepare::reachable_from_deliveries;
+use crate::build::contract::{entries, lookup, schemas, text, words};
+use crate::build::error::{SpecError, fail};
+use crate::build::mapping::{OTHER_DATA, data_variant};
+use crate::build::reach::reachable_from_deliveries;
 
-pub fn check(document: &Value) -> Result<(), Mistake> {
+pub fn check(document: &Value) -> Result<(), SpecError> {
     let mut holders = Vec::new();
     for (name, schema) in schemas(document) {
         let Some(table) = schema.get("x-eventData") else {
@@ -15,62 +15,59 @@ pub fn check(document: &Value) -> Result<(), Mistake> {
         };
         let place = format!("components.schemas.{name}.x-eventData");
         if words(schema).is_none() {
-            return Err(Mistake::at(place, "only an enum, that of the event types, has this table"));
+            return fail(place, "only an enum, that of the event types, has this table");
         }
         if let Some(other) = holders.first() {
-            return Err(Mistake::at(place, format!("`{other}` has this table already; events have one set of types")));
+            return fail(place, format!("`{other}` has this table already; events have one set of types"));
         }
         holders.push(name);
         check_table(document, schema, table, &place)?;
     }
     match holders[..] {
         [name] => check_complete(document, name),
-        _ => Err(Mistake::at("components.schemas", "no enum has the table x-eventData, which says what events carry")),
+        _ => fail("components.schemas", "no enum has the table x-eventData, which says what events carry"),
     }
 }
 
 /// Every type of event has its data.
-fn check_complete(document: &Value, name: &str) -> Result<(), Mistake> {
+fn check_complete(document: &Value, name: &str) -> Result<(), SpecError> {
     let holder = &document["components"]["schemas"][name];
     for word in words(holder).into_iter().flat_map(|(words, _)| words).filter_map(Value::as_str) {
         if holder["x-eventData"].get(word).is_none() {
             let problem = format!("`{word}` has no entry; name the schema of what such an event carries");
-            return Err(Mistake::at(format!("components.schemas.{name}.x-eventData"), problem));
+            return fail(format!("components.schemas.{name}.x-eventData"), problem);
         }
     }
     Ok(())
 }
 
-fn check_table(document: &Value, holder: &Value, table: &Value, place: &str) -> Result<(), Mistake> {
+fn check_table(document: &Value, holder: &Value, table: &Value, place: &str) -> Result<(), SpecError> {
     if entries(Some(table)).next().is_none() {
-        return Err(Mistake::at(place, "write one entry for each type of event: `run.created: RunEventData`"));
+        return fail(place, "write one entry for each type of event: `run.created: RunEventData`");
     }
     let delivered = reachable_from_deliveries(document);
     for (word, schema) in entries(Some(table)) {
         let place = format!("{place}.{word}");
         if words(holder).into_iter().flat_map(|(words, _)| words).all(|known| known.as_str() != Some(word)) {
-            return Err(Mistake::at(place, format!("`{word}` is not a word of the enum")));
+            return fail(place, format!("`{word}` is not a word of the enum"));
         }
         let name = schema.as_str().unwrap_or_default();
         let Some(schema) = lookup(document, &format!("#/components/schemas/{name}")) else {
-            return Err(Mistake::at(place, format!("there is no schema `{name}`")));
+            return fail(place, format!("there is no schema `{name}`"));
         };
         if text(schema, "type") != Some("object") {
-            return Err(Mistake::at(place, format!("`{name}` is no object")));
+            return fail(place, format!("`{name}` is no object"));
         }
         if data_variant(name).is_none() {
-            return Err(Mistake::at(
+            return fail(
                 place,
                 format!(
                     "`{name}` makes no variant; write a name such as `RunEventData`, and not `{OTHER_DATA}EventData`"
                 ),
-            ));
+            );
         }
         if !delivered.contains(name) {
-            return Err(Mistake::at(
-                place,
-                format!("no delivery brings `{name}`; add it to the shapes of the event's data"),
-            ));
+            return fail(place, format!("no delivery brings `{name}`; add it to the shapes of the event's data"));
         }
     }
     Ok(())

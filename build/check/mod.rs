@@ -6,6 +6,7 @@
 mod effects;
 pub mod errors;
 mod events;
+mod inline;
 mod operations;
 mod schemas;
 pub mod shape;
@@ -13,11 +14,11 @@ mod uses;
 
 use serde_json::Value;
 
+use super::error::SpecError;
 use super::mapping::Mappings;
-use super::mistake::Mistake;
 
 /// The first mistake of a document, if there is one.
-pub fn check(document: &Value) -> Result<(), Mistake> {
+pub fn check(document: &Value) -> Result<(), SpecError> {
     operations::check(document)?;
     schemas::check(document)?;
     errors::check(document)?;
@@ -25,7 +26,7 @@ pub fn check(document: &Value) -> Result<(), Mistake> {
 }
 
 /// The first mistake in how a document uses its types, if there is one.
-pub fn types(document: &Value, mappings: &Mappings) -> Result<(), Mistake> {
+pub fn types(document: &Value, mappings: &Mappings) -> Result<(), SpecError> {
     uses::check(document, mappings)?;
     effects::check(document, mappings)
 }

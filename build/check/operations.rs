@@ -1,29 +1,32 @@
 //! Operations: their names, parameters, bodies and answers.
 
+#[path = "../../src/transport/own_headers.rs"]
+mod own_headers;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use heck::ToSnakeCase;
 use serde_json::Value;
 
+use super::inline::check_inline;
 use crate::build::contract::{
     Operation, can_be_null, deliveries, entries, items, operations, reference, resolve, successes, text,
 };
-use crate::build::mapping::check_inline;
-use crate::build::mistake::Mistake;
+use crate::build::error::{SpecError, fail};
 use crate::build::names::snake_case;
 
-pub fn check(document: &Value) -> Result<(), Mistake> {
+pub fn check(document: &Value) -> Result<(), SpecError> {
     let mut names = BTreeMap::new();
     for (path, item) in entries(document.get("paths")) {
         let place = format!("paths.{path}");
         if !path.starts_with('/') {
-            return Err(Mistake::at(place, "a path starts with `/`"));
+            return fail(place, "a path starts with `/`");
         }
         if !path.chars().all(|letter| letter.is_ascii_alphanumeric() || "/{}-._~%:@!$&'()*+,;=".contains(letter)) {
-            return Err(Mistake::at(place, "a path holds a character that a URL cannot; encode it, as `%20`"));
+            return fail(place, "a path holds a character that a URL cannot; encode it, as `%20`");
         }
         if let Some(method) = ["options", "trace"].into_iter().find(|method| item.get(method).is_some()) {
-            return Err(Mistake::at(format!("{place}.{method}"), "this method is not supported; remove the operation"));
+            return fail(format!("{place}.{method}"), "this method is not supported; remove the operation");
         }
     }
     for operation in operations(document) {
@@ -33,7 +36,7 @@ pub fn check(document: &Value) -> Result<(), Mistake> {
         check_request_body(document, operation.value, &operation.place)?;
         if ["get", "head"].contains(&operation.method) && operation.value.get("requestBody").is_some() {
             let problem = "HTTP gives such a request no body; use parameters, or another method";
-            return Err(Mistake::at(format!("{}.requestBody", operation.place), problem));
+            return fail(format!("{}.requestBody", operation.place), problem);
         }
         check_responses(document, &operation)?;
     }
@@ -41,106 +44,100 @@ pub fn check(document: &Value) -> Result<(), Mistake> {
         check_request_body(document, delivery, &place)?;
     }
     if names.is_empty() {
-        return Err(Mistake::at("paths", "there is no operation"));
+        return fail("paths", "there is no operation");
     }
     Ok(())
 }
 
-fn check_name(operation: &Operation<'_>, names: &mut BTreeMap<String, String>) -> Result<(), Mistake> {
+fn check_name(operation: &Operation<'_>, names: &mut BTreeMap<String, String>) -> Result<(), SpecError> {
     let place = &operation.place;
     let Some(id) = text(operation.value, "operationId") else {
-        return Err(Mistake::at(place, "operationId is missing"));
+        return fail(place, "operationId is missing");
     };
     let is_camel_case = id.starts_with(|first: char| first.is_ascii_lowercase())
         && id.chars().all(|letter| letter.is_ascii_alphanumeric());
     if !is_camel_case {
-        return Err(Mistake::at(
+        return fail(
             format!("{place}.operationId"),
             format!("`{id}` is not a name; write it in camelCase, for example `listRuns`"),
-        ));
+        );
     }
     match names.insert(id.to_snake_case(), place.clone()) {
-        Some(other) => {
-            Err(Mistake::at(format!("{place}.operationId"), format!("`{id}` is already the name of {other}")))
-        }
+        Some(other) => fail(format!("{place}.operationId"), format!("`{id}` is already the name of {other}")),
         None => Ok(()),
     }
 }
 
-fn check_documentation(operation: &Operation<'_>) -> Result<(), Mistake> {
+fn check_documentation(operation: &Operation<'_>) -> Result<(), SpecError> {
     for key in ["summary", "description", "x-required-scope"] {
         if text(operation.value, key).is_none_or(str::is_empty) {
-            return Err(Mistake::at(&operation.place, format!("{key} is missing")));
+            return fail(&operation.place, format!("{key} is missing"));
         }
     }
     for (index, sample) in items(operation.value.get("x-codeSamples")).enumerate() {
         let is_rust = text(sample, "lang") == Some("Rust");
         if is_rust && text(sample, "source").is_none_or(str::is_empty) {
             let place = format!("{}.x-codeSamples[{index}]", operation.place);
-            return Err(Mistake::at(place, "the source is missing; write `source: |` and the lines of the example"));
+            return fail(place, "the source is missing; write `source: |` and the lines of the example");
         }
         if !is_rust && text(sample, "lang").is_none_or(|lang| lang.eq_ignore_ascii_case("rust")) {
             let place = format!("{}.x-codeSamples[{index}].lang", operation.place);
-            return Err(Mistake::at(place, "write `lang: Rust`"));
+            return fail(place, "write `lang: Rust`");
         }
     }
     match operation.value.get("x-idempotent") {
         None | Some(Value::Bool(_)) => Ok(()),
-        Some(_) => Err(Mistake::at(format!("{}.x-idempotent", operation.place), "write `true` or `false`")),
+        Some(_) => fail(format!("{}.x-idempotent", operation.place), "write `true` or `false`"),
     }
 }
 
-/// Headers that the client sets by itself, in lower case.
-const OWN_HEADERS: [&str; 7] =
-    ["accept", "authorization", "content-length", "content-type", "host", "idempotency-key", "user-agent"];
-
-fn check_header(name: &str, place: &str) -> Result<(), Mistake> {
+fn check_header(name: &str, place: &str) -> Result<(), SpecError> {
     if !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
-        return Err(Mistake::at(place, format!("`{name}` is no name of a header; write letters, digits and hyphens")));
+        return fail(place, format!("`{name}` is no name of a header; write letters, digits and hyphens"));
     }
-    if OWN_HEADERS.contains(&name.to_ascii_lowercase().as_str()) {
-        return Err(Mistake::at(place, format!("the client sets the header `{name}` by itself; remove the parameter")));
+    if own_headers::OWN_HEADERS.contains(&name.to_ascii_lowercase().as_str()) {
+        return fail(place, format!("the client sets the header `{name}` by itself; remove the parameter"));
     }
     Ok(())
 }
 
-fn check_parameters(document: &Value, operation: &Operation<'_>) -> Result<(), Mistake> {
+fn check_parameters(document: &Value, operation: &Operation<'_>) -> Result<(), SpecError> {
     let mut seen = BTreeSet::new();
     let mut in_path = BTreeSet::new();
     for (parameter, place) in operation.parameters() {
         let parameter = resolve(document, parameter);
         let name = text(parameter, "name").unwrap_or_default();
         let Some(argument) = snake_case(name) else {
-            return Err(Mistake::at(place, format!("`{name}` makes no argument of Rust; write it in camelCase")));
+            return fail(place, format!("`{name}` makes no argument of Rust; write it in camelCase"));
         };
         if !seen.insert(argument) {
-            return Err(Mistake::at(place, format!("parameter `{name}` is declared twice")));
+            return fail(place, format!("parameter `{name}` is declared twice"));
         }
         if text(parameter, "description").is_none_or(str::is_empty) {
-            return Err(Mistake::at(place, format!("parameter `{name}` has no description")));
+            return fail(place, format!("parameter `{name}` has no description"));
         }
         match text(parameter, "in") {
             Some("path") if parameter.get("required") != Some(&Value::Bool(true)) => {
-                return Err(Mistake::at(place, "a path parameter needs `required: true`"));
+                return fail(place, "a path parameter needs `required: true`");
             }
             Some("path") => drop(in_path.insert(name)),
             Some("query") => {}
             Some("header") => check_header(name, &place)?,
             other => {
                 let other = other.unwrap_or("nowhere");
-                return Err(Mistake::at(
+                return fail(
                     place,
                     format!("a parameter in `{other}` is not supported; `path`, `query` and `header` are"),
-                ));
+                );
             }
         }
         check_style(parameter, name, &place)?;
         let Some(schema) = parameter.get("schema") else {
-            return Err(Mistake::at(place, format!("parameter `{name}` has no schema")));
+            return fail(place, format!("parameter `{name}` has no schema"));
         };
         if can_be_null(schema) {
             let problem = "a URL holds no null; remove it, and `required` if the parameter can be left out";
-            return Err(Mistake::at(format!("{place}.schema.nullable"), problem));
+            return fail(format!("{place}.schema.nullable"), problem);
         }
         check_inline(schema, &format!("{place}.schema"))?;
     }
@@ -148,29 +145,26 @@ fn check_parameters(document: &Value, operation: &Operation<'_>) -> Result<(), M
     let in_template: BTreeSet<&str> =
         operation.path.split('/').filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}')).collect();
     if operation.path.matches(['{', '}']).count() != 2 * in_template.len() {
-        return Err(Mistake::at(
+        return fail(
             format!("paths.{}", operation.path),
             "a path parameter is a whole segment: `/{id}/`, each name once",
-        ));
+        );
     }
     if let Some(missing) = in_template.difference(&in_path).next() {
-        return Err(Mistake::at(
-            &operation.place,
-            format!("path parameter `{missing}` is not declared under `parameters`"),
-        ));
+        return fail(&operation.place, format!("path parameter `{missing}` is not declared under `parameters`"));
     }
     if let Some(extra) = in_path.difference(&in_template).next() {
-        return Err(Mistake::at(&operation.place, format!("path parameter `{extra}` does not stand in the path")));
+        return fail(&operation.place, format!("path parameter `{extra}` does not stand in the path"));
     }
     Ok(())
 }
 
 /// The client writes parameters in the way that is the default of OpenAPI.
-fn check_style(parameter: &Value, name: &str, place: &str) -> Result<(), Mistake> {
+fn check_style(parameter: &Value, name: &str, place: &str) -> Result<(), SpecError> {
     let sent = if text(parameter, "in") == Some("path") { "simple" } else { "form" };
     if let Some(style) = text(parameter, "style").filter(|style| *style != sent) {
         let problem = format!("`{style}` is not supported here; remove it, so that it is `{sent}`");
-        return Err(Mistake::at(format!("{place}.style"), problem));
+        return fail(format!("{place}.style"), problem);
     }
     let is_array = parameter.get("schema").and_then(|schema| text(schema, "type")) == Some("array");
     if is_array && parameter.get("explode") == Some(&Value::Bool(false)) {
@@ -178,24 +172,24 @@ fn check_style(parameter: &Value, name: &str, place: &str) -> Result<(), Mistake
             "the client sends `{name}=a&{name}=b`; remove it if the service reads that, or write `type: string` and \
              describe how the items are joined"
         );
-        return Err(Mistake::at(format!("{place}.explode"), problem));
+        return fail(format!("{place}.explode"), problem);
     }
     Ok(())
 }
 
-fn check_request_body(document: &Value, operation: &Value, place: &str) -> Result<(), Mistake> {
+fn check_request_body(document: &Value, operation: &Value, place: &str) -> Result<(), SpecError> {
     let Some(body) = operation.get("requestBody") else {
         return Ok(());
     };
     let place = format!("{place}.requestBody");
     let body = resolve(document, body);
     if body.get("required") != Some(&Value::Bool(true)) {
-        return Err(Mistake::at(place, "an optional body is not supported; add `required: true`"));
+        return fail(place, "an optional body is not supported; add `required: true`");
     }
     check_content(body, &place, true)
 }
 
-fn check_responses(document: &Value, operation: &Operation<'_>) -> Result<(), Mistake> {
+fn check_responses(document: &Value, operation: &Operation<'_>) -> Result<(), SpecError> {
     let place = format!("{}.responses", operation.place);
     let mut first = None;
     for (status, response) in successes(document, operation.value) {
@@ -203,7 +197,7 @@ fn check_responses(document: &Value, operation: &Operation<'_>) -> Result<(), Mi
         check_content(response, &place, false)?;
         let is_bodiless = operation.method == "head" || ["204", "205"].contains(&status.as_str());
         if is_bodiless && entries(response.get("content")).next().is_some() {
-            return Err(Mistake::at(format!("{place}.content"), "HTTP gives this response no body; remove it"));
+            return fail(format!("{place}.content"), "HTTP gives this response no body; remove it");
         }
         for (_, content) in entries(response.get("content")) {
             let schema = content.get("schema");
@@ -213,7 +207,7 @@ fn check_responses(document: &Value, operation: &Operation<'_>) -> Result<(), Mi
                         "has another body than `{other}`, and a call returns one type; write one schema for both, for \
                          example with optional properties"
                     );
-                    return Err(Mistake::at(place, problem));
+                    return fail(place, problem);
                 }
                 _ => first = Some((status, schema)),
             }
@@ -221,12 +215,12 @@ fn check_responses(document: &Value, operation: &Operation<'_>) -> Result<(), Mi
     }
     match successes(document, operation.value).next() {
         Some(_) => Ok(()),
-        None => Err(Mistake::at(place, "a 2xx response is needed, and there is none")),
+        None => fail(place, "a 2xx response is needed, and there is none"),
     }
 }
 
 /// A body is JSON of a named schema.
-fn check_content(holder: &Value, place: &str, required: bool) -> Result<(), Mistake> {
+fn check_content(holder: &Value, place: &str, required: bool) -> Result<(), SpecError> {
     let place = format!("{place}.content");
     let types: Vec<_> = entries(holder.get("content")).collect();
     match types[..] {
@@ -236,12 +230,12 @@ fn check_content(holder: &Value, place: &str, required: bool) -> Result<(), Mist
             if schema.is_some_and(|schema| schema.starts_with("#/components/schemas/")) {
                 Ok(())
             } else {
-                Err(Mistake::at(
+                fail(
                     format!("{place}.application/json.schema"),
                     "write a $ref to a named schema under components.schemas",
-                ))
+                )
             }
         }
-        _ => Err(Mistake::at(place, "exactly one media type is supported, application/json")),
+        _ => fail(place, "exactly one media type is supported, application/json"),
     }
 }

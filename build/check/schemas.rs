@@ -5,42 +5,39 @@ use std::collections::BTreeMap;
 use heck::ToUpperCamelCase;
 use serde_json::Value;
 
+use super::inline::check_inline;
 use crate::build::contract::{component, entries, items, operations, reference, schemas, text};
-use crate::build::mapping::check_inline;
-use crate::build::mistake::Mistake;
+use crate::build::error::{SpecError, fail};
 use crate::build::names::{field_name, reserved_types};
-use crate::build::prepare::reachable;
+use crate::build::reach::reachable;
 
 /// The field in which progenitor puts the other properties of an open object.
 const EXTRA: &str = "extra";
 
-pub fn check(document: &Value) -> Result<(), Mistake> {
+pub fn check(document: &Value) -> Result<(), SpecError> {
     let reachable = reachable(document);
     let reserved = reserved_types()?;
     let of_calls = types_of_calls(document);
     for (name, schema) in schemas(document) {
         let place = format!("components.schemas.{name}");
         if *name != name.to_upper_camel_case() {
-            return Err(Mistake::at(place, format!("write the name in PascalCase: `{}`", name.to_upper_camel_case())));
+            return fail(place, format!("write the name in PascalCase: `{}`", name.to_upper_camel_case()));
         }
         if reserved.contains(name) {
-            return Err(Mistake::at(place, format!("`{name}` is a name of Rust or of this crate; choose another")));
+            return fail(place, format!("`{name}` is a name of Rust or of this crate; choose another"));
         }
         if let Some(other) = of_calls.get(name) {
             let problem = format!("`{name}` is already the Rust type of {other}; give the schema a noun of its own");
-            return Err(Mistake::at(place, problem));
+            return fail(place, problem);
         }
         if reference(schema).is_some() {
-            return Err(Mistake::at(place, "a second name for a schema is not supported; use the first one"));
+            return fail(place, "a second name for a schema is not supported; use the first one");
         }
         if text(schema, "description").is_none_or(str::is_empty) {
-            return Err(Mistake::at(place, "description is missing"));
+            return fail(place, "description is missing");
         }
         if schema.get("nullable").is_some() {
-            return Err(Mistake::at(
-                format!("{place}.nullable"),
-                "a named schema can't be null; leave it out where it is used",
-            ));
+            return fail(format!("{place}.nullable"), "a named schema can't be null; leave it out where it is used");
         }
         check_required(schema, &place)?;
         check_lenient(schema, &place)?;
@@ -65,30 +62,30 @@ fn types_of_calls(document: &Value) -> BTreeMap<String, String> {
     types
 }
 
-fn check_required(schema: &Value, place: &str) -> Result<(), Mistake> {
+fn check_required(schema: &Value, place: &str) -> Result<(), SpecError> {
     for name in items(schema.get("required")).filter_map(Value::as_str) {
         if schema.get("properties").and_then(|properties| properties.get(name)).is_none() {
-            return Err(Mistake::at(format!("{place}.required"), format!("`{name}` is not among the properties")));
+            return fail(format!("{place}.required"), format!("`{name}` is not among the properties"));
         }
     }
     Ok(())
 }
 
 /// A value that does not fit is left out, so each has to be one that may be missing.
-fn check_lenient(schema: &Value, place: &str) -> Result<(), Mistake> {
+fn check_lenient(schema: &Value, place: &str) -> Result<(), SpecError> {
     let Some(lenient) = schema.get("x-lenient") else {
         return Ok(());
     };
     let place = format!("{place}.x-lenient");
     if lenient != &Value::Bool(true) {
-        return Err(Mistake::at(place, "write `true`, or leave it out"));
+        return fail(place, "write `true`, or leave it out");
     }
     if schema.get("properties").is_none() {
-        return Err(Mistake::at(place, "only an object with properties can be lenient"));
+        return fail(place, "only an object with properties can be lenient");
     }
     match items(schema.get("required")).find_map(Value::as_str) {
         Some(required) => {
-            Err(Mistake::at(place, format!("`{required}` is required; a lenient object has optional properties alone")))
+            fail(place, format!("`{required}` is required; a lenient object has optional properties alone"))
         }
         None => Ok(()),
     }
@@ -102,27 +99,27 @@ fn tags_of<'a>(document: &'a Value, variant: &str) -> Vec<&'a str> {
         .collect()
 }
 
-fn check_properties(schema: &Value, tags: &[&str], place: &str) -> Result<(), Mistake> {
+fn check_properties(schema: &Value, tags: &[&str], place: &str) -> Result<(), SpecError> {
     let mut fields = BTreeMap::new();
     for (name, property) in entries(schema.get("properties")) {
         let place = format!("{place}.properties.{name}");
         let Some(field) = field_name(name) else {
-            return Err(Mistake::at(place, format!("`{name}` makes no field of Rust; write it in camelCase")));
+            return fail(place, format!("`{name}` makes no field of Rust; write it in camelCase"));
         };
         if field == EXTRA && schema.get("additionalProperties").is_some_and(|open| open != &Value::Bool(false)) {
-            return Err(Mistake::at(
+            return fail(
                 place,
                 format!(
                     "the field `{EXTRA}` holds what an open object has no property for; rename the property, or remove \
                      `additionalProperties`"
                 ),
-            ));
+            );
         }
         if let Some(other) = fields.insert(field, name) {
-            return Err(Mistake::at(place, format!("`{name}` and `{other}` would be the same field in Rust")));
+            return fail(place, format!("`{name}` and `{other}` would be the same field in Rust"));
         }
         if reference(property).is_none() && text(property, "description").is_none_or(str::is_empty) {
-            return Err(Mistake::at(place, "description is missing"));
+            return fail(place, "description is missing");
         }
         if !tags.contains(&name.as_str()) {
             check_inline(property, &place)?;

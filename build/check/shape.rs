@@ -6,8 +6,9 @@
 use serde_json::{Map, Value};
 
 use crate::build::contract::{BrokenReference, follow, reference, text};
-use crate::build::mistake::Mistake;
+use crate::build::error::{SpecError, fail};
 use crate::build::openapi::{DOCUMENT, Kind, Node, SCHEMA, extensions, nodes};
+use crate::build::spelling::is_close;
 
 /// Deeper documents would overflow the stack of what reads them.
 const MAX_DEPTH: usize = 64;
@@ -21,16 +22,16 @@ const BY_TYPE: [(&[&str], &[&str]); 5] = [
     (&["integer", "number", "string"], &["format"]),
 ];
 
-pub fn check(document: &Value) -> Result<(), Mistake> {
+pub fn check(document: &Value) -> Result<(), SpecError> {
     if !document.is_object() {
-        return Err(Mistake::at("", "write an object with `openapi`, `info` and `paths`"));
+        return fail("", "write an object with `openapi`, `info` and `paths`");
     }
     nodes(&DOCUMENT, document, "").try_for_each(|node| check_node(document, &node))
 }
 
-fn check_node(document: &Value, node: &Node<'_>) -> Result<(), Mistake> {
+fn check_node(document: &Value, node: &Node<'_>) -> Result<(), SpecError> {
     if node.depth > MAX_DEPTH {
-        return Err(Mistake::at(&node.place, format!("nested deeper than {MAX_DEPTH} objects; give the parts names")));
+        return fail(&node.place, format!("nested deeper than {MAX_DEPTH} objects; give the parts names"));
     }
     let keywords = node.value.as_object().into_iter().flatten();
     if node.value.get("$ref").is_some() {
@@ -56,17 +57,17 @@ fn check_reference<'a>(
     document: &Value,
     node: &Node<'_>,
     keywords: impl Iterator<Item = (&'a String, &'a Value)>,
-) -> Result<(), Mistake> {
+) -> Result<(), SpecError> {
     let name = node.object.name;
     let Some(section) = node.object.section else {
-        return Err(Mistake::at(&node.place, format!("write the {name} here; a $ref to one is not supported")));
+        return fail(&node.place, format!("write the {name} here; a $ref to one is not supported"));
     };
     let Some(target) = reference(node.value) else {
-        return Err(Mistake::at(format!("{}.$ref", node.place), format!("write `#/components/{section}/…`")));
+        return fail(format!("{}.$ref", node.place), format!("write `#/components/{section}/…`"));
     };
     if let Some((key, _)) = keywords.into_iter().find(|(key, _)| *key != "$ref") {
         let problem = format!("`{key}` has no effect beside a $ref; write it where the {name} is defined");
-        return Err(Mistake::at(&node.place, problem));
+        return fail(&node.place, problem);
     }
     let problem = match follow(document, node.value) {
         _ if !target.starts_with("#/") => format!("$ref `{target}` is not local; write `#/components/{section}/…`"),
@@ -84,10 +85,10 @@ fn check_reference<'a>(
         }
         Ok(_) => return Ok(()),
     };
-    Err(Mistake::at(&node.place, problem))
+    fail(&node.place, problem)
 }
 
-fn check_value(kind: &Kind, value: &Value, place: &str) -> Result<(), Mistake> {
+fn check_value(kind: &Kind, value: &Value, place: &str) -> Result<(), SpecError> {
     let expected = match kind {
         Kind::Text => return check_text(value, place),
         Kind::Data => return Ok(()),
@@ -119,136 +120,110 @@ fn check_value(kind: &Kind, value: &Value, place: &str) -> Result<(), Mistake> {
             _ => format!("an object, each value {}", with_article(object.name)),
         },
     };
-    Err(Mistake::at(place, format!("write {expected} here, not {}", described(value))))
+    fail(place, format!("write {expected} here, not {}", described(value)))
 }
 
-fn check_map(map: &Map<String, Value>, name: &str, place: &str) -> Result<(), Mistake> {
+fn check_map(map: &Map<String, Value>, name: &str, place: &str) -> Result<(), SpecError> {
     for (key, value) in map {
         let place = format!("{place}.{key}");
         check_characters(key, &place)?;
         if !value.is_object() {
-            return Err(Mistake::at(place, format!("write {} here, not {}", with_article(name), described(value))));
+            return fail(place, format!("write {} here, not {}", with_article(name), described(value)));
         }
     }
     Ok(())
 }
 
-fn each_is_object<'a>(items: impl Iterator<Item = (usize, &'a Value)>, name: &str, place: &str) -> Result<(), Mistake> {
+fn each_is_object<'a>(
+    items: impl Iterator<Item = (usize, &'a Value)>,
+    name: &str,
+    place: &str,
+) -> Result<(), SpecError> {
     for (index, value) in items {
         if !value.is_object() {
             let problem = format!("write {} here, not {}", with_article(name), described(value));
-            return Err(Mistake::at(format!("{place}[{index}]"), problem));
+            return fail(format!("{place}[{index}]"), problem);
         }
     }
     Ok(())
 }
 
-fn check_texts(value: &Value, place: &str) -> Result<(), Mistake> {
+fn check_texts(value: &Value, place: &str) -> Result<(), SpecError> {
     let Some(items) = value.as_array() else {
-        return Err(Mistake::at(place, format!("write a list of strings here, not {}", described(value))));
+        return fail(place, format!("write a list of strings here, not {}", described(value)));
     };
     for (index, item) in items.iter().enumerate() {
         let place = format!("{place}[{index}]");
         check_text(item, &place)?;
         if items.iter().take(index).any(|other| other == item) {
-            return Err(Mistake::at(place, format!("{item} is declared twice; remove one")));
+            return fail(place, format!("{item} is declared twice; remove one"));
         }
     }
     Ok(())
 }
 
-fn check_text(value: &Value, place: &str) -> Result<(), Mistake> {
+fn check_text(value: &Value, place: &str) -> Result<(), SpecError> {
     match value {
         Value::String(text) => check_characters(text, place),
         Value::Bool(_) | Value::Number(_) => {
-            Err(Mistake::at(place, format!("write a string here, not {}; put it in quotes", described(value))))
+            fail(place, format!("write a string here, not {}; put it in quotes", described(value)))
         }
-        _ => Err(Mistake::at(place, format!("write a string here, not {}", described(value)))),
+        _ => fail(place, format!("write a string here, not {}", described(value))),
     }
 }
 
 /// The Rust compiler refuses these in documentation: some of them make code read as what it is not.
-fn check_characters(text: &str, place: &str) -> Result<(), Mistake> {
+fn check_characters(text: &str, place: &str) -> Result<(), SpecError> {
     let is_hidden = |letter: char| {
         letter.is_control() && !matches!(letter, '\n' | '\t')
             || matches!(letter, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
     };
     match text.chars().find(|letter| is_hidden(*letter)) {
-        Some(letter) => {
-            Err(Mistake::at(place, format!("holds the control character {}; remove it", letter.escape_unicode())))
-        }
+        Some(letter) => fail(place, format!("holds the control character {}; remove it", letter.escape_unicode())),
         None => Ok(()),
     }
 }
 
 /// An extension may be anything, except for a known one that is misspelt or misplaced.
-fn check_extension(node: &Node<'_>, key: &str, place: &str) -> Result<(), Mistake> {
+fn check_extension(node: &Node<'_>, key: &str, place: &str) -> Result<(), SpecError> {
     let name = with_article(node.object.name);
     if key.starts_with("x-") {
         if node.object.extensions.contains(&key) {
             return Ok(());
         }
         return match extensions().find(|known| is_close(key, known)) {
-            Some(known) if known == key => {
-                Err(Mistake::at(place, format!("`{key}` has no meaning for {name}; remove it")))
-            }
-            Some(known) => Err(Mistake::at(place, format!("`{key}` is not known; did you mean `{known}`?"))),
+            Some(known) if known == key => fail(place, format!("`{key}` has no meaning for {name}; remove it")),
+            Some(known) => fail(place, format!("`{key}` is not known; did you mean `{known}`?")),
             None => Ok(()),
         };
     }
-    let similar = node.object.keywords.iter().map(|(keyword, _)| *keyword).find(|keyword| is_close(key, keyword));
+    let similar = node.object.keywords().find(|keyword| is_close(key, keyword));
     let advice = match similar {
         Some(keyword) => format!("did you mean `{keyword}`?"),
         None => "remove it, or write `x-` before an extension".to_owned(),
     };
-    Err(Mistake::at(place, format!("`{key}` is no keyword of {name} in OpenAPI 3.0; {advice}")))
+    fail(place, format!("`{key}` is no keyword of {name} in OpenAPI 3.0; {advice}"))
 }
 
 /// A reason is text, and without `deprecated: true` there is nothing that it is for.
-fn check_reason(holder: &Value, reason: &Value, place: &str) -> Result<(), Mistake> {
+fn check_reason(holder: &Value, reason: &Value, place: &str) -> Result<(), SpecError> {
     check_text(reason, place)?;
     if holder.get("deprecated") != Some(&Value::Bool(true)) {
-        return Err(Mistake::at(place, "a reason has no effect without `deprecated: true`; add it"));
+        return fail(place, "a reason has no effect without `deprecated: true`; add it");
     }
     Ok(())
 }
 
-fn check_type(schema: &Value, key: &str, place: &str) -> Result<(), Mistake> {
+fn check_type(schema: &Value, key: &str, place: &str) -> Result<(), SpecError> {
     let Some(kind) = text(schema, "type") else {
         return Ok(());
     };
     match BY_TYPE.iter().find(|(_, keywords)| keywords.contains(&key)) {
-        Some((types, _)) if !types.contains(&kind) => Err(Mistake::at(
-            place,
-            format!("`{key}` has no meaning for the type `{kind}`; remove it, or correct the type"),
-        )),
+        Some((types, _)) if !types.contains(&kind) => {
+            fail(place, format!("`{key}` has no meaning for the type `{kind}`; remove it, or correct the type"))
+        }
         _ => Ok(()),
     }
-}
-
-/// Returns `true` if two edits of one letter make the one the other, only case and hyphens tell them apart, or the end is
-/// missing.
-fn is_close(written: &str, meant: &str) -> bool {
-    let plain = |text: &str| text.to_lowercase().replace(['-', '_'], "");
-    let is_cut = written.len() > 3 && meant.starts_with(written);
-    is_cut || plain(written) == plain(meant) || distance(written, meant) <= 2.min(meant.len() / 3)
-}
-
-/// The number of letters to insert, remove or replace (Levenshtein).
-pub fn distance(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.chars().count()).collect();
-    for (i, left) in a.chars().enumerate() {
-        let mut diagonal = i;
-        let mut last = i + 1;
-        row[0] = last;
-        for (right, cell) in b.chars().zip(row.iter_mut().skip(1)) {
-            let cost = diagonal + usize::from(left != right);
-            diagonal = *cell;
-            last = cost.min(last + 1).min(*cell + 1);
-            *cell = last;
-        }
-    }
-    row.last().copied().unwrap_or_default()
 }
 
 fn described(value: &Value) -> String {
@@ -267,7 +242,7 @@ fn with_article(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{check, distance};
+    use super::check;
     use serde_json::json;
 
     #[test]
@@ -275,14 +250,5 @@ mod tests {
         let example = json!({"$ref": "#/nowhere"});
         let schema = json!({"example": example, "default": example, "enum": [example], "x-note": example});
         assert!(check(&json!({"components": {"schemas": {"A": schema}}})).is_ok());
-    }
-
-    #[test]
-    fn the_distance_is_the_number_of_letters_that_differ() {
-        for (a, b, expected) in
-            [("", "", 0), ("nulable", "nullable", 1), ("requried", "required", 2), ("get", "put", 2)]
-        {
-            assert_eq!(distance(a, b), expected, "{a} {b}");
-        }
     }
 }

@@ -8,12 +8,12 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use crate::build::contract::{can_be_null, component, entries, items, operations, reference, resolve, schemas, text};
+use crate::build::error::{SpecError, fail};
 use crate::build::mapping::{Mapping, Mappings};
-use crate::build::mistake::Mistake;
 use crate::build::openapi::{DOCUMENT, SCHEMA, nodes};
-use crate::build::prepare::{reachable_from_deliveries, reachable_from_requests, reachable_from_schema, sent_alone};
+use crate::build::reach::{reachable_from_deliveries, reachable_from_requests, reachable_from_schema, sent_alone};
 
-pub fn check(document: &Value, mappings: &Mappings) -> Result<(), Mistake> {
+pub fn check(document: &Value, mappings: &Mappings) -> Result<(), SpecError> {
     for (name, schema) in schemas(document) {
         let place = format!("components.schemas.{name}");
         match mappings.get(name) {
@@ -38,60 +38,64 @@ pub fn check(document: &Value, mappings: &Mappings) -> Result<(), Mistake> {
 }
 
 /// A list whose wrapping is not documented is unwrapped by the function that returns it.
-fn check_fields(schema: &Value, mappings: &Mappings, place: &str) -> Result<(), Mistake> {
+fn check_fields(schema: &Value, mappings: &Mappings, place: &str) -> Result<(), SpecError> {
     nodes(&SCHEMA, schema, place).try_for_each(|node| check_no_list(node.value, mappings, &node.place))
 }
 
-fn check_no_list(schema: &Value, mappings: &Mappings, place: &str) -> Result<(), Mistake> {
+fn check_no_list(schema: &Value, mappings: &Mappings, place: &str) -> Result<(), SpecError> {
     match target(schema, mappings) {
         Some((name, Mapping::List { item })) => {
             let problem = format!("`{name}` can only be the response of an operation; write an array of `{item}`");
-            Err(Mistake::at(place, problem))
+            fail(place, problem)
         }
         _ => Ok(()),
     }
 }
 
-fn check_item(item: &str, mappings: &Mappings, place: &str) -> Result<(), Mistake> {
+fn check_item(item: &str, mappings: &Mappings, place: &str) -> Result<(), SpecError> {
     match mappings.get(item) {
-        Some(Mapping::List { .. }) => Err(Mistake::at(
-            format!("{place}.x-list-of"),
-            format!("`{item}` is such a list itself; name what it holds"),
-        )),
-        Some(Mapping::Secret) => Err(Mistake::at(
-            format!("{place}.x-list-of"),
-            format!("`{item}` is a secret; put it into an object, and name that"),
-        )),
+        Some(Mapping::List { .. }) => {
+            fail(format!("{place}.x-list-of"), format!("`{item}` is such a list itself; name what it holds"))
+        }
+        Some(Mapping::Secret) => {
+            fail(format!("{place}.x-list-of"), format!("`{item}` is a secret; put it into an object, and name that"))
+        }
         _ => Ok(()),
     }
 }
 
 /// A set of words is open wherever the service sends it, for the clients that other generators make too.
-fn check_open(document: &Value, name: &str, schema: &Value, mappings: &Mappings, place: &str) -> Result<(), Mistake> {
+fn check_open(document: &Value, name: &str, schema: &Value, mappings: &Mappings, place: &str) -> Result<(), SpecError> {
     if schema.get("enum").is_some() && !sent_alone(document).contains(name) {
         let problem = "the service may send other words one day; write \
                        `anyOf: [{type: string, enum: […]}, {type: string}]`";
-        return Err(Mistake::at(format!("{place}.enum"), problem));
+        return fail(format!("{place}.enum"), problem);
     }
     if let Some(Mapping::OpenEnum { data, .. }) = mappings.get(name) {
         for data in data {
             if !matches!(mappings.get(&data.schema), Some(Mapping::Struct)) {
                 let problem = format!("`{}` is no object with properties", data.schema);
-                return Err(Mistake::at(format!("{place}.x-eventData"), problem));
+                return fail(format!("{place}.x-eventData"), problem);
             }
         }
     }
     Ok(())
 }
 
-fn check_union(document: &Value, name: &str, schema: &Value, mappings: &Mappings, place: &str) -> Result<(), Mistake> {
+fn check_union(
+    document: &Value,
+    name: &str,
+    schema: &Value,
+    mappings: &Mappings,
+    place: &str,
+) -> Result<(), SpecError> {
     for (index, variant) in items(schema.get("oneOf")).enumerate() {
         let place = format!("{place}.oneOf[{index}]");
         let Some((variant, Mapping::Struct)) = target(variant, mappings) else {
-            return Err(Mistake::at(place, "a variant is a $ref to an object with properties"));
+            return fail(place, "a variant is a $ref to an object with properties");
         };
         if let Some(place) = way_back(document, variant, name, mappings, &mut BTreeSet::new()) {
-            return Err(Mistake::at(place, format!("`{name}` would hold itself here; write an array of it")));
+            return fail(place, format!("`{name}` would hold itself here; write an array of it"));
         }
     }
     Ok(())
@@ -125,7 +129,7 @@ fn way_back(
 }
 
 /// A secret is read, and is neither written out nor compared. Events and unions are both.
-fn check_secrets(document: &Value, mappings: &Mappings) -> Result<(), Mistake> {
+fn check_secrets(document: &Value, mappings: &Mappings) -> Result<(), SpecError> {
     let mut compared = reachable_from_requests(document);
     compared.append(&mut reachable_from_deliveries(document));
     for (name, schema) in schemas(document) {
@@ -135,17 +139,17 @@ fn check_secrets(document: &Value, mappings: &Mappings) -> Result<(), Mistake> {
     }
     for (name, mapping) in mappings {
         if matches!(mapping, Mapping::Secret) && compared.contains(name) {
-            return Err(Mistake::at(
+            return fail(
                 format!("components.schemas.{name}.format"),
                 "a secret can only be a property of a response; use a plain string in requests, events and unions",
-            ));
+            );
         }
     }
     Ok(())
 }
 
 /// `x-secret-values` is honoured where the field is an optional map, and there alone.
-fn check_secret_values(document: &Value) -> Result<(), Mistake> {
+fn check_secret_values(document: &Value) -> Result<(), SpecError> {
     let sent = sent_alone(document);
     let mut honoured = BTreeSet::new();
     for (name, schema) in schemas(document).filter(|(name, _)| sent.contains(*name)) {
@@ -162,10 +166,10 @@ fn check_secret_values(document: &Value) -> Result<(), Mistake> {
             None => {}
             Some(Value::Bool(true)) if honoured.contains(&node.place) => {}
             Some(_) => {
-                return Err(Mistake::at(
+                return fail(
                     format!("{}.x-secret-values", node.place),
                     "write `true`, and only for an optional map of strings, not nullable, in an object that is sent and never received",
-                ));
+                );
             }
         }
     }
@@ -173,7 +177,7 @@ fn check_secret_values(document: &Value) -> Result<(), Mistake> {
 }
 
 /// An object that requires itself has no value.
-fn check_finite(document: &Value, mappings: &Mappings) -> Result<(), Mistake> {
+fn check_finite(document: &Value, mappings: &Mappings) -> Result<(), SpecError> {
     let mut open: BTreeSet<&String> =
         mappings.iter().filter(|(_, mapping)| matches!(mapping, Mapping::Struct)).map(|(name, _)| name).collect();
     loop {
@@ -198,16 +202,16 @@ fn check_finite(document: &Value, mappings: &Mappings) -> Result<(), Mistake> {
         open.retain(|name| !finite.contains(name));
     }
     match open.first() {
-        Some(name) => Err(Mistake::at(
+        Some(name) => fail(
             format!("components.schemas.{name}.required"),
             format!("each `{name}` would hold another, without an end; make a property on the way back optional"),
-        )),
+        ),
         None => Ok(()),
     }
 }
 
 /// A parameter is text in a URL.
-fn check_parameter(schema: &Value, in_path: bool, mappings: &Mappings, place: &str) -> Result<(), Mistake> {
+fn check_parameter(schema: &Value, in_path: bool, mappings: &Mappings, place: &str) -> Result<(), SpecError> {
     let is_text = match target(schema, mappings) {
         Some((_, mapping)) => matches!(mapping, Mapping::Id | Mapping::OpenEnum { .. }),
         None => match text(schema, "type") {
@@ -227,13 +231,10 @@ fn check_parameter(schema: &Value, in_path: bool, mappings: &Mappings, place: &s
         return Ok(());
     }
     let also = if in_path { "" } else { ", or an array of these" };
-    Err(Mistake::at(
-        place,
-        format!("a parameter here is a string, a number, a boolean, an id or a word of a set{also}"),
-    ))
+    fail(place, format!("a parameter here is a string, a number, a boolean, an id or a word of a set{also}"))
 }
 
-fn check_body(document: &Value, operation: &Value, mappings: &Mappings, place: &str) -> Result<(), Mistake> {
+fn check_body(document: &Value, operation: &Value, mappings: &Mappings, place: &str) -> Result<(), SpecError> {
     let body = resolve(document, operation.get("requestBody").unwrap_or(&Value::Null));
     for (media_type, content) in entries(body.get("content")) {
         let place = format!("{place}.requestBody.content.{media_type}.schema");

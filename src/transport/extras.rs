@@ -7,21 +7,8 @@ use reqwest::Request;
 use reqwest::header::{HeaderName, HeaderValue};
 use serde_json::{Map, Value};
 
+use super::own_headers::OWN_HEADERS;
 use crate::{Error, Result};
-
-/// Headers that the client sets, and headers of the connection.
-const OWNED: [&str; 10] = [
-    "accept",
-    "accept-encoding",
-    "authorization",
-    "connection",
-    "content-length",
-    "content-type",
-    "host",
-    "idempotency-key",
-    "transfer-encoding",
-    "user-agent",
-];
 
 /// Additions to a request. They are checked when it is sent, as setters cannot fail.
 #[derive(Clone, Default)]
@@ -97,7 +84,7 @@ pub(super) fn header(name: &str, value: &str) -> Result<(HeaderName, HeaderValue
         let problem = format!("`{name}` is not a name that a header can have");
         return Err(Error::invalid_request(problem, "Use letters, digits and hyphens, such as `x-trace-id`."));
     };
-    if OWNED.contains(&header.as_str()) {
+    if OWN_HEADERS.contains(&header.as_str()) {
         let problem = format!("the header `{header}` is set by the client");
         let advice = "Leave it out, or use the method of the client or the call that sets it.";
         return Err(Error::invalid_request(problem, advice));

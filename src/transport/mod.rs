@@ -20,6 +20,7 @@ mod extras;
 mod middleware;
 mod observe;
 mod options;
+mod own_headers;
 #[cfg(feature = "test-util")]
 mod replay;
 mod retry;

@@ -8,6 +8,8 @@ mod blocking;
 mod build;
 mod client;
 mod contract;
+#[path = "../../xtask/src/differences.rs"]
+mod differences;
 mod follow;
 mod json;
 mod lists;

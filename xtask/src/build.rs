@@ -4,19 +4,23 @@
 #![allow(dead_code, unreachable_pub, reason = "the generator uses more of these modules than the tasks here do")]
 
 #[path = "../../build/contract.rs"]
-mod contract;
-#[path = "../../build/diff.rs"]
-pub mod diff;
+pub mod contract;
+#[path = "../../build/error.rs"]
+mod error;
+#[path = "../../build/formats.rs"]
+pub mod formats;
 #[path = "../../build/merge.rs"]
 mod merge;
-#[path = "../../build/mistake.rs"]
-mod mistake;
 #[path = "../../build/openapi.rs"]
-mod openapi;
+pub mod openapi;
+#[path = "../../build/parse.rs"]
+mod parse;
 #[path = "../../build/rewrite.rs"]
-mod rewrite;
+pub mod rewrite;
 #[path = "../../build/check/shape.rs"]
 pub mod shape;
+#[path = "../../build/spelling.rs"]
+mod spelling;
 #[path = "../../build/yaml.rs"]
 mod yaml;
 
@@ -24,4 +28,4 @@ mod check {
     pub use super::shape;
 }
 
-pub use contract::parse;
+pub use parse::parse;

@@ -16,7 +16,7 @@ use crate::{Outcome, cargo_path, root};
 pub(crate) fn run() -> Outcome {
     let one_by_one = env::args().nth(2).as_deref() == Some("each");
     let text = fs::read_to_string(root().join("openapi.yaml")).map_err(|error| format!("openapi.yaml: {error}"))?;
-    let contract = parse(&text).map_err(|mistake| mistake.to_string())?;
+    let contract = parse(&text).map_err(|error| error.to_string())?;
     let copy = root().join("target/contract-changes");
     copy_repository(&copy, |_, content| content)?;
     let mut left: Vec<_> = CHANGES.iter().filter(|(.., expected)| *expected == Expected::Works).collect();

@@ -5,7 +5,8 @@ use std::path::Path;
 use std::process::Command;
 use std::{env, fs};
 
-use crate::build::{diff, parse};
+use crate::build::parse;
+use crate::differences;
 use crate::{Outcome, root};
 
 const CONTRACT: &str = "openapi.yaml";
@@ -20,15 +21,15 @@ pub(crate) fn run() -> Outcome {
     let is_file = Path::new(&base).is_file();
     let old = if is_file { read(Path::new(&base))? } else { at_revision(&base, CONTRACT)? };
     let new = read(&root().join(CONTRACT))?;
-    let old = parse(&old).map_err(|mistake| format!("the contract of {base}: {mistake}"))?;
-    let new = parse(&new).map_err(|mistake| mistake.to_string())?;
-    let differences = diff::compare(&old, &new);
-    if differences.is_empty() {
+    let old = parse(&old).map_err(|error| format!("the contract of {base}: {error}"))?;
+    let new = parse(&new).map_err(|error| error.to_string())?;
+    let found = differences::compare(&old, &new);
+    if found.is_empty() {
         println!("The contract means the same as that of {base}.");
         return Ok(());
     }
-    print!("{}", diff::report(&differences));
-    if !diff::is_breaking(&differences) {
+    print!("{}", differences::report(&found));
+    if !differences::is_breaking(&found) {
         return Ok(());
     }
     if is_file {

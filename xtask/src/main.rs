@@ -1,4 +1,4 @@
-//! Chores of this repository, as `cargo xtask <task>`. `.ci/run` runs all but `peers`, and then the tests.
+//! Chores of this repository, as `cargo xtask <task>`. `.ci/run` runs most of them, and then the tests.
 
 mod build;
 #[path = "../../tests/it/contract/changes.rs"]
@@ -6,7 +6,12 @@ mod changes;
 mod contract_changes;
 mod contract_diff;
 mod copy;
+mod deny;
+mod differences;
 mod examples;
+mod features;
+mod imports;
+mod lines;
 mod peers;
 mod readme;
 mod restart;
@@ -16,38 +21,18 @@ mod wasm;
 
 use std::env;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode, Stdio};
-
-/// The feature combinations that users will pick.
-const FEATURES: [&str; 19] = [
-    "",
-    "client",
-    "blocking",
-    "rustls",
-    "rustls-ring",
-    "schemars",
-    "simulator",
-    "client,simulator",
-    "test-util",
-    "simulator,test-util",
-    "simulator-bin",
-    "rustls,simulator,schemars",
-    "webhooks",
-    "axum",
-    "actix-web",
-    "redis",
-    "client,webhooks",
-    "axum,redis,tracing",
-    "rustls,rustls-ring",
-];
+use std::process::{Command, ExitCode};
 
 /// Each task: its name, what it does, and the function that runs it.
-const TASKS: [(&str, &str, Task); 14] = [
+const TASKS: [(&str, &str, Task); 17] = [
     ("examples", "runs each example to its end, against the simulator", examples::run),
     ("restart", "kills a program that submits work orders at 200 random moments, and counts them", restart::run),
     ("readme", "compiles each program of README.md as pasted, and runs it against the simulator", readme::check),
     ("lint", "checks format, clippy and the contract", lint),
-    ("features", "runs clippy for each combination of features that users will pick", features),
+    ("deny", "checks the licenses, bans and sources of the dependencies by deny.toml", deny::run),
+    ("imports", "checks the direction of imports between the modules of src", imports::run),
+    ("lines", "checks the length of comments", lines::run),
+    ("features", "runs clippy and the unit tests with the sets of features that users will pick", features::run),
     ("docs", "builds the documentation, and fails on warnings", docs),
     ("fuzz", "compiles the fuzz targets", fuzz),
     ("package", "packs the crate as it would be published, and compiles that", package),
@@ -94,29 +79,6 @@ fn lint() -> Outcome {
     cargo("clippy --quiet --workspace --all-targets --features agentgate/full -- -D warnings")
 }
 
-fn features() -> Outcome {
-    for features in FEATURES {
-        clippy(features)?;
-    }
-    // It builds with the system's OpenSSL, and only where that is.
-    if Command::new("pkg-config")
-        .args(["--exists", "openssl"])
-        .stderr(Stdio::null())
-        .status()
-        .is_ok_and(|it| it.success())
-    {
-        clippy("native-tls")?;
-    } else {
-        println!("skipped: feature native-tls (no OpenSSL to build with)");
-    }
-    Ok(())
-}
-
-fn clippy(features: &str) -> Outcome {
-    let arguments = ["clippy", "--quiet", "--package", "agentgate", "--no-default-features", "--features", features];
-    run(Command::new(cargo_path()).args(arguments).args(["--", "-D", "warnings"]))
-}
-
 fn docs() -> Outcome {
     // All features last, as the links are checked in that.
     for features in ["--no-default-features", "--no-default-features --features webhooks", "--features full"] {
@@ -137,6 +99,13 @@ fn package() -> Outcome {
 /// Runs cargo with these arguments, which are separated by spaces.
 fn cargo(arguments: &str) -> Outcome {
     run(Command::new(cargo_path()).args(arguments.split(' ')))
+}
+
+/// Returns the tracked files that match a pattern of git's.
+fn sources(pattern: &str) -> Result<Vec<String>, String> {
+    let output = Command::new("git").args(["ls-files", pattern]).current_dir(root()).output();
+    let output = output.map_err(|error| format!("git cannot be run: {error}"))?;
+    Ok(String::from_utf8_lossy(&output.stdout).lines().map(ToOwned::to_owned).collect())
 }
 
 /// The cargo that runs this program.

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::build::diff::Class::{self, Additive, Breaking, Documentation};
+use crate::differences::Class::{self, Additive, Breaking, Documentation};
 
 /// A JSON pointer, and the JSON to put there; nothing to remove what is there. The segment `-` appends to a list.
 pub(crate) type Edit = (&'static str, Option<&'static str>);

@@ -7,10 +7,10 @@ use serde_json::Value;
 use super::changes::{CHANGES, Change, Outcome, apply};
 use super::fixture::CONTRACT;
 use super::generator::{fields, signatures};
+use super::outline::outline;
 
-use crate::build::diff::{compare, report};
-use crate::build::outline::outline;
 use crate::build::{self, yaml};
+use crate::differences::{compare, report};
 
 fn contract() -> Value {
     yaml::read(CONTRACT).unwrap()
@@ -67,7 +67,7 @@ fn lines_changed(before: &str, after: &str) -> String {
 
 /// The surface of what is generated from a contract, or the line that says what is wrong.
 fn surface(contract: &Value) -> Result<String, String> {
-    let generated = build::generate(&contract.to_string()).map_err(|mistake| mistake.to_string())?;
+    let generated = build::generate(&contract.to_string()).map_err(|error| error.to_string())?;
     let mut owner = String::new();
     let mut text = String::new();
     for line in format!("{}{}", signatures(&generated.calls), fields(&generated.types)).lines() {

@@ -299,7 +299,7 @@ fn with_mistake(what: &str, find: &str, replace: &str) -> String {
 
 #[test]
 fn the_contract_generates() {
-    let generated = build::generate(common::CONTRACT).map_err(|mistake| mistake.to_string()).unwrap();
+    let generated = build::generate(common::CONTRACT).map_err(|error| error.to_string()).unwrap();
     for part in [&generated.types, &generated.endpoints, &generated.calls, &generated.operations] {
         syn::parse_file(part).unwrap();
     }
@@ -519,7 +519,7 @@ fn the_order_of_keys_changes_nothing() {
     let contract: Value = build::yaml::read(CONTRACT).unwrap();
     let reversed = with_keys_reversed(&contract);
     let [as_written, reversed] =
-        [CONTRACT, &reversed].map(|text| build::generate(text).map_err(|mistake| mistake.to_string()).unwrap());
+        [CONTRACT, &reversed].map(|text| build::generate(text).map_err(|error| error.to_string()).unwrap());
     assert_eq!(as_written.types, reversed.types);
     assert_eq!(as_written.endpoints, reversed.endpoints);
     assert_eq!(as_written.calls, reversed.calls);
@@ -552,7 +552,7 @@ fn values_are_hidden_whatever_the_property_is_called() {
         let start = CONTRACT.find("    NewWebhook:\n").unwrap();
         let schema = CONTRACT[start..].replacen("        headers:\n", "        formerHeaders:\n", 1);
         let text = format!("{}{}", &CONTRACT[..start], schema.replacen("        events:\n", &property, 1));
-        let types = build::generate(&text).map_err(|mistake| mistake.to_string()).unwrap().types;
+        let types = build::generate(&text).map_err(|error| error.to_string()).unwrap().types;
         assert_eq!(types.matches("HiddenValues(").count(), 2, "{name}");
     }
 }
@@ -693,7 +693,7 @@ fn calls(edits: &[(&str, &str)]) -> String {
         assert!(text.contains(find), "{find}");
         text.replacen(find, replace, 1)
     });
-    let generated = build::generate(&text).map_err(|mistake| mistake.to_string()).unwrap();
+    let generated = build::generate(&text).map_err(|error| error.to_string()).unwrap();
     for part in [&generated.types, &generated.endpoints, &generated.calls] {
         syn::parse_file(part).unwrap();
     }
@@ -757,8 +757,7 @@ fn a_list_in_pages_that_cannot_be_read_to_its_end_is_one_line() {
         let start = CONTRACT.find("    RunPage:\n").unwrap();
         let text = format!("{}{}", &CONTRACT[..start], CONTRACT[start..].replacen(find, replace, 1));
         assert!(text != CONTRACT, "{what}");
-        let mistake =
-            build::generate(&text).err().map_or_else(|| "generated".to_owned(), |mistake| mistake.to_string());
+        let mistake = build::generate(&text).err().map_or_else(|| "generated".to_owned(), |error| error.to_string());
         writeln!(lines, "{what}\n    {mistake}").unwrap();
     }
     insta::assert_snapshot!(lines);
@@ -794,7 +793,7 @@ fn a_new_parameter_or_request_field_becomes_a_setter() {
 fn a_renamed_parameter_is_sent_in_its_own_place() {
     let text = CONTRACT.replacen("      name: tenantId\n      x-rust-name: tenant\n", "      name: zone\n", 1);
     assert_ne!(text, CONTRACT);
-    let generated = build::generate(&text).map_err(|mistake| mistake.to_string()).unwrap();
+    let generated = build::generate(&text).map_err(|error| error.to_string()).unwrap();
     let expected = "self.limit,self.offset,self.status.as_ref(),self.tenant_user_id.as_deref(),self.zone.as_deref()";
     let calls: String = generated.calls.split_whitespace().collect();
     assert!(calls.contains(expected), "{calls}");

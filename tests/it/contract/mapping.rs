@@ -25,7 +25,7 @@ fn types(text: &str) -> String {
 
 /// The generated parts of a contract, each without line breaks and indentation.
 fn generate(text: &str) -> build::Generated {
-    let mut generated = build::generate(text).map_err(|mistake| mistake.to_string()).unwrap();
+    let mut generated = build::generate(text).map_err(|error| error.to_string()).unwrap();
     for part in [&mut generated.types, &mut generated.endpoints, &mut generated.calls] {
         syn::parse_file(part).unwrap();
         *part = part.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -67,7 +67,7 @@ fn a_parameter_with_a_format_is_a_string() {
         "      schema:\n        type: string\n      example: python\n",
         "      schema: {type: string, format: uuid}\n      example: python\n",
     );
-    let endpoints = build::generate(&text).map_err(|mistake| mistake.to_string()).unwrap().endpoints;
+    let endpoints = build::generate(&text).map_err(|error| error.to_string()).unwrap().endpoints;
     assert!(endpoints.contains("Format: `uuid`."), "{endpoints}");
     assert!(endpoints.contains("tag: Option<&'a str>"));
     assert!(!endpoints.contains("Uuid"));
@@ -150,7 +150,7 @@ fn a_parameter_refers_to_a_schema_through_all_of() {
         "      schema:\n        type: string\n      example: python\n",
         &format!("      schema: {reference}\n      example: python\n"),
     );
-    let endpoints = build::generate(&text).map_err(|mistake| mistake.to_string()).unwrap().endpoints;
+    let endpoints = build::generate(&text).map_err(|error| error.to_string()).unwrap().endpoints;
     assert!(
         endpoints.contains("tag: Option<&'a crate::types::RunStatus>")
             || endpoints.contains("tag: Option<crate::types::RunStatus>")

@@ -1,8 +1,11 @@
 //! The contract as users notice it, in one text: a difference here is a difference that they see.
 
+mod writer;
+
 use serde_json::{Value, json};
 
-use crate::build::outline::outline;
+pub(super) use writer::outline;
+
 use crate::build::yaml;
 
 /// Keywords that the outline leaves out.

@@ -5,18 +5,18 @@ use quote::{ToTokens, quote};
 use serde_json::Value;
 use syn::{Attribute, Field, Fields, File, ImplItem, Item, ItemStruct, Meta, parse_quote};
 
-use super::contract::{can_be_null, entries, items, lookup, text};
+use super::contract::{can_be_null, deprecation_reason, entries, is_lenient, items, lookup, text};
 use super::emit;
-use super::mapping::{Mapping, Mappings, deprecation_reason};
-use super::mistake::Mistake;
+use super::error::{SpecError, fail};
+use super::mapping::{Mapping, Mappings};
 use super::names::{self, without_keyword};
-use super::prepare::{reachable_from_requests, reachable_from_schema, sent_alone};
+use super::reach::{reachable_from_requests, reachable_from_schema, sent_alone};
 
 /// The type that progenitor writes for a time.
 const TIME: &str = "::chrono::DateTime<::chrono::offset::Utc>";
 
 /// Splits progenitor's file into the items of its `types` module and the rest.
-pub fn split(mut file: File) -> Result<(Vec<Item>, File), Mistake> {
+pub fn split(mut file: File) -> Result<(Vec<Item>, File), SpecError> {
     let position = file.items.iter().position(|item| matches!(item, Item::Mod(module) if module.ident == "types"));
     match position.map(|position| file.items.remove(position)) {
         Some(Item::Mod(syn::ItemMod { content: Some((_, items)), .. })) => {
@@ -24,7 +24,7 @@ pub fn split(mut file: File) -> Result<(Vec<Item>, File), Mistake> {
             remove_constructor(&mut file);
             Ok((items, file))
         }
-        _ => Err(Mistake::at("", "progenitor wrote no module of types")),
+        _ => fail("", "progenitor wrote no module of types"),
     }
 }
 
@@ -38,7 +38,7 @@ fn remove_constructor(file: &mut File) {
 }
 
 /// The public types.
-pub fn types(items: Vec<Item>, mappings: &Mappings, document: &Value) -> Result<File, Mistake> {
+pub fn types(items: Vec<Item>, mappings: &Mappings, document: &Value) -> Result<File, SpecError> {
     let inputs = reachable_from_requests(document);
     let sent_alone = sent_alone(document);
     let mut tokens = TokenStream::new();
@@ -46,7 +46,7 @@ pub fn types(items: Vec<Item>, mappings: &Mappings, document: &Value) -> Result<
         match item {
             Item::Struct(item) if !matches!(mappings.get(&item.ident.to_string()), Some(Mapping::Struct)) => {
                 let problem = format!("progenitor made the struct `{}`; give what it stands for a name", item.ident);
-                return Err(Mistake::at("components.schemas", problem));
+                return fail("components.schemas", problem);
             }
             Item::Struct(mut item) => {
                 let name = item.ident.to_string();
@@ -55,7 +55,7 @@ pub fn types(items: Vec<Item>, mappings: &Mappings, document: &Value) -> Result<
                     item.fields.iter_mut().for_each(|field| tell_null_from_missing(&name, field, document));
                 }
                 let strict = is_lenient(&name, document).then(|| strict_twin(&item, mappings));
-                polish_struct(&mut item, mappings, document);
+                postprocess_struct(&mut item, mappings, document);
                 let is_input = inputs.contains(&name);
                 let constructor = is_input.then(|| constructor(&item, document));
                 let debug = hide_values(&mut item, document);
@@ -64,14 +64,14 @@ pub fn types(items: Vec<Item>, mappings: &Mappings, document: &Value) -> Result<
             Item::Enum(item) => {
                 let problem =
                     format!("progenitor made the closed enum `{}`; give what it stands for a name", item.ident);
-                return Err(Mistake::at("components.schemas", problem));
+                return fail("components.schemas", problem);
             }
             // Conversions and error types, for shapes that the contract does not use.
             _ => {}
         }
     }
     tokens.extend(emit::types(document, mappings));
-    syn::parse2(tokens).map_err(|error| Mistake::at("components.schemas", format!("the types are not Rust: {error}")))
+    syn::parse2(tokens).map_err(|error| SpecError::at("components.schemas", format!("the types are not Rust: {error}")))
 }
 
 /// The text of a file.
@@ -79,7 +79,7 @@ pub fn render(file: &File) -> String {
     prettyplease::unparse(file)
 }
 
-fn polish_struct(item: &mut ItemStruct, mappings: &Mappings, document: &Value) {
+fn postprocess_struct(item: &mut ItemStruct, mappings: &Mappings, document: &Value) {
     let is_lenient = is_lenient(&item.ident.to_string(), document);
     let has_secret = lookup(document, &format!("#/components/schemas/{}", item.ident)).is_some_and(|schema| {
         let within = reachable_from_schema(document, schema);
@@ -182,10 +182,6 @@ fn hide_values(item: &mut ItemStruct, document: &Value) -> Option<TokenStream> {
         *attribute = parse_quote!(#[derive(::serde::Deserialize, ::serde::Serialize, Clone, PartialEq)]);
     }
     Some(debug)
-}
-
-pub fn is_lenient(schema: &str, document: &Value) -> bool {
-    lookup(document, &format!("#/components/schemas/{schema}/x-lenient")).is_some()
 }
 
 fn read_as_documented(field: &mut Field) {

@@ -5,13 +5,14 @@ use std::fmt;
 
 use serde_json::Value;
 
-use super::contract::{component, entries, items, lookup, operations, reference, resolve, success_bodies, text};
-use super::openapi::{self, DOCUMENT, Kind, Object, nodes};
-use super::rewrite::rewrite;
+use crate::build::contract::{component, entries, items, lookup, operations, reference, resolve, success_bodies, text};
+use crate::build::formats::is_plain_string;
+use crate::build::openapi::{self, DOCUMENT, Kind, Object, nodes};
+use crate::build::rewrite::rewrite;
 
 /// The impact of a difference on users.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Class {
+pub(crate) enum Class {
     Documentation,
     Additive,
     Breaking,
@@ -31,20 +32,20 @@ impl fmt::Display for Class {
 
 /// One difference between two contracts.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Difference {
+pub(crate) struct Difference {
     /// A place such as `paths./v1/runs.get.parameters.limit`.
-    pub place: String,
+    pub(crate) place: String,
     /// The change, as a clause of plain English.
-    pub change: String,
+    pub(crate) change: String,
     /// The impact on programs that speak HTTP.
-    pub http: Class,
+    pub(crate) http: Class,
     /// The impact on callers of the Rust API.
-    pub rust: Class,
+    pub(crate) rust: Class,
 }
 
 impl Difference {
     /// The stronger of both classes.
-    pub fn class(&self) -> Class {
+    pub(crate) fn class(&self) -> Class {
         self.http.max(self.rust)
     }
 }
@@ -145,7 +146,7 @@ impl Way {
 }
 
 /// All differences between two documents, by place.
-pub fn compare(old: &Value, new: &Value) -> Vec<Difference> {
+pub(crate) fn compare(old: &Value, new: &Value) -> Vec<Difference> {
     let (old, new) = (&rewritten(old), &rewritten(new));
     let mut walk = Walk { old, new, renamed: renamed(old, new), uses: Uses::default(), open: vec![], found: vec![] };
     walk.uses.collect(old);
@@ -166,12 +167,12 @@ fn rewritten(contract: &Value) -> Value {
 }
 
 /// Returns `true` if users have to change anything.
-pub fn is_breaking(differences: &[Difference]) -> bool {
+pub(crate) fn is_breaking(differences: &[Difference]) -> bool {
     differences.iter().any(|difference| difference.class() == Breaking)
 }
 
 /// A line for each difference, in groups, and a line for the changelog; nothing where nothing differs.
-pub fn report(differences: &[Difference]) -> String {
+pub(crate) fn report(differences: &[Difference]) -> String {
     let mut lines = Vec::new();
     let mut log = Vec::new();
     for (class, title, mark) in
@@ -645,7 +646,7 @@ impl Walk<'_> {
                 let (change, verb) = if flag(after) { (Loosened, "can be") } else { (Tightened, "can no longer be") };
                 self.push(place, way, &subject, change, format!("the value {verb} null"));
             }
-            "format" if before != after && is_text(old) && is_text(new) => {
+            "format" if before != after && is_plain_string(old) && is_plain_string(new) => {
                 self.value("format of a text", key, before, after, &inner, way);
             }
             "required" | "nullable" | "uniqueItems" | "exclusiveMaximum" | "exclusiveMinimum" => {}
@@ -664,11 +665,6 @@ impl Walk<'_> {
         };
         self.push(place, way, subject, change, clause(key, old, new));
     }
-}
-
-/// Returns `true` for a schema whose values are strings in Rust, whatever their format.
-fn is_text(schema: &Value) -> bool {
-    text(schema, "type") == Some("string") && !matches!(text(schema, "format"), Some("date-time" | "password"))
 }
 
 fn without_reference(value: &Value) -> Value {

@@ -6,13 +6,13 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use super::contract::{METHODS, component, entries, items, operations, reference, resolve, text};
+use crate::build::contract::{METHODS, component, entries, items, operations, reference, resolve, text};
 
 /// Keywords that are shown in a place of their own, or not at all.
 const LEFT_OUT: &[&str] = &["description", "example", "examples", "externalDocs", "x-codeSamples"];
 
 /// The outline of a contract.
-pub fn outline(document: &Value) -> String {
+pub(in crate::contract) fn outline(document: &Value) -> String {
     let mut out = Outline { document, text: String::new() };
     out.service();
     for operation in operations(document) {

@@ -1,0 +1,15 @@
+//! The headers that callers and the contract cannot set. The build script includes this file.
+
+/// Headers that the client sets, and those that belong to the connection, in lower case.
+pub(crate) const OWN_HEADERS: [&str; 10] = [
+    "accept",
+    "accept-encoding",
+    "authorization",
+    "connection",
+    "content-length",
+    "content-type",
+    "host",
+    "idempotency-key",
+    "transfer-encoding",
+    "user-agent",
+];

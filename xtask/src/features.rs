@@ -1,0 +1,50 @@
+//! Runs clippy and the unit tests with the sets of features that users will pick.
+
+use std::process::{Command, Stdio};
+
+use crate::{Outcome, cargo_path, run as run_command};
+
+/// Sets whose unit tests are run, beside those of `cargo test`, which has all features.
+const TESTED: [&str; 5] = ["webhooks", "simulator", "client", "blocking", "client,test-util"];
+
+/// Sets for clippy alone. A set is left out where another one compiles the same code of this crate.
+const CHECKED: [&str; 11] = [
+    "",
+    "rustls-ring",
+    "schemars",
+    "simulator,test-util",
+    "rustls,simulator,schemars",
+    "axum",
+    "actix-web",
+    "redis",
+    "client,webhooks",
+    "axum,redis,tracing",
+    "rustls,rustls-ring",
+];
+
+pub(crate) fn run() -> Outcome {
+    for features in TESTED {
+        clippy(features)?;
+        cargo(&["test", "--quiet", "--lib"], features, &[])?;
+    }
+    for features in CHECKED {
+        clippy(features)?;
+    }
+    // It builds with the system's OpenSSL, and only where that is.
+    let mut openssl = Command::new("pkg-config");
+    openssl.args(["--exists", "openssl"]).stderr(Stdio::null());
+    if openssl.status().is_ok_and(|it| it.success()) {
+        return clippy("native-tls");
+    }
+    println!("skipped: feature native-tls (no OpenSSL to build with)");
+    Ok(())
+}
+
+fn clippy(features: &str) -> Outcome {
+    cargo(&["clippy", "--quiet"], features, &["--", "-D", "warnings"])
+}
+
+fn cargo(command: &[&str], features: &str, last: &[&str]) -> Outcome {
+    let package = ["--package", "agentgate", "--no-default-features", "--features", features];
+    run_command(Command::new(cargo_path()).args(command).args(package).args(last))
+}
