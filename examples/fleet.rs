@@ -248,7 +248,11 @@ impl Fleet {
         late.sort_unstable();
         let part = |hundredths: usize| late[(late.len() * hundredths / 100).min(late.len() - 1)];
         println!("\n{} runs, the end of each seen once by the replica that waited for it", self.ended.len());
-        println!("{} requests, of which {} were refused (429)", simulator.request_count(), simulator.answers(429));
+        println!(
+            "{} requests, of which {} were refused (429)",
+            simulator.request_count(),
+            simulator.response_count(429)
+        );
         println!("late: {} ms in the median, 99 % within {} ms", part(50), part(99));
     }
 }

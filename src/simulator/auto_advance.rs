@@ -3,7 +3,7 @@
 //! On a clock that stands still, time passes when nothing but sleeps is pending, and then to the end of the first sleep, or to the
 //! next event if that comes before. Whatever these set off has run its course before time passes again.
 //!
-//! No request, delivery or [`Held`](super::sleepers::Held) may be under way. What goes on between two of them is not registered
+//! No request, delivery or [`Held`](crate::simulator::clock::sleepers::Held) may be under way. What goes on between two of them is not registered
 //! anywhere: a response has arrived, and its receiver has not run yet. So the task waits until nothing happens any more. On a runtime
 //! with one thread, that is when everybody else had many turns. With several threads, it is when all of them have been parked for a few
 //! milliseconds.
@@ -14,9 +14,9 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use tokio::runtime::{Handle, RuntimeFlavor};
 
-use super::clock::since;
-use super::service::Shared;
-use super::sleepers::Sleepers;
+use crate::simulator::clock::sleepers::Sleepers;
+use crate::simulator::clock::time::since;
+use crate::simulator::server::service::Shared;
 
 /// Turns of the runtime. Each wakes the next receiver in a chain of them.
 const TURNS: u32 = 128;
@@ -29,7 +29,7 @@ const PAUSE: Duration = Duration::from_millis(1);
 const MAX_LOOKS: u32 = 100;
 
 /// Moves the clock for as long as anybody has it. A client may outlive its simulator, and its delays have to end.
-pub(super) async fn run(shared: Weak<Shared>, sleepers: Arc<Sleepers>) {
+pub(crate) async fn run(shared: Weak<Shared>, sleepers: Arc<Sleepers>) {
     while let Some(shared) = shared.upgrade() {
         let changed = sleepers.changed.notified();
         match next(&shared) {

@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use axum::Router;
 
-use super::clock::{SimulatedClock, Time};
-use super::delivery::{self, courier};
-use super::listener::Listener;
-use super::organization::{Organization, Settings};
-use super::plan::{DefaultRun, RunPlan};
-use super::service::{self, Shared, State};
-use super::wire::Wire;
-use super::{Simulator, auto_advance};
+use crate::simulator::clock::time::{SimulatedClock, Time};
+use crate::simulator::delivery::{self, worker};
+use crate::simulator::model::organization::{Organization, Settings};
+use crate::simulator::model::plan::{DefaultRun, RunPlan};
+use crate::simulator::server::listener::Listener;
+use crate::simulator::server::service::{self, Shared, State};
+use crate::simulator::server::wire::Wire;
+use crate::simulator::{Simulator, auto_advance};
 
 /// The settings of a [`Simulator`], from [`Simulator::builder`].
 ///
@@ -166,7 +166,7 @@ impl Builder {
             // It ends only by being aborted.
             let _ = server.await;
         });
-        let courier = tokio::spawn(courier::run(Arc::clone(&shared)));
+        let courier = tokio::spawn(worker::run(Arc::clone(&shared)));
         tokio::spawn(auto_advance::run(Arc::downgrade(&shared), Arc::clone(&shared.sleepers)));
         Ok(Simulator { url, api_key, webhook_secret, shared, listener, server, courier })
     }

@@ -82,7 +82,7 @@
 //! simulator.settle().await;
 //! for delivery in simulator.deliveries() {
 //!     assert_eq!(delivery.event_kind, "run.completed");
-//!     assert_eq!(delivery.outcome, DeliveryOutcome::Answered(200));
+//!     assert_eq!(delivery.outcome, DeliveryOutcome::Responded(200));
 //! }
 //! # Ok(())
 //! # }
@@ -101,30 +101,15 @@
 //! Where the documentation of AgentGate leaves something open, the simulator does one of the plausible things. Its
 //! answers are examples of what the service may say, not a promise that it says nothing else.
 
-mod answer;
-mod auth;
 mod auto_advance;
-mod body;
 mod builder;
 mod clock;
-mod connection;
-mod credits;
+mod deliveries;
 mod delivery;
-mod error;
-mod fault;
-mod listener;
-mod organization;
-mod plan;
-mod query;
-mod rate_limit;
-mod record;
+mod faults;
+mod model;
 mod routes;
-mod run;
-mod service;
-mod sleepers;
-mod source;
-mod tally;
-mod wire;
+mod server;
 
 use std::fmt;
 use std::io;
@@ -134,17 +119,17 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use tokio::task::JoinHandle;
 
-pub use self::builder::Builder;
-pub use self::clock::SimulatedClock;
-pub use self::delivery::{DeliveryOrder, DeliveryOutcome, RecordedDelivery};
-pub use self::fault::Fault;
-pub use self::plan::{Outcome, RunPlan};
-pub use self::record::RecordedRequest;
-pub use self::sleepers::ClockHandle;
+pub use crate::simulator::builder::Builder;
+pub use crate::simulator::clock::sleepers::ClockHandle;
+pub use crate::simulator::clock::time::SimulatedClock;
+pub use crate::simulator::delivery::{DeliveryOrder, DeliveryOutcome, RecordedDelivery};
+pub use crate::simulator::faults::Fault;
+pub use crate::simulator::model::plan::{Outcome, RunPlan};
+pub use crate::simulator::server::record::RecordedRequest;
 
-use self::listener::Listener;
-use self::service::Shared;
-use self::tally::Tally;
+use crate::simulator::server::listener::Listener;
+use crate::simulator::server::service::Shared;
+use crate::simulator::server::tally::Tally;
 
 /// A running simulator. It stops when it is dropped, and cuts the connections that are still open, those to receivers of
 /// webhooks included.
@@ -340,12 +325,12 @@ impl Simulator {
     ///
     /// ```
     /// # fn share_of_refusals(simulator: &agentgate::simulator::Simulator) {
-    /// let refused = simulator.answers(429) * 100 / simulator.request_count();
+    /// let refused = simulator.response_count(429) * 100 / simulator.request_count();
     /// assert!(refused < 5, "{refused} % of the requests were too many");
     /// # }
     /// ```
     #[must_use]
-    pub fn answers(&self, status: u16) -> usize {
+    pub fn response_count(&self, status: u16) -> usize {
         self.shared.lock().tally.answers(status)
     }
 

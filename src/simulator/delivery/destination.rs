@@ -11,16 +11,16 @@ use axum::http::uri::{PathAndQuery, Scheme};
 
 /// Something on this machine that listens for deliveries.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Destination {
+pub(crate) struct Destination {
     /// Where it may listen, the likeliest first.
-    pub(super) addresses: Vec<SocketAddr>,
+    pub(crate) addresses: Vec<SocketAddr>,
     /// Path and query.
-    pub(super) path: String,
+    pub(crate) path: String,
 }
 
 impl Destination {
     /// The destination of a callback URL, or why it has none.
-    pub(super) fn of(url: &Uri) -> Result<Self, &'static str> {
+    pub(crate) fn of(url: &Uri) -> Result<Self, &'static str> {
         if url.scheme() != Some(&Scheme::HTTP) {
             return Err("the simulator delivers to http:// on this machine alone, and never sends anything over HTTPS");
         }
@@ -50,7 +50,7 @@ fn request_target(url: &Uri) -> String {
 }
 
 /// Whether a host is this machine.
-pub(in crate::simulator) fn is_loopback(host: &str) -> bool {
+pub(crate) fn is_loopback(host: &str) -> bool {
     !loopback(host).is_empty()
 }
 
@@ -64,7 +64,7 @@ fn loopback(host: &str) -> Vec<IpAddr> {
 }
 
 /// The host and port of a URL, without a user's name and password: what `host` says.
-pub(super) fn host_and_port(url: &Uri) -> &str {
+pub(crate) fn host_and_port(url: &Uri) -> &str {
     let authority = url.authority().map_or("", |authority| authority.as_str());
     authority.rsplit_once('@').map_or(authority, |(_, host)| host)
 }

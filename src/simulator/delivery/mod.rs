@@ -5,24 +5,22 @@
 //! a test that submits, advances the clock and then asks finds everything decided, and only the sending left to be
 //! waited for. That is the [`courier`]'s: a task in the background that serves each target from a task of its own.
 
-mod agenda;
-mod bells;
-pub(super) mod courier;
-mod destination;
-mod dispatch;
-mod event;
-mod handle;
-mod lanes;
-mod mishap;
-pub(super) mod parcel;
-mod record;
-mod send;
-mod signature;
+pub(crate) mod delivery_faults;
+pub(crate) mod destination;
+pub(crate) mod dispatcher;
+pub(crate) mod queue;
+pub(crate) mod record;
+pub(crate) mod schedule;
+pub(crate) mod sender;
+pub(crate) mod signature;
+pub(crate) mod signed_request;
+pub(crate) mod wakeups;
+pub(crate) mod worker;
 
-pub(super) use self::agenda::{Agenda, Due};
-pub(super) use self::bells::Bells;
-pub(super) use self::destination::is_loopback;
-pub(super) use self::dispatch::{Deliveries, Settings};
-pub(super) use self::event::RunEvent;
-pub use self::mishap::DeliveryOrder;
-pub use self::record::{DeliveryOutcome, RecordedDelivery};
+pub use crate::simulator::delivery::delivery_faults::DeliveryOrder;
+pub(crate) use crate::simulator::delivery::destination::is_loopback;
+pub(crate) use crate::simulator::delivery::dispatcher::{Deliveries, Settings};
+pub use crate::simulator::delivery::record::{DeliveryOutcome, RecordedDelivery};
+pub(crate) use crate::simulator::delivery::schedule::{Agenda, Due};
+pub(crate) use crate::simulator::delivery::wakeups::Bells;
+pub(crate) use crate::simulator::model::event::RunEvent;

@@ -4,9 +4,9 @@ use std::fmt;
 
 use serde_json::Value;
 
-use super::lanes::Delivery;
-use super::parcel::{self, Parcel};
-use crate::simulator::record::header_texts;
+use crate::simulator::delivery::queue::Delivery;
+use crate::simulator::delivery::signed_request::{self, Parcel};
+use crate::simulator::server::record::header_texts;
 
 /// An attempt to deliver an event, as the simulator made it.
 ///
@@ -38,7 +38,7 @@ pub struct RecordedDelivery {
 #[non_exhaustive]
 pub enum DeliveryOutcome {
     /// The receiver answered with this status. 2xx is success; anything else, redirects included, is tried again.
-    Answered(u16),
+    Responded(u16),
     /// There was no answer, for this reason. It is tried again.
     Failed(String),
     /// It cannot be delivered, for this reason, and is not tried again: the simulator delivers to `http://` on this
@@ -53,12 +53,12 @@ impl DeliveryOutcome {
     /// Whether the receiver has it, and says so.
     #[must_use]
     pub fn is_success(&self) -> bool {
-        matches!(self, Self::Answered(200..=299))
+        matches!(self, Self::Responded(200..=299))
     }
 }
 
 impl RecordedDelivery {
-    pub(super) fn new(delivery: &Delivery, parcel: Parcel, outcome: DeliveryOutcome) -> Self {
+    pub(crate) fn new(delivery: &Delivery, parcel: Parcel, outcome: DeliveryOutcome) -> Self {
         Self {
             event_id: delivery.event.id.clone(),
             event_kind: delivery.event.word.to_owned(),
@@ -99,7 +99,7 @@ impl RecordedDelivery {
 
 impl fmt::Debug for RecordedDelivery {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let value = |name: &str, value| if parcel::is_own(name) { value } else { "[redacted]" };
+        let value = |name: &str, value| if signed_request::is_own(name) { value } else { "[redacted]" };
         let headers: Vec<_> =
             self.headers.iter().map(|(name, text)| (name.as_str(), value(name, text.as_str()))).collect();
         f.debug_struct("RecordedDelivery")
@@ -131,7 +131,7 @@ mod tests {
                 ("x-agentgate-signature".to_owned(), "sha256=00".to_owned()),
             ],
             body: br#"{"id":"evt_000001"}"#.to_vec(),
-            outcome: DeliveryOutcome::Answered(204),
+            outcome: DeliveryOutcome::Responded(204),
         }
     }
 
@@ -156,10 +156,10 @@ mod tests {
     #[test]
     fn only_2xx_is_success() {
         for (outcome, success) in [
-            (DeliveryOutcome::Answered(200), true),
-            (DeliveryOutcome::Answered(299), true),
-            (DeliveryOutcome::Answered(302), false),
-            (DeliveryOutcome::Answered(500), false),
+            (DeliveryOutcome::Responded(200), true),
+            (DeliveryOutcome::Responded(299), true),
+            (DeliveryOutcome::Responded(302), false),
+            (DeliveryOutcome::Responded(500), false),
             (DeliveryOutcome::Failed("no".to_owned()), false),
             (DeliveryOutcome::Lost, false),
         ] {

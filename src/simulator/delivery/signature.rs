@@ -7,7 +7,7 @@ use sha2::Sha256;
 
 /// The value of `X-AgentGate-Signature`: the HMAC-SHA256 of the body as it is sent, in lower-case hex. The key is the whole
 /// secret, with the prefix it has.
-pub(super) fn sign(secret: &str, body: &[u8]) -> String {
+pub(crate) fn sign(secret: &str, body: &[u8]) -> String {
     let mut signature = String::from("sha256=");
     // HMAC takes keys of every length, so this is always one.
     if let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(secret.as_bytes()) {

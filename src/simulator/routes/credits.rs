@@ -1,18 +1,18 @@
 //! Credits: the balance, and what changed it.
 
-use super::Call;
-use crate::simulator::answer::Answer;
-use crate::simulator::credits::Transaction;
-use crate::simulator::error::ApiError;
-use crate::simulator::organization::Organization;
+use crate::simulator::model::credits::Transaction;
+use crate::simulator::model::error::ApiError;
+use crate::simulator::model::organization::Organization;
+use crate::simulator::model::response::Answer;
+use crate::simulator::routes::Call;
 
 // Infallible, but of the shape that all operations have.
 #[allow(clippy::unnecessary_wraps)]
-pub(super) fn get(organization: &mut Organization, call: &mut Call<'_>) -> Result<Answer, ApiError> {
+pub(crate) fn get(organization: &mut Organization, call: &mut Call<'_>) -> Result<Answer, ApiError> {
     Ok(Answer::ok(&organization.credits.balance(call.now)))
 }
 
-pub(super) fn usage(organization: &mut Organization, call: &mut Call<'_>) -> Result<Answer, ApiError> {
+pub(crate) fn usage(organization: &mut Organization, call: &mut Call<'_>) -> Result<Answer, ApiError> {
     let page = call.query.page(50);
     let (start, end) = (call.query.time("startDate"), call.query.time("endDate"));
     call.query.check()?;

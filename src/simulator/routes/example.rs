@@ -4,17 +4,17 @@ use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderName, HeaderValue};
 
-use super::{Call, OPERATIONS, Operation, is_parameter};
 use crate::examples;
-use crate::simulator::answer::Answer;
-use crate::simulator::error::ApiError;
-use crate::simulator::organization::Organization;
+use crate::simulator::model::error::ApiError;
+use crate::simulator::model::organization::Organization;
+use crate::simulator::model::response::Answer;
+use crate::simulator::routes::{Call, OPERATIONS, Operation, is_parameter};
 
 /// Marks a response that is an example, and tells nothing of the simulator's state.
 const HEADER: HeaderName = HeaderName::from_static("x-simulator-example");
 
 /// Responds with the example. The thing that the path names has to exist, where the simulator can tell.
-pub(super) fn respond(
+pub(crate) fn respond(
     operation: &Operation,
     organization: &mut Organization,
     call: &mut Call<'_>,

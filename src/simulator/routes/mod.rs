@@ -1,11 +1,14 @@
 //! The operations: one table of what carries them out, and a module for each resource.
 
-mod credits;
-mod example;
-mod runs;
-pub(super) mod templates;
-pub(super) mod webhooks;
-pub(super) mod work_orders;
+pub(crate) mod body;
+pub(crate) mod credits;
+pub(crate) mod example;
+pub(crate) mod query;
+pub(crate) mod runs;
+pub(crate) mod templates;
+pub(crate) mod webhooks;
+pub(crate) mod work_orders;
+pub(crate) mod workspace_source;
 
 use std::fmt;
 use std::sync::LazyLock;
@@ -15,26 +18,25 @@ use axum::http::header::CONTENT_TYPE;
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
-use super::answer::Answer;
-use super::body;
-use super::error::ApiError;
-use super::organization::Organization;
-use super::query::{Query, percent_decode};
+use crate::simulator::model::error::ApiError;
+use crate::simulator::model::organization::Organization;
+use crate::simulator::model::response::Answer;
+use crate::simulator::routes::query::{Query, percent_decode};
 
 /// An operation of the contract, and what carries it out.
-pub(super) struct Operation {
-    pub(super) id: &'static str,
+pub(crate) struct Operation {
+    pub(crate) id: &'static str,
     method: &'static str,
     path: &'static str,
     /// The scope that a key needs for it.
-    pub(super) scope: &'static str,
+    pub(crate) scope: &'static str,
     /// `None` if the simulator has no behaviour for it.
     handle: Option<Handle>,
 }
 
 impl Operation {
     /// Carries it out. An operation without a behaviour responds with the contract's example.
-    pub(super) fn carry_out(&self, organization: &mut Organization, call: &mut Call<'_>) -> Result<Answer, ApiError> {
+    pub(crate) fn carry_out(&self, organization: &mut Organization, call: &mut Call<'_>) -> Result<Answer, ApiError> {
         match self.handle {
             Some(handle) => handle(organization, call),
             None => example::respond(self, organization, call),
@@ -46,13 +48,13 @@ type Handle = fn(&mut Organization, &mut Call<'_>) -> Result<Answer, ApiError>;
 
 /// A request that is allowed, on its way to its operation.
 #[derive(Debug)]
-pub(super) struct Call<'a> {
+pub(crate) struct Call<'a> {
     /// The id in the path; empty if the path has none.
-    pub(super) id: String,
-    pub(super) query: Query,
-    pub(super) headers: &'a HeaderMap,
-    pub(super) body: &'a [u8],
-    pub(super) now: DateTime<Utc>,
+    pub(crate) id: String,
+    pub(crate) query: Query,
+    pub(crate) headers: &'a HeaderMap,
+    pub(crate) body: &'a [u8],
+    pub(crate) now: DateTime<Utc>,
 }
 
 impl Call<'_> {
@@ -91,7 +93,7 @@ static BEHAVIOUR: &[(crate::Operation, Handle)] = &[
 ];
 
 /// The operations of the contract, by path.
-pub(super) static OPERATIONS: LazyLock<Vec<Operation>> = LazyLock::new(|| {
+pub(crate) static OPERATIONS: LazyLock<Vec<Operation>> = LazyLock::new(|| {
     let behaviour = |id| BEHAVIOUR.iter().find(|(operation, _)| operation.id() == id).map(|(_, handle)| *handle);
     crate::Operation::ALL
         .iter()
@@ -113,13 +115,13 @@ impl fmt::Debug for Operation {
 
 /// The operation that a request means, and the id in its path.
 #[derive(Debug)]
-pub(super) struct Route {
-    pub(super) operation: &'static Operation,
-    pub(super) id: String,
+pub(crate) struct Route {
+    pub(crate) operation: &'static Operation,
+    pub(crate) id: String,
 }
 
 /// Finds the operation of a method and a path.
-pub(super) fn find(method: &str, path: &str) -> Result<Route, ApiError> {
+pub(crate) fn find(method: &str, path: &str) -> Result<Route, ApiError> {
     let here: Vec<_> = OPERATIONS.iter().filter_map(|operation| Some((operation, id(operation.path, path)?))).collect();
     if let Some((operation, id)) = here.iter().find(|(operation, _)| operation.method == method) {
         return Ok(Route { operation, id: id.clone() });
@@ -151,7 +153,7 @@ fn is_parameter(segment: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use axum::http::StatusCode;
 
     use super::*;

@@ -2,15 +2,15 @@
 
 use serde_json::json;
 
-use super::Call;
-use crate::simulator::answer::Answer;
-use crate::simulator::clock::timestamp;
+use crate::simulator::clock::time::timestamp;
 use crate::simulator::delivery::{Due, RunEvent};
-use crate::simulator::error::ApiError;
-use crate::simulator::organization::Organization;
-use crate::simulator::plan::Status;
+use crate::simulator::model::error::ApiError;
+use crate::simulator::model::organization::Organization;
+use crate::simulator::model::plan::Status;
+use crate::simulator::model::response::Answer;
+use crate::simulator::routes::Call;
 
-pub(super) fn list(organization: &mut Organization, call: &mut Call<'_>) -> Result<Answer, ApiError> {
+pub(crate) fn list(organization: &mut Organization, call: &mut Call<'_>) -> Result<Answer, ApiError> {
     let page = call.query.page(20);
     call.query.check()?;
     // The statuses are an open set: one that no run has matches none.
@@ -23,11 +23,11 @@ pub(super) fn list(organization: &mut Organization, call: &mut Call<'_>) -> Resu
     Ok(Answer::ok(&page.of("data", matching, |run| run.to_summary(call.now))))
 }
 
-pub(super) fn get(organization: &mut Organization, call: &mut Call<'_>) -> Result<Answer, ApiError> {
+pub(crate) fn get(organization: &mut Organization, call: &mut Call<'_>) -> Result<Answer, ApiError> {
     Ok(Answer::ok(&organization.run(&call.id)?.to_json(call.now)))
 }
 
-pub(super) fn cancel(organization: &mut Organization, call: &mut Call<'_>) -> Result<Answer, ApiError> {
+pub(crate) fn cancel(organization: &mut Organization, call: &mut Call<'_>) -> Result<Answer, ApiError> {
     let position = organization.run_position(&call.id)?;
     let run = &mut organization.runs[position];
     let status = run.status(call.now);

@@ -3,13 +3,13 @@
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 
-use super::Call;
-use crate::simulator::answer::Answer;
-use crate::simulator::body::{self, Check, Object};
-use crate::simulator::clock::timestamp;
-use crate::simulator::error::ApiError;
-use crate::simulator::organization::Organization;
-use crate::simulator::source;
+use crate::simulator::clock::time::timestamp;
+use crate::simulator::model::error::ApiError;
+use crate::simulator::model::organization::Organization;
+use crate::simulator::model::response::Answer;
+use crate::simulator::routes::Call;
+use crate::simulator::routes::body::{self, Check, Object};
+use crate::simulator::routes::workspace_source;
 
 /// The built-in templates: id, name, and tags.
 const BUILT_IN: [(&str, &str, &[&str]); 6] = [
@@ -25,15 +25,15 @@ const BUILT_IN: [(&str, &str, &[&str]); 6] = [
 const FIELDS: [&str; 6] = ["name", "description", "source", "variables", "hooks", "tags"];
 
 #[derive(Debug)]
-pub(in crate::simulator) struct Template {
-    pub(in crate::simulator) id: String,
+pub(crate) struct Template {
+    pub(crate) id: String,
     fields: Map<String, Value>,
     /// When it was created and last changed. `None` for the built-in ones, which have always been there.
     times: Option<(DateTime<Utc>, DateTime<Utc>)>,
 }
 
 /// The templates that everybody has.
-pub(in crate::simulator) fn built_in() -> Vec<Template> {
+pub(crate) fn built_in() -> Vec<Template> {
     let template = |(id, name, tags): (&str, &str, &[&str])| {
         let source = json!({ "type": "git", "repository": format!("https://git.example.com/templates/{id}") });
         let fields = [("name", json!(name)), ("source", source), ("tags", json!(tags))];
@@ -48,14 +48,14 @@ pub(in crate::simulator) fn built_in() -> Vec<Template> {
 
 // Infallible, but of the shape that all operations have.
 #[allow(clippy::unnecessary_wraps)]
-pub(super) fn list(organization: &mut Organization, call: &mut Call<'_>) -> Result<Answer, ApiError> {
+pub(crate) fn list(organization: &mut Organization, call: &mut Call<'_>) -> Result<Answer, ApiError> {
     let tag = call.query.text("tag");
     let tagged = organization.templates.iter().filter(|template| tag.is_none_or(|tag| template.has_tag(tag)));
     let templates: Vec<_> = tagged.map(Template::to_json).collect();
     Ok(Answer::ok(&json!({ "data": templates })))
 }
 
-pub(super) fn create(organization: &mut Organization, call: &mut Call<'_>) -> Result<Answer, ApiError> {
+pub(crate) fn create(organization: &mut Organization, call: &mut Call<'_>) -> Result<Answer, ApiError> {
     let body = call.json()?;
     let object = body::root(&body)?;
     let mut check = Check::default();
@@ -78,12 +78,12 @@ pub(super) fn create(organization: &mut Organization, call: &mut Call<'_>) -> Re
     Ok(Answer::created(&created))
 }
 
-pub(super) fn get(organization: &mut Organization, call: &mut Call<'_>) -> Result<Answer, ApiError> {
+pub(crate) fn get(organization: &mut Organization, call: &mut Call<'_>) -> Result<Answer, ApiError> {
     let position = position(organization, &call.id)?;
     Ok(Answer::ok(&organization.templates[position].to_json()))
 }
 
-pub(super) fn update(organization: &mut Organization, call: &mut Call<'_>) -> Result<Answer, ApiError> {
+pub(crate) fn update(organization: &mut Organization, call: &mut Call<'_>) -> Result<Answer, ApiError> {
     let body = call.json()?;
     let mut check = Check::default();
     let fields = read(organization, &mut check, &body::root(&body)?);
@@ -98,7 +98,7 @@ pub(super) fn update(organization: &mut Organization, call: &mut Call<'_>) -> Re
     Ok(Answer::ok(&template.to_json()))
 }
 
-pub(super) fn delete(organization: &mut Organization, call: &mut Call<'_>) -> Result<Answer, ApiError> {
+pub(crate) fn delete(organization: &mut Organization, call: &mut Call<'_>) -> Result<Answer, ApiError> {
     let position = own_position(organization, &call.id)?;
     organization.templates.remove(position);
     Ok(Answer::no_content())
@@ -125,7 +125,9 @@ fn own_position(organization: &Organization, id: &str) -> Result<usize, ApiError
 fn read(organization: &Organization, check: &mut Check, object: &Object<'_>) -> Map<String, Value> {
     check.some_text(object, "name");
     check.text(object, "description");
-    source::check(check, object, "source", |id| organization.templates.iter().any(|template| template.id == id));
+    workspace_source::check(check, object, "source", |id| {
+        organization.templates.iter().any(|template| template.id == id)
+    });
     for variable in check.objects(object, "variables") {
         check.require(&variable, "name");
         check.some_text(&variable, "name");

@@ -4,31 +4,31 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
-use super::Call;
 use crate::Secret;
-use crate::simulator::answer::{Answer, present};
-use crate::simulator::body::{self, Check, Object};
-use crate::simulator::clock::timestamp;
-use crate::simulator::delivery::{Due, parcel};
-use crate::simulator::error::ApiError;
-use crate::simulator::organization::Organization;
-use crate::simulator::rate_limit::Limit;
+use crate::simulator::clock::time::timestamp;
+use crate::simulator::delivery::{Due, signed_request};
+use crate::simulator::model::error::ApiError;
+use crate::simulator::model::organization::Organization;
+use crate::simulator::model::rate_limit::Limit;
+use crate::simulator::model::response::{Answer, present};
+use crate::simulator::routes::Call;
+use crate::simulator::routes::body::{self, Check, Object};
 
 /// Number of test deliveries that a webhook allows in a minute.
 const TESTS: u32 = 10;
 
 #[derive(Debug)]
-pub(in crate::simulator) struct Webhook {
+pub(crate) struct Webhook {
     /// The webhooks that were ever created count from one.
-    pub(in crate::simulator) number: usize,
-    pub(in crate::simulator) id: String,
-    pub(in crate::simulator) url: String,
+    pub(crate) number: usize,
+    pub(crate) id: String,
+    pub(crate) url: String,
     events: Vec<String>,
-    pub(in crate::simulator) enabled: bool,
+    pub(crate) enabled: bool,
     description: Option<String>,
-    pub(in crate::simulator) secret: Secret,
+    pub(crate) secret: Secret,
     /// The headers that are sent with each delivery besides its own.
-    pub(in crate::simulator) headers: HeaderMap,
+    pub(crate) headers: HeaderMap,
     tests: Limit,
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
@@ -44,12 +44,12 @@ struct Changes {
 
 // Infallible, but of the shape that all operations have.
 #[allow(clippy::unnecessary_wraps)]
-pub(super) fn list(organization: &mut Organization, _: &mut Call<'_>) -> Result<Answer, ApiError> {
+pub(crate) fn list(organization: &mut Organization, _: &mut Call<'_>) -> Result<Answer, ApiError> {
     let webhooks: Vec<_> = organization.webhooks.iter().map(Webhook::to_json).collect();
     Ok(Answer::ok(&json!({ "data": webhooks })))
 }
 
-pub(super) fn create(organization: &mut Organization, call: &mut Call<'_>) -> Result<Answer, ApiError> {
+pub(crate) fn create(organization: &mut Organization, call: &mut Call<'_>) -> Result<Answer, ApiError> {
     let body = call.json()?;
     let object = body::root(&body)?;
     let mut check = Check::default();
@@ -80,12 +80,12 @@ pub(super) fn create(organization: &mut Organization, call: &mut Call<'_>) -> Re
     Ok(Answer::created(&created))
 }
 
-pub(super) fn get(organization: &mut Organization, call: &mut Call<'_>) -> Result<Answer, ApiError> {
+pub(crate) fn get(organization: &mut Organization, call: &mut Call<'_>) -> Result<Answer, ApiError> {
     let position = position(organization, &call.id)?;
     Ok(Answer::ok(&organization.webhooks[position].to_json()))
 }
 
-pub(super) fn update(organization: &mut Organization, call: &mut Call<'_>) -> Result<Answer, ApiError> {
+pub(crate) fn update(organization: &mut Organization, call: &mut Call<'_>) -> Result<Answer, ApiError> {
     let body = call.json()?;
     let mut check = Check::default();
     let changes = read(&mut check, &body::root(&body)?);
@@ -101,13 +101,13 @@ pub(super) fn update(organization: &mut Organization, call: &mut Call<'_>) -> Re
     Ok(Answer::ok(&webhook.to_json()))
 }
 
-pub(super) fn delete(organization: &mut Organization, call: &mut Call<'_>) -> Result<Answer, ApiError> {
+pub(crate) fn delete(organization: &mut Organization, call: &mut Call<'_>) -> Result<Answer, ApiError> {
     let position = position(organization, &call.id)?;
     organization.webhooks.remove(position);
     Ok(Answer::no_content())
 }
 
-pub(super) fn test(organization: &mut Organization, call: &mut Call<'_>) -> Result<Answer, ApiError> {
+pub(crate) fn test(organization: &mut Organization, call: &mut Call<'_>) -> Result<Answer, ApiError> {
     let position = position(organization, &call.id)?;
     let webhook = &mut organization.webhooks[position];
     webhook.tests.take(call.now).map_err(|quota| ApiError::rate_limited(quota, call.now))?;
@@ -137,7 +137,7 @@ fn own_headers(check: &mut Check, object: &Object<'_>) -> HeaderMap {
             }
             Some(value) => {
                 let name = HeaderName::from_bytes(name.as_bytes()).ok();
-                if let Some(name) = name.filter(|name| !parcel::is_reserved(name)) {
+                if let Some(name) = name.filter(|name| !signed_request::is_reserved(name)) {
                     headers.append(name, value);
                 }
             }
@@ -161,7 +161,7 @@ fn read(check: &mut Check, object: &Object<'_>) -> Changes {
 
 impl Webhook {
     /// Returns `true` if it subscribes to events of this type.
-    pub(in crate::simulator) fn wants(&self, event_type: &str) -> bool {
+    pub(crate) fn wants(&self, event_type: &str) -> bool {
         self.enabled && self.events.iter().any(|wanted| wanted == event_type)
     }
 

@@ -5,22 +5,22 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
-use super::Call;
-use crate::simulator::answer::{Answer, present};
-use crate::simulator::body::{self, Check};
-use crate::simulator::clock::timestamp;
-use crate::simulator::error::ApiError;
-use crate::simulator::organization::Organization;
-use crate::simulator::plan::Outcome;
-use crate::simulator::run::{Run, Tenant};
-use crate::simulator::source;
+use crate::simulator::clock::time::timestamp;
+use crate::simulator::model::error::ApiError;
+use crate::simulator::model::organization::Organization;
+use crate::simulator::model::plan::Outcome;
+use crate::simulator::model::response::{Answer, present};
+use crate::simulator::model::run::{Run, Tenant};
+use crate::simulator::routes::Call;
+use crate::simulator::routes::body::{self, Check};
+use crate::simulator::routes::workspace_source;
 
 /// The iterations of a work order that does not say how many.
 const MAX_ITERATIONS: u32 = 10;
 
 /// A work order that was accepted.
 #[derive(Debug)]
-pub(in crate::simulator) struct WorkOrder {
+pub(crate) struct WorkOrder {
     id: String,
     run_id: String,
     submission: Submission,
@@ -38,7 +38,7 @@ struct Submission {
     webhook_url: Option<Arc<str>>,
 }
 
-pub(super) fn create(organization: &mut Organization, call: &mut Call<'_>) -> Result<Answer, ApiError> {
+pub(crate) fn create(organization: &mut Organization, call: &mut Call<'_>) -> Result<Answer, ApiError> {
     let submission = read(organization, &call.json()?)?;
     // Only what is accepted counts as submitted, so everything else is looked at first.
     organization.room_for_a_run(call.now)?;
@@ -73,7 +73,7 @@ pub(super) fn create(organization: &mut Organization, call: &mut Call<'_>) -> Re
     Ok(Answer::created(&created))
 }
 
-pub(super) fn get(organization: &mut Organization, call: &mut Call<'_>) -> Result<Answer, ApiError> {
+pub(crate) fn get(organization: &mut Organization, call: &mut Call<'_>) -> Result<Answer, ApiError> {
     let found = organization.work_orders.iter().find(|order| order.id == call.id);
     let order = found.ok_or_else(|| ApiError::not_found(&format!("work order {}", call.id)))?;
     let status = organization.run(&order.run_id)?.status(call.now).word();
@@ -97,7 +97,7 @@ fn read(organization: &Organization, body: &Value) -> Result<Submission, ApiErro
     check.require(&order, "taskPrompt");
     let task_prompt = check.some_text(&order, "taskPrompt").unwrap_or_default().to_owned();
     check.require(&order, "workspaceSource");
-    source::check(&mut check, &order, "workspaceSource", |id| {
+    workspace_source::check(&mut check, &order, "workspaceSource", |id| {
         organization.templates.iter().any(|template| template.id == id)
     });
     let max_iterations = check.count(&order, "maxIterations").unwrap_or(MAX_ITERATIONS);

@@ -107,7 +107,7 @@ async fn follow(time: &SimulatedTime, client: &Client, submitted: Vec<Submitted>
     let busiest = *busiest.lock().unwrap();
     Figures {
         requests: time.simulator().request_count(),
-        refused: time.simulator().answers(429),
+        refused: time.simulator().response_count(429),
         minutes: time.passed_since(began).as_secs() / 60,
         busiest,
         median: late[late.len() / 2],

@@ -336,7 +336,7 @@ async fn cost(runs: usize) -> usize {
         }
     })
     .await;
-    assert_eq!(time.simulator().answers(429), 0);
+    assert_eq!(time.simulator().response_count(429), 0);
     time.simulator().request_count()
 }
 

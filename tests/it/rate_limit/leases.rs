@@ -60,7 +60,7 @@ async fn clients_share_the_limit_and_none_is_refused() {
         tasks.join_all().await.iter().all(Result::is_ok)
     };
     assert_eq!(within_an_hour(&time, all).await, Some(true));
-    assert_eq!((time.simulator().request_count(), time.simulator().answers(429)), (450, 0));
+    assert_eq!((time.simulator().request_count(), time.simulator().response_count(429)), (450, 0));
     assert!(time.passed() <= 5 * MINUTE, "{:?}", time.passed());
     assert!(limit.leased() >= 450);
 }
@@ -189,7 +189,7 @@ async fn whatever_becomes_of_calls_no_more_are_sent_than_leased_and_no_permit_is
         let (succeeded, took) = calls(&time, &client, 10).await;
         assert_eq!(succeeded, 10);
         assert!(took < MINUTE, "program {seed}: {took:?}");
-        assert_eq!(time.simulator().answers(429), 0, "program {seed}");
+        assert_eq!(time.simulator().response_count(429), 0, "program {seed}");
     }
 }
 
@@ -282,7 +282,7 @@ async fn clients_without_their_shared_limit_take_their_parts_of_the_window() {
         tasks.join_all().await.iter().all(Result::is_ok)
     };
     assert_eq!(within_an_hour(&time, all).await, Some(true));
-    assert!(time.simulator().answers(429) <= 8, "{}", time.simulator().answers(429));
+    assert!(time.simulator().response_count(429) <= 8, "{}", time.simulator().response_count(429));
     assert!(time.passed_since(start) <= 4 * MINUTE, "{:?}", time.passed_since(start));
     // One that is alone takes what the other leaves.
     time.run(time.sleep(MINUTE)).await;

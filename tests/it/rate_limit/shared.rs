@@ -223,7 +223,7 @@ async fn run(simulator: &Simulator, works: Vec<Work>, limit: i64, meanwhile: imp
         0 => 0,
         windows => MINUTE - start.timestamp_millis() % MINUTE + (windows - 1) * MINUTE,
     };
-    let (requests, refused) = (simulator.request_count(), simulator.answers(429));
+    let (requests, refused) = (simulator.request_count(), simulator.response_count(429));
     let outcome = Outcome { succeeded, requests, refused, took, optimal };
     println!("{outcome:?}: {:.2} % 429s, {:.2} % late", outcome.refused_percent(), outcome.late_percent());
     outcome

@@ -583,9 +583,9 @@ async fn a_header_value_that_cannot_be_sent_is_refused() {
 #[tokio::test]
 async fn what_is_not_answered_with_success_is_sent_again_as_it_was() {
     for (reply, outcome) in [
-        (Reply::Status(500), DeliveryOutcome::Answered(500)),
-        (Reply::Status(404), DeliveryOutcome::Answered(404)),
-        (Reply::Status(302), DeliveryOutcome::Answered(302)),
+        (Reply::Status(500), DeliveryOutcome::Responded(500)),
+        (Reply::Status(404), DeliveryOutcome::Responded(404)),
+        (Reply::Status(302), DeliveryOutcome::Responded(302)),
         (Reply::Cut, DeliveryOutcome::Failed("connection closed before message completed".to_owned())),
         (Reply::CutInBody, DeliveryOutcome::Failed("error reading a body from connection".to_owned())),
     ] {
@@ -680,7 +680,7 @@ async fn a_receiver_that_hangs_times_out_when_the_clock_is_advanced() {
     api.pass(30).await;
     assert_eq!(api.outcomes(), [DeliveryOutcome::Failed("no answer within 30s".to_owned())]);
     api.pass(10).await;
-    assert_eq!(api.outcomes()[1..], [DeliveryOutcome::Answered(200)]);
+    assert_eq!(api.outcomes()[1..], [DeliveryOutcome::Responded(200)]);
 }
 
 #[tokio::test]
@@ -692,7 +692,7 @@ async fn a_receiver_that_answers_is_heard_however_far_the_clock_is_advanced() {
         api.simulator.advance(Duration::from_secs(3600));
     }
     api.settle().await;
-    assert_eq!(api.outcomes(), vec![DeliveryOutcome::Answered(200); 50]);
+    assert_eq!(api.outcomes(), vec![DeliveryOutcome::Responded(200); 50]);
 }
 
 #[tokio::test]
@@ -785,7 +785,7 @@ async fn a_retry_can_be_lost_too() {
     api.settle().await;
     api.simulator.lose_deliveries(1);
     api.pass(100_000).await;
-    assert_eq!(api.outcomes(), [DeliveryOutcome::Answered(500), DeliveryOutcome::Lost]);
+    assert_eq!(api.outcomes(), [DeliveryOutcome::Responded(500), DeliveryOutcome::Lost]);
 }
 
 #[tokio::test]
@@ -914,8 +914,8 @@ async fn a_clock_that_goes_by_itself_tries_again_and_times_out_by_itself() {
         api.outcomes(),
         [
             DeliveryOutcome::Failed("no answer within 30s".to_owned()),
-            DeliveryOutcome::Answered(500),
-            DeliveryOutcome::Answered(200),
+            DeliveryOutcome::Responded(500),
+            DeliveryOutcome::Responded(200),
         ]
     );
 }

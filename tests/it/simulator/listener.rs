@@ -116,10 +116,13 @@ async fn answers_are_counted_by_their_status() {
     for _ in 0..8 {
         list(&http, &simulator).await.unwrap();
     }
-    assert_eq!((simulator.answers(200), simulator.answers(429), simulator.answers(500)), (5, 3, 0));
+    assert_eq!(
+        (simulator.response_count(200), simulator.response_count(429), simulator.response_count(500)),
+        (5, 3, 0)
+    );
     assert_eq!(simulator.request_count(), 8);
     simulator.clear_requests();
-    assert_eq!((simulator.answers(200), simulator.answers(429), simulator.request_count()), (0, 0, 0));
+    assert_eq!((simulator.response_count(200), simulator.response_count(429), simulator.request_count()), (0, 0, 0));
 }
 
 #[tokio::test]
@@ -132,7 +135,7 @@ async fn an_answer_that_suffers_on_its_way_is_counted_and_one_that_is_none_is_no
     for _ in 0..3 {
         let _ = submit(&http, &simulator).await;
     }
-    assert_eq!((simulator.answers(502), simulator.answers(201)), (1, 1));
+    assert_eq!((simulator.response_count(502), simulator.response_count(201)), (1, 1));
     assert_eq!((simulator.request_count(), simulator.work_order_count()), (3, 2));
 }
 
@@ -141,7 +144,7 @@ async fn requests_that_are_not_recorded_are_counted_nevertheless() {
     let simulator = Simulator::builder().record_requests(false).start().await.unwrap();
     assert_eq!(submit(&http(), &simulator).await.unwrap(), 201);
     assert_eq!(simulator.requests(), []);
-    assert_eq!((simulator.request_count(), simulator.answers(201), simulator.work_order_count()), (1, 1, 1));
+    assert_eq!((simulator.request_count(), simulator.response_count(201), simulator.work_order_count()), (1, 1, 1));
     simulator.clear_requests();
     assert_eq!(simulator.request_count(), 0);
 }

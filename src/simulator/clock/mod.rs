@@ -1,0 +1,4 @@
+//! The simulated time, and sleeps on it.
+
+pub(crate) mod sleepers;
+pub(crate) mod time;

@@ -1,0 +1,170 @@
+//! The organization's credits: a balance in two parts, and the transactions that changed it.
+
+use chrono::{DateTime, Datelike, NaiveDate, NaiveTime, TimeDelta, Utc};
+use serde_json::{Value, json};
+
+use crate::simulator::clock::time::timestamp;
+use crate::simulator::model::error::ApiError;
+use crate::simulator::model::response::present;
+use crate::simulator::model::run::Tenant;
+
+/// All amounts are in cents.
+#[derive(Debug)]
+pub(crate) struct Ledger {
+    included: i64,
+    purchased: i64,
+    transactions: Vec<Transaction>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Transaction {
+    id: String,
+    pub(crate) kind: &'static str,
+    amount: i64,
+    /// The part of the amount that concerned purchased credits.
+    purchased: i64,
+    run_id: Option<String>,
+    pub(crate) tenant: Tenant,
+    pub(crate) created_at: DateTime<Utc>,
+}
+
+impl Ledger {
+    pub(crate) fn new(included: i64) -> Self {
+        Self { included, purchased: 0, transactions: Vec::new() }
+    }
+
+    pub(crate) fn total(&self) -> i64 {
+        self.included.saturating_add(self.purchased)
+    }
+
+    /// Replaces the balance, without a transaction.
+    pub(crate) fn set(&mut self, cents: i64) {
+        (self.included, self.purchased) = (cents, 0);
+    }
+
+    pub(crate) fn purchase(&mut self, cents: i64, now: DateTime<Utc>) {
+        self.record("purchase", cents, cents, None, Tenant::default(), now);
+    }
+
+    /// Refuses a run that costs more than there is.
+    pub(crate) fn afford(&self, price: u32) -> Result<(), ApiError> {
+        let required = i64::from(price);
+        if required > self.total() {
+            return Err(ApiError::insufficient_credits(required, self.total()));
+        }
+        Ok(())
+    }
+
+    /// Takes a run's price, from the included credits first.
+    pub(crate) fn deduct(&mut self, price: u32, run_id: &str, tenant: Tenant, now: DateTime<Utc>) {
+        let price = i64::from(price);
+        let from_purchased = (price - self.included.max(0)).clamp(0, price);
+        self.record("deduction", -price, -from_purchased, Some(run_id.to_owned()), tenant, now);
+    }
+
+    /// Gives a run's price back to where it came from.
+    pub(crate) fn refund(&mut self, run_id: &str, now: DateTime<Utc>) {
+        let deduction =
+            self.transactions.iter().find(|taken| taken.kind == "deduction" && taken.run_id.as_deref() == Some(run_id));
+        let Some(Transaction { amount, purchased, tenant, .. }) = deduction else { return };
+        let (amount, purchased, tenant) = (-amount, -purchased, tenant.clone());
+        self.record("refund", amount, purchased, Some(run_id.to_owned()), tenant, now);
+    }
+
+    fn record(
+        &mut self,
+        kind: &'static str,
+        amount: i64,
+        purchased: i64,
+        run_id: Option<String>,
+        tenant: Tenant,
+        now: DateTime<Utc>,
+    ) {
+        if amount == 0 {
+            return;
+        }
+        self.included = self.included.saturating_add(amount - purchased);
+        self.purchased = self.purchased.saturating_add(purchased);
+        let id = format!("ctx_{:06}", self.transactions.len() + 1);
+        self.transactions.push(Transaction { id, kind, amount, purchased, run_id, tenant, created_at: now });
+    }
+
+    /// All transactions, newest first.
+    pub(crate) fn transactions(&self) -> impl Iterator<Item = &Transaction> {
+        self.transactions.iter().rev()
+    }
+
+    /// The balance; the billing cycle is the calendar month.
+    pub(crate) fn balance(&self, now: DateTime<Utc>) -> Value {
+        let start = month(now);
+        let end = start.map(|start| start + TimeDelta::days(31)).and_then(month);
+        present(json!({
+            "includedCreditsCents": self.included,
+            "purchasedCreditsCents": self.purchased,
+            "totalCreditsCents": self.total(),
+            "billingCycleStart": start.map(timestamp),
+            "billingCycleEnd": end.map(timestamp),
+        }))
+    }
+}
+
+/// The beginning of a moment's month.
+fn month(moment: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    NaiveDate::from_ymd_opt(moment.year(), moment.month(), 1).map(|first| first.and_time(NaiveTime::MIN).and_utc())
+}
+
+impl Transaction {
+    pub(crate) fn to_json(&self) -> Value {
+        present(json!({
+            "id": self.id,
+            "type": self.kind,
+            "amount": self.amount,
+            "runId": self.run_id,
+            "tenantId": self.tenant.id(),
+            "tenantUserId": self.tenant.user_id(),
+            "createdAt": timestamp(self.created_at),
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: DateTime<Utc> = DateTime::UNIX_EPOCH;
+
+    #[test]
+    fn a_deduction_takes_the_included_credits_first_and_a_refund_gives_back_both_parts() {
+        let mut ledger = Ledger::new(30);
+        ledger.purchase(100, NOW);
+        ledger.deduct(50, "run_000001", Tenant::default(), NOW);
+        assert_eq!((ledger.included, ledger.purchased), (0, 80));
+        ledger.refund("run_000001", NOW);
+        assert_eq!((ledger.included, ledger.purchased), (30, 100));
+        let amounts: Vec<_> = ledger.transactions().map(|transaction| (transaction.kind, transaction.amount)).collect();
+        assert_eq!(amounts, [("refund", 50), ("deduction", -50), ("purchase", 100)]);
+    }
+
+    #[test]
+    fn a_run_may_use_up_the_last_cent_but_no_more() {
+        let ledger = Ledger::new(50);
+        assert!(ledger.afford(50).is_ok());
+        assert_eq!(ledger.afford(51).unwrap_err().details, Some(json!({ "required": 51, "available": 50 })));
+    }
+
+    #[test]
+    fn what_costs_nothing_leaves_no_transaction() {
+        let mut ledger = Ledger::new(0);
+        ledger.deduct(0, "run_000001", Tenant::default(), NOW);
+        ledger.refund("run_000001", NOW);
+        assert_eq!(ledger.transactions().count(), 0);
+    }
+
+    #[test]
+    fn the_billing_cycle_is_the_month() {
+        let december = DateTime::from_timestamp(1_765_000_000, 0).unwrap();
+        let balance = Ledger::new(1).balance(december);
+        assert_eq!(balance["billingCycleStart"], "2025-12-01T00:00:00.000Z");
+        assert_eq!(balance["billingCycleEnd"], "2026-01-01T00:00:00.000Z");
+    }
+}
