@@ -11,7 +11,7 @@ use super::Client;
 use super::base_url;
 use super::http::{ConfigureHttp, http_client};
 use crate::clock::{Clock, SystemClock};
-use crate::follow::Follow;
+use crate::follow::FollowState;
 use crate::rate_limit::{RateLimitMode, RateLimiter, SUBMISSIONS, SharedRateLimit, Sharing, organization};
 use crate::transport::{
     CallEvent, KEY_IN_CODE, Middleware, OnEvent, Retry, RetryBudget, RetryPolicy, Stack, Transport,
@@ -420,7 +420,7 @@ impl ClientBuilder {
             replay: self.replay,
         });
         let submitted = Arc::default();
-        let follow = Arc::new(Follow::new(Arc::clone(&transport.clock)));
+        let follow = Arc::new(FollowState::new(Arc::clone(&transport.clock)));
         Ok(Client { transport, submitted, follow, defaults: None })
     }
 }

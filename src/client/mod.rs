@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 pub use builder::ClientBuilder;
 
-use crate::follow::Follow;
+use crate::follow::FollowState;
 use crate::resources::{CallFuture, Submitted};
 use crate::transport::{CallOptions, Transport};
 use crate::{RateLimit, Result};
@@ -33,7 +33,7 @@ use crate::{RateLimit, Result};
 pub struct Client {
     pub(crate) transport: Arc<Transport>,
     pub(crate) submitted: Arc<Submitted>,
-    pub(crate) follow: Arc<Follow>,
+    pub(crate) follow: Arc<FollowState>,
     /// Options of all calls, where a call does not set its own.
     pub(crate) defaults: Option<Arc<CallOptions>>,
 }
