@@ -11,7 +11,7 @@ use super::Client;
 use super::base_url;
 use super::http::{ConfigureHttp, http_client};
 use crate::clock::{Clock, SystemClock};
-use crate::follow::Follow;
+use crate::follow::FollowState;
 use crate::rate_limit::{
     RateLimitMode, RateLimiter, SUBMISSIONS_PER_MINUTE, SharedLimit, SharedRateLimit, organization,
 };
@@ -423,7 +423,7 @@ impl ClientBuilder {
             #[cfg(feature = "test-util")]
             replay: self.replay,
         });
-        let follow = Arc::new(Follow::new(Arc::clone(&transport.clock)));
+        let follow = Arc::new(FollowState::new(Arc::clone(&transport.clock)));
         Ok(Client { transport, known_tokens: Arc::default(), follow, defaults: None })
     }
 }

@@ -14,7 +14,7 @@ use std::sync::Arc;
 pub use self::builder::ClientBuilder;
 pub(crate) use self::submission_token::KnownTokens;
 pub use self::submission_token::SubmissionToken;
-use crate::follow::Follow;
+use crate::follow::FollowState;
 use crate::transport::{CallOptions, Transport};
 use crate::{RateLimit, Result};
 
@@ -34,7 +34,7 @@ use crate::{RateLimit, Result};
 pub struct Client {
     pub(crate) transport: Arc<Transport>,
     pub(crate) known_tokens: Arc<KnownTokens>,
-    pub(crate) follow: Arc<Follow>,
+    pub(crate) follow: Arc<FollowState>,
     /// The options of calls that do not set their own.
     pub(crate) defaults: Option<Arc<CallOptions>>,
 }

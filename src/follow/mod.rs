@@ -1,13 +1,13 @@
-//! Following runs: to their end, change by change, one or ten thousand.
+//! Following runs to their end: one run or ten thousand, with few requests.
 //!
-//! A run takes minutes, and the organization has 100 requests a minute. A program that fetches each of its runs every five seconds
-//! has spent them on eight runs. Here, all waits of a client share a [`Watcher`]: it lists many runs by one request, and polls as
-//! often as its share of the limit allows. Given the events of a webhook, it hardly polls at all.
+//! A run takes minutes, and an organization has 100 requests a minute. A program that fetches each of its runs every five seconds
+//! uses that limit up with eight runs. All waits of a client share a [`Watcher`]: it lists many runs by one request, and polls as
+//! often as its share of the rate limit allows. With the events of a webhook, it hardly polls at all.
 //!
-//! - [`Runs::wait`](crate::resources::Runs::wait) waits for the end of a run,
-//! - [`Call::and_wait`](crate::resources::Call::and_wait) submits a work order and waits for its run,
-//! - [`Runs::watch`](crate::resources::Runs::watch) is a stream of changes,
-//! - [`Runs::watcher`](crate::resources::Runs::watcher) takes settings, and the events of webhooks.
+//! - [`Runs::wait`](crate::resources::Runs::wait) waits for the end of a run.
+//! - [`Call::and_wait`](crate::resources::Call::and_wait) submits a work order and waits for its run.
+//! - [`Runs::watch`](crate::resources::Runs::watch) returns a stream of the changes of a run.
+//! - [`Runs::watcher`](crate::resources::Runs::watcher) returns the watcher, which has the settings and takes the events of webhooks.
 //!
 //! ```no_run
 //! use std::time::Duration;
@@ -20,16 +20,16 @@
 //! # }
 //! ```
 //!
-//! The polls run on the tokio runtime of the first wait. When that runtime is dropped, the next wait polls on its own. Nothing runs in
-//! the background once nobody waits: a wait, a watch or a stream that is dropped takes its polling with it.
+//! The polls run on the tokio runtime of the first wait. When that runtime shuts down, the next wait starts another poller. Nothing
+//! runs in the background while nothing is awaited: dropping the last wait, watch or stream stops the polling.
 //!
 //! # Figures
 //!
-//! Runs of 2 to 15 minutes, in the summary form, at 100 requests a minute, in simulated time
-//! (`cargo test -p agentgate --lib follow::tests::figures -- --nocapture`). "Late" is how long after the end of a run its wait
-//! ends.
+//! Runs of 2 to 15 minutes, with `summary_only`, at 100 requests a minute, in simulated time
+//! (`cargo test -p agentgate --lib follow::tests::figures -- --nocapture`). "Delay" is the time from the end of a run to the end of its
+//! wait.
 //!
-//! | at a time / awaited | loop of `get` and `sleep(5)`: requests a minute | late: median, 99 % | `wait`: requests a minute | late: median, 99 % |
+//! | running / awaited | loop of `get` and `sleep(5)`: requests a minute | delay: median, 99 % | `wait`: requests a minute | delay: median, 99 % |
 //! |---|---|---|---|---|
 //! | 1 / 1 | 12.1 | 1.8 s, 1.8 s | 24.5 | 2.2 s, 2.2 s |
 //! | 10 / 100 | 94.3 | 23.7 s, 59.2 s | 24.4 | 1.1 s, 4.8 s |
@@ -38,38 +38,52 @@
 //! | 10,000 / 10,000, `share(0.5)` | | | 49.9 | 64 s, 127 s |
 //! | 100 / 10,000, with deliveries | | | 4.9 | 0 s, 0 s |
 //!
-//! A waiter takes 1.8 KB. With webhooks, ten runs at a time
+//! A wait takes 1.8 KB of memory. With webhooks and ten running runs
 //! (`cargo test -p agentgate --lib follow::tests::deliveries -- --nocapture`):
 //!
-//! | set-up | late: median | 90th percentile | at most |
+//! | set-up | delay: median | 90 % | maximum |
 //! |---|---|---|---|
 //! | no webhook | 1.1 s | 2.2 s | 4.7 s |
 //! | one process, all three events | 0 s | 0 s | 0 s |
 //! | two processes behind a load balancer | 0.1 s | 3.0 s | 6.0 s |
 //! | without `run.cancelled`, cancelled by another client | 0 s | 1.9 s | 3.6 s |
-//! | graceful shutdown, the runs that are left | 1.9 s | 3.7 s | 4.4 s |
+//! | graceful shutdown, the remaining runs | 1.9 s | 3.7 s | 4.4 s |
 //!
-//! Three processes that await 1,000 runs, a hundred at a time, with deliveries to any of them
-//! (`cargo test -p agentgate --lib follow::tests::sharing -- --nocapture`):
+//! Three processes that await 1,000 runs, of which 100 run at a time, with deliveries to any of the three
+//! (`cargo test -p agentgate --lib follow::tests::broadcast -- --nocapture`):
 //!
-//! | set-up | late: median | 99 % | requests a minute |
+//! | set-up | delay: median | 99 % | requests a minute |
 //! |---|---|---|---|
 //! | not shared | 0.9 s | 6.9 s | 71.9 |
 //! | shared by [`Watcher::broadcast`] | 0 s | 0 s | 5.4 |
 //! | shared, one message in ten lost, one in ten up to a minute late | 0 s | 60 s | 14.3 |
-//! | shared, while the channel is away | 0.9 s | 7.1 s | 71.9 |
+//! | shared, while the channel is down | 0.9 s | 7.1 s | 71.9 |
+
+// A wait subscribes to its run in the registry, and the poller polls while the registry is not empty:
+//
+//     wait, watch ─▶ follower ─▶ state: run_registry  (the awaited runs and their subscribers)
+//                       │               poll_scheduler (the run or page to fetch next) over poll_budget (when)
+//                       ▼               webhook_health (the share of the rate limit that polling takes)
+//                     poller ─────▶ run_source (the service)
+//
+// A poll and a delivery end a wait in the same way: both become a `RunUpdate`, and the registry sends one with a final status to the
+// subscribers of its run. `Watcher::notify` applies the update of an event here, and publishes it by `broadcast` to the other
+// processes, whose listeners apply it there.
+
 #[cfg(feature = "webhooks")]
 mod broadcast;
-mod failures;
-mod finished;
+mod finished_run;
 mod follower;
+mod page_scan;
 mod poll_budget;
+mod poll_failures;
+mod poll_scheduler;
 mod poller;
-mod registry;
-mod rounds;
+mod run_registry;
+mod run_source;
 mod run_update;
-mod source;
-#[cfg(all(test, feature = "webhooks"))]
+mod state;
+#[cfg(all(test, feature = "test-util", feature = "webhooks"))]
 mod tests;
 mod wait;
 mod watch;
@@ -82,9 +96,10 @@ pub(crate) use self::broadcast::BroadcastKey;
 pub use self::broadcast::RedisBroadcast;
 #[cfg(feature = "webhooks")]
 pub use self::broadcast::{Broadcast, BroadcastError, BroadcastFuture, BroadcastSubscription};
-pub use self::finished::FinishedRun;
-pub(crate) use self::follower::{Follow, RunFollower};
-pub(crate) use self::source::{RunSource, SourceFuture};
+pub use self::finished_run::FinishedRun;
+pub(crate) use self::follower::RunFollower;
+pub(crate) use self::run_source::{RunSource, SourceFuture};
+pub(crate) use self::state::FollowState;
 pub use self::wait::WaitForRun;
 pub use self::watch::WatchRun;
 pub use self::watcher::Watcher;

@@ -1,8 +1,8 @@
-//! [`PollBudget`]: how soon the next poll may be sent.
+//! [`PollBudget`]: the delay before the next poll.
 //!
-//! Each request adds one to a debt, which is paid off at the rate at which polling may send requests. A round begins when the one
-//! before it is paid for, so the delay between rounds is what a round costs over the rate. A burst may be paid for later: it is
-//! followed by rounds at a quarter of the rate meanwhile.
+//! Each request adds one to a debt, which decreases at the rate at which polling may send requests. A round begins when the round
+//! before it is paid for, so the delay between rounds is the number of requests of a round over the rate. A burst is paid for later:
+//! until then, rounds begin at a quarter of the rate.
 
 use std::time::Duration;
 
@@ -10,30 +10,30 @@ use chrono::{DateTime, Utc};
 
 use crate::RateLimit;
 
-/// The service's documented limit, until a response reports another.
+/// The documented limit, until a response reports another.
 const REQUESTS_A_MINUTE: u32 = 100;
 
 const MINUTE: f64 = 60.0;
 
-/// The least that is sent, whatever the share: a request every ten minutes.
-const LEAST: f64 = 1.0 / 600.0;
+/// The lowest rate, whatever the share: a request every ten minutes.
+const MIN_RATE: f64 = 1.0 / 600.0;
 
 /// The part of a minute's requests that may be sent at once.
 const BURST: f64 = 0.4;
 
-/// While a burst is paid for, a round begins when it could have been paid for so many times.
-const PATIENCE: f64 = 4.0;
+/// The factor by which the delay between rounds is longer while a burst is paid for.
+const BURST_SLOWDOWN: f64 = 4.0;
 
-/// The most by which chance raises what a request costs, so that the programs of an organization do not poll in step.
+/// The largest random addition to the cost of a request, so that the programs of an organization do not poll at the same time.
 const JITTER: f64 = 0.05;
 
-/// The part of a request for what the debt is more than paid by rounding.
+/// A debt of less than this, in requests, is a rounding error.
 const ROUNDING: f64 = 1e-6;
 
-/// The requests that polling may send in a second: its share of the limit, or of what is left of the window if that is less.
+/// Returns the requests per second that polling may send: its share of the limit, or of the rest of the window if that is less.
 pub(super) fn rate(share: f64, limit: Option<RateLimit>, now: DateTime<Utc>) -> f64 {
     let requests = limit.and_then(|limit| limit.limit).unwrap_or(REQUESTS_A_MINUTE).max(1);
-    let rate = (f64::from(requests) * share / MINUTE).max(LEAST);
+    let rate = (f64::from(requests) * share / MINUTE).max(MIN_RATE);
     let window = limit.and_then(|limit| limit.remaining.zip(limit.reset_at));
     let Some((left, reset_at)) = window else { return rate };
     let to_reset = (reset_at - now).as_seconds_f64();
@@ -44,35 +44,35 @@ pub(super) fn rate(share: f64, limit: Option<RateLimit>, now: DateTime<Utc>) -> 
     rate.min((f64::from(left) * share).max(1.0) / to_reset)
 }
 
-/// The requests that were sent and are not yet paid for.
+/// The requests that are not paid for yet.
 #[derive(Debug, Default)]
 pub(super) struct PollBudget {
     debt: f64,
-    /// The debt for the first request of the last round, which is paid off more slowly.
+    /// The debt for the first request of the last round, which decreases more slowly.
     round_debt: f64,
     paid_at: Duration,
 }
 
 impl PollBudget {
-    /// Pays off what the time since the last call is worth.
+    /// Reduces the debt by the rate times the time since the last call.
     pub(super) fn pay(&mut self, now: Duration, rate: f64) {
         let worth = now.saturating_sub(self.paid_at).as_secs_f64() * rate;
         self.debt = (self.debt - worth).max(0.0);
-        self.round_debt = (self.round_debt - worth / PATIENCE).max(0.0);
+        self.round_debt = (self.round_debt - worth / BURST_SLOWDOWN).max(0.0);
         self.paid_at = now;
     }
 
-    /// Returns how long to wait before the first request of a round.
+    /// Returns the delay before the first request of a round.
     pub(super) fn round_delay(&self, rate: f64) -> Duration {
-        duration((self.debt / rate).min(self.burst(rate).max(self.round_debt * PATIENCE / rate)), rate)
+        duration((self.debt / rate).min(self.burst(rate).max(self.round_debt * BURST_SLOWDOWN / rate)), rate)
     }
 
-    /// Returns how long to wait before any other request.
+    /// Returns the delay before any other request.
     pub(super) fn delay(&self, rate: f64) -> Duration {
         duration(self.burst(rate), rate)
     }
 
-    /// Seconds until the debt leaves room for a request.
+    /// Returns the seconds until the debt is small enough for another request.
     fn burst(&self, rate: f64) -> f64 {
         (self.debt - (rate * MINUTE * BURST - 1.0).max(0.0)) / rate
     }
@@ -99,7 +99,7 @@ fn duration(seconds: f64, rate: f64) -> Duration {
 mod tests {
     use super::*;
 
-    /// When each of these requests is sent, if each is sent as soon as it may be. True stands for the first request of a round.
+    /// Returns the times of these requests, each sent as soon as possible. `true` is the first request of a round.
     fn times(begins_round: impl IntoIterator<Item = bool>, rate: f64) -> Vec<f64> {
         let (mut budget, mut now, mut times) = (PollBudget::default(), Duration::ZERO, Vec::new());
         for begins_round in begins_round {
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn a_round_begins_when_the_one_before_is_paid_for_or_at_a_quarter_of_the_rate() {
+    fn a_round_begins_when_the_round_before_is_paid_for() {
         let rate = rate(0.25, None, DateTime::UNIX_EPOCH);
         let rounds = [true, true, true, false, true, false, false, false, false, true, true];
         let times: Vec<_> = times(rounds, rate).iter().map(|time| (time * 10.0).round() / 10.0).collect();
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn no_minute_has_more_than_the_share_and_two_fifths() {
+    fn no_minute_has_more_than_one_and_two_fifths_of_the_share() {
         for share in [0.05, 0.25, 0.5, 1.0] {
             let rate = rate(share, None, DateTime::UNIX_EPOCH);
             for rounds in [0, 1, 2, 5] {
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn the_rate_follows_the_limit_and_what_is_left_of_the_window() {
+    fn the_rate_follows_the_limit_and_the_rest_of_the_window() {
         let now = DateTime::from_timestamp(1_000, 0).unwrap();
         let limit =
             |limit, remaining, seconds| RateLimit::from_parts(limit, remaining, DateTime::from_timestamp(seconds, 0));
@@ -144,18 +144,18 @@ mod tests {
             (None, 25.0),
             (limit(Some(1_000), None, 1_030), 250.0),
             (limit(Some(0), None, 1_030), 0.25),
-            // As much is left as of the time.
+            // Half of the requests are left for half of the minute.
             (limit(Some(100), Some(50), 1_030), 25.0),
             (limit(Some(100), Some(10), 1_030), 5.0),
             // The next request comes after the reset.
             (limit(Some(100), Some(0), 1_030), 2.0),
-            // The window is over, or is none.
+            // The window is over, or is not a minute.
             (limit(Some(100), Some(0), 1_000), 25.0),
             (limit(Some(100), Some(0), 9_999), 25.0),
         ] {
             let rate = rate(0.25, reported, now) * MINUTE;
             assert!((rate - a_minute).abs() < 1e-9, "{rate} and not {a_minute} for {reported:?}");
         }
-        assert!((rate(0.0, None, now) - LEAST).abs() < 1e-9);
+        assert!((rate(0.0, None, now) - MIN_RATE).abs() < 1e-9);
     }
 }

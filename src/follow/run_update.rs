@@ -5,31 +5,29 @@ use serde_json::{Value, json};
 
 use crate::types::{Run, RunId, RunStatus, RunSummary};
 
-/// The state of a run at some moment.
 #[derive(Clone, Debug)]
 pub(super) struct RunUpdate {
     pub(super) id: RunId,
     pub(super) status: RunStatus,
-    /// `true` if the run has ended.
     pub(super) is_final: bool,
     pub(super) iterations: Option<u32>,
     pub(super) pull_request: Option<String>,
-    /// The run, if enough is known to make one.
+    /// The run, if its required fields are known.
     pub(super) run: Option<Box<Run>>,
-    /// `true` if `run` is complete, and not the short form of lists.
+    /// `true` if `run` has all fields, not only those of lists.
     pub(super) is_whole: bool,
 }
 
 impl RunUpdate {
-    /// An update that tells the status alone.
+    /// Returns an update of the status alone.
     pub(super) fn of_status(id: RunId, status: RunStatus) -> Self {
         let is_final = status.is_terminal();
         Self { id, status, is_final, iterations: None, pull_request: None, run: None, is_whole: false }
     }
 
-    /// Reads an update from an event. Returns the id alone if the event tells no status, and `None` if it is about no run.
+    /// Returns the update that an event reports. `None` if it is not about the status of a run.
     #[cfg(feature = "webhooks")]
-    pub(super) fn from_event(event: &crate::webhook::Event) -> Option<(RunId, Option<Self>)> {
+    pub(super) fn from_event(event: &crate::webhook::Event) -> Option<Self> {
         use crate::types::WebhookEventType as Type;
 
         let id = event.run_id()?.clone();
@@ -39,26 +37,25 @@ impl RunUpdate {
             Type::RunCompleted => RunStatus::Succeeded,
             Type::RunFailed => RunStatus::Failed,
             Type::RunCancelled => RunStatus::Cancelled,
-            _ => return Some((id, None)),
+            _ => return None,
         };
-        let Some(data) = event.run() else { return Some((id, None)) };
-        // A run may have ended in another way than the event's type says, if its own status says so.
-        let told = data.status.clone().filter(|status| by_type.is_terminal() && status.is_terminal());
-        let status = told.unwrap_or(by_type);
+        let data = event.run()?;
+        // Of two final statuses, that of the data counts.
+        let by_data = data.status.clone().filter(|status| by_type.is_terminal() && status.is_terminal());
+        let status = by_data.unwrap_or(by_type);
         let run = run_of(data, [("id", Some(json!(id))), ("status", Some(json!(status)))]).map(Box::new);
-        // Which fields an event carries is not documented. One with none of these is too short to be complete.
-        let says_more = data.timing.is_some() || data.cost.is_some() || data.pr_url.is_some() || data.error.is_some();
-        let update = Self {
+        // The fields of an event are not documented. One with none of these lacks most of the run.
+        let is_detailed = data.timing.is_some() || data.cost.is_some() || data.pr_url.is_some() || data.error.is_some();
+        Some(Self {
             iterations: data.iterations,
             pull_request: data.pr_url.clone(),
-            is_whole: run.is_some() && says_more,
+            is_whole: run.is_some() && is_detailed,
             run,
-            ..Self::of_status(id.clone(), status)
-        };
-        Some((id, Some(update)))
+            ..Self::of_status(id, status)
+        })
     }
 
-    /// The progress of the run from submission to end. A status that is not known lies in between.
+    /// Returns a number that grows from submission to end. An unknown status lies in between.
     pub(super) fn progress(&self) -> u8 {
         if self.is_final { 2 } else { u8::from(self.status != RunStatus::Pending) }
     }
@@ -90,7 +87,7 @@ impl From<RunSummary> for RunUpdate {
     }
 }
 
-/// Returns whether a run has ended, also with a status that this version does not know.
+/// Returns whether a run has ended, possibly with a status that this version of the crate does not know.
 pub(super) fn has_ended(run: &Run) -> bool {
     is_final(&run.status, run.timing.as_ref().is_some_and(|timing| timing.completed_at.is_some()))
 }
@@ -99,10 +96,10 @@ fn is_final(status: &RunStatus, is_completed: bool) -> bool {
     status.is_terminal() || (is_completed && matches!(status, RunStatus::Unknown(_)))
 }
 
-/// Makes a run from something with fields of a run, with these in their place. It goes by way of JSON, so that a new field of
-/// runs needs no change here.
-fn run_of<const N: usize>(told: &impl Serialize, fields: [(&str, Option<Value>); N]) -> Option<Run> {
-    let mut run = serde_json::to_value(told).ok()?;
+/// Makes a run from an object with fields of a run, and from these fields. It converts through JSON, so that a new field of runs needs
+/// no change here.
+fn run_of<const N: usize>(source: &impl Serialize, fields: [(&str, Option<Value>); N]) -> Option<Run> {
+    let mut run = serde_json::to_value(source).ok()?;
     for (name, value) in fields {
         if let Some(value) = value {
             run.as_object_mut()?.insert(name.to_owned(), value);
@@ -150,7 +147,7 @@ mod tests {
     fn a_run_in_an_event_has_the_id_of_the_event() {
         let event = |data: serde_json::Value| {
             let json = json!({ "id": "evt_1", "type": "run.completed", "data": data });
-            RunUpdate::from_event(&crate::webhook::Event::from_json(json).unwrap()).unwrap().1.unwrap()
+            RunUpdate::from_event(&crate::webhook::Event::from_json(json).unwrap()).unwrap()
         };
         let update =
             event(json!({ "runId": "run_1", "workOrderId": "wo_1", "prUrl": "https://example.com/1", "more": [1] }));

@@ -1,4 +1,4 @@
-//! [`WaitForRun`]: waiting for the end of a run.
+//! [`WaitForRun`]: waits for the end of a run.
 
 use std::fmt;
 use std::future::IntoFuture;
@@ -6,35 +6,27 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use super::failures::{Failures, NextPoll};
-use super::finished::FinishedRun;
+use super::finished_run::{FinishedRun, fetch_finished};
 use super::follower::{RunFollower, Subscription};
+use super::run_source::SourceFuture;
 use super::run_update::{RunUpdate, has_ended};
-use super::source::SourceFuture;
 use crate::race::race;
 use crate::types::{Run, RunId, RunStatus, WorkOrderCreated};
 use crate::{Error, Response, Result};
 
-/// Number of times that a run is fetched after its end became known, until the response confirms it.
-const LOOKS: u32 = 5;
-
-/// The delay before the second of them. It doubles.
-const LOOK_DELAY: Duration = Duration::from_secs(1);
-
-/// Waits for a run to end: from [`Runs::wait`](crate::resources::Runs::wait) and
+/// A wait for the end of a run: from [`Runs::wait`](crate::resources::Runs::wait) and
 /// [`Call::and_wait`](crate::resources::Call::and_wait).
 ///
-/// Without a [`timeout`](Self::timeout) it waits for as long as the run takes.
+/// It waits as long as the run takes, unless a [`timeout`](Self::timeout) is set.
 ///
 /// # Errors
 ///
-/// - There is no such run, or the key may not read it.
+/// - The run does not exist, or the key may not read it.
 /// - The key has expired, or the organization is suspended.
-/// - Polls for this run keep failing: for a minute in a way that will hardly pass (a redirect, a 405, HTML, JSON that cannot be
-///   read), or for an hour in any other way (5xx, 429, the network). `source()` is the error of the last
-///   poll.
-/// - [`ErrorKind::WaitTimeout`](crate::ErrorKind::WaitTimeout): the [`timeout`](Self::timeout) has passed. If the last poll has
-///   failed, `source()` is its error.
+/// - Polls for this run keep failing: for a minute with persistent failures (a redirect, a 405, HTML, JSON that cannot be read), or for
+///   an hour with transient ones (5xx, 429, the network). `source()` is the error of the last poll.
+/// - [`ErrorKind::WaitTimeout`](crate::ErrorKind::WaitTimeout): the [`timeout`](Self::timeout) has passed. If the last poll failed,
+///   `source()` is its error.
 #[must_use = "a wait does nothing until it is awaited"]
 pub struct WaitForRun {
     follower: RunFollower,
@@ -44,7 +36,6 @@ pub struct WaitForRun {
     summary_only: bool,
 }
 
-/// The run to wait for.
 enum Target {
     Run(RunId),
     Submission(SourceFuture<WorkOrderCreated>),
@@ -63,31 +54,31 @@ impl WaitForRun {
         Self { follower, target, timeout: None, cancel_on_timeout: false, summary_only: false }
     }
 
-    /// Sets the time limit for the wait, counted from when the work order was accepted if this wait submits it. After it, the wait
-    /// fails with [`ErrorKind::WaitTimeout`](crate::ErrorKind::WaitTimeout), which has the last
-    /// [status](crate::Error::run_status), and the run goes on. Defaults to no limit.
+    /// Sets the time limit for the wait, counted from the submission's response if this wait submits the work order. After it, the wait
+    /// fails with [`ErrorKind::WaitTimeout`](crate::ErrorKind::WaitTimeout) and the last known
+    /// [status](crate::Error::run_status); the run continues. Defaults to no limit.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self
     }
 
-    /// Cancels the run when the [`timeout`](Self::timeout) passes. The wait fails all the same, unless the run turns out to have ended
-    /// by then and can be fetched.
+    /// Cancels the run when the [`timeout`](Self::timeout) passes. The wait fails nevertheless, unless the run has ended by then and can
+    /// be fetched. Defaults to `false`.
     pub fn cancel_on_timeout(mut self) -> Self {
         self.cancel_on_timeout = true;
         self
     }
 
-    /// Returns the run as a list or a delivery tells of it: its status, its iterations, when it ended. Fields that lists leave out
-    /// (pull request, cost, error, tenant) may be missing then. This saves the request that fetches the run when it has ended, which
-    /// matters to a program that waits for thousands.
+    /// Returns the run with the fields of the list or delivery that showed its end, without fetching it: its status, iterations and time
+    /// of completion. Fields that lists omit (pull request, cost, error, tenant) may be missing. This saves one request for each run.
+    /// Defaults to `false`.
     pub fn summary_only(mut self) -> Self {
         self.summary_only = true;
         self
     }
 
-    /// Waits, and returns the run together with status, headers, request id and body of the response in which it was fetched. For this, the
-    /// run is fetched when it has ended, also where the wait would know it without.
+    /// Waits, and returns the run with the status, headers, request id and body of its response. The run is always fetched when it has
+    /// ended.
     ///
     /// ```no_run
     /// # async fn example(client: agentgate::Client) -> agentgate::Result<()> {
@@ -101,27 +92,25 @@ impl WaitForRun {
         Box::pin(async move { self.run(true).await.map(|response| response.map(FinishedRun::new)) })
     }
 
-    /// Returns the run when it has ended. The response around it is that of the service if that is needed.
     async fn run(self, needs_response: bool) -> Result<Response<Run>> {
         let id = match self.target {
             Target::Run(id) => id,
             Target::Submission(submission) => submission.await?.run_id,
         };
-        let follower = self.follower;
-        let summary_only = self.summary_only;
-        let (subscription, ended, failure) = (None, None, None);
-        let mut wait = Wait { follower, id, summary_only, needs_response, subscription, ended, failure };
-        let ended = match self.timeout {
+        let (follower, summary_only) = (self.follower, self.summary_only);
+        let (subscription, status, failure) = (None, None, None);
+        let mut wait = Wait { follower, id, summary_only, needs_response, subscription, status, failure };
+        let outcome = match self.timeout {
             None => wait.end().await,
             Some(timeout) => {
-                let sleep = wait.follower.follow.clock.sleep(timeout);
+                let sleep = wait.follower.state.clock.sleep(timeout);
                 match race(wait.end(), sleep).await {
-                    Some(ended) => ended,
-                    None => return Box::pin(wait.give_up(timeout, self.cancel_on_timeout)).await,
+                    Some(outcome) => outcome,
+                    None => return Box::pin(wait.time_out(timeout, self.cancel_on_timeout)).await,
                 }
             }
         };
-        ended.map_err(|error| error.with_run_id(&wait.id))
+        outcome.map_err(|error| error.with_run_id(&wait.id))
     }
 }
 
@@ -144,7 +133,6 @@ impl fmt::Debug for WaitForRun {
     }
 }
 
-/// A wait under way.
 struct Wait {
     follower: RunFollower,
     id: RunId,
@@ -152,33 +140,31 @@ struct Wait {
     needs_response: bool,
     subscription: Option<Subscription<oneshot::Receiver<Result<RunUpdate>>>>,
     /// The final status, once it is known.
-    ended: Option<RunStatus>,
-    /// Why the ended run could not be fetched.
+    status: Option<RunStatus>,
+    /// The error of the last fetch of the ended run.
     failure: Option<Error>,
 }
 
 impl Wait {
-    /// Returns the run when it has ended.
     async fn end(&mut self) -> Result<Response<Run>> {
         let update = loop {
             let subscription = self.follower.subscribe_end(&self.id)?;
             if let Ok(outcome) = (&mut self.subscription.insert(subscription).receiver).await {
                 break outcome?;
             }
-            // The poller is gone with its runtime. The next subscription starts another.
+            // The poller has lost its runtime. The next subscription starts another.
         };
         self.subscription = None;
-        self.ended = Some(update.status.clone());
+        self.status = Some(update.status.clone());
         match update.run {
             Some(run) if !self.needs_response && (update.is_whole || self.summary_only) => Ok(Response::of_value(*run)),
-            _ => Box::pin(whole(&self.follower, &self.id, update.status, &mut self.failure)).await,
+            _ => Box::pin(fetch_finished(&self.follower, &self.id, update.status, &mut self.failure)).await,
         }
     }
 
-    /// Ends the wait after its time-out.
-    async fn give_up(self, timeout: Duration, cancel: bool) -> Result<Response<Run>> {
-        let is_over = self.ended.is_some();
-        let (status, failure) = match self.ended {
+    async fn time_out(self, timeout: Duration, cancel: bool) -> Result<Response<Run>> {
+        let is_over = self.status.is_some();
+        let (status, failure) = match self.status {
             Some(status) => (Some(status), self.failure),
             None => self.follower.last_poll(&self.id),
         };
@@ -189,45 +175,12 @@ impl Wait {
         }
         match self.follower.source.cancel(&self.id).await {
             Ok(()) => Err(error.with_cancellation()),
-            // It has ended in the meantime.
+            // The run has ended in the meantime.
             Err(refused) if refused.is_conflict() => match self.follower.source.run(&self.id).await {
                 Ok(response) if has_ended(response.value()) => Ok(response),
                 _ => Err(error.with_failed_cancellation(refused)),
             },
             Err(failed) => Err(error.with_failed_cancellation(failed)),
         }
-    }
-}
-
-/// Fetches the whole of a run that has ended with this status, and keeps the last failure.
-pub(super) async fn whole(
-    follower: &RunFollower,
-    id: &RunId,
-    status: RunStatus,
-    failure: &mut Option<Error>,
-) -> Result<Response<Run>> {
-    let clock = &follower.follow.clock;
-    let (mut failures, mut looks) = (Failures::default(), 0);
-    loop {
-        let delay = match follower.source.run(id).await {
-            Ok(response) if has_ended(response.value()) => return Ok(response),
-            // A replica lags behind: what has ended stays so.
-            Ok(response) => {
-                looks += 1;
-                if looks == LOOKS {
-                    return Ok(response.map(|run| Run { status, ..run }));
-                }
-                *failure = None;
-                LOOK_DELAY * (1 << (looks - 1))
-            }
-            Err(error) => match failures.record(&error, true, clock.monotonic()) {
-                NextPoll::After(delay) => {
-                    *failure = Some(error);
-                    delay
-                }
-                NextPoll::Never => return Err(error.repeated(failures.count())),
-            },
-        };
-        clock.sleep(delay).await;
     }
 }

@@ -8,29 +8,27 @@ use std::task::{Context, Poll};
 use futures_core::Stream;
 use tokio::sync::mpsc;
 
+use super::finished_run::fetch_finished;
 use super::follower::{RunFollower, Subscription};
 use super::run_update::{RunUpdate, has_ended};
-use super::wait::whole;
 use crate::types::{Run, RunId, RunStatus};
 use crate::{Response, Result};
 
-/// The changes of a run, as a stream: from [`Runs::watch`](crate::resources::Runs::watch).
+/// A stream of the changes of a run: from [`Runs::watch`](crate::resources::Runs::watch).
 ///
-/// The first item is the run as it is at first, and the next come each time that its status, its iterations or its pull request has
-/// changed, as far as polls and deliveries show it. The last item is the run when it has ended, or an error: that of
-/// [`WaitForRun`](super::WaitForRun).
+/// The first item is the current state of the run. An item follows each time that a poll or a delivery shows another status, number of
+/// iterations or pull request. The last item is the run when it has ended, or an error, as of [`WaitForRun`](super::WaitForRun).
 #[must_use = "a stream does nothing until it is polled"]
 pub struct WatchRun(State);
 
 enum State {
     Ready(Box<Watch>),
     /// The future of the next item owns the watch.
-    Busy(Pin<Box<dyn Future<Output = Progress> + Send>>),
-    /// After the last item, and while one state is replaced by another.
+    Pending(Pin<Box<dyn Future<Output = Progress> + Send>>),
+    /// After the last item, and during a change of the state.
     Done,
 }
 
-/// The watch, and its next item.
 type Progress = (Box<Watch>, Option<Result<Run>>);
 
 impl WatchRun {
@@ -38,8 +36,7 @@ impl WatchRun {
         Self(State::Ready(Box::new(Watch { follower, id, subscription: None, last: None })))
     }
 
-    /// Returns the next item, or `None` after the last. The same as `StreamExt::next`, for programs without that trait. The future can
-    /// be dropped and made anew without loss.
+    /// Returns the next item, or `None` after the last, as `StreamExt::next` does. Dropping the future loses no item.
     pub async fn next(&mut self) -> Option<Result<Run>> {
         poll_fn(|context| Pin::new(&mut *self).poll_next(context)).await
     }
@@ -53,14 +50,14 @@ impl Stream for WatchRun {
             match std::mem::replace(&mut self.0, State::Done) {
                 State::Done => return Poll::Ready(None),
                 State::Ready(mut watch) => {
-                    self.0 = State::Busy(Box::pin(async move {
+                    self.0 = State::Pending(Box::pin(async move {
                         let item = watch.next().await;
                         (watch, item)
                     }));
                 }
-                State::Busy(mut busy) => match busy.as_mut().poll(context) {
+                State::Pending(mut future) => match future.as_mut().poll(context) {
                     Poll::Pending => {
-                        self.0 = State::Busy(busy);
+                        self.0 = State::Pending(future);
                         return Poll::Pending;
                     }
                     Poll::Ready((watch, item)) => {
@@ -80,16 +77,16 @@ impl fmt::Debug for WatchRun {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = match &self.0 {
             State::Ready(_) => "ready",
-            State::Busy(_) => "busy",
+            State::Pending(_) => "pending",
             State::Done => "done",
         };
         f.debug_struct("WatchRun").field("state", &state).finish_non_exhaustive()
     }
 }
 
-/// The fields whose change makes an item.
+/// The fields of which a change makes an item.
 #[derive(PartialEq)]
-struct Mark {
+struct WatchedFields {
     status: RunStatus,
     iterations: Option<u32>,
     pull_request: Option<String>,
@@ -99,35 +96,34 @@ struct Watch {
     follower: RunFollower,
     id: RunId,
     subscription: Option<Subscription<mpsc::UnboundedReceiver<Result<RunUpdate>>>>,
-    last: Option<Mark>,
+    last: Option<WatchedFields>,
 }
 
 impl Watch {
-    /// Returns the run after its next change.
     async fn next(&mut self) -> Option<Result<Run>> {
         loop {
-            let run = match self.update().await {
+            let run = match self.next_update().await {
                 Ok(Some(run)) => run,
                 Ok(None) => continue,
                 Err(error) => return Some(Err(error.with_run_id(&self.id))),
             };
-            let mark =
-                Mark { status: run.status.clone(), iterations: run.iterations, pull_request: run.pr_url.clone() };
-            if self.last.as_ref() != Some(&mark) {
-                self.last = Some(mark);
+            let (status, pull_request) = (run.status.clone(), run.pr_url.clone());
+            let fields = WatchedFields { status, iterations: run.iterations, pull_request };
+            if self.last.as_ref() != Some(&fields) {
+                self.last = Some(fields);
                 return Some(Ok(run));
             }
         }
     }
 
-    /// Returns the run after its next update, if it can be had at this moment.
-    async fn update(&mut self) -> Result<Option<Run>> {
+    /// Returns the run after its next update. `None` if it cannot be fetched now.
+    async fn next_update(&mut self) -> Result<Option<Run>> {
         let subscription = match &mut self.subscription {
             Some(subscription) => subscription,
             none => none.insert(self.follower.subscribe_changes(&self.id)?),
         };
         let Some(update) = subscription.receiver.recv().await else {
-            // The poller is gone with its runtime. The next subscription starts another.
+            // The poller has lost its runtime. The next subscription starts another.
             self.subscription = None;
             return Ok(None);
         };
@@ -136,9 +132,11 @@ impl Watch {
             return Ok(update.run.map(|run| *run));
         }
         if update.is_final {
-            return whole(&self.follower, &self.id, update.status, &mut None).await.map(|run| Some(run.into_inner()));
+            return fetch_finished(&self.follower, &self.id, update.status, &mut None)
+                .await
+                .map(|run| Some(run.into_inner()));
         }
-        // Lists leave out most of a run. What cannot be fetched now comes with the next change.
+        // Lists omit most fields. If this fetch fails, they come with the next change.
         let run = self.follower.source.run(&self.id).await.ok();
         Ok(run.map(Response::into_inner).or(update.run.map(|run| *run)))
     }

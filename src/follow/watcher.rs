@@ -1,43 +1,44 @@
-//! [`Watcher`]: the settings of polling, and the way in for webhooks.
+//! [`Watcher`]: the settings of polling, and the entry point for the events of webhooks.
 
 use std::fmt;
 use std::time::Duration;
 
 #[cfg(feature = "webhooks")]
-use super::broadcast::share;
-use super::follower::{RunFollower, Settings};
+use super::broadcast;
+use super::follower::RunFollower;
+use super::state::Settings;
 use super::wait::WaitForRun;
 use super::watch::WatchRun;
 use crate::types::RunId;
 
-/// Follows any number of runs at little cost: from [`Runs::watcher`](crate::resources::Runs::watcher).
+/// A handle to the polling of a client: its settings, its waits, and the events of webhooks. From
+/// [`Runs::watcher`](crate::resources::Runs::watcher).
 ///
-/// A client has one watcher, which its clones share. Every [`wait`](crate::resources::Runs::wait) of the client goes through it, so a
-/// setting here holds for all of them.
+/// A client has one watcher, which its clones share. Every [`wait`](crate::resources::Runs::wait) of the client uses it, so a setting
+/// applies to all waits.
 ///
 /// # Polling
 ///
-/// A round of polls tells of all awaited runs by the fewest requests: pages of the runs that are going on, or single fetches where
-/// these are fewer. The delay between two rounds is what a round costs over the [`share`](Self::share) of the rate limit that polling
-/// may have, and no less than [`shortest_delay`](Self::shortest_delay). It is longer while the rest of the program has nearly spent the
-/// limit. At 100 requests a minute, a round of one request is repeated every 2.4 seconds.
+/// A round of polls covers all awaited runs by the fewest requests: pages of the running runs, or single fetches where these are
+/// fewer. The delay between two rounds is the number of requests of a round over the [`share`](Self::share) of the rate limit, and at
+/// least [`shortest_delay`](Self::shortest_delay). It is longer while the rest of the program has nearly used the limit up. At 100
+/// requests a minute, a round of one request is repeated every 2.4 seconds.
 ///
-/// A run that cannot be fetched has delays of its own, and holds up no other. Its waits end with the error if failures that will
-/// hardly pass (a redirect, a 405, HTML) repeat for a minute, or if nothing but other failures (5xx, 429, the network) comes for an
-/// hour.
+/// A run that cannot be fetched has its own delays, and delays no other. Its waits end with the error after a minute of persistent
+/// failures (a redirect, a 405, HTML), or after an hour of nothing but transient failures (5xx, 429, the network).
 ///
 /// # Webhooks
 ///
-/// Hand the events of a webhook to [`notify`](Self::notify): the delivery of `run.completed`, `run.failed` or `run.cancelled` ends the
+/// Pass the events of a webhook to [`notify`](Self::notify): the delivery of `run.completed`, `run.failed` or `run.cancelled` ends the
 /// waits for its run at once. **The webhook needs all three**; other events end no wait.
 ///
-/// While the ends of runs that are awaited in this process are delivered, polling falls to the
-/// [`fallback_share`](Self::fallback_share). The first end that polling finds and no delivery has told of within 5 seconds puts
-/// it back, until ten ends in a row were delivered. So deliveries make a wait sooner and never later than polling at that share:
+/// While the ends of the awaited runs are delivered to this process, polling uses the [`fallback_share`](Self::fallback_share). It
+/// returns to the full share at the first end that a poll finds and that is not delivered within 5 seconds, until ten ends in a row
+/// are delivered. So a wait never ends later than with polling at the fallback share:
 ///
-/// - With several processes behind a load balancer, each gets a part of the deliveries. An end that another process was told of is
-///   found by polling here, unless the processes share their deliveries by [`broadcast`](Self::broadcast).
-/// - A run that is cancelled by this client or its clones needs no delivery.
+/// - With several processes behind a load balancer, each receives a part of the deliveries. Polling finds an end that was delivered to
+///   another process, unless the processes share their deliveries by [`broadcast`](Self::broadcast).
+/// - A run that this client or a clone cancels needs no delivery.
 /// - At a graceful shutdown, the receiver stops accepting deliveries before the last waits have ended: call
 ///   [`deliveries_stopped`](Self::deliveries_stopped) first.
 ///
@@ -62,47 +63,47 @@ impl Watcher {
         Self { follower }
     }
 
-    /// Sets the share of the organization's rate limit that polling may have, from 0 to 1. A value beyond counts as the nearest
-    /// bound; a request every ten minutes is sent in any case. Defaults to 0.25.
+    /// Sets the share of the organization's rate limit that polling may use, from 0 to 1. A value outside of that range counts as the
+    /// nearest bound. At least one request every ten minutes is sent. Defaults to 0.25.
     #[must_use]
     pub fn share(self, share: f64) -> Self {
         self.set(|settings| settings.share = bounded(share, Settings::default().share))
     }
 
-    /// Sets the share of the rate limit that polling may have while webhooks deliver the ends of runs, from 0 to 1: how late an end
-    /// is noticed whose delivery is lost. At 100 requests a minute, 0.05 is a poll every 12 seconds. A share that is larger than
+    /// Sets the share of the rate limit that polling may use while webhooks deliver the ends of runs, from 0 to 1. It determines how
+    /// soon an end is found whose delivery is lost: at 100 requests a minute, 0.05 is a poll every 12 seconds. A share larger than
     /// [`share`](Self::share) counts as that. Defaults to 0.05.
     #[must_use]
     pub fn fallback_share(self, share: f64) -> Self {
         self.set(|settings| settings.fallback_share = bounded(share, Settings::default().fallback_share))
     }
 
-    /// Sets the shortest delay between two rounds of polls. It is at least 100 milliseconds. Defaults to 2 seconds.
+    /// Sets the shortest delay between two rounds of polls, at least 100 milliseconds. Defaults to 2 seconds.
     #[must_use]
     pub fn shortest_delay(self, delay: Duration) -> Self {
         self.set(|settings| settings.shortest_delay = delay.max(Duration::from_millis(100)))
     }
 
     fn set(self, change: impl FnOnce(&mut Settings)) -> Self {
-        change(&mut self.follower.follow.state().settings);
-        self.follower.follow.changed.notify_one();
+        change(&mut self.follower.state.lock().settings);
+        self.follower.state.changed.notify_one();
         self
     }
 
-    /// Waits for the end of a run. The same as [`Runs::wait`](crate::resources::Runs::wait).
+    /// Waits for the end of a run, as [`Runs::wait`](crate::resources::Runs::wait) does.
     pub fn wait(&self, id: impl Into<RunId>) -> WaitForRun {
         WaitForRun::new(self.follower.clone(), id.into())
     }
 
-    /// Follows the changes of a run. The same as [`Runs::watch`](crate::resources::Runs::watch).
+    /// Returns a stream of the changes of a run, as [`Runs::watch`](crate::resources::Runs::watch) does.
     pub fn watch(&self, id: impl Into<RunId>) -> WatchRun {
         WatchRun::new(self.follower.clone(), id.into())
     }
 
-    /// Takes an event that was delivered. If it tells of the end of a run, the waits for that run end at once.
+    /// Applies an event of a webhook. If it is the end of a run, the waits for that run end at once.
     ///
-    /// Events may come in any order, more than once, and for runs that are not awaited. The last 10,000 are remembered, so a wait that
-    /// begins after the delivery ends by it, too. Verify deliveries before: [`Verifier`](crate::webhook::Verifier).
+    /// Events may come in any order, more than once, and for runs that are not awaited. The states of the last 10,000 runs are kept, so
+    /// a wait that begins after the delivery ends at once, too. Verify deliveries by a [`Verifier`](crate::webhook::Verifier) first.
     ///
     /// ```no_run
     /// # #[cfg(feature = "axum")]
@@ -118,13 +119,13 @@ impl Watcher {
     /// ```
     #[cfg(feature = "webhooks")]
     pub fn notify(&self, event: &crate::webhook::Event) {
-        self.follower.follow.learn_event(event);
+        self.follower.state.apply_event(event);
     }
 
-    /// Shares deliveries with the other processes of the program, its *replicas*: what one is [notified](Self::notify) of ends the waits
-    /// of all. The replicas have the same API key and base URL, and each calls this once.
+    /// Shares deliveries with the other processes of the program, its *replicas*: an event that is passed to [`notify`](Self::notify) in
+    /// one ends the waits in all. The replicas have the same API key and base URL, and each calls this once.
     ///
-    /// `RedisBroadcast` (feature `redis`) is such a channel; [`Broadcast`](super::Broadcast) is for others.
+    /// `RedisBroadcast` (feature `redis`) is a channel; implement [`Broadcast`](super::Broadcast) for others.
     ///
     /// ```no_run
     /// # #[cfg(feature = "redis")]
@@ -139,50 +140,50 @@ impl Watcher {
     ///
     /// # Polling
     ///
-    /// A delivery that another replica received counts as one that was received here: polling falls to the
-    /// [`fallback_share`](Self::fallback_share). Replicas that await runs announce themselves every 30 seconds, and each polls at its
-    /// part of the share: with three, a third. So the fleet polls as often as one process. One that ends without a word is counted for 90
-    /// seconds more. There is no leader that polls for the others: it would have to know their runs, and its loss would stop polling.
+    /// A delivery to another replica counts as a delivery to this one, so polling uses the [`fallback_share`](Self::fallback_share).
+    /// Replicas that await runs announce themselves every 30 seconds, and divide the share: of three, each polls at a third. So all
+    /// replicas together poll as often as one process. A replica that is killed is counted for another 90 seconds. No replica polls for
+    /// the others: it would have to know their runs, and its loss would stop polling.
     ///
     /// # Failures
     ///
-    /// A message that is lost costs time, and nothing else: polling finds the end of the run. While the channel fails, waits go on as in a
-    /// process of its own. [`notify`](Self::notify) neither blocks nor fails: up to 1,024 messages wait to be published, and more are
-    /// dropped. A warning (by `tracing`) tells when a failure begins.
+    /// A lost message delays the end of a wait: polling finds it. While the channel fails, waits behave as in a single process.
+    /// [`notify`](Self::notify) neither blocks nor fails: up to 1,024 messages wait to be published, and more are dropped. The start of
+    /// a failure is logged as a warning (feature `tracing`).
     ///
     /// # Security
     ///
-    /// A message tells of a run its id, its work order's id, its status, its iterations and when it ended: no prompt, no error, no pull
-    /// request. It is authenticated by a key that is derived from the API key, so who has access to the channel alone can read
-    /// it, suppress it, or send it again, but cannot change it or make one. A repeated message ends no wait falsely, as a run that has ended
-    /// stays so; and repeated announcements of replicas that are gone can make others poll more rarely. Messages that are more than 15
-    /// minutes off the receiver's clock are ignored.
+    /// A message holds the id of a run and of its work order, the run's status, its iterations and its time of completion: no prompt, no
+    /// error, no pull request. It is authenticated by a key that is derived from the API key. Access to the channel alone allows to
+    /// read, suppress or repeat messages, but not to change or make them. A repeated message ends no wait wrongly, as a run that has
+    /// ended does not start again. Repeated announcements of replicas that are gone can make others poll less often. Messages are
+    /// ignored whose time differs from the receiver's clock by more than 15 minutes.
     ///
-    /// Whoever has the API key can forge messages. They are relied on as deliveries are, so events that are not
-    /// verified must not be handed to [`notify`](Self::notify): the other replicas would take them, too.
+    /// The API key allows to forge messages. They have the effect of deliveries, so pass only verified events to
+    /// [`notify`](Self::notify): all replicas apply them.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) outside of a tokio runtime. The tasks that publish and listen run
-    /// on that runtime, until the last clone of the client is dropped.
+    /// [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) outside of a tokio runtime. That runtime runs the tasks that publish
+    /// and listen, until the last clone of the client is dropped.
     #[cfg(feature = "webhooks")]
     pub fn broadcast(self, broadcast: impl super::Broadcast) -> crate::Result<Self> {
         let Ok(runtime) = crate::platform::Handle::try_current() else {
             let advice = "Call it in a task of a tokio runtime.";
             return Err(crate::Error::configuration(
-                "sharing deliveries takes a tokio runtime, and there is none",
+                "sharing deliveries requires a tokio runtime, and there is none",
                 advice,
             ));
         };
-        let RunFollower { follow, source } = &self.follower;
-        share(follow, source.broadcast_key(), std::sync::Arc::new(broadcast), &runtime);
+        let RunFollower { state, source } = &self.follower;
+        broadcast::start(state, source.broadcast_key(), std::sync::Arc::new(broadcast), &runtime);
         Ok(self)
     }
 
-    /// Puts polling back to its full [`share`](Self::share), for good: no more deliveries are to be relied on. Deliveries that come
-    /// all the same still end waits.
+    /// Sets polling back to its full [`share`](Self::share) permanently, because no more deliveries are expected. Deliveries still end
+    /// waits.
     ///
-    /// Call it at a graceful shutdown before the receiver stops accepting connections, then wait for the runs that are left.
+    /// At a graceful shutdown, call it before the receiver stops accepting connections, then wait for the remaining runs.
     ///
     /// ```no_run
     /// # #[cfg(feature = "axum")]
@@ -204,24 +205,23 @@ impl Watcher {
     /// ```
     #[cfg(feature = "webhooks")]
     pub fn deliveries_stopped(&self) {
-        self.follower.follow.state().health.stop();
-        self.follower.follow.changed.notify_one();
+        self.follower.state.lock().health.stop();
+        self.follower.state.changed.notify_one();
     }
 
-    /// Returns the number of runs that are awaited at this moment.
+    /// Returns the number of awaited runs.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.follower.follow.state().registry.len()
+        self.follower.state.lock().registry.len()
     }
 
-    /// Returns whether no run is awaited at this moment.
+    /// Returns `true` if no run is awaited.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 }
 
-/// A share within its bounds.
 fn bounded(share: f64, default: f64) -> f64 {
     if share.is_nan() { default } else { share.clamp(0.0, 1.0) }
 }

@@ -1,31 +1,31 @@
-//! [`WebhookHealth`]: whether deliveries tell of the ends of runs.
+//! [`WebhookHealth`]: whether deliveries report the ends of the awaited runs, so that polling can be rare.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::types::RunId;
 
-/// The time within which a delivery may come after a poll that has found the end of its run.
-const GRACE: Duration = Duration::from_secs(5);
+/// The time for which a delivery may come later than the poll that found the end of its run.
+const GRACE_PERIOD: Duration = Duration::from_secs(5);
 
-/// So many ends have to be delivered in a row before deliveries count as healthy again after one was missed. With two processes
-/// behind a load balancer, each of which gets half of the deliveries, that is rare.
-const REGAIN: u32 = 10;
+/// The number of ends in a row that have to be delivered after a missed one before deliveries count as healthy again. It is large
+/// enough to be rare in one of two processes behind a load balancer, which gets half of the deliveries.
+const ENDS_TO_RECOVER: u32 = 10;
 
-/// A record of which ends deliveries told of. Only ends of runs that are awaited in this process count: what else is delivered
-/// does not show that the next end will be.
+/// The record of delivered and missed ends. Only the ends of runs that are awaited in this process count: other deliveries do not show
+/// that the next awaited end will be delivered.
 #[derive(Debug, Default)]
 pub(super) struct WebhookHealth {
     has_begun: bool,
     has_stopped: bool,
-    /// Number of ends that have to be delivered before deliveries count as healthy.
+    /// The number of ends that still have to be delivered before deliveries count as healthy.
     needed: u32,
-    /// Runs whose end was found by polling, and when.
+    /// The runs that a poll has found ended, with the time of the poll.
     undelivered: VecDeque<(Duration, RunId)>,
 }
 
 impl WebhookHealth {
-    /// The end of a run was delivered.
+    /// Records the delivery of the end of a run.
     #[cfg(any(feature = "webhooks", test))]
     pub(super) fn delivered(&mut self, id: &RunId, is_awaited: bool) {
         let found = self.undelivered.iter().position(|(_, other)| other == id);
@@ -36,27 +36,26 @@ impl WebhookHealth {
         }
     }
 
-    /// A poll has found the end of a run.
+    /// Records that a poll has found the end of a run.
     pub(super) fn polled(&mut self, id: &RunId, now: Duration) {
         if self.has_begun {
             self.undelivered.push_back((now, id.clone()));
         }
     }
 
-    /// Takes ends for missed that no delivery has told of in time.
+    /// Counts ends as missed that were not delivered within the grace period.
     pub(super) fn expire(&mut self, now: Duration) {
         while self.expires_at().is_some_and(|at| at <= now) {
             self.undelivered.pop_front();
-            self.needed = REGAIN;
+            self.needed = ENDS_TO_RECOVER;
         }
     }
 
-    /// Returns when [`expire`](Self::expire) is due.
     pub(super) fn expires_at(&self) -> Option<Duration> {
-        self.undelivered.front().map(|(found, _)| found.saturating_add(GRACE))
+        self.undelivered.front().map(|(found, _)| found.saturating_add(GRACE_PERIOD))
     }
 
-    /// No more deliveries come.
+    /// Records that no more deliveries come.
     #[cfg(any(feature = "webhooks", test))]
     pub(super) fn stop(&mut self) {
         self.has_stopped = true;
@@ -69,7 +68,7 @@ impl WebhookHealth {
 
 #[cfg(test)]
 mod tests {
-    use super::{REGAIN, WebhookHealth};
+    use super::{ENDS_TO_RECOVER, WebhookHealth};
     use crate::types::RunId;
     use std::time::Duration;
 
@@ -82,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_delivered_end_of_an_awaited_run_counts_and_that_of_another_does_not() {
+    fn the_first_delivered_end_of_an_awaited_run_makes_deliveries_healthy() {
         let mut health = WebhookHealth::default();
         health.delivered(&run(1), false);
         assert!(!health.is_healthy());
@@ -91,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_missed_end_takes_the_confidence_and_ten_in_a_row_give_it_back() {
+    fn one_missed_end_makes_deliveries_unhealthy_and_ten_delivered_ends_make_them_healthy() {
         let mut health = WebhookHealth::default();
         health.delivered(&run(1), true);
         health.polled(&run(2), seconds(10));
@@ -99,7 +98,7 @@ mod tests {
         assert!(health.is_healthy());
         health.expire(seconds(15));
         assert!(!health.is_healthy());
-        for number in 0..REGAIN {
+        for number in 0..ENDS_TO_RECOVER {
             assert!(!health.is_healthy());
             health.delivered(&run(100 + number), true);
         }
@@ -107,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn a_delivery_may_come_a_little_later_than_the_poll() {
+    fn a_delivery_shortly_after_the_poll_is_not_missed() {
         let mut health = WebhookHealth::default();
         health.delivered(&run(1), true);
         health.polled(&run(2), seconds(10));
@@ -117,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn deliveries_that_were_stopped_never_count_again() {
+    fn stopped_deliveries_stay_unhealthy() {
         let mut health = WebhookHealth::default();
         health.delivered(&run(1), true);
         health.stop();

@@ -63,7 +63,7 @@ impl CancelRun {
             Err(error) if error.is_conflict() && error.may_have_reached_server() => error,
             Ok(response) => {
                 // Waits need no poll or delivery to end.
-                call.client.follow.learn_status(&call.endpoint.id, &response.value().status);
+                call.client.follow.apply_status(&call.endpoint.id, &response.value().status);
                 return Ok(response);
             }
             Err(error) => return Err(error),

@@ -61,7 +61,7 @@ impl CreateWorkOrder {
         let result = reconcile::resolved(call, result, sent).await;
         if let Ok(response) = &result {
             let created = response.value();
-            call.client.follow.learn_status(&created.run_id, &created.status);
+            call.client.follow.apply_status(&created.run_id, &created.status);
         }
         result
     }

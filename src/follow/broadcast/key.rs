@@ -8,14 +8,13 @@ use super::message::Envelope;
 
 type HmacSha256 = Hmac<Sha256>;
 
-/// The version of the format: a later one is a message of a stranger to this.
+/// The version of the format. Messages of another version are not authenticated.
 const VERSION: &str = "agentgate1";
 
-/// A message whose time differs more than this from the receiver's is ignored. It bounds for how long an old message can be sent again,
-/// and leaves room for clocks that differ.
-const TOLERANCE: TimeDelta = TimeDelta::minutes(15);
+/// The largest difference between the time of a message and the receiver's clock. It limits for how long a message can be repeated.
+const TIME_TOLERANCE: TimeDelta = TimeDelta::minutes(15);
 
-/// The key that the clients with the same API key and base URL derive, and the channel on which they meet.
+/// The key and the channel name that all clients with the same API key and base URL derive.
 ///
 /// A message is `agentgate1 <HMAC-SHA256 in hex> <JSON>`.
 pub(crate) struct BroadcastKey {
@@ -26,16 +25,16 @@ pub(crate) struct BroadcastKey {
 /// The reason why a message is ignored.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Rejection {
-    /// It was not made with this key.
+    /// The message was not made with this key.
     Unauthenticated,
-    /// The clock of its sender differs, or it is old.
+    /// The message is old, or the clock of its sender differs.
     WrongTime,
-    /// It is authentic, and of a kind that this version does not know.
+    /// The message is authentic, and of a kind that this version of the crate does not know.
     Unknown,
 }
 
 impl BroadcastKey {
-    /// Derives it. Without the API key, neither the key nor the API key can be told from the name of the channel.
+    /// Derives the key. The name of the channel reveals neither this key nor the API key.
     pub(crate) fn new(api_key: &[u8], base_url: &str) -> Self {
         let derive = |purpose: &str| mac(api_key).chain_update(purpose).chain_update([0]).chain_update(base_url);
         let name = derive("agentgate broadcast channel 1").finalize().into_bytes();
@@ -47,7 +46,6 @@ impl BroadcastKey {
         &self.channel
     }
 
-    /// Writes a message.
     pub(super) fn seal(&self, envelope: &Envelope) -> serde_json::Result<String> {
         Ok(self.sign(&serde_json::to_string(envelope)?))
     }
@@ -57,17 +55,16 @@ impl BroadcastKey {
         format!("{VERSION} {:x} {json}", base16ct::HexDisplay(&tag))
     }
 
-    /// Reads a message.
     pub(super) fn open(&self, message: &[u8], now: DateTime<Utc>) -> Result<Envelope, Rejection> {
         let json = self.authenticated(message).ok_or(Rejection::Unauthenticated)?;
         let envelope: Envelope = serde_json::from_slice(json).map_err(|_| Rejection::Unknown)?;
-        if (now - envelope.sent_at).abs() > TOLERANCE {
+        if (now - envelope.sent_at).abs() > TIME_TOLERANCE {
             return Err(Rejection::WrongTime);
         }
         Ok(envelope)
     }
 
-    /// The JSON of a message that was made with this key.
+    /// Returns the JSON of a message that was made with this key.
     fn authenticated<'a>(&self, message: &'a [u8]) -> Option<&'a [u8]> {
         let (tag, json) = message.strip_prefix(VERSION.as_bytes())?.strip_prefix(b" ")?.split_at_checked(64)?;
         let json = json.strip_prefix(b" ")?;
@@ -81,7 +78,7 @@ impl BroadcastKey {
 fn mac(key: &[u8]) -> HmacSha256 {
     match HmacSha256::new_from_slice(key) {
         Ok(mac) => mac,
-        Err(_) => unreachable!("HMAC takes keys of any length"),
+        Err(_) => unreachable!("HMAC accepts keys of any length"),
     }
 }
 
@@ -101,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_is_read_by_those_with_the_same_key_and_base_url() {
+    fn a_message_is_read_by_clients_with_the_same_key_and_base_url() {
         let key = BroadcastKey::new(b"org_live_1", URL);
         let message = key.seal(&envelope()).unwrap();
         for (api_key, url, is_read) in
@@ -115,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_of_which_one_bit_was_changed_is_ignored() {
+    fn a_message_with_one_changed_bit_is_ignored() {
         let key = BroadcastKey::new(b"org_live_1", URL);
         let message = key.seal(&envelope()).unwrap().into_bytes();
         for index in 0..message.len() {
@@ -129,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_is_ignored_a_quarter_of_an_hour_from_its_time() {
+    fn a_message_is_ignored_more_than_fifteen_minutes_from_its_time() {
         let key = BroadcastKey::new(b"org_live_1", URL);
         let message = key.seal(&envelope()).unwrap();
         for (minutes, rejection) in [(-16, true), (-14, false), (14, false), (16, true)] {
@@ -139,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn a_kind_of_a_later_version_is_unknown_and_not_unauthenticated() {
+    fn an_authentic_message_of_an_unknown_kind_is_not_unauthenticated() {
         let key = BroadcastKey::new(b"org_live_1", URL);
         let json = r#"{"sender":"replica","sentAt":"2026-01-01T00:00:00Z","kind":"noSuchKind"}"#;
         assert_eq!(key.open(key.sign(json).as_bytes(), now()).unwrap_err(), Rejection::Unknown);

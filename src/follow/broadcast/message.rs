@@ -1,10 +1,10 @@
-//! [`Message`]: what replicas tell each other.
+//! [`Message`]: the messages between replicas.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::follow::run_update::RunUpdate;
+use super::super::run_update::RunUpdate;
 use crate::types::{RunId, RunStatus, RunSummary, WorkOrderId};
 
 /// A message with its sender and its time.
@@ -20,13 +20,13 @@ pub(super) struct Envelope {
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(tag = "kind", rename_all = "camelCase")]
 pub(super) enum Message {
-    /// The sender polls for runs.
+    /// The sender polls.
     Awaiting,
-    /// A delivery has told of a run.
+    /// The sender received a delivery about a run.
     Run(RunMessage),
 }
 
-/// What a delivery told of a run, as far as a list would: no prompt, no pull request, no error, no tenant.
+/// The fields of a run that lists have: no prompt, no pull request, no error, no tenant.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(in crate::follow) struct RunMessage {
@@ -55,7 +55,7 @@ impl From<&RunUpdate> for RunMessage {
 
 impl From<RunMessage> for RunUpdate {
     fn from(run: RunMessage) -> Self {
-        // A run without its work order cannot be made.
+        // The work order's id is a required field of a run.
         let summary = run.work_order_id.as_ref().and_then(|_| RunSummary::deserialize(json!(run)).ok());
         match summary {
             Some(summary) => summary.into(),
@@ -71,17 +71,17 @@ mod tests {
 
     fn update(data: &serde_json::Value) -> RunUpdate {
         let event = json!({ "id": "evt_1", "type": "run.failed", "data": data });
-        RunUpdate::from_event(&Event::from_json(event).unwrap()).unwrap().1.unwrap()
+        RunUpdate::from_event(&Event::from_json(event).unwrap()).unwrap()
     }
 
     #[test]
-    fn a_message_tells_of_a_run_what_a_list_tells_and_nothing_else() {
-        let told = update(&json!({
+    fn a_message_has_the_fields_of_lists_and_no_others() {
+        let delivered = update(&json!({
             "runId": "run_1", "workOrderId": "wo_1", "iterations": 3, "prUrl": "https://example.com/1",
             "taskPrompt": "the prompt", "error": { "code": "E", "message": "the error" },
             "tenantContext": { "tenantId": "the tenant" }, "timing": { "completedAt": "2026-01-15T10:34:47Z" },
         }));
-        let message = json!(RunMessage::from(&told));
+        let message = json!(RunMessage::from(&delivered));
         assert_eq!(
             message,
             json!({
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_without_a_work_order_ends_the_wait_all_the_same() {
+    fn a_message_without_a_work_order_is_an_update_without_a_run() {
         let update = RunUpdate::from(RunMessage::from(&update(&json!({ "runId": "run_1" }))));
         assert_eq!((update.id.as_str(), update.is_final, update.run.is_none()), ("run_1", true, true));
     }

@@ -1,46 +1,49 @@
-//! [`Broadcast`]: a channel between the processes of a program, by which a delivery that one receives ends the waits of all.
+//! [`Broadcast`]: a channel between the processes of a program, so that a delivery to one ends the waits in all.
 
 mod key;
 mod message;
+mod outbox;
 #[cfg(feature = "redis")]
 mod redis;
 mod replicas;
-mod sharing;
+mod tasks;
 
 use std::future::Future;
 use std::pin::Pin;
 
 pub(crate) use self::key::BroadcastKey;
+pub(super) use self::outbox::{Outbox, warn};
 #[cfg(feature = "redis")]
 pub use self::redis::RedisBroadcast;
-pub(super) use self::sharing::{Sharing, share, warn};
+pub(super) use self::replicas::Replicas;
+pub(super) use self::tasks::start;
 
-/// The future of an operation on a channel.
+/// The future of an operation of a [`Broadcast`].
 pub type BroadcastFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// The reason why a channel cannot be used.
+/// The error of an operation of a [`Broadcast`].
 pub type BroadcastError = Box<dyn std::error::Error + Send + Sync>;
 
-/// A channel on which each message reaches all subscribers, on other machines too: for [`Watcher::broadcast`](super::Watcher::broadcast).
+/// A publish-subscribe channel between processes: for [`Watcher::broadcast`](super::Watcher::broadcast).
 ///
-/// `RedisBroadcast` (feature `redis`) is one. Another system that has publish and subscribe (NATS, Postgres,
-/// MQTT) takes this trait. Messages are bytes of UTF-8, mostly shorter than 500. They are authenticated, so a channel need not be
-/// private. It may lose, repeat, delay and reorder messages, and may send a publisher its own: all this costs nothing but time.
+/// `RedisBroadcast` (feature `redis`) is one. Implement the trait for another system that has publish and subscribe (NATS, Postgres,
+/// MQTT). Messages are UTF-8, mostly shorter than 500 bytes. They are authenticated, so a channel need not be private. It may lose,
+/// repeat, delay and reorder messages, and may send a publisher its own messages: this delays waits, and has no other effect.
 ///
-/// Neither operation should take longer than a few seconds, as the ones that follow wait for it.
+/// Neither operation should take longer than a few seconds, because the next operation waits for it.
 pub trait Broadcast: Send + Sync + 'static {
-    /// Sends a message to all subscribers of the channel with this name.
+    /// Publishes a message to all subscribers of the channel with this name.
     fn publish<'a>(&'a self, channel: &'a str, message: &'a [u8]) -> BroadcastFuture<'a, Result<(), BroadcastError>>;
 
-    /// Subscribes to the channel with this name. It is called again, with increasing delays up to 30 seconds, after it has failed or
-    /// the subscription has ended.
+    /// Subscribes to the channel with this name. It is called again after it has failed or the subscription has ended, with increasing
+    /// delays of up to 30 seconds.
     fn subscribe<'a>(
         &'a self,
         channel: &'a str,
     ) -> BroadcastFuture<'a, Result<Box<dyn BroadcastSubscription>, BroadcastError>>;
 }
 
-/// A subscription to a channel. It is given up on drop.
+/// A subscription to a channel. Dropping it unsubscribes.
 pub trait BroadcastSubscription: Send {
     /// Returns the next message, or `None` if the connection is lost.
     fn next(&mut self) -> BroadcastFuture<'_, Option<Vec<u8>>>;

@@ -1,4 +1,4 @@
-//! A channel by Redis.
+//! [`RedisBroadcast`]: a channel by publish and subscribe on Redis.
 
 use std::fmt;
 use std::future::poll_fn;
@@ -17,16 +17,16 @@ use crate::redis_login;
 /// The time limit for connecting, and for each command.
 const TIMEOUT: Duration = Duration::from_secs(2);
 
-/// A subscription on which nothing has come for so long is probed, as a connection may be cut without a word.
-const PROBE: Duration = Duration::from_secs(10);
+/// The time without a message after which a subscription is probed, because a connection may be cut without notice.
+const PROBE_DELAY: Duration = Duration::from_secs(10);
 
-/// Shares deliveries by publish and subscribe on Redis (or Valkey, or whatever speaks its protocol).
+/// A [`Broadcast`] by publish and subscribe on Redis, or on a server with the same protocol, such as Valkey.
 ///
 /// It holds two connections: one that publishes, and one that is subscribed. Nothing is stored, so persistence, `maxmemory` and eviction
 /// do not matter. A user with an access-control list needs `+publish`, `+subscribe`, `+ping` and `&agentgate:runs:*`. In a cluster, any
-/// node will do.
+/// node works.
 ///
-/// Connections that are lost are made anew. What is published meanwhile is lost, and polling finds the ends of those runs.
+/// Lost connections are reestablished. Messages that are published meanwhile are lost, and polling finds the ends of those runs.
 ///
 /// ```no_run
 /// use agentgate::follow::RedisBroadcast;
@@ -38,8 +38,8 @@ const PROBE: Duration = Duration::from_secs(10);
 /// # }
 /// ```
 ///
-/// An address with `rediss://` needs TLS, which is a feature of the `redis` crate: add that crate with, for example,
-/// `tokio-rustls-comp` to your program.
+/// An address with `rediss://` needs TLS, a feature of the `redis` crate: add that crate to your program, for example with the feature
+/// `tokio-rustls-comp`.
 pub struct RedisBroadcast {
     client: Client,
     publisher: OnceCell<ConnectionManager>,
@@ -48,24 +48,24 @@ pub struct RedisBroadcast {
 impl RedisBroadcast {
     /// Connects to a Redis server, such as `redis://127.0.0.1/`.
     ///
-    /// A program that is to start while Redis is away uses [`open`](Self::open).
+    /// To start a program while Redis is down, use [`open`](Self::open).
     ///
     /// # Errors
     ///
-    /// If the address is none, if nobody answers there within two seconds, or if the server asks for a password that the address does
+    /// If the address is invalid, if no server responds within two seconds, or if the server requires a password that the address does
     /// not have.
     pub async fn connect(url: &str) -> Result<Self, BroadcastError> {
         let broadcast = Self::open(url)?;
-        // Connecting sends no command whose failure counts: a server that asks for a password says so to the first that does.
+        // Connecting ignores the failures of its commands: the first command after it shows that a password is required.
         let ping = async { redis::cmd("PING").exec_async(&mut broadcast.publisher().await?).await };
         ping.await.map(|()| broadcast).map_err(redis_login::refusal)
     }
 
-    /// Uses a Redis server without connecting to it. It is connected to when it is needed, for as long as it takes.
+    /// Uses a Redis server without connecting yet. Connections are made, and retried, when they are needed.
     ///
     /// # Errors
     ///
-    /// If the address is none.
+    /// If the address is invalid.
     pub fn open(url: impl IntoConnectionInfo) -> Result<Self, BroadcastError> {
         Ok(Self { client: Client::open(url)?, publisher: OnceCell::new() })
     }
@@ -118,7 +118,7 @@ impl BroadcastSubscription for Subscription {
         Box::pin(async move {
             loop {
                 let next = poll_fn(|context| Pin::new(&mut self.stream).poll_next(context));
-                if let Ok(message) = timeout(PROBE, next).await {
+                if let Ok(message) = timeout(PROBE_DELAY, next).await {
                     return Some(message?.get_payload_bytes().to_vec());
                 }
                 timeout(TIMEOUT, self.sink.ping::<()>()).await.ok()?.ok()?;

@@ -1,20 +1,18 @@
-//! [`Replicas`]: how many others poll with the same rate limit.
+//! [`Replicas`]: the number of other replicas that poll with the same rate limit.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-/// A replica announces itself this often while it awaits runs.
-pub(super) const ANNOUNCE: Duration = Duration::from_secs(30);
+/// The interval at which a replica that awaits runs announces itself.
+pub(super) const ANNOUNCE_INTERVAL: Duration = Duration::from_secs(30);
 
-/// It counts for this long after the last time: two announcements may be lost.
-const LIVES: Duration = Duration::from_secs(90);
+/// The time for which an announcement counts: two in a row may be lost.
+const ANNOUNCEMENT_LIFETIME: Duration = Duration::from_secs(90);
 
-/// More replicas than this are not counted, whoever announces them.
-const MOST: usize = 1_000;
+const MAX_REPLICAS: usize = 1_000;
 
-/// The other replicas that poll.
 #[derive(Debug, Default)]
 pub(in crate::follow) struct Replicas(HashMap<String, Replica>);
 
@@ -25,25 +23,24 @@ struct Replica {
 }
 
 impl Replicas {
-    /// Takes note of an announcement. Returns whether the replica is a new one.
+    /// Records an announcement. Returns whether the replica is new.
     pub(super) fn announced(&mut self, id: String, sent_at: DateTime<Utc>, now: Duration) -> bool {
         self.expire(now);
-        if self.0.len() >= MOST && !self.0.contains_key(&id) {
+        if self.0.len() >= MAX_REPLICAS && !self.0.contains_key(&id) {
             return false;
         }
-        // An announcement that comes again makes nobody live longer.
+        // A repeated announcement does not count for longer.
         let is_repeated = self.0.get(&id).is_some_and(|known| sent_at <= known.sent_at);
         !is_repeated && self.0.insert(id, Replica { sent_at, received: now }).is_none()
     }
 
-    /// Returns the number of others that poll.
     pub(in crate::follow) fn count(&mut self, now: Duration) -> u32 {
         self.expire(now);
         u32::try_from(self.0.len()).unwrap_or(u32::MAX)
     }
 
     fn expire(&mut self, now: Duration) {
-        self.0.retain(|_, replica| replica.received.saturating_add(LIVES) > now);
+        self.0.retain(|_, replica| replica.received.saturating_add(ANNOUNCEMENT_LIFETIME) > now);
     }
 }
 
@@ -63,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn an_announcement_that_is_sent_again_counts_once() {
+    fn a_repeated_announcement_counts_once() {
         let seconds = Duration::from_secs;
         let mut replicas = Replicas::default();
         let sent = DateTime::UNIX_EPOCH;
@@ -73,9 +70,9 @@ mod tests {
     }
 
     #[test]
-    fn no_more_than_a_thousand_are_counted() {
+    fn no_more_than_a_thousand_replicas_are_counted() {
         let mut replicas = Replicas::default();
-        for number in 0..2 * MOST {
+        for number in 0..2 * MAX_REPLICAS {
             replicas.announced(number.to_string(), DateTime::UNIX_EPOCH, Duration::ZERO);
         }
         assert_eq!(replicas.count(Duration::ZERO), 1_000);

@@ -10,7 +10,7 @@ use serde_json::json;
 use super::model::{Lateness, Model, Planned, wait_for_all, wait_for_all_that_count};
 use super::{in_simulated_time, seconds};
 use crate::clock::Clock;
-use crate::follow::{Follow, Watcher};
+use crate::follow::{FollowState, Watcher};
 use crate::types::RunStatus;
 use crate::webhook::Event;
 
@@ -115,7 +115,7 @@ const SETUPS: [Setup; 8] = [
 
 async fn try_setup(setup: &Setup) -> Lateness {
     let model = service();
-    let clients: Vec<(Watcher, Arc<Follow>)> = (0..setup.processes).map(|_| model.client()).collect();
+    let clients: Vec<(Watcher, Arc<FollowState>)> = (0..setup.processes).map(|_| model.client()).collect();
     let watchers: Vec<_> = clients.iter().map(|(watcher, _)| watcher.clone()).collect();
     let until = setup.stops.map_or(Duration::MAX, seconds);
     deliver(&model, &watchers, setup.kinds, until);
@@ -126,7 +126,7 @@ async fn try_setup(setup: &Setup) -> Lateness {
     let cancelled = model.runs().into_iter().filter(|run| setup.cancels && run.status == RunStatus::Cancelled);
     for run in cancelled {
         let follow = Arc::clone(&clients[0].1);
-        at(&model, run.ends, move || follow.learn_status(&run.id, &run.status));
+        at(&model, run.ends, move || follow.apply_status(&run.id, &run.status));
     }
     let from = setup.stops.map_or(Duration::ZERO, seconds);
     wait_for_all_that_count(&model, &watchers, |run| run.ends >= from).await

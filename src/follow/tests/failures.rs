@@ -188,7 +188,7 @@ fn a_run_that_was_just_submitted_may_be_missing_for_a_while_and_another_may_not(
         model.set_fault(|_, _, now| (now < seconds(10)).then(|| failure(404)));
         let (watcher, follow) = model.client();
         assert!(watcher.wait("run_1").await.unwrap_err().is_not_found());
-        follow.learn_status(&RunId::from("run_1"), &RunStatus::Pending);
+        follow.apply_status(&RunId::from("run_1"), &RunStatus::Pending);
         assert_eq!(watcher.wait("run_1").await.unwrap().status(), &RunStatus::Succeeded);
     });
 }

@@ -2,12 +2,12 @@
 //!
 //! The time is that of tokio's paused clock: it passes when every task waits for it to.
 
+mod broadcast;
 mod deliveries;
 mod failures;
 mod figures;
 mod histories;
 mod model;
-mod sharing;
 
 use std::future::Future;
 use std::time::Duration;

@@ -3,46 +3,28 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 use std::future::Future;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use bytes::Bytes;
-use chrono::{DateTime, Utc};
+use chrono::DateTime;
 use http::{HeaderMap, StatusCode};
 use serde::Deserialize as _;
 use serde_json::{Value, json};
-use tokio::time::Instant;
 
 use super::seconds;
 use crate::clock::Clock;
-use crate::follow::{BroadcastKey, Follow, RunFollower, RunSource, SourceFuture, Watcher};
+use crate::follow::{BroadcastKey, FollowState, RunFollower, RunSource, SourceFuture, Watcher};
 use crate::response::RawResponse;
+use crate::test_util::TokioClock;
 use crate::types::{Run, RunId, RunPage, RunStatus};
 use crate::{Error, Operation, RateLimit, Response, Result};
 
 const LIMIT: u32 = 100;
 /// The time-out of an attempt.
 const TIMEOUT: Duration = Duration::from_secs(30);
+/// The start of the clock.
 const START: i64 = 1_767_225_600;
-
-/// The time since the runtime began.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct TokioClock(Instant);
-
-impl Clock for TokioClock {
-    fn now(&self) -> DateTime<Utc> {
-        DateTime::from_timestamp(START, 0).unwrap() + self.0.elapsed()
-    }
-
-    fn monotonic(&self) -> Duration {
-        self.0.elapsed()
-    }
-
-    fn sleep(&self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>> {
-        Box::pin(tokio::time::sleep(duration))
-    }
-}
 
 /// When a run starts and ends, and how.
 #[derive(Clone, Debug)]
@@ -108,7 +90,7 @@ pub(super) struct Model {
 
 impl Model {
     pub(super) fn new() -> Self {
-        Self { clock: TokioClock(Instant::now()), state: Arc::default() }
+        Self { clock: TokioClock::new(), state: Arc::default() }
     }
 
     /// A service that runs so many at a time, all of which are submitted now. Each goes on for 2 to 15 minutes.
@@ -174,8 +156,8 @@ impl Model {
     }
 
     /// The same, and what it shares.
-    pub(super) fn client(&self) -> (Watcher, Arc<Follow>) {
-        let follow = Arc::new(Follow::new(Arc::new(self.clock)));
+    pub(super) fn client(&self) -> (Watcher, Arc<FollowState>) {
+        let follow = Arc::new(FollowState::new(Arc::new(self.clock)));
         (Watcher::new(RunFollower::new(&follow, self.clone())), follow)
     }
 

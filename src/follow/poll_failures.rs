@@ -1,27 +1,27 @@
-//! Failed polls in a row: when to poll again, and when to give up.
+//! [`PollFailures`]: the delay after failed polls, and the failure that ends a wait.
 
 use std::time::Duration;
 
 use crate::{Error, ErrorKind};
 
-/// The first delay after a failed poll, and the longest. It doubles in between.
+/// The delay after a failed poll doubles from the first to the longest.
 const FIRST_DELAY: Duration = Duration::from_secs(2);
 const LONGEST_DELAY: Duration = Duration::from_secs(60);
 
-/// The longest delay that the service can ask for. It may be wrong, and the wait goes on.
-const LONGEST_ASKED: Duration = Duration::from_secs(5 * 60);
+/// The longest delay that is taken from the service's `Retry-After`.
+const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(5 * 60);
 
-/// Failures that will hardly pass end a wait after so many in a row, which takes about a minute.
-const LASTING: u32 = 6;
+/// The number of persistent failures in a row that ends a wait. This takes about a minute.
+const MAX_PERSISTENT: u32 = 6;
 
-/// Failures that may pass end a wait when nothing else has come for this long. A run costs money, and an outage may be long.
-const OUTAGE: Duration = Duration::from_secs(60 * 60);
+/// The time of nothing but transient failures that ends a wait. A run costs money, and an outage may be long.
+const MAX_OUTAGE: Duration = Duration::from_secs(60 * 60);
 
-/// The failures of one thing since it last could be fetched.
+/// The failed polls of a run or of lists since the last success.
 #[derive(Debug, Default)]
-pub(super) struct Failures {
+pub(super) struct PollFailures {
     count: u32,
-    /// Number of the last failures that were of one kind.
+    /// The number of the latest failures that were of one kind.
     same_kind: u32,
     kind: Option<ErrorKind>,
     since: Duration,
@@ -30,14 +30,13 @@ pub(super) struct Failures {
 /// The consequence of a failed poll.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum NextPoll {
-    /// Another, after a delay.
     After(Duration),
-    /// None: the wait ends with this failure.
+    /// The wait ends with this failure.
     Never,
 }
 
-impl Failures {
-    /// Counts a failure. `is_known` says that the run exists: then a 404 is that of a replica that lags behind.
+impl PollFailures {
+    /// Counts a failure. If the run is known to exist, a 404 comes from a server replica that lags behind.
     pub(super) fn record(&mut self, error: &Error, is_known: bool, now: Duration) -> NextPoll {
         if self.count == 0 {
             self.since = now;
@@ -45,41 +44,37 @@ impl Failures {
         self.same_kind = if self.kind == Some(error.kind()) { self.same_kind + 1 } else { 1 };
         self.kind = Some(error.kind());
         self.count += 1;
-        let ends = match Outlook::of(error) {
-            Outlook::Transient => now.saturating_sub(self.since) >= OUTAGE,
-            Outlook::Lasting => self.same_kind >= LASTING,
-            Outlook::Missing => !is_known || self.same_kind >= LASTING,
-            Outlook::Refused => true,
+        let ends = match FailureClass::of(error) {
+            FailureClass::Transient => now.saturating_sub(self.since) >= MAX_OUTAGE,
+            FailureClass::Persistent => self.same_kind >= MAX_PERSISTENT,
+            FailureClass::NotFound => !is_known || self.same_kind >= MAX_PERSISTENT,
+            FailureClass::Refused => true,
         };
         if ends { NextPoll::Never } else { NextPoll::After(self.delay(error.retry_after())) }
     }
 
-    /// Returns how many there were.
     pub(super) fn count(&self) -> u32 {
         self.count
     }
 
-    /// Returns the delay to the next poll.
-    pub(super) fn delay(&self, asked: Option<Duration>) -> Duration {
+    pub(super) fn delay(&self, retry_after: Option<Duration>) -> Duration {
         let doublings = self.count.saturating_sub(1).min(16);
         let delay = FIRST_DELAY.saturating_mul(1 << doublings).min(LONGEST_DELAY);
-        asked.map_or(delay, |asked| asked.clamp(FIRST_DELAY, LONGEST_ASKED))
+        retry_after.map_or(delay, |asked| asked.clamp(FIRST_DELAY, LONGEST_RETRY_AFTER))
     }
 }
 
-/// The prospects of another poll after a failed one.
-enum Outlook {
-    /// The network, an overload or a fault of the service.
+enum FailureClass {
+    /// The network failed, or the service is overloaded or broken.
     Transient,
-    /// Whatever responds does not look like the service, or cannot be read.
-    Lasting,
-    /// The run was not found.
-    Missing,
-    /// The request is wrong, or not allowed.
+    /// The response is not one of the service, or cannot be read.
+    Persistent,
+    NotFound,
+    /// The request is wrong or not allowed.
     Refused,
 }
 
-impl Outlook {
+impl FailureClass {
     fn of(error: &Error) -> Self {
         use ErrorKind::{
             BodyTooLarge, Conflict, Connect, Decode, Interrupted, NotFound, RateLimited, Server, Timeout, Unavailable,
@@ -87,8 +82,8 @@ impl Outlook {
         };
         match error.kind() {
             Connect | Interrupted | RateLimited | Server | Timeout | Unavailable => Self::Transient,
-            BodyTooLarge | Conflict | Decode | UnexpectedStatus => Self::Lasting,
-            NotFound => Self::Missing,
+            BodyTooLarge | Conflict | Decode | UnexpectedStatus => Self::Persistent,
+            NotFound => Self::NotFound,
             _ => Self::Refused,
         }
     }
@@ -97,7 +92,7 @@ impl Outlook {
 #[cfg(test)]
 mod tests {
 
-    use super::{Failures, NextPoll};
+    use super::{NextPoll, PollFailures};
     use crate::{Error, Operation};
     use std::time::Duration;
 
@@ -109,9 +104,9 @@ mod tests {
         Error::of_response(Operation::GET_RUN, status, "")
     }
 
-    /// The delays between polls that all fail with this, up to the end of the wait.
+    /// Returns the delays between polls that all fail with this error, up to the end of the wait.
     fn delays(error: &Error, is_known: bool) -> Vec<u64> {
-        let (mut failures, mut now, mut delays) = (Failures::default(), Duration::ZERO, Vec::new());
+        let (mut failures, mut now, mut delays) = (PollFailures::default(), Duration::ZERO, Vec::new());
         while let NextPoll::After(delay) = failures.record(error, is_known, now) {
             now += delay;
             delays.push(delay.as_secs());
@@ -120,14 +115,14 @@ mod tests {
     }
 
     #[test]
-    fn failures_that_will_hardly_pass_end_a_wait_after_a_minute() {
+    fn persistent_failures_end_a_wait_after_a_minute() {
         for status in [301, 405] {
             assert_eq!(delays(&error(status), true), [2, 4, 8, 16, 32], "{status}");
         }
     }
 
     #[test]
-    fn failures_that_may_pass_end_a_wait_after_an_hour() {
+    fn transient_failures_end_a_wait_after_an_hour() {
         for status in [429, 500, 502, 503] {
             let delays = delays(&error(status), true);
             assert_eq!(delays[..7], [2, 4, 8, 16, 32, 60, 60], "{status}");
@@ -136,15 +131,15 @@ mod tests {
     }
 
     #[test]
-    fn a_run_that_exists_may_be_missing_for_a_minute_and_any_other_may_not() {
+    fn a_known_run_may_be_missing_for_a_minute_and_an_unknown_run_may_not() {
         assert_eq!(delays(&error(404), true), [2, 4, 8, 16, 32]);
         assert!(delays(&error(404), false).is_empty());
         assert!(delays(&error(403), true).is_empty());
     }
 
     #[test]
-    fn failures_of_several_kinds_are_not_counted_together() {
-        let mut failures = Failures::default();
+    fn persistent_failures_of_different_kinds_are_not_counted_together() {
+        let mut failures = PollFailures::default();
         for status in [405, 500, 405, 500, 405, 500, 405, 405, 405, 405, 405] {
             assert!(matches!(failures.record(&error(status), true, seconds(0)), NextPoll::After(_)), "{status}");
         }
@@ -152,10 +147,10 @@ mod tests {
     }
 
     #[test]
-    fn the_service_may_ask_for_five_minutes_and_no_more() {
+    fn retry_after_is_followed_up_to_five_minutes() {
         let asked = |seconds| {
             let error = error(503).with_retry_after(Some(Duration::from_secs(seconds)));
-            Failures::default().record(&error, true, Duration::ZERO)
+            PollFailures::default().record(&error, true, Duration::ZERO)
         };
         for (asked_for, delay) in [(0, 2), (30, 30), (900, 300)] {
             assert_eq!(asked(asked_for), NextPoll::After(seconds(delay)));

@@ -1,6 +1,6 @@
 //! Deliveries that replicas share, by a channel that loses, repeats, delays, reorders and forges messages, or is away.
 //!
-//! The figures are printed: `cargo test -p agentgate --lib follow::tests::sharing -- --nocapture`.
+//! The figures are printed: `cargo test -p agentgate --lib follow::tests::broadcast -- --nocapture`.
 
 use std::future::{IntoFuture, pending};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -9,10 +9,11 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use super::deliveries::{ENDS, at, end_of, event, notify_at};
-use super::model::{Lateness, Model, Planned, TokioClock, wait_for_all};
+use super::model::{Lateness, Model, Planned, wait_for_all};
 use super::{in_simulated_time, seconds};
 use crate::clock::Clock;
 use crate::follow::{Broadcast, BroadcastError, BroadcastFuture, BroadcastKey, BroadcastSubscription, Watcher};
+use crate::test_util::TokioClock;
 use crate::types::{RunId, RunStatus};
 
 /// The faults of a channel. One message in so many is affected; none if 0.

@@ -1,19 +1,19 @@
-//! [`RunRegistry`]: the runs that are awaited, who waits for them, and what is known of them. No input or output here.
+//! [`RunRegistry`]: the awaited runs, their subscribers, and their last known state. No input or output here.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::failures::{Failures, NextPoll};
+use super::poll_failures::{NextPoll, PollFailures};
 use super::run_update::RunUpdate;
 use crate::types::{RunId, RunStatus};
 use crate::{Error, Result};
 
-/// Number of updates that are kept of runs that nobody waits for.
-const RECENT: usize = 10_000;
+/// The number of updates that are kept for waits that begin later.
+const MAX_RECENT: usize = 10_000;
 
-/// A wait needs no first look at a run of which this short a time ago something was known.
+/// A wait fetches no run first that was updated within this time.
 const FRESH: Duration = Duration::from_secs(5);
 
 #[derive(Debug, Default)]
@@ -23,20 +23,19 @@ pub(super) struct RunRegistry {
     next_subscriber: u64,
 }
 
-/// A run that is awaited.
 #[derive(Debug)]
 pub(super) struct AwaitedRun {
     pub(super) since: Duration,
-    /// When it was last reported, by a poll that was sent then or by a delivery. `None` before the first look at it.
+    /// The time of the last update, by a poll that was sent then or by a delivery. `None` if there was none yet.
     pub(super) seen: Option<Duration>,
-    /// When it was last fetched by itself.
+    /// The time of the last fetch of this run alone.
     pub(super) fetched: Duration,
     pub(super) is_fetching: bool,
-    /// It has to be fetched by itself, as lists did not show it.
+    /// Lists did not show it, so it has to be fetched.
     pub(super) needs_fetch: bool,
-    /// It is not fetched before this, as that failed.
+    /// The end of the delay after a failed fetch.
     pub(super) not_before: Duration,
-    failures: Failures,
+    failures: PollFailures,
     last_failure: Option<Error>,
     pub(super) status: Option<RunStatus>,
     iterations: Option<u32>,
@@ -47,14 +46,14 @@ pub(super) struct AwaitedRun {
 /// A receiver of the updates of a run.
 #[derive(Debug)]
 pub(super) enum Subscriber {
-    /// Gets the end of the run.
+    /// Receives the end of the run.
     End(oneshot::Sender<Result<RunUpdate>>),
-    /// Gets every change, the end included.
+    /// Receives every change, including the end.
     Changes(mpsc::UnboundedSender<Result<RunUpdate>>),
 }
 
 impl Subscriber {
-    /// Sends an update that is not the end. A subscriber that is gone is about to unsubscribe.
+    /// Sends an update that is not the end. A closed channel is no error: its subscription is being dropped.
     fn send(&self, update: &RunUpdate) {
         if let Self::Changes(sender) = self {
             let _ = sender.send(Ok(update.clone()));
@@ -70,7 +69,7 @@ impl Subscriber {
 }
 
 impl RunRegistry {
-    /// Adds a subscriber, and returns its number. One to a run whose end is known gets that at once.
+    /// Adds a subscriber, and returns its number. If the end of the run is known, sends it at once.
     pub(super) fn subscribe(&mut self, id: &RunId, subscriber: Subscriber, now: Duration) -> u64 {
         self.next_subscriber += 1;
         let number = self.next_subscriber;
@@ -86,12 +85,12 @@ impl RunRegistry {
         }
         let mut run = AwaitedRun {
             since: now,
-            seen: known.map(|(told, _)| *told).filter(|told| told.saturating_add(FRESH) >= now),
+            seen: known.map(|(updated, _)| *updated).filter(|updated| updated.saturating_add(FRESH) >= now),
             fetched: now,
             is_fetching: false,
             needs_fetch: false,
             not_before: Duration::ZERO,
-            failures: Failures::default(),
+            failures: PollFailures::default(),
             last_failure: None,
             status: known.map(|(_, update)| update.status.clone()),
             iterations: known.and_then(|(_, update)| update.iterations),
@@ -139,14 +138,14 @@ impl RunRegistry {
         self.runs.values_mut()
     }
 
-    /// Returns the last known status of an awaited run, and the failure of its last fetch if that has failed.
-    pub(super) fn state(&self, id: &RunId) -> (Option<RunStatus>, Option<Error>) {
+    /// Returns the last known status of an awaited run, and the error of its last fetch if that failed.
+    pub(super) fn last_poll(&self, id: &RunId) -> (Option<RunStatus>, Option<Error>) {
         self.runs.get(id).map(|run| (run.status.clone(), run.last_failure.clone())).unwrap_or_default()
     }
 
-    /// Applies an update to an awaited run. Returns whether that ended its waits.
+    /// Applies an update to an awaited run: sends it to the subscribers, and ends the waits if it is final. Returns whether it did.
     ///
-    /// `at` is when the update was true at the earliest: the time at which its request was sent.
+    /// `at` is the earliest time for which the update holds: the time at which the request was sent.
     pub(super) fn apply(&mut self, update: RunUpdate, at: Duration) -> bool {
         let Some(run) = self.runs.get_mut(&update.id) else { return false };
         if update.is_final {
@@ -155,19 +154,19 @@ impl RunRegistry {
         }
         run.seen = run.seen.max(Some(at));
         run.needs_fetch = false;
-        run.failures = Failures::default();
+        run.failures = PollFailures::default();
         run.last_failure = None;
         run.change(&update);
         false
     }
 
-    /// Applies an update that did not come from a poll, and keeps it for waits that begin later. Returns whether it ended waits.
-    pub(super) fn learn(&mut self, update: RunUpdate, now: Duration) -> bool {
+    /// Applies an update that did not come from a poll, and keeps it for waits that begin later.
+    pub(super) fn apply_and_keep(&mut self, update: RunUpdate, now: Duration) {
         self.recent.put(update.clone(), now);
-        self.apply(update, now)
+        self.apply(update, now);
     }
 
-    /// The fetch of a run has failed. Its waits end if it will not succeed.
+    /// Records a failed fetch, and ends the waits if no other fetch will succeed.
     pub(super) fn failed(&mut self, id: &RunId, error: Error, now: Duration) {
         let Some(run) = self.runs.get_mut(id) else { return };
         match run.failures.record(&error, run.status.is_some(), now) {
@@ -182,7 +181,6 @@ impl RunRegistry {
         }
     }
 
-    /// Ends the waits for a run.
     fn end(&mut self, id: &RunId, outcome: &Result<RunUpdate>) {
         for subscriber in self.runs.remove(id).map(|run| run.subscribers).unwrap_or_default().into_values() {
             subscriber.end(outcome.clone());
@@ -196,14 +194,13 @@ impl RunRegistry {
         }
     }
 
-    /// Removes all subscribers. They notice by their closed channels.
+    /// Removes all subscribers, which closes their channels.
     pub(super) fn clear(&mut self) {
         self.runs.clear();
     }
 }
 
 impl AwaitedRun {
-    /// Returns `true` if it can be fetched now.
     pub(super) fn is_fetchable(&self, now: Duration) -> bool {
         !self.is_fetching && self.not_before <= now
     }
@@ -212,12 +209,7 @@ impl AwaitedRun {
         self.status == Some(RunStatus::Pending)
     }
 
-    /// Returns `true` if no request that was sent since then has shown it.
-    pub(super) fn is_unseen_since(&self, began: Duration) -> bool {
-        self.seen.is_none_or(|seen| seen < began)
-    }
-
-    /// Sends a new subscriber what is known already.
+    /// Sends the last known state to a new subscriber.
     fn send_current(&self, id: &RunId, subscriber: &Subscriber) {
         if let Some(status) = &self.status {
             subscriber.send(&RunUpdate {
@@ -232,7 +224,7 @@ impl AwaitedRun {
         let goes_back =
             self.status.as_ref().is_some_and(|status| *status != RunStatus::Pending) && update.progress() == 0;
         if goes_back {
-            // A delivery that was overtaken, or a response from a replica that lags behind.
+            // A delivery out of order, or a response from a server replica that lags behind.
             return;
         }
         let iterations = update.iterations.max(self.iterations);
@@ -249,7 +241,7 @@ impl AwaitedRun {
     }
 }
 
-/// Updates of runs that are not awaited yet: from deliveries, submissions and cancellations. The oldest are forgotten first.
+/// The last updates by deliveries, submissions and cancellations, for waits that begin later.
 #[derive(Debug, Default)]
 struct RecentUpdates {
     updates: HashMap<RunId, (Duration, RunUpdate)>,
@@ -261,7 +253,7 @@ impl RecentUpdates {
         self.updates.get(id)
     }
 
-    /// Keeps an update, unless it is older than what is known of the run.
+    /// Keeps an update, unless the last one shows more progress.
     fn put(&mut self, update: RunUpdate, now: Duration) {
         if self.get(&update.id).is_some_and(|(_, known)| update.progress() < known.progress()) {
             return;
@@ -270,7 +262,7 @@ impl RecentUpdates {
         if self.updates.insert(id.clone(), (now, update)).is_none() {
             self.order.push_back(id);
         }
-        while self.order.len() > RECENT {
+        while self.order.len() > MAX_RECENT {
             if let Some(oldest) = self.order.pop_front() {
                 self.updates.remove(&oldest);
             }

@@ -1,4 +1,4 @@
-//! The service, as far as following runs needs it.
+//! [`RunSource`]: the service, as far as following runs needs it.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -6,18 +6,15 @@ use std::pin::Pin;
 use crate::types::{Run, RunId, RunPage, RunStatus};
 use crate::{RateLimit, Response, Result};
 
-/// The future of a request.
 pub(crate) type SourceFuture<T> = Pin<Box<dyn Future<Output = Result<T>> + Send>>;
 
 /// A source of runs. Each request is a single attempt: the poller has its own delays.
 pub(crate) trait RunSource: Send + Sync + 'static {
-    /// Fetches a page of the largest size, newest first: those with this status, or all.
+    /// Fetches a page of the largest size, newest first, of the runs with this status or of all runs.
     fn page(&self, status: Option<RunStatus>, offset: u32) -> SourceFuture<RunPage>;
 
-    /// Fetches a run.
     fn run(&self, id: &RunId) -> SourceFuture<Response<Run>>;
 
-    /// Cancels a run.
     fn cancel(&self, id: &RunId) -> SourceFuture<()>;
 
     /// Returns the rate limit that the service last reported.
