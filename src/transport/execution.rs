@@ -10,8 +10,8 @@ use reqwest::Request;
 use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderName, HeaderValue, USER_AGENT};
 use serde::de::DeserializeOwned;
 
+use super::attempt_task::{AttemptTask, in_task};
 use super::decode::decode;
-use super::exchange::{Exchange, in_task};
 use super::observe::Observed;
 use super::retry::{Decision, Situation, decide};
 use super::{CallSettings, Transport};
@@ -174,7 +174,7 @@ impl Execution {
             *attempt.timeout_mut() = Some(timeout);
             observed.attempt(request_bytes);
             let attempts = observed.attempts();
-            let exchange = Exchange {
+            let task = AttemptTask {
                 transport: Arc::clone(transport),
                 operation: *operation,
                 attempt: attempts,
@@ -184,7 +184,7 @@ impl Execution {
                 sent: settings.sent.clone(),
             };
             // Boxed, as the large future is moved several times until it is in the task.
-            let error = match in_task(platform::sendable(observed.within(Box::pin(exchange.run())))).await {
+            let error = match in_task(platform::sendable(observed.within(Box::pin(task.run())))).await {
                 Ok((response, _)) if response.status.is_success() => {
                     transport.budget.deposit(last.map(|failure| failure.cost));
                     observed.attempt_end(Ok(&response));

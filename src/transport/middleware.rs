@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode};
 use reqwest::{Request, Url};
 
-use super::extras;
+use super::request_extras;
 use crate::response::RawResponse;
 use crate::{Error, Operation, Result};
 
@@ -127,7 +127,7 @@ impl AttemptRequest<'_> {
     /// [`ErrorKind::InvalidRequest`](crate::ErrorKind::InvalidRequest) if the client sets the header itself (`Authorization`,
     /// `Content-Type`, `User-Agent` and the like), or no header can have this name or this value.
     pub fn insert_header(&mut self, name: &str, value: &str) -> Result<()> {
-        let header = extras::header(name, value);
+        let header = request_extras::header(name, value);
         let (name, value) = header.map_err(|error| error.with_operation(self.operation))?;
         self.request.headers_mut().insert(name, value);
         Ok(())

@@ -10,19 +10,19 @@
 //! [`Execution`], and the generated code gets an error that makes it return. [`Execution::finish`] then reads the kept response.
 
 mod attempt;
+mod attempt_task;
 #[cfg_attr(target_family = "wasm", path = "plain_body.rs")]
 mod body;
 mod decode;
 mod events;
-mod exchange;
 mod execution;
-mod extras;
 mod middleware;
 mod observe;
 mod options;
 mod own_headers;
 #[cfg(feature = "test-util")]
 mod replay;
+mod request_extras;
 mod retry;
 mod retry_after;
 mod retry_budget;
@@ -36,13 +36,13 @@ use reqwest::header::HeaderValue;
 pub(crate) use self::events::OnEvent;
 pub use self::events::{Attempt, AttemptEnd, CallEnd, CallEvent, CallOutcome, RateLimitWait, Retry};
 pub(crate) use self::execution::Execution;
-pub(crate) use self::extras::Extras;
 pub(crate) use self::middleware::Stack;
 pub use self::middleware::{AttemptRequest, AttemptResponse, Middleware, MiddlewareFuture, Refusal};
 pub use self::options::CallOptions;
 pub(crate) use self::options::CallSettings;
 #[cfg(feature = "test-util")]
 pub(crate) use self::replay::{ReplayFn, error_of, result_of};
+pub(crate) use self::request_extras::RequestExtras;
 pub(crate) use self::retry::RetryPolicy;
 pub(crate) use self::retry_budget::RetryBudget;
 pub(crate) use self::submission_state::SentState;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Extras;
+use super::RequestExtras;
 use super::submission_state::SentState;
 use crate::rate_limit::RateLimitMode;
 
@@ -30,7 +30,7 @@ pub struct CallOptions {
     pub(crate) max_retries: Option<u32>,
     pub(crate) max_wait: Option<Duration>,
     pub(crate) rate_limit_mode: Option<RateLimitMode>,
-    pub(crate) extras: Extras,
+    pub(crate) extras: RequestExtras,
 }
 
 /// The settings of a single call: its options, and those that only some calls have.

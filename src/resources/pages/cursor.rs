@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::stall::StallReason;
+use super::stall_detector::StallReason;
 
 /// The part of a list that is requested.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

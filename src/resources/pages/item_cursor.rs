@@ -15,7 +15,7 @@ use std::collections::HashSet;
 
 use super::cursor::{Request, Step};
 use super::page::Listed;
-use super::stall::{StallDetector, StallReason, checked};
+use super::stall_detector::{StallDetector, StallReason, checked};
 
 /// The limit of successive restarts at the front of a list that does not shrink.
 const RESTARTS: u32 = 100;

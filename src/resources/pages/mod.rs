@@ -9,9 +9,9 @@ mod items;
 mod page;
 #[expect(clippy::module_inception, reason = "the file is named after its type")]
 mod pages;
-mod raw;
-mod stall;
+mod stall_detector;
 mod stream;
+mod with_json;
 
 use std::future::IntoFuture as _;
 
@@ -22,8 +22,8 @@ use self::page::Batch;
 pub use self::page::{Listed, Page};
 use self::pages::PageCursor;
 pub use self::pages::Pages;
-pub use self::raw::WithJson;
 use self::stream::ListStream;
+pub use self::with_json::WithJson;
 use super::call::{Call, CallFuture, Endpoint};
 use crate::Response;
 
@@ -66,7 +66,7 @@ impl<E: ListEndpoint> Call<E> {
     /// # }
     /// ```
     pub fn items_with_json(self) -> Items<WithJson<<E::Output as Page>::Item>> {
-        self.items_by(raw::batch)
+        self.items_by(with_json::batch)
     }
 
     fn items_by<T: Listed>(self, read: fn(Response<E::Output>) -> Batch<T>) -> Items<T> {

@@ -10,7 +10,7 @@ use futures_core::Stream;
 
 use super::cursor::{Cursor, Request, Step};
 use super::page::Page;
-use super::stall::{StallDetector, StallReason, checked};
+use super::stall_detector::{StallDetector, StallReason, checked};
 use super::stream::ListStream;
 use crate::Result;
 

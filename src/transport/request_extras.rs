@@ -12,13 +12,13 @@ use crate::{Error, Result};
 
 /// Additions to a request. They are checked when it is sent, as setters cannot fail.
 #[derive(Clone, Default)]
-pub(crate) struct Extras {
+pub(crate) struct RequestExtras {
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) query: Vec<(String, String)>,
     pub(crate) body: BTreeMap<String, Value>,
 }
 
-impl Extras {
+impl RequestExtras {
     /// Returns the headers only, for a request of another operation that is part of the same call.
     pub(crate) fn headers_only(&self) -> Self {
         Self { headers: self.headers.clone(), ..Self::default() }
@@ -99,12 +99,12 @@ pub(super) fn header(name: &str, value: &str) -> Result<(HeaderName, HeaderValue
 }
 
 /// Shows the names, and none of the values.
-impl fmt::Debug for Extras {
+impl fmt::Debug for RequestExtras {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fn names<V>(pairs: &[(String, V)]) -> Vec<&str> {
             pairs.iter().map(|(name, _)| name.as_str()).collect()
         }
-        f.debug_struct("Extras")
+        f.debug_struct("RequestExtras")
             .field("headers", &names(&self.headers))
             .field("query", &names(&self.query))
             .field("body", &self.body.keys().collect::<Vec<_>>())
@@ -114,14 +114,14 @@ impl fmt::Debug for Extras {
 
 #[cfg(test)]
 mod tests {
-    use super::Extras;
+    use super::RequestExtras;
     use reqwest::{Method, Request};
     use serde_json::json;
 
     fn with_field(body: &'static str) -> Result<String, String> {
         let mut request = Request::new(Method::POST, "http://127.0.0.1/".parse().unwrap());
         *request.body_mut() = Some(body.into());
-        let extras = Extras { body: [("new".to_owned(), json!([1]))].into(), ..Extras::default() };
+        let extras = RequestExtras { body: [("new".to_owned(), json!([1]))].into(), ..RequestExtras::default() };
         extras.apply(&mut request).map_err(|error| error.to_string())?;
         Ok(String::from_utf8(request.body().unwrap().as_bytes().unwrap().to_vec()).unwrap())
     }

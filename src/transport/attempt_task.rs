@@ -24,7 +24,7 @@ use crate::response::RawResponse;
 use crate::{Error, Operation, Result};
 
 /// One attempt of a call.
-pub(super) struct Exchange {
+pub(super) struct AttemptTask {
     pub(super) transport: Arc<Transport>,
     pub(super) operation: Operation,
     pub(super) attempt: u32,
@@ -34,7 +34,7 @@ pub(super) struct Exchange {
     pub(super) sent: Option<Arc<SentState>>,
 }
 
-impl Exchange {
+impl AttemptTask {
     /// Runs the attempt, and reports its result to the permit. Returns the response and the wait that it asks for.
     pub(super) async fn run(self) -> Result<(RawResponse, Option<Duration>)> {
         let Self { transport, operation, attempt, permit, mut request, timeout, sent } = self;
@@ -74,8 +74,8 @@ impl Exchange {
     }
 }
 
-/// Runs an exchange in a task of its own, which is cancelled when the returned future is dropped.
-pub(super) async fn in_task<T, F>(exchange: F) -> Result<T>
+/// Runs a future in a task of its own, which is cancelled when the returned future is dropped.
+pub(super) async fn in_task<T, F>(future: F) -> Result<T>
 where
     T: Send + 'static,
     F: Future<Output = Result<T>> + Send + 'static,
@@ -84,7 +84,7 @@ where
         let advice = "Await it in a task of a tokio runtime, or use the blocking client.";
         return Err(Error::configuration("a call takes a tokio runtime, and there is none", advice));
     };
-    let mut task = Task(runtime.spawn(exchange));
+    let mut task = Task(runtime.spawn(future));
     match (&mut task.0).await {
         Ok(result) => result,
         Err(error) => match error.try_into_panic() {
