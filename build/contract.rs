@@ -30,17 +30,22 @@ pub fn resolve<'a>(document: &'a Value, value: &'a Value) -> &'a Value {
     follow(document, value).unwrap_or(value)
 }
 
-/// The `$ref` of a value that is one.
+/// Returns the target of a value that is a `$ref`.
 pub fn reference(value: &Value) -> Option<&str> {
     value.get("$ref")?.as_str()
 }
 
-/// Returns `true` if a schema allows `null` where it is used.
-pub fn can_be_null(schema: &Value) -> bool {
-    schema.get("nullable") == Some(&Value::Bool(true))
+/// Returns `true` if the value at a key is `true`.
+pub fn is_true(value: &Value, key: &str) -> bool {
+    value.get(key) == Some(&Value::Bool(true))
 }
 
-/// The last segment of a `$ref`: the component's name.
+/// Returns `true` if a schema allows `null` where it is used.
+pub fn can_be_null(schema: &Value) -> bool {
+    is_true(schema, "nullable")
+}
+
+/// Returns the component's name, the last segment of a `$ref`.
 pub fn component(reference: &str) -> &str {
     reference.rsplit('/').next().unwrap_or(reference)
 }
@@ -50,22 +55,29 @@ pub fn lookup<'a>(document: &'a Value, reference: &str) -> Option<&'a Value> {
     document.pointer(reference.strip_prefix('#')?)
 }
 
-/// The named schemas.
 pub fn schemas(document: &Value) -> impl Iterator<Item = (&String, &Value)> {
     entries(document.pointer("/components/schemas"))
 }
 
-/// The entries of an object; none when it is missing or something else.
+pub fn named_schema<'a>(document: &'a Value, name: &str) -> Option<&'a Value> {
+    document.pointer("/components/schemas")?.get(name)
+}
+
+/// Returns the names of the properties that a schema requires.
+pub fn required_names(schema: &Value) -> impl Iterator<Item = &str> {
+    items(schema.get("required")).filter_map(Value::as_str)
+}
+
+/// Returns the entries of an object, or none for any other value.
 pub fn entries(value: Option<&Value>) -> impl Iterator<Item = (&String, &Value)> {
     value.and_then(Value::as_object).into_iter().flatten()
 }
 
-/// The items of an array; none when it is missing or something else.
+/// Returns the items of an array, or none for any other value.
 pub fn items(value: Option<&Value>) -> impl Iterator<Item = &Value> {
     value.and_then(Value::as_array).into_iter().flatten()
 }
 
-/// The text at a key.
 pub fn text<'a>(value: &'a Value, key: &str) -> Option<&'a str> {
     value.get(key)?.as_str()
 }
@@ -81,7 +93,7 @@ pub struct Operation<'a> {
 }
 
 impl<'a> Operation<'a> {
-    /// Returns `true` if a repetition has no further effect: as the contract states, or else as the method implies.
+    /// Returns `x-idempotent`, or else the default of the method.
     pub fn is_idempotent(&self) -> bool {
         match self.value.get("x-idempotent") {
             Some(stated) => stated.as_bool().unwrap_or(false),
@@ -89,7 +101,7 @@ impl<'a> Operation<'a> {
         }
     }
 
-    /// Parameters of the operation and of its path, each with its place, references not yet followed.
+    /// Returns the parameters of the path and of the operation, each with its place. References are not followed.
     pub fn parameters(&self) -> impl Iterator<Item = (&'a Value, String)> + use<'a> {
         let item_place = format!("paths.{}", self.path);
         let own_place = self.place.clone();
@@ -103,7 +115,6 @@ impl<'a> Operation<'a> {
     }
 }
 
-/// Every operation of the contract.
 pub fn operations(document: &Value) -> impl Iterator<Item = Operation<'_>> {
     entries(document.get("paths")).filter(|(path, _)| !path.starts_with("x-")).flat_map(|(path, item)| {
         entries(Some(item)).filter(|(method, _)| METHODS.contains(&method.as_str())).map(move |(method, value)| {
@@ -112,7 +123,7 @@ pub fn operations(document: &Value) -> impl Iterator<Item = Operation<'_>> {
     })
 }
 
-/// The successful responses of an operation by their statuses, references followed.
+/// Returns the successful responses of an operation by status.
 pub fn successes<'a>(document: &'a Value, operation: &'a Value) -> impl Iterator<Item = (&'a String, &'a Value)> {
     entries(operation.get("responses"))
         .filter(|(status, _)| status.starts_with('2'))
@@ -126,7 +137,7 @@ pub fn success_bodies(document: &Value, operation: &Value) -> (bool, bool) {
     (responses().any(has_body), responses().any(|response| !has_body(response)))
 }
 
-/// Every request that the service makes by itself, each with its place: the operations of callbacks.
+/// Returns the operations of callbacks, which the service sends, each with its place.
 pub fn deliveries(document: &Value) -> impl Iterator<Item = (&Value, String)> {
     operations(document).flat_map(|operation| {
         entries(operation.value.get("callbacks")).flat_map(move |(name, callback)| {
@@ -141,8 +152,8 @@ pub fn deliveries(document: &Value) -> impl Iterator<Item = (&Value, String)> {
     })
 }
 
-/// The set of words that a string is one of, with its place in the schema: `enum`, or an open set, which is written as
-/// `anyOf` of an enum and any string.
+/// Returns the words of a closed set, which is an `enum`, or of an open set, which is `anyOf` of an enum and any string. The second
+/// value is their place in the schema.
 pub fn words(schema: &Value) -> Option<(&Vec<Value>, &'static str)> {
     if let Some(words) = schema.get("enum").filter(|_| text(schema, "type") == Some("string")) {
         return Some((words.as_array()?, "enum"));
@@ -156,9 +167,14 @@ pub fn words(schema: &Value) -> Option<(&Vec<Value>, &'static str)> {
     (is_any_string && are_strings).then_some((known.get("enum")?.as_array()?, "anyOf[0].enum"))
 }
 
-/// The reason why something is deprecated, if it is.
+/// Returns the words of a set as texts.
+pub fn word_texts(schema: &Value) -> impl Iterator<Item = &str> {
+    words(schema).into_iter().flat_map(|(words, _)| words).filter_map(Value::as_str)
+}
+
+/// Returns the reason of a deprecation.
 pub fn deprecation_reason(value: &Value) -> Option<&str> {
-    let is_deprecated = value.get("deprecated") == Some(&Value::Bool(true));
+    let is_deprecated = is_true(value, "deprecated");
     is_deprecated.then(|| text(value, "x-deprecated-reason").unwrap_or("The service has deprecated it."))
 }
 

@@ -1,7 +1,6 @@
 //! Writes what progenitor does not: ids, open enums, open unions, the data of events, and the table of operations.
 //!
-//! It writes calls of macros in `src/types/`, so that the logic is ordinary code that can be read and tested,
-//! and the words come from the contract alone.
+//! It writes calls of the macros in `src/types/`, so that the logic is handwritten and only the words are generated.
 
 use std::collections::BTreeSet;
 
@@ -19,7 +18,6 @@ use super::formats::description_with_format;
 use super::mapping::{Data, Mapping, Mappings};
 use super::reach::reachable_from_response;
 
-/// The name of the table of operations.
 const TABLE: &str = "ALL";
 
 /// `#[deprecated]` with a reason, if there is one.
@@ -27,7 +25,7 @@ pub fn deprecation(reason: Option<&str>) -> Option<TokenStream> {
     reason.map(|reason| quote! { #[deprecated(note = #reason)] })
 }
 
-/// The types that take the place of generated ones.
+/// Returns the types that replace those of progenitor.
 pub fn types(document: &Value, mappings: &Mappings) -> TokenStream {
     schemas(document)
         .filter_map(|(name, schema)| {
@@ -65,7 +63,6 @@ pub fn types(document: &Value, mappings: &Mappings) -> TokenStream {
         .collect()
 }
 
-/// The status and the advice of each code.
 fn error_codes(schema: &Value, name: &Ident) -> TokenStream {
     let arms = errors::codes(schema).map(|(word, status, advice)| quote! { #word => (#status, #advice), });
     quote! {
@@ -82,7 +79,7 @@ fn error_codes(schema: &Value, name: &Ident) -> TokenStream {
     }
 }
 
-/// The data of events by type, with the fields that name a run, a work order and a tenant.
+/// Writes the data of events by type, with the fields that name a run, a work order and a tenant.
 fn event_data(document: &Value, name: &Ident, data: &[Data]) -> TokenStream {
     let variants = data.iter().map(|data| {
         let (name, schema) = (format_ident!("{}", data.variant), format_ident!("{}", data.schema));
@@ -127,7 +124,7 @@ fn event_data(document: &Value, name: &Ident, data: &[Data]) -> TokenStream {
     }
 }
 
-/// The table of operations.
+/// Writes the table of operations.
 pub fn operations(document: &Value) -> Result<syn::File, SpecError> {
     let mut names = Vec::new();
     let mut constants = Vec::new();
@@ -179,7 +176,7 @@ pub fn operations(document: &Value) -> Result<syn::File, SpecError> {
     .map_err(|error| SpecError::at("paths", format!("the table of operations is not Rust: {error}")))
 }
 
-/// Returns `true` if a successful response holds a secret, and is not to be shown.
+/// Returns `true` if a successful response holds a secret.
 fn returns_secret(document: &Value, operation: &Value) -> bool {
     has_secret(document, &reachable_from_response(document, operation))
 }

@@ -1,4 +1,4 @@
-//! Writes the responses that the simulator falls back to, which are the contract's examples.
+//! Writes the example responses of the contract, with which the simulator responds where it has no other.
 
 use proc_macro2::TokenStream;
 use quote::quote;
@@ -8,7 +8,7 @@ use syn::File;
 use super::contract::{entries, operations, resolve, successes, text};
 use super::error::SpecError;
 
-/// The table of example responses, for the simulator: operation, status, and the body if the response has one.
+/// Writes the table of example responses.
 pub fn responses(document: &Value) -> Result<File, SpecError> {
     let rows = operations(document).filter_map(|operation| {
         let id = text(operation.value, "operationId")?;
@@ -38,7 +38,7 @@ pub enum Example<'a> {
     Body(&'a Value),
 }
 
-/// A successful response of an operation, one with a body if there is one: its status, its name in the contract, and its example.
+/// Returns the status, the key in the contract and the example of a successful response. One with a body is preferred.
 pub fn success<'a>(document: &'a Value, operation: &'a Value) -> Option<(u16, &'a str, Example<'a>)> {
     let content = |response: &'a Value| entries(response.get("content")).next().map(|(_, content)| content);
     let with_body = successes(document, operation).find(|(_, response)| content(response).is_some());
@@ -50,7 +50,7 @@ pub fn success<'a>(document: &'a Value, operation: &'a Value) -> Option<(u16, &'
     Some((name.parse().unwrap_or(200), name, example))
 }
 
-/// The examples of a parameter or of the content of a body.
+/// Returns the examples of a parameter or of the content of a body.
 pub fn examples<'a>(document: &'a Value, of: &'a Value) -> impl Iterator<Item = &'a Value> {
     let named = entries(of.get("examples")).filter_map(move |(_, example)| resolve(document, example).get("value"));
     of.get("example").into_iter().chain(named)

@@ -14,7 +14,7 @@ pub fn is_plain_string(schema: &Value) -> bool {
     text(schema, "type") == Some("string") && text(schema, "format").is_none_or(|it| !TYPED_FORMATS.contains(&it))
 }
 
-/// A format of strings that has no type of its own is a word of the documentation, unless something else is meant.
+/// Checks a format without a type of its own, which is documentation, for misspellings.
 pub fn check_format(schema: &Value, place: &str) -> Result<(), SpecError> {
     let Some(format) = text(schema, "format").filter(|format| !TYPED_FORMATS.contains(format)) else {
         return Ok(());
@@ -32,7 +32,7 @@ pub fn check_format(schema: &Value, place: &str) -> Result<(), SpecError> {
     Ok(())
 }
 
-/// The description of a string, or of what holds strings, with their format in the last sentence.
+/// Returns the description of a string, or of a container of strings, with the format as its last sentence.
 pub fn description_with_format(description: &str, schema: &Value) -> String {
     let mut leaf = schema;
     while let Some(within) = leaf.get("items").or_else(|| leaf.get("additionalProperties")) {

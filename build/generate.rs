@@ -1,4 +1,4 @@
-//! Hands the prepared document to progenitor.
+//! Runs progenitor on the prepared document.
 
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::{Mutex, PoisonError};
@@ -10,7 +10,6 @@ use super::error::SpecError;
 use super::mapping::Mappings;
 use super::parse::typed;
 
-/// The code that progenitor writes for a prepared document.
 pub fn generate(prepared: &Value, mappings: &Mappings) -> Result<syn::File, SpecError> {
     let api = typed(prepared)?;
     let mut settings = GenerationSettings::new();
@@ -34,7 +33,7 @@ fn not_rust(error: impl std::fmt::Display) -> SpecError {
     SpecError::at("", format!("progenitor wrote something that is not Rust: {error}"))
 }
 
-/// Progenitor panics on what it does not support. The checks come first, so this is the net below them.
+/// Turns a panic into an error: progenitor panics on OpenAPI that it does not support and that no check has refused.
 fn without_panic<T>(run: impl FnOnce() -> T) -> Result<T, SpecError> {
     // The panic hook belongs to the process, and tests share one.
     static HOOK: Mutex<()> = Mutex::new(());

@@ -1,15 +1,14 @@
 //! The Rust type of each named schema.
 //!
-//! Objects become structs, which progenitor writes. Everything else that has a name becomes a type of ours, because
-//! the service may say a word tomorrow that the contract does not know today, and a closed enum would fail the
-//! whole answer over it.
+//! Objects become structs, which progenitor writes. Other named schemas become types of this crate, as a closed enum would fail a
+//! whole response over one new word.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use heck::ToUpperCamelCase;
 use serde_json::Value;
 
-use super::contract::{component, entries, items, lookup, reference, schemas, text, words};
+use super::contract::{component, entries, items, lookup, named_schema, reference, schemas, text, words};
 use super::error::{SpecError, fail};
 use super::formats::check_format;
 
@@ -80,7 +79,7 @@ impl Mapping {
     }
 }
 
-/// The mapping of every named schema that operations use, and of every set of words.
+/// Returns the mappings of the named schemas that operations use, and of all sets of words.
 pub fn of_document(document: &Value) -> Result<Mappings, SpecError> {
     let reachable = super::reach::reachable(document);
     schemas(document)
@@ -137,7 +136,7 @@ fn of_schema(document: &Value, name: &str, schema: &Value) -> Result<Mapping, Sp
     }
 }
 
-/// Of the keywords that each say what a schema is, others than these would have no effect.
+/// Refuses the keywords that would have no effect beside those that decide the type.
 fn check_alone(schema: &Value, kept: &[&str], place: &str) -> Result<(), SpecError> {
     const KEYWORDS: [&str; 7] =
         ["additionalProperties", "anyOf", "discriminator", "enum", "not", "oneOf", "properties"];
@@ -152,7 +151,7 @@ fn check_alone(schema: &Value, kept: &[&str], place: &str) -> Result<(), SpecErr
 
 fn list(document: &Value, schema: &Value, place: &str) -> Result<Mapping, SpecError> {
     let item = text(schema, "x-list-of").unwrap_or_default();
-    if lookup(document, &format!("#/components/schemas/{item}")).is_none() {
+    if named_schema(document, item).is_none() {
         return fail(format!("{place}.x-list-of"), format!("there is no schema `{item}`"));
     }
     Ok(Mapping::List { item: item.to_owned() })
@@ -208,7 +207,7 @@ fn open_enum(document: &Value, schema: &Value, place: &str) -> Result<Mapping, S
     Ok(Mapping::OpenEnum { words, data })
 }
 
-/// `x-eventData` the other way round: for each schema, the words that it comes with.
+/// Inverts `x-eventData`: returns the words of each schema.
 fn event_data(document: &Value, schema: &Value, words: &[Word]) -> Vec<Data> {
     let mut by_schema = BTreeMap::<&str, Vec<String>>::new();
     let table = schema.get("x-eventData");
@@ -220,7 +219,7 @@ fn event_data(document: &Value, schema: &Value, words: &[Word]) -> Vec<Data> {
     by_schema
         .into_iter()
         .filter_map(|(schema, words)| {
-            let described = lookup(document, &format!("#/components/schemas/{schema}"))?;
+            let described = named_schema(document, schema)?;
             Some(Data {
                 variant: data_variant(schema)?.to_owned(),
                 schema: schema.to_owned(),
@@ -231,7 +230,7 @@ fn event_data(document: &Value, schema: &Value, words: &[Word]) -> Vec<Data> {
         .collect()
 }
 
-/// `RunEventData` → `Run`, if that leaves a name that is free.
+/// Shortens `RunEventData` to `Run`, if that is a free name.
 pub fn data_variant(schema: &str) -> Option<&str> {
     schema.strip_suffix("EventData").filter(|variant| !["", "Self", OTHER_DATA].contains(variant))
 }
@@ -242,7 +241,7 @@ fn open_union(document: &Value, schema: &Value, place: &str) -> Result<Mapping, 
     let Some(tag) = tag else {
         return fail(
             place,
-            "oneOf needs a discriminator with propertyName, so that answers can be told apart; for other values, write \
+            "oneOf needs a discriminator with propertyName, which tells the variants apart; for other values, write \
              `x-any-json: true` beside it where it is used",
         );
     };
@@ -280,12 +279,12 @@ fn open_union(document: &Value, schema: &Value, place: &str) -> Result<Mapping, 
     Ok(Mapping::OpenUnion { tag: tag.to_owned(), variants })
 }
 
-/// `run.completed` → `RunCompleted`, if that is an identifier.
+/// Converts `run.completed` to `RunCompleted`, if that is an identifier.
 fn variant_name(word: &str, place: &str) -> Result<String, SpecError> {
     let name = word.replace('.', "_").to_upper_camel_case();
     if name.starts_with(|first: char| first.is_ascii_alphabetic()) && name.is_ascii() && name != "Self" {
         Ok(name)
     } else {
-        fail(place, format!("`{word}` makes no Rust variant name"))
+        fail(place, format!("`{word}` does not make a Rust variant name"))
     }
 }

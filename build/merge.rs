@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::contract::{component, entries, items, reference, schemas, text};
+use super::contract::{component, entries, items, reference, required_names, schemas, text};
 use super::error::{SpecError, fail};
 use super::openapi::SCHEMA;
 
@@ -28,7 +28,7 @@ const DOCUMENTATION: [&str; 4] = ["description", "example", "externalDocs", "tit
 
 const WAY_OUT: &str = "write the properties out";
 
-/// The document without `allOf` in named schemas.
+/// Replaces each named `allOf`.
 pub fn merge(document: &mut Value) -> Result<(), SpecError> {
     let mut merged = Vec::new();
     for (name, schema) in schemas(document).filter(|(_, schema)| schema.get("allOf").is_some()) {
@@ -53,7 +53,7 @@ struct Whole {
 }
 
 impl Whole {
-    /// The parts of a schema, and what stands beside them.
+    /// Adds the parts of a schema, and the keywords beside them.
     fn add_parts<'a>(
         &mut self,
         document: &'a Value,
@@ -79,11 +79,10 @@ impl Whole {
             return self.add_parts(document, part, place, open);
         };
         let Some((name, schema)) = schemas(document).find(|(name, _)| *name == component(target)) else {
-            return fail(place, format!("$ref `{target}` leads nowhere; add it, or correct the name"));
+            return fail(place, format!("$ref `{target}` does not exist; add it, or correct the name"));
         };
         if open.contains(&name) {
-            let problem = format!("`{name}` would be a part of itself; {WAY_OUT} in one place of the circle");
-            return fail(place, problem);
+            return fail(place, format!("`{name}` would be a part of itself; {WAY_OUT} in one place of the cycle"));
         }
         check_part(schema, &format!("`{name}`"), &[], place)?;
         open.push(name);
@@ -104,7 +103,7 @@ impl Whole {
             }
             self.properties.insert(name.clone(), property.clone());
         }
-        for name in items(schema.get("required")).filter_map(Value::as_str) {
+        for name in required_names(schema) {
             if self.required.iter().all(|other| other != name) {
                 self.required.push(name.to_owned());
             }
@@ -116,8 +115,10 @@ impl Whole {
                 return fail(place, format!("`additionalProperties: false` {problem}"));
             }
             (Some(open), Some(other)) if open != other => {
-                let problem = format!("`additionalProperties` is another in an earlier part of allOf; {WAY_OUT}");
-                return fail(place, problem);
+                return fail(
+                    place,
+                    format!("`additionalProperties` is another in an earlier part of allOf; {WAY_OUT}"),
+                );
             }
             (Some(open), _) => self.additional = Some(open.clone()),
         }
@@ -138,10 +139,10 @@ impl Whole {
     }
 }
 
-/// A part is an object of which nothing is lost in the whole.
+/// Checks that a part is an object, and that all its keywords can be merged.
 fn check_part(part: &Value, what: &str, also: &[&str], place: &str) -> Result<(), SpecError> {
     if text(part, "type").is_some_and(|kind| kind != "object") {
-        return fail(place, format!("{what} is no object, and allOf merges objects alone; {WAY_OUT}"));
+        return fail(place, format!("{what} is not an object, and allOf merges only objects; {WAY_OUT}"));
     }
     let is_read = |key: &str| !key.starts_with("x-") || SCHEMA.extensions.contains(&key);
     let lost = entries(Some(part))
@@ -153,7 +154,7 @@ fn check_part(part: &Value, what: &str, also: &[&str], place: &str) -> Result<()
     }
 }
 
-/// A property without what documents it.
+/// Returns a property without its documentation.
 fn undocumented(property: &Value) -> Value {
     let mut property = property.clone();
     if let Some(object) = property.as_object_mut() {

@@ -1,7 +1,7 @@
-//! From `openapi.yaml` to Rust, in one direction:
+//! Generates Rust from `openapi.yaml`:
 //!
 //! ```text
-//! text ──parse───▶ document ─rewrite─▶ document ─check─▶ document ─mapping─▶ what each schema becomes
+//! text ──parse───▶ document ─rewrite─▶ document ─check─▶ document ─mapping─▶ the type of each schema
 //!                                                            │                       │
 //!                                                            ▼                       ▼
 //!                                                         prepare ───▶ generate ─▶ postprocess ▶ types.rs
@@ -37,11 +37,11 @@ pub mod rewrite;
 mod spelling;
 pub mod yaml;
 
-use calls::Context;
+use calls::endpoint::Context;
 use error::SpecError;
 use refinements::Refinements;
 
-/// The generated sources, each the text of a file in `OUT_DIR`.
+/// The generated sources, one for each file in `OUT_DIR`.
 pub struct Generated {
     /// The public types: structs, ids, open enums, open unions, the data of events.
     pub types: String,
@@ -55,7 +55,7 @@ pub struct Generated {
     pub examples: String,
 }
 
-/// Everything that is generated from the text of a contract.
+/// Generates all sources from the text of a contract.
 pub fn generate(text: &str) -> Result<Generated, SpecError> {
     with_context(text, |context| {
         Ok(Generated {
@@ -68,7 +68,7 @@ pub fn generate(text: &str) -> Result<Generated, SpecError> {
     })
 }
 
-/// Reads a contract and calls a function with what is generated from it so far.
+/// Reads a contract, and calls a function with its context.
 pub fn with_context<T>(text: &str, write: impl FnOnce(&Context<'_>) -> Result<T, SpecError>) -> Result<T, SpecError> {
     let mut document = parse::parse(text)?;
     rewrite::rewrite(&mut document)?;

@@ -1,4 +1,4 @@
-//! Names of the contract that would be names of Rust, and which of them are free.
+//! The Rust names that the names of a contract become, and those that are reserved.
 
 use std::collections::BTreeSet;
 
@@ -22,7 +22,7 @@ const PRELUDE: &str = "
 /// The module that the generated types are a part of.
 const MODULE: &str = include_str!("../src/types/mod.rs");
 
-/// The macros that write types of ours.
+/// The macros that write types.
 const MACROS: [&str; 4] = [
     include_str!("../src/types/event_data.rs"),
     include_str!("../src/types/id.rs"),
@@ -30,8 +30,7 @@ const MACROS: [&str; 4] = [
     include_str!("../src/types/open_union.rs"),
 ];
 
-/// Names that no generated type can have: those of the prelude, those that the surrounding module imports or defines, and
-/// those that the macros use.
+/// Returns the names that no generated type can have: those of the prelude, of the surrounding module, and of the macros.
 pub fn reserved_types() -> Result<BTreeSet<String>, SpecError> {
     let parse = |source: &str| {
         syn::parse_file(source).map_err(|error| SpecError::at("", format!("src/types is not Rust: {error}")))
@@ -57,7 +56,7 @@ pub fn reserved_types() -> Result<BTreeSet<String>, SpecError> {
     Ok(names)
 }
 
-/// Collects the names that begin with a capital. Outside of imports, the end of a path is no name of the module.
+/// Collects the names that begin with a capital. Outside of imports, only the first name of a path counts.
 fn capitalized(tokens: TokenStream, in_import: bool, names: &mut BTreeSet<String>) {
     let mut colons = 0;
     for token in tokens {
@@ -76,20 +75,19 @@ fn capitalized(tokens: TokenStream, in_import: bool, names: &mut BTreeSet<String
     }
 }
 
-/// The name of the field or the argument that progenitor makes of a name, before it evades keywords.
+/// Returns progenitor's name for a field or an argument, before it adds an underscore to a keyword.
 pub fn snake_case(name: &str) -> Option<String> {
     let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "_-.$@[]".contains(letter);
     let snake = name.to_snake_case();
     (name.chars().all(is_plain) && snake.starts_with(|first: char| first.is_ascii_lowercase())).then_some(snake)
 }
 
-/// The name of a property's field: `type`, a keyword, is called `kind`.
+/// Returns the name of a property's field. `type`, a keyword, becomes `kind`.
 pub fn field_name(property: &str) -> Option<String> {
     snake_case(property).map(|name| if name == "type" { "kind".to_owned() } else { name })
 }
 
-/// Holds the functions of the generated client against each other: the names of operations, of their parameters, and of
-/// what the client needs for itself.
+/// Checks that the names of operations and parameters differ from each other and from those of progenitor's client.
 pub fn check_endpoints(document: &Value, file: &File) -> Result<(), SpecError> {
     let functions: Vec<&ImplItemFn> = file.items.iter().flat_map(functions_of).collect();
     let mut called = BTreeSet::new();
@@ -110,7 +108,7 @@ pub fn check_endpoints(document: &Value, file: &File) -> Result<(), SpecError> {
     Ok(())
 }
 
-fn functions_of(item: &Item) -> impl Iterator<Item = &ImplItemFn> {
+pub fn functions_of(item: &Item) -> impl Iterator<Item = &ImplItemFn> {
     let items = if let Item::Impl(block) = item { block.items.as_slice() } else { &[] };
     items.iter().filter_map(|item| if let ImplItem::Fn(function) = item { Some(function) } else { None })
 }
@@ -155,7 +153,7 @@ fn check_arguments(document: &Value, operation: &Operation<'_>, function: &ImplI
     Ok(())
 }
 
-/// The names that a function gives to values of its own.
+/// Collects the local variables of a function.
 fn bound(function: &ImplItemFn, names: &mut Vec<String>) {
     for statement in &function.block.stmts {
         if let syn::Stmt::Local(local) = statement
@@ -166,7 +164,7 @@ fn bound(function: &ImplItemFn, names: &mut Vec<String>) {
     }
 }
 
-/// Keywords get an underscore at the end: `type_`.
+/// Removes the underscore that progenitor adds to a keyword, as in `type_`.
 pub fn without_keyword(name: &str) -> &str {
     name.trim_end_matches('_')
 }

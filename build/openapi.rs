@@ -1,8 +1,7 @@
-//! The objects of OpenAPI 3.0.3: the keywords of each, and what stands under a keyword.
+//! The objects of OpenAPI 3.0.3: the keywords of each, and the kinds of their values.
 //!
-//! This is the one description of where a document holds contract and where it holds data. Everything that walks a
-//! document walks it by these tables, so that a property called `default` is not taken for a keyword, nor a `$ref` in
-//! an example for a reference.
+//! Each walk over a document uses these tables, so that a property called `default` is not taken for a keyword, nor a `$ref` in an
+//! example for a reference.
 
 use serde_json::Value;
 
@@ -252,7 +251,7 @@ static OAUTH_FLOW: Object =
 
 static SECURITY_REQUIREMENT: Object = Object { others: Some(Texts), ..object("security requirement", &[]) };
 
-/// Every extension that the generator reads, on any object.
+/// Returns each extension that the generator reads, of all objects.
 pub fn extensions() -> impl Iterator<Item = &'static str> {
     [&OPERATION, &PARAMETER, &SCHEMA].into_iter().flat_map(|object| object.extensions.iter().copied())
 }
@@ -277,7 +276,7 @@ pub struct Node<'a> {
     pub depth: usize,
 }
 
-/// An object and all within it, each before what it holds. References are not followed, and data is left out.
+/// Returns an object and the objects within it, outer ones first. References are not followed, and data is left out.
 pub fn nodes<'a>(object: &'static Object, value: &'a Value, place: &str) -> impl Iterator<Item = Node<'a>> {
     let mut open = vec![Node { object, value, place: place.to_owned(), depth: 0 }];
     std::iter::from_fn(move || {

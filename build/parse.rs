@@ -33,7 +33,7 @@ pub fn parse(text: &str) -> Result<Value, SpecError> {
     Ok(document)
 }
 
-/// The document as `openapiv3` sees it.
+/// Converts a document to the types of `openapiv3`.
 pub fn typed(document: &Value) -> Result<OpenAPI, SpecError> {
     fit(document, "")
 }

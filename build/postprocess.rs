@@ -1,11 +1,12 @@
-//! Turns progenitor's output into types that users meet in the documentation.
+//! Turns progenitor's types into the public ones.
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
 use serde_json::Value;
 use syn::{Attribute, Field, Fields, File, ImplItem, Item, ItemStruct, Meta, parse_quote};
 
-use super::contract::{can_be_null, deprecation_reason, entries, is_lenient, items, lookup, text};
+use super::calls::values::{compact, option_of};
+use super::contract::{can_be_null, deprecation_reason, entries, is_lenient, items, lookup, named_schema, text};
 use super::emit;
 use super::error::{SpecError, fail};
 use super::mapping::{Mapping, Mappings};
@@ -28,7 +29,7 @@ pub fn split(mut file: File) -> Result<(Vec<Item>, File), SpecError> {
     }
 }
 
-/// `Client::new` makes an HTTP client of its own and panics if it cannot; the SDK hands over its own.
+/// Removes `Client::new`, which creates another HTTP client and panics if that fails.
 fn remove_constructor(file: &mut File) {
     for item in &mut file.items {
         if let Item::Impl(block) = item {
@@ -37,7 +38,7 @@ fn remove_constructor(file: &mut File) {
     }
 }
 
-/// The public types.
+/// Returns the public types.
 pub fn types(items: Vec<Item>, mappings: &Mappings, document: &Value) -> Result<File, SpecError> {
     let inputs = reachable_from_requests(document);
     let sent_alone = sent_alone(document);
@@ -45,7 +46,7 @@ pub fn types(items: Vec<Item>, mappings: &Mappings, document: &Value) -> Result<
     for item in items {
         match item {
             Item::Struct(item) if !matches!(mappings.get(&item.ident.to_string()), Some(Mapping::Struct)) => {
-                let problem = format!("progenitor made the struct `{}`; give what it stands for a name", item.ident);
+                let problem = format!("progenitor made the struct `{}`; give its schema a name", item.ident);
                 return fail("components.schemas", problem);
             }
             Item::Struct(mut item) => {
@@ -62,8 +63,7 @@ pub fn types(items: Vec<Item>, mappings: &Mappings, document: &Value) -> Result<
                 tokens.extend(quote! { #item #constructor #debug #strict });
             }
             Item::Enum(item) => {
-                let problem =
-                    format!("progenitor made the closed enum `{}`; give what it stands for a name", item.ident);
+                let problem = format!("progenitor made the closed enum `{}`; give its schema a name", item.ident);
                 return fail("components.schemas", problem);
             }
             // Conversions and error types, for shapes that the contract does not use.
@@ -74,7 +74,6 @@ pub fn types(items: Vec<Item>, mappings: &Mappings, document: &Value) -> Result<
     syn::parse2(tokens).map_err(|error| SpecError::at("components.schemas", format!("the types are not Rust: {error}")))
 }
 
-/// The text of a file.
 pub fn render(file: &File) -> String {
     prettyplease::unparse(file)
 }
@@ -116,14 +115,14 @@ fn postprocess_struct(item: &mut ItemStruct, mappings: &Mappings, document: &Val
     item.attrs.extend(lookup(document, &format!("#/components/schemas/{}", item.ident)).and_then(deprecation));
 }
 
-/// Progenitor calls the field of a property `type` by `type_`; it has said what the property is called.
+/// Renames `type_`, progenitor's field of a property `type`.
 fn rename_keyword(field: &mut Field) {
     if field.ident.as_ref().is_some_and(|ident| ident == "type_") {
         field.ident = Some(parse_quote!(kind));
     }
 }
 
-/// In a request, `null` clears a value, and a missing one leaves it as it is: an update needs both.
+/// Makes `null` and a missing value two values: in an update, `null` clears, and a missing value changes nothing.
 fn tell_null_from_missing(schema: &str, field: &mut Field, document: &Value) {
     let is_nullable = property(document, schema, field).is_some_and(can_be_null);
     if is_nullable && is_defaulted(field) && is_option(field) {
@@ -136,10 +135,10 @@ fn tell_null_from_missing(schema: &str, field: &mut Field, document: &Value) {
 }
 
 fn deprecation(schema: &Value) -> Option<Attribute> {
-    deprecation_reason(schema).map(|reason| parse_quote!(#[deprecated(note = #reason)]))
+    emit::deprecation(deprecation_reason(schema)).map(|attribute| parse_quote!(#attribute))
 }
 
-/// The property that became a field.
+/// Returns the property of a field.
 fn property<'a>(document: &'a Value, schema: &str, field: &Field) -> Option<&'a Value> {
     let field_name = field.ident.as_ref().map(ToString::to_string)?;
     entries(lookup(document, &format!("#/components/schemas/{schema}/properties")))
@@ -148,7 +147,7 @@ fn property<'a>(document: &'a Value, schema: &str, field: &Field) -> Option<&'a 
         .map(|(_, property)| property)
 }
 
-/// Maps with `x-secret-values` are shown by their keys alone.
+/// Implements `Debug` without the values of maps with `x-secret-values`.
 fn hide_values(item: &mut ItemStruct, document: &Value) -> Option<TokenStream> {
     let name = &item.ident;
     let hidden: Vec<String> = entries(lookup(document, &format!("#/components/schemas/{name}/properties")))
@@ -194,13 +193,13 @@ fn read_as_documented(field: &mut Field) {
     }
 }
 
-/// The struct that a lenient one is read by where everything fits. See `src/types/strict.rs`.
+/// Writes the strict twin of a lenient struct, which is tried first. See `src/types/strict.rs`.
 fn strict_twin(item: &ItemStruct, mappings: &Mappings) -> TokenStream {
     let name = &item.ident;
     let mut fields = item.fields.clone();
     for field in &mut fields {
         field.attrs.retain(|attribute| attribute.path().is_ident("serde"));
-        if kind(field) == optional(&type_name(field))
+        if compact(&field.ty) == optional(&type_name(field))
             && matches!(mappings.get(&type_name(field)), Some(Mapping::Struct))
         {
             field.attrs.push(parse_quote!(#[serde(default, deserialize_with = "crate::types::strict::object")]));
@@ -228,13 +227,13 @@ fn strict_twin(item: &ItemStruct, mappings: &Mappings) -> TokenStream {
     }
 }
 
-/// A value that does not fit is left out. See `src/types/lenient.rs`.
+/// Leaves out a value that does not fit. See `src/types/lenient.rs`.
 fn read_leniently(field: &Field, mappings: &Mappings) -> Attribute {
     if !is_option(field) {
         // Progenitor has said `default` already.
         return parse_quote!(#[serde(deserialize_with = "crate::types::lenient::value")]);
     }
-    let kind = kind(field);
+    let kind = compact(&field.ty);
     let name = type_name(field);
     if kind == optional(TIME) {
         parse_quote!(#[serde(default, deserialize_with = "crate::types::lenient::time")])
@@ -245,12 +244,14 @@ fn read_leniently(field: &Field, mappings: &Mappings) -> Attribute {
     }
 }
 
-/// Reads what may be `null` and not be missing, if that is what the field holds. What progenitor calls for it needs a
-/// trait in scope.
+/// Replaces progenitor's reader of a required nullable value, which needs a trait in scope. Returns `false` for other fields.
 fn read_required_option(field: &mut Field) -> bool {
     const WRITTEN: &str = "::std::option::Option::deserialize";
-    let reader =
-        if kind(field) == optional(TIME) { "crate::types::optional_time" } else { "::serde::Deserialize::deserialize" };
+    let reader = if compact(&field.ty) == optional(TIME) {
+        "crate::types::optional_time"
+    } else {
+        "::serde::Deserialize::deserialize"
+    };
     let mut is_read = false;
     for attribute in field.attrs.iter_mut().filter(|attribute| attribute.path().is_ident("serde")) {
         let text = attribute.meta.to_token_stream().to_string();
@@ -264,9 +265,9 @@ fn read_required_option(field: &mut Field) -> bool {
     is_read
 }
 
-/// Times are read leniently, and one that cannot be read is quoted.
+/// Reads times by the reader of this crate, whose error quotes the value.
 fn read_time(field: &Field) -> Option<Attribute> {
-    match kind(field) {
+    match compact(&field.ty) {
         kind if kind == TIME => Some(parse_quote!(#[serde(deserialize_with = "crate::types::time")])),
         kind if kind == optional(TIME) => {
             Some(parse_quote!(#[serde(default, deserialize_with = "crate::types::optional_time")]))
@@ -275,8 +276,8 @@ fn read_time(field: &Field) -> Option<Attribute> {
     }
 }
 
-/// `new` takes what is required, so that the struct can grow without breaking anyone. Callers make inputs alone: a field that
-/// an answer comes to have is no change for them.
+/// Writes `new`, which takes the required values, so that optional fields can be added without a breaking change. Only inputs have
+/// it, as callers create no responses.
 fn constructor(item: &ItemStruct, document: &Value) -> TokenStream {
     let name = &item.ident;
     let Fields::Named(fields) = &item.fields else {
@@ -315,7 +316,7 @@ fn constructor(item: &ItemStruct, document: &Value) -> TokenStream {
     }
 }
 
-/// Progenitor appends the JSON schema to each description; the documentation has `openapi.yaml` for that.
+/// Removes the JSON schema that progenitor appends to each description.
 fn shorten_doc(attribute: &mut Attribute) {
     let Meta::NameValue(pair) = &mut attribute.meta else {
         return;
@@ -350,16 +351,11 @@ fn is_flattened(field: &Field) -> bool {
     field.attrs.iter().filter_map(serde_attribute).any(|text| text.contains("flatten"))
 }
 
-/// The type of a field, without spaces.
-fn kind(field: &Field) -> String {
-    field.ty.to_token_stream().to_string().replace(' ', "").replace(",>", ">")
-}
-
 fn optional(kind: &str) -> String {
     format!("::std::option::Option<{kind}>")
 }
 
-/// The last name in a type: `Run` of `Option<crate::types::Run>`.
+/// Returns the last name in a type: `Run` of `Option<crate::types::Run>`.
 fn type_name(field: &Field) -> String {
     let kind = field.ty.to_token_stream().to_string();
     kind.rsplit(|letter: char| !letter.is_alphanumeric()).find(|name| !name.is_empty()).unwrap_or_default().to_owned()
@@ -370,12 +366,9 @@ fn description(document: &Value, schema: &str) -> String {
         "Secret" => "WebhookSecret",
         name => name,
     };
-    lookup(document, &format!("#/components/schemas/{schema}"))
-        .and_then(|schema| text(schema, "description"))
-        .unwrap_or("See its type.")
-        .to_owned()
+    named_schema(document, schema).and_then(|schema| text(schema, "description")).unwrap_or("See its type.").to_owned()
 }
 
 fn is_option(field: &Field) -> bool {
-    kind(field).starts_with("::std::option::Option<")
+    option_of(&field.ty).is_some()
 }

@@ -1,26 +1,26 @@
 //! Reshapes the document, in memory, into one that progenitor maps well.
 //!
-//! - Answers other than 2xx go: progenitor fails over several error types, and loses status and headers of an error whose
-//!   body is not the documented JSON. Without them every failure arrives whole, and the SDK reads it itself.
-//! - The success answers become one, `2XX`: which of the success codes the service uses is not documented.
-//! - Of a schema stay the keywords that types are made of. Defaults, bounds and lengths go: progenitor would send every
-//!   default, and refuse answers that exceed a bound. A bound that says "not negative" leaves an unsigned integer behind.
-//! - Schemas that no success answer, no request and no delivery needs go.
+//! - Error responses are removed. Progenitor fails on several error types, and loses the status and the headers of an error whose
+//!   body is not the documented JSON. The SDK reads errors itself.
+//! - The successful responses become one, `2XX`, as the service does not document which code it uses.
+//! - Schemas keep only the keywords that types are made of. Progenitor would send every default, and refuse responses that exceed a
+//!   bound. An integer with a minimum of 0 or more becomes unsigned.
+//! - Schemas that no successful response, request or delivery uses are removed.
 
 use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
-use super::contract::{can_be_null, entries, items, operations, reference, resolve, schemas, successes, text};
+use super::contract::{can_be_null, entries, operations, reference, required_names, resolve, schemas, successes, text};
 use super::formats::description_with_format;
 use super::mapping::{Mapping, Mappings};
 use super::reach::sent_alone;
 
-/// Keywords of a schema that Rust types are made of. All else would bind the service, or make types of its own.
+/// Keywords of a schema that Rust types are made of.
 const KEPT: [&str; 9] =
     ["$ref", "additionalProperties", "description", "format", "items", "nullable", "properties", "required", "type"];
 
-/// The document that progenitor reads.
+/// Returns the document for progenitor.
 pub fn prepare(document: &Value, mappings: &Mappings) -> Value {
     let mut paths = Map::new();
     for operation in operations(document) {
@@ -41,7 +41,7 @@ pub fn prepare(document: &Value, mappings: &Mappings) -> Value {
                 }
                 types.insert(name.clone(), schema);
             }
-            // Replaced by a type of ours: what stands here is never read.
+            // A placeholder: the type is replaced by one of this crate.
             Some(_) => drop(types.insert(name.clone(), json!({"type": "string"}))),
             None => {}
         }
@@ -89,7 +89,7 @@ fn prepare_operation<'a>(
     prepared
 }
 
-/// A request or response body with nothing but its schema.
+/// Returns a request or response body with its schema alone.
 fn body(holder: Option<&Value>, description: &str) -> Value {
     let mut body = json!({ "description": description });
     for (media_type, content) in entries(holder.and_then(|holder| holder.get("content"))) {
@@ -98,7 +98,7 @@ fn body(holder: Option<&Value>, description: &str) -> Value {
     body
 }
 
-/// The discriminator is the union's business; in its variants it would stand twice.
+/// Removes the discriminator from the variants of a union, which writes it.
 fn remove_tags(name: &str, schema: &mut Value, mappings: &Mappings) {
     for mapping in mappings.values() {
         let Mapping::OpenUnion { tag, variants } = mapping else {
@@ -116,17 +116,16 @@ fn remove_tags(name: &str, schema: &mut Value, mappings: &Mappings) {
     }
 }
 
-/// An object that is open by the contract keeps the fields that have no name there.
+/// Keeps the unnamed fields of an open object.
 fn keep_further_fields(schema: &mut Value) {
     if schema.get("additionalProperties") == Some(&json!(true)) {
         schema["additionalProperties"] = json!({});
     }
 }
 
-/// In a request, an empty list says "none", and a missing one says nothing: an update needs both.
+/// Makes an empty list and a missing list two values: in an update, an empty list removes all, and a missing one changes nothing.
 fn tell_empty_from_missing(schema: &mut Value) {
-    let required: BTreeSet<String> =
-        items(schema.get("required")).filter_map(Value::as_str).map(str::to_owned).collect();
+    let required: BTreeSet<String> = required_names(schema).map(str::to_owned).collect();
     let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) else {
         return;
     };
@@ -138,7 +137,7 @@ fn tell_empty_from_missing(schema: &mut Value) {
     }
 }
 
-/// A schema without what binds the service, with plain integers.
+/// Returns a schema without bounds and defaults, with plain integers.
 fn simplified(schema: &Value) -> Value {
     if let Some(target) = reference(schema) {
         // Keywords beside a `$ref` are ignored.

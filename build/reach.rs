@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::contract::{component, deliveries, entries, operations, reference, resolve, schemas, successes, text};
 use super::openapi::{MEDIA_TYPE, Object, PARAMETER, REQUEST_BODY, SCHEMA, nodes};
 
-/// Names of the schemas that requests, successful answers and deliveries need.
+/// Returns the schemas that requests, successful responses and deliveries use.
 pub fn reachable(document: &Value) -> BTreeSet<String> {
     let mut found = reachable_from_requests(document);
     found.append(&mut reachable_from_responses(document));
@@ -15,7 +15,7 @@ pub fn reachable(document: &Value) -> BTreeSet<String> {
     found
 }
 
-/// Names of the schemas that callers make, and never receive.
+/// Returns the schemas that callers send and never receive.
 pub fn sent_alone(document: &Value) -> BTreeSet<String> {
     let (answers, deliveries) = (reachable_from_responses(document), reachable_from_deliveries(document));
     let mut sent = reachable_from_requests(document);
@@ -23,7 +23,7 @@ pub fn sent_alone(document: &Value) -> BTreeSet<String> {
     sent
 }
 
-/// Names of the schemas that callers make.
+/// Returns the schemas that callers send.
 pub fn reachable_from_requests(document: &Value) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     for operation in operations(document) {
@@ -37,12 +37,12 @@ pub fn reachable_from_requests(document: &Value) -> BTreeSet<String> {
     found
 }
 
-/// Names of the schemas that successful answers need.
+/// Returns the schemas of successful responses.
 pub fn reachable_from_responses(document: &Value) -> BTreeSet<String> {
     operations(document).flat_map(|operation| reachable_from_response(document, operation.value)).collect()
 }
 
-/// Names of the schemas that the successful answer to an operation needs.
+/// Returns the schemas of the successful responses to an operation.
 pub fn reachable_from_response(document: &Value, operation: &Value) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     for (_, response) in successes(document, operation) {
@@ -53,8 +53,8 @@ pub fn reachable_from_response(document: &Value, operation: &Value) -> BTreeSet<
     found
 }
 
-/// Names of the schemas that the events of deliveries are made of. The event itself is not among them: how it is read depends on
-/// its type, which no struct can say, so that `webhook` has its own.
+/// Returns the schemas within the events of deliveries. The event itself is handwritten in `webhook`, as its type decides how its
+/// data is read.
 pub fn reachable_from_deliveries(document: &Value) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     for (delivery, _) in deliveries(document) {
@@ -71,7 +71,7 @@ pub fn reachable_from_deliveries(document: &Value) -> BTreeSet<String> {
     found
 }
 
-/// Names of the schemas that a schema needs, itself not among them unless it is part of a circle.
+/// Returns the schemas that a schema refers to. It is one of them only if it is part of a cycle.
 pub fn reachable_from_schema(document: &Value, schema: &Value) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     collect(document, &SCHEMA, schema, &mut found);

@@ -1,4 +1,4 @@
-//! The methods that `src/resources` and `src/client` have by hand beside the generated ones.
+//! The handwritten methods of `src/resources` and `src/client`, whose names the generated ones must not take.
 
 use std::collections::BTreeSet;
 
@@ -91,14 +91,9 @@ impl Refinements {
         self.setters.contains(&(endpoint.to_owned(), method.to_owned()))
     }
 
-    /// The methods of the call of this endpoint.
+    /// Returns the methods of the call of this endpoint.
     pub fn setters(&self, endpoint: &str) -> impl Iterator<Item = String> {
         self.setters.iter().filter(move |(of, _)| of == endpoint).map(|(_, method)| method.clone())
-    }
-
-    /// Returns `true` if the handle of this resource has such a method.
-    pub fn has_method(&self, handle: &str, method: &str) -> bool {
-        self.has_function(handle, method)
     }
 
     /// Returns `true` if this type has such a function.

@@ -1,4 +1,4 @@
-//! Rewrites, in memory, what OpenAPI says in a longer way into the shorter one that all else here reads.
+//! Rewrites, in memory, the longer forms of OpenAPI to the shorter ones that the other modules read.
 
 use serde_json::Value;
 
@@ -21,7 +21,7 @@ const BESIDE: [&str; 10] = [
     "writeOnly",
 ];
 
-/// The document with plain references, and with one object for each named `allOf`.
+/// Replaces wrapped references by plain ones, and each named `allOf` by one object.
 pub fn rewrite(document: &mut Value) -> Result<(), SpecError> {
     each(&DOCUMENT, document, &mut |object, value| {
         if std::ptr::eq(object, &raw const SCHEMA) {
@@ -42,7 +42,7 @@ pub fn rewrite(document: &mut Value) -> Result<(), SpecError> {
     merge(document)
 }
 
-/// `allOf: [{$ref: …}]` becomes a `$ref`, with what stands beside it.
+/// Replaces `allOf: [{$ref: …}]` by the `$ref`, and keeps the keywords beside it.
 fn unwrap_reference(schema: &mut Value) {
     let Some(object) = schema.as_object_mut() else {
         return;
@@ -57,7 +57,7 @@ fn unwrap_reference(schema: &mut Value) {
     }
 }
 
-/// Calls a function with an object and with all within it. References are not followed, and data is left out.
+/// Calls a function with an object and the objects within it. References are not followed, and data is left out.
 fn each(object: &'static Object, value: &mut Value, change: &mut impl FnMut(&'static Object, &mut Value)) {
     if reference(value).is_some() || !value.is_object() {
         return;

@@ -1,14 +1,13 @@
 //! Recognizes misspelt words.
 
-/// Returns `true` if two edits of one letter make the one the other, only case and hyphens tell them apart, or the end is
-/// missing.
+/// Returns `true` for words that differ by at most two letters, by case and hyphens, or by a missing end.
 pub fn is_close(written: &str, meant: &str) -> bool {
     let plain = |text: &str| text.to_lowercase().replace(['-', '_'], "");
     let is_cut = written.len() > 3 && meant.starts_with(written);
     is_cut || plain(written) == plain(meant) || distance(written, meant) <= 2.min(meant.len() / 3)
 }
 
-/// The number of letters to insert, remove or replace (Levenshtein).
+/// Returns the number of letters to insert, remove or replace (Levenshtein).
 pub fn distance(a: &str, b: &str) -> usize {
     let mut row: Vec<usize> = (0..=b.chars().count()).collect();
     for (i, left) in a.chars().enumerate() {

@@ -1,10 +1,12 @@
-//! Refuses what a contract says and the generator does not use, as it would be ignored silently.
+//! Refuses the parts of a contract that the generator would ignore.
 
 use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::build::contract::{component, entries, items, operations, reference, resolve, schemas, text, words};
+use crate::build::contract::{
+    component, entries, is_true, items, operations, reference, resolve, schemas, text, words,
+};
 use crate::build::error::{SpecError, fail};
 use crate::build::mapping::{Mapping, Mappings};
 use crate::build::openapi::{DOCUMENT, Node, SCHEMA, nodes};
@@ -18,7 +20,7 @@ pub fn check(document: &Value, mappings: &Mappings) -> Result<(), SpecError> {
     check_deprecated(document, mappings)
 }
 
-/// All requests go to the client's base URL.
+/// Checks that there is one server, as all requests go to the client's base URL.
 fn check_servers(document: &Value) -> Result<(), SpecError> {
     let server = items(document.get("servers")).next().and_then(|server| text(server, "url"));
     if server.is_none_or(|url| !url.starts_with("https://") || url.contains('{')) {
@@ -35,7 +37,7 @@ fn check_servers(document: &Value) -> Result<(), SpecError> {
     }
 }
 
-/// All requests carry the API key as a bearer token.
+/// Checks that all operations accept the API key as a bearer token.
 fn check_security(document: &Value) -> Result<(), SpecError> {
     let of_operations = operations(document)
         .filter_map(|operation| Some((operation.place, operation.value.get("security")?)))
@@ -64,7 +66,7 @@ fn check_security(document: &Value) -> Result<(), SpecError> {
     Ok(())
 }
 
-/// A request does not hold what only responses have, nor the other way round.
+/// Checks that requests have no `readOnly` property, and responses no `writeOnly` one.
 fn check_directions(document: &Value) -> Result<(), SpecError> {
     let sent = reachable_from_requests(document);
     let mut received = reachable_from_responses(document);
@@ -72,7 +74,7 @@ fn check_directions(document: &Value) -> Result<(), SpecError> {
     for (names, keyword, holder) in [(sent, "readOnly", "request"), (received, "writeOnly", "response")] {
         for (name, schema) in schemas(document).filter(|(name, _)| names.contains(*name)) {
             let mut properties = entries(schema.get("properties"));
-            if let Some((property, _)) = properties.find(|(_, it)| it.get(keyword) == Some(&Value::Bool(true))) {
+            if let Some((property, _)) = properties.find(|(_, it)| is_true(it, keyword)) {
                 let place = format!("components.schemas.{name}.properties.{property}.{keyword}");
                 let problem = format!("a {holder} holds `{name}`; give the {holder} an object of its own without it");
                 return fail(place, problem);
@@ -82,7 +84,7 @@ fn check_directions(document: &Value) -> Result<(), SpecError> {
     Ok(())
 }
 
-/// Each extension stands where it is read.
+/// Checks that each extension is where the generator reads it.
 fn check_extensions(document: &Value, mappings: &Mappings) -> Result<(), SpecError> {
     let bodies: BTreeSet<&str> = operations(document)
         .filter_map(|operation| operation.value.get("requestBody"))
@@ -105,23 +107,18 @@ fn check_extensions(document: &Value, mappings: &Mappings) -> Result<(), SpecErr
         if node.value.get("x-rust-setter").is_some_and(|setter| setter != &Value::Bool(false)) {
             return fail(format!("{}.x-rust-setter", node.place), "write `false`, or leave it out");
         }
-        for (extension, is_read) in [
-            ("x-aliases", named.contains(&node.place) && words(node.value).is_some()),
-            ("x-enumDescriptions", named.contains(&node.place) && words(node.value).is_some()),
-            ("x-list-of", named.contains(&node.place)),
-            ("x-lenient", named.contains(&node.place)),
-            ("x-any-json", !named.contains(&node.place)),
-            ("x-rust-name", fields.contains(&node.place)),
-            ("x-rust-setter", fields.contains(&node.place)),
+        let is_named = named.contains(&node.place);
+        let (is_set, is_field) = (is_named && words(node.value).is_some(), fields.contains(&node.place));
+        for (extension, is_read, meant) in [
+            ("x-aliases", is_set, "a named set of words"),
+            ("x-enumDescriptions", is_set, "a named set of words"),
+            ("x-list-of", is_named, "a named schema"),
+            ("x-lenient", is_named, "a named object"),
+            ("x-any-json", !is_named, "a property, where the schema is used"),
+            ("x-rust-name", is_field, "a property of a request body"),
+            ("x-rust-setter", is_field, "a property of a request body"),
         ] {
             if node.value.get(extension).is_some() && !is_read {
-                let meant = match extension {
-                    "x-aliases" | "x-enumDescriptions" => "a named set of words",
-                    "x-list-of" => "a named schema",
-                    "x-lenient" => "a named object",
-                    "x-any-json" => "a property, where the schema is used",
-                    _ => "a property of a request body",
-                };
                 let problem = format!("has no effect here; write it at {meant}, or remove it");
                 return fail(format!("{}.{extension}", node.place), problem);
             }
@@ -134,7 +131,7 @@ fn is_schema(node: &Node<'_>) -> bool {
     std::ptr::eq(node.object, &raw const SCHEMA)
 }
 
-/// Types, fields and setters are deprecated; what else a schema stands for has no Rust item of its own.
+/// Checks that `deprecated` is at a schema or a property that has a Rust item.
 fn check_deprecated(document: &Value, mappings: &Mappings) -> Result<(), SpecError> {
     let mut honoured = BTreeSet::new();
     for (name, schema) in schemas(document) {
@@ -144,7 +141,7 @@ fn check_deprecated(document: &Value, mappings: &Mappings) -> Result<(), SpecErr
             honoured.insert(place);
         }
     }
-    let is_deprecated = |node: &Node<'_>| node.value.get("deprecated") == Some(&Value::Bool(true));
+    let is_deprecated = |node: &Node<'_>| is_true(node.value, "deprecated");
     let ignored = nodes(&DOCUMENT, document, "")
         .find(|node| is_schema(node) && is_deprecated(node) && !honoured.contains(&node.place));
     match ignored {

@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use crate::build::contract::{Operation, entries, operations, schemas, text, words};
+use crate::build::contract::{Operation, entries, operations, schemas, text, word_texts};
 use crate::build::error::{SpecError, fail};
 
 pub fn check(document: &Value) -> Result<(), SpecError> {
@@ -13,13 +13,12 @@ pub fn check(document: &Value) -> Result<(), SpecError> {
     operations(document).try_for_each(|operation| check_advice(&operation))
 }
 
-/// Every word of the enum has a status and an advice, and nothing else has.
+/// Checks that every word of the enum, and nothing else, has a status and an advice.
 fn check_codes(schema: &Value, place: &str) -> Result<(), SpecError> {
-    let words: Vec<_> = words(schema).into_iter().flat_map(|(words, _)| words).filter_map(Value::as_str).collect();
+    let words: Vec<_> = word_texts(schema).collect();
     let table = &schema["x-errors"];
     if let Some(word) = words.iter().find(|word| table.get(word).is_none()) {
-        let problem = format!("`{word}` has no entry; write `{word}: {{status: 400, advice: What to do.}}`");
-        return fail(place, problem);
+        return fail(place, format!("`{word}` has no entry; write `{word}: {{status: 400, advice: What to do.}}`"));
     }
     for (word, entry) in entries(Some(table)) {
         let place = format!("{place}.{word}");
@@ -37,7 +36,7 @@ fn check_codes(schema: &Value, place: &str) -> Result<(), SpecError> {
     Ok(())
 }
 
-/// Each advice is for a status that the operation documents.
+/// Checks that each advice is for a status that the operation documents.
 fn check_advice(operation: &Operation<'_>) -> Result<(), SpecError> {
     let place = format!("{}.x-advice", operation.place);
     let Some(advice) = operation.value.get("x-advice") else {
@@ -58,7 +57,7 @@ fn check_advice(operation: &Operation<'_>) -> Result<(), SpecError> {
     Ok(())
 }
 
-/// Advice ends an error message of one line.
+/// Checks an advice, which ends an error message of one line.
 fn check_text(advice: Option<&Value>, place: &str) -> Result<(), SpecError> {
     let is_sentence = |text: &str| text.ends_with('.') && !text.contains('\n');
     if advice.and_then(Value::as_str).is_some_and(is_sentence) {
@@ -67,13 +66,13 @@ fn check_text(advice: Option<&Value>, place: &str) -> Result<(), SpecError> {
     fail(place, "write a sentence on one line, with a full stop, that says what to do")
 }
 
-/// The statuses for which an operation has an advice of its own.
+/// Returns the advice of an operation by status.
 pub fn advice<'a>(operation: &Operation<'a>) -> impl Iterator<Item = (u16, &'a str)> + use<'a> {
     let advice = operation.value.get("x-advice");
     entries(advice).filter_map(|(status, advice)| Some((status.parse().ok()?, advice.as_str()?)))
 }
 
-/// The codes of an enum, with the status and the advice of each.
+/// Returns the codes of an enum, with the status and the advice of each.
 pub fn codes(schema: &Value) -> impl Iterator<Item = (&str, u16, &str)> {
     entries(schema.get("x-errors")).filter_map(|(word, entry)| {
         let status = entry.get("status")?.as_u64()?.try_into().ok()?;

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::build::contract::{entries, lookup, schemas, text, words};
+use crate::build::contract::{entries, named_schema, schemas, text, word_texts, words};
 use crate::build::error::{SpecError, fail};
 use crate::build::mapping::{OTHER_DATA, data_variant};
 use crate::build::reach::reachable_from_deliveries;
@@ -15,7 +15,7 @@ pub fn check(document: &Value) -> Result<(), SpecError> {
         };
         let place = format!("components.schemas.{name}.x-eventData");
         if words(schema).is_none() {
-            return fail(place, "only an enum, that of the event types, has this table");
+            return fail(place, "only the enum of the event types has this table");
         }
         if let Some(other) = holders.first() {
             return fail(place, format!("`{other}` has this table already; events have one set of types"));
@@ -25,14 +25,14 @@ pub fn check(document: &Value) -> Result<(), SpecError> {
     }
     match holders[..] {
         [name] => check_complete(document, name),
-        _ => fail("components.schemas", "no enum has the table x-eventData, which says what events carry"),
+        _ => fail("components.schemas", "no enum has the table x-eventData, which names the data of events"),
     }
 }
 
-/// Every type of event has its data.
+/// Checks that every type of event has its data.
 fn check_complete(document: &Value, name: &str) -> Result<(), SpecError> {
-    let holder = &document["components"]["schemas"][name];
-    for word in words(holder).into_iter().flat_map(|(words, _)| words).filter_map(Value::as_str) {
+    let holder = named_schema(document, name).unwrap_or(&Value::Null);
+    for word in word_texts(holder) {
         if holder["x-eventData"].get(word).is_none() {
             let problem = format!("`{word}` has no entry; name the schema of what such an event carries");
             return fail(format!("components.schemas.{name}.x-eventData"), problem);
@@ -48,26 +48,26 @@ fn check_table(document: &Value, holder: &Value, table: &Value, place: &str) -> 
     let delivered = reachable_from_deliveries(document);
     for (word, schema) in entries(Some(table)) {
         let place = format!("{place}.{word}");
-        if words(holder).into_iter().flat_map(|(words, _)| words).all(|known| known.as_str() != Some(word)) {
+        if word_texts(holder).all(|known| known != word) {
             return fail(place, format!("`{word}` is not a word of the enum"));
         }
         let name = schema.as_str().unwrap_or_default();
-        let Some(schema) = lookup(document, &format!("#/components/schemas/{name}")) else {
+        let Some(schema) = named_schema(document, name) else {
             return fail(place, format!("there is no schema `{name}`"));
         };
         if text(schema, "type") != Some("object") {
-            return fail(place, format!("`{name}` is no object"));
+            return fail(place, format!("`{name}` is not an object"));
         }
         if data_variant(name).is_none() {
             return fail(
                 place,
                 format!(
-                    "`{name}` makes no variant; write a name such as `RunEventData`, and not `{OTHER_DATA}EventData`"
+                    "`{name}` does not make a variant name; write a name such as `RunEventData`, and not `{OTHER_DATA}EventData`"
                 ),
             );
         }
         if !delivered.contains(name) {
-            return fail(place, format!("no delivery brings `{name}`; add it to the shapes of the event's data"));
+            return fail(place, format!("no delivery has `{name}`; add it to the shapes of the event's data"));
         }
     }
     Ok(())

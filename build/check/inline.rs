@@ -1,4 +1,4 @@
-//! Schemas that are written where they are used.
+//! Checks schemas without a name, which are written where they are used.
 
 use serde_json::Value;
 
@@ -6,7 +6,7 @@ use crate::build::contract::{reference, text, words};
 use crate::build::error::{SpecError, fail};
 use crate::build::formats::check_format;
 
-/// Holds a schema that is written where it is used against what maps well there.
+/// Checks that a schema without a name has a Rust type.
 pub fn check_inline(schema: &Value, place: &str) -> Result<(), SpecError> {
     if reference(schema).is_some() {
         return Ok(());
@@ -46,7 +46,7 @@ pub fn check_inline(schema: &Value, place: &str) -> Result<(), SpecError> {
             (_, Some(format)) => fail(
                 format!("{place}.format"),
                 format!(
-                    "`{format}` is no format of the type `{kind}`: integers have `int32` and \
+                    "`{format}` is not a format of the type `{kind}`: integers have `int32` and \
                      `int64`, numbers `float` and `double`"
                 ),
             ),
@@ -64,11 +64,11 @@ pub fn check_inline(schema: &Value, place: &str) -> Result<(), SpecError> {
             _ => Ok(()),
         },
         Some(other) => fail(format!("{place}.type"), format!("`{other}` is not a type")),
-        None => fail(place, "type is missing; for any JSON at all, say `x-any-json: true`"),
+        None => fail(place, "type is missing; for any JSON, write `x-any-json: true`"),
     }
 }
 
-/// Any JSON has no type; a description of what it may be is for readers, and for other generators.
+/// Checks that `x-any-json` has no type beside it.
 fn check_any(schema: &Value, any: &Value, place: &str) -> Result<(), SpecError> {
     const TYPED: [&str; 9] =
         ["additionalProperties", "allOf", "discriminator", "enum", "format", "items", "not", "properties", "type"];
@@ -76,10 +76,7 @@ fn check_any(schema: &Value, any: &Value, place: &str) -> Result<(), SpecError> 
         return fail(format!("{place}.x-any-json"), "write `true`, or leave it out");
     }
     match TYPED.into_iter().find(|keyword| schema.get(keyword).is_some()) {
-        Some(keyword) => {
-            let problem = "has no effect beside `x-any-json`; remove the one or the other";
-            fail(format!("{place}.{keyword}"), problem)
-        }
+        Some(keyword) => fail(format!("{place}.{keyword}"), "has no effect beside `x-any-json`; remove one of them"),
         None => Ok(()),
     }
 }

@@ -1,7 +1,6 @@
-//! Holds a contract against the rules that the generator and the SDK rely on.
+//! Checks a contract for the rules that the generator and the SDK rely on.
 //!
-//! Each rule ends in a sentence that says what to write instead, because whoever meets it is editing YAML,
-//! not this code.
+//! Each error says what to write instead, as its reader edits YAML, not this code.
 
 mod effects;
 pub mod errors;
@@ -17,7 +16,7 @@ use serde_json::Value;
 use super::error::SpecError;
 use super::mapping::Mappings;
 
-/// The first mistake of a document, if there is one.
+/// Returns the first error of a document.
 pub fn check(document: &Value) -> Result<(), SpecError> {
     operations::check(document)?;
     schemas::check(document)?;
@@ -25,7 +24,7 @@ pub fn check(document: &Value) -> Result<(), SpecError> {
     events::check(document)
 }
 
-/// The first mistake in how a document uses its types, if there is one.
+/// Returns the first error in the use of types.
 pub fn types(document: &Value, mappings: &Mappings) -> Result<(), SpecError> {
     uses::check(document, mappings)?;
     effects::check(document, mappings)

@@ -1,4 +1,4 @@
-//! Operations: their names, parameters, bodies and answers.
+//! Checks operations: their names, parameters, bodies and responses.
 
 #[path = "../../src/transport/own_headers.rs"]
 mod own_headers;
@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::inline::check_inline;
 use crate::build::contract::{
-    Operation, can_be_null, deliveries, entries, items, operations, reference, resolve, successes, text,
+    Operation, can_be_null, deliveries, entries, is_true, items, operations, reference, resolve, successes, text,
 };
 use crate::build::error::{SpecError, fail};
 use crate::build::names::snake_case;
@@ -93,7 +93,7 @@ fn check_documentation(operation: &Operation<'_>) -> Result<(), SpecError> {
 
 fn check_header(name: &str, place: &str) -> Result<(), SpecError> {
     if !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
-        return fail(place, format!("`{name}` is no name of a header; write letters, digits and hyphens"));
+        return fail(place, format!("`{name}` is not the name of a header; write letters, digits and hyphens"));
     }
     if own_headers::OWN_HEADERS.contains(&name.to_ascii_lowercase().as_str()) {
         return fail(place, format!("the client sets the header `{name}` by itself; remove the parameter"));
@@ -108,7 +108,7 @@ fn check_parameters(document: &Value, operation: &Operation<'_>) -> Result<(), S
         let parameter = resolve(document, parameter);
         let name = text(parameter, "name").unwrap_or_default();
         let Some(argument) = snake_case(name) else {
-            return fail(place, format!("`{name}` makes no argument of Rust; write it in camelCase"));
+            return fail(place, format!("`{name}` does not make a Rust argument name; write it in camelCase"));
         };
         if !seen.insert(argument) {
             return fail(place, format!("parameter `{name}` is declared twice"));
@@ -117,7 +117,7 @@ fn check_parameters(document: &Value, operation: &Operation<'_>) -> Result<(), S
             return fail(place, format!("parameter `{name}` has no description"));
         }
         match text(parameter, "in") {
-            Some("path") if parameter.get("required") != Some(&Value::Bool(true)) => {
+            Some("path") if !is_true(parameter, "required") => {
                 return fail(place, "a path parameter needs `required: true`");
             }
             Some("path") => drop(in_path.insert(name)),
@@ -154,12 +154,12 @@ fn check_parameters(document: &Value, operation: &Operation<'_>) -> Result<(), S
         return fail(&operation.place, format!("path parameter `{missing}` is not declared under `parameters`"));
     }
     if let Some(extra) = in_path.difference(&in_template).next() {
-        return fail(&operation.place, format!("path parameter `{extra}` does not stand in the path"));
+        return fail(&operation.place, format!("path parameter `{extra}` is not in the path"));
     }
     Ok(())
 }
 
-/// The client writes parameters in the way that is the default of OpenAPI.
+/// Checks that a parameter has OpenAPI's default style, the only one that the client writes.
 fn check_style(parameter: &Value, name: &str, place: &str) -> Result<(), SpecError> {
     let sent = if text(parameter, "in") == Some("path") { "simple" } else { "form" };
     if let Some(style) = text(parameter, "style").filter(|style| *style != sent) {
@@ -183,7 +183,7 @@ fn check_request_body(document: &Value, operation: &Value, place: &str) -> Resul
     };
     let place = format!("{place}.requestBody");
     let body = resolve(document, body);
-    if body.get("required") != Some(&Value::Bool(true)) {
+    if !is_true(body, "required") {
         return fail(place, "an optional body is not supported; add `required: true`");
     }
     check_content(body, &place, true)
@@ -219,7 +219,7 @@ fn check_responses(document: &Value, operation: &Operation<'_>) -> Result<(), Sp
     }
 }
 
-/// A body is JSON of a named schema.
+/// Checks that a body is JSON of a named schema.
 fn check_content(holder: &Value, place: &str, required: bool) -> Result<(), SpecError> {
     let place = format!("{place}.content");
     let types: Vec<_> = entries(holder.get("content")).collect();

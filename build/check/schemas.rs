@@ -1,4 +1,4 @@
-//! Named schemas: each is documented, and each maps to one kind of Rust type.
+//! Checks that named schemas are documented and have names that are free in Rust.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use heck::ToUpperCamelCase;
 use serde_json::Value;
 
 use super::inline::check_inline;
-use crate::build::contract::{component, entries, items, operations, reference, schemas, text};
+use crate::build::contract::{component, entries, items, operations, reference, required_names, schemas, text};
 use crate::build::error::{SpecError, fail};
 use crate::build::names::{field_name, reserved_types};
 use crate::build::reach::reachable;
@@ -48,7 +48,7 @@ pub fn check(document: &Value) -> Result<(), SpecError> {
     Ok(())
 }
 
-/// The Rust types of operations and of resources, each with where it comes from.
+/// Returns the Rust types of operations and of resources, each with its place.
 fn types_of_calls(document: &Value) -> BTreeMap<String, String> {
     let mut types = BTreeMap::new();
     for operation in operations(document) {
@@ -63,7 +63,7 @@ fn types_of_calls(document: &Value) -> BTreeMap<String, String> {
 }
 
 fn check_required(schema: &Value, place: &str) -> Result<(), SpecError> {
-    for name in items(schema.get("required")).filter_map(Value::as_str) {
+    for name in required_names(schema) {
         if schema.get("properties").and_then(|properties| properties.get(name)).is_none() {
             return fail(format!("{place}.required"), format!("`{name}` is not among the properties"));
         }
@@ -71,7 +71,7 @@ fn check_required(schema: &Value, place: &str) -> Result<(), SpecError> {
     Ok(())
 }
 
-/// A value that does not fit is left out, so each has to be one that may be missing.
+/// Checks that all properties of a lenient object are optional: a value that does not fit is left out.
 fn check_lenient(schema: &Value, place: &str) -> Result<(), SpecError> {
     let Some(lenient) = schema.get("x-lenient") else {
         return Ok(());
@@ -91,7 +91,7 @@ fn check_lenient(schema: &Value, place: &str) -> Result<(), SpecError> {
     }
 }
 
-/// Names of the properties that tell this schema from the other variants of a union.
+/// Returns the discriminators of the unions that have this variant.
 fn tags_of<'a>(document: &'a Value, variant: &str) -> Vec<&'a str> {
     schemas(document)
         .filter(|(_, union)| items(union.get("oneOf")).filter_map(reference).any(|target| component(target) == variant))
@@ -104,7 +104,7 @@ fn check_properties(schema: &Value, tags: &[&str], place: &str) -> Result<(), Sp
     for (name, property) in entries(schema.get("properties")) {
         let place = format!("{place}.properties.{name}");
         let Some(field) = field_name(name) else {
-            return fail(place, format!("`{name}` makes no field of Rust; write it in camelCase"));
+            return fail(place, format!("`{name}` does not make a Rust field name; write it in camelCase"));
         };
         if field == EXTRA && schema.get("additionalProperties").is_some_and(|open| open != &Value::Bool(false)) {
             return fail(

@@ -1,11 +1,10 @@
-//! Every object has the keywords of OpenAPI 3.0.3 and no others, and every `$ref` leads to what belongs in its place.
+//! Checks that each object has no other keywords than those of OpenAPI 3.0.3, and that each `$ref` leads to an object of the right kind.
 //!
-//! Parsers pass over a keyword that they do not know, so that `requried` would make a required property optional
-//! without a word.
+//! Parsers ignore unknown keywords, so that `requried` would silently make a required property optional.
 
 use serde_json::{Map, Value};
 
-use crate::build::contract::{BrokenReference, follow, reference, text};
+use crate::build::contract::{BrokenReference, follow, is_true, reference, text};
 use crate::build::error::{SpecError, fail};
 use crate::build::openapi::{DOCUMENT, Kind, Node, SCHEMA, extensions, nodes};
 use crate::build::spelling::is_close;
@@ -66,22 +65,21 @@ fn check_reference<'a>(
         return fail(format!("{}.$ref", node.place), format!("write `#/components/{section}/…`"));
     };
     if let Some((key, _)) = keywords.into_iter().find(|(key, _)| *key != "$ref") {
-        let problem = format!("`{key}` has no effect beside a $ref; write it where the {name} is defined");
-        return fail(&node.place, problem);
+        return fail(&node.place, format!("`{key}` has no effect beside a $ref; write it where the {name} is defined"));
     }
     let problem = match follow(document, node.value) {
         _ if !target.starts_with("#/") => format!("$ref `{target}` is not local; write `#/components/{section}/…`"),
         _ if !target.starts_with(&format!("#/components/{section}/")) => {
-            format!("$ref `{target}` is no {name}; write `#/components/{section}/…`")
+            format!("$ref `{target}` is not a {name}; write `#/components/{section}/…`")
         }
         _ if target.matches('/').count() > 3 => {
             format!("$ref `{target}` leads into the {name}; give what is there a name under components.{section}")
         }
         Err(BrokenReference::Missing(missing)) => {
-            format!("$ref `{missing}` leads nowhere; add it, or correct the name")
+            format!("$ref `{missing}` does not exist; add it, or correct the name")
         }
         Err(BrokenReference::Circular(circular)) => {
-            format!("$ref `{circular}` leads back to itself; write the {name} in one place of the circle")
+            format!("$ref `{circular}` leads back to itself; write the {name} in one place of the cycle")
         }
         Ok(_) => return Ok(()),
     };
@@ -202,13 +200,13 @@ fn check_extension(node: &Node<'_>, key: &str, place: &str) -> Result<(), SpecEr
         Some(keyword) => format!("did you mean `{keyword}`?"),
         None => "remove it, or write `x-` before an extension".to_owned(),
     };
-    fail(place, format!("`{key}` is no keyword of {name} in OpenAPI 3.0; {advice}"))
+    fail(place, format!("`{key}` is not a keyword of {name} in OpenAPI 3.0; {advice}"))
 }
 
 /// A reason is text, and without `deprecated: true` there is nothing that it is for.
 fn check_reason(holder: &Value, reason: &Value, place: &str) -> Result<(), SpecError> {
     check_text(reason, place)?;
-    if holder.get("deprecated") != Some(&Value::Bool(true)) {
+    if !is_true(holder, "deprecated") {
         return fail(place, "a reason has no effect without `deprecated: true`; add it");
     }
     Ok(())

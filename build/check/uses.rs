@@ -1,13 +1,14 @@
-//! Each type fits where the contract uses it.
+//! Checks that each type fits where the contract uses it.
 //!
-//! The Rust type of a schema decides where it can be used: a list whose wrapping is not documented is read and never
-//! written, a secret is not written out, and a type that holds itself needs a pointer on the way.
+//! A list whose wrapping is not documented can only be read, a secret is not serialized, and a type that holds itself needs a pointer.
 
 use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::build::contract::{can_be_null, component, entries, items, operations, reference, resolve, schemas, text};
+use crate::build::contract::{
+    can_be_null, component, entries, items, named_schema, operations, reference, required_names, resolve, schemas, text,
+};
 use crate::build::error::{SpecError, fail};
 use crate::build::mapping::{Mapping, Mappings};
 use crate::build::openapi::{DOCUMENT, SCHEMA, nodes};
@@ -37,7 +38,6 @@ pub fn check(document: &Value, mappings: &Mappings) -> Result<(), SpecError> {
     })
 }
 
-/// A list whose wrapping is not documented is unwrapped by the function that returns it.
 fn check_fields(schema: &Value, mappings: &Mappings, place: &str) -> Result<(), SpecError> {
     nodes(&SCHEMA, schema, place).try_for_each(|node| check_no_list(node.value, mappings, &node.place))
 }
@@ -45,8 +45,7 @@ fn check_fields(schema: &Value, mappings: &Mappings, place: &str) -> Result<(), 
 fn check_no_list(schema: &Value, mappings: &Mappings, place: &str) -> Result<(), SpecError> {
     match target(schema, mappings) {
         Some((name, Mapping::List { item })) => {
-            let problem = format!("`{name}` can only be the response of an operation; write an array of `{item}`");
-            fail(place, problem)
+            fail(place, format!("`{name}` can only be the response of an operation; write an array of `{item}`"))
         }
         _ => Ok(()),
     }
@@ -64,7 +63,7 @@ fn check_item(item: &str, mappings: &Mappings, place: &str) -> Result<(), SpecEr
     }
 }
 
-/// A set of words is open wherever the service sends it, for the clients that other generators make too.
+/// Checks that a set of words that the service sends is open, for the clients of other generators.
 fn check_open(document: &Value, name: &str, schema: &Value, mappings: &Mappings, place: &str) -> Result<(), SpecError> {
     if schema.get("enum").is_some() && !sent_alone(document).contains(name) {
         let problem = "the service may send other words one day; write \
@@ -74,7 +73,7 @@ fn check_open(document: &Value, name: &str, schema: &Value, mappings: &Mappings,
     if let Some(Mapping::OpenEnum { data, .. }) = mappings.get(name) {
         for data in data {
             if !matches!(mappings.get(&data.schema), Some(Mapping::Struct)) {
-                let problem = format!("`{}` is no object with properties", data.schema);
+                let problem = format!("`{}` is not an object with properties", data.schema);
                 return fail(format!("{place}.x-eventData"), problem);
             }
         }
@@ -101,7 +100,7 @@ fn check_union(
     Ok(())
 }
 
-/// The property through which a struct holds the union that it is a variant of, if it does.
+/// Returns the property through which a struct holds the union that it is a variant of.
 fn way_back(
     document: &Value,
     name: &str,
@@ -112,7 +111,7 @@ fn way_back(
     if !visited.insert(name.to_owned()) {
         return None;
     }
-    let schema = &document["components"]["schemas"][name];
+    let schema = named_schema(document, name).unwrap_or(&Value::Null);
     entries(schema.get("properties")).find_map(|(property, schema)| {
         let (next, mapping) = target(schema, mappings)?;
         match mapping {
@@ -128,7 +127,7 @@ fn way_back(
     })
 }
 
-/// A secret is read, and is neither written out nor compared. Events and unions are both.
+/// Checks that requests, events and unions hold no secret, as they are serialized and compared.
 fn check_secrets(document: &Value, mappings: &Mappings) -> Result<(), SpecError> {
     let mut compared = reachable_from_requests(document);
     compared.append(&mut reachable_from_deliveries(document));
@@ -148,12 +147,12 @@ fn check_secrets(document: &Value, mappings: &Mappings) -> Result<(), SpecError>
     Ok(())
 }
 
-/// `x-secret-values` is honoured where the field is an optional map, and there alone.
+/// Checks that `x-secret-values` is at an optional map.
 fn check_secret_values(document: &Value) -> Result<(), SpecError> {
     let sent = sent_alone(document);
     let mut honoured = BTreeSet::new();
     for (name, schema) in schemas(document).filter(|(name, _)| sent.contains(*name)) {
-        let required: Vec<_> = items(schema.get("required")).filter_map(Value::as_str).collect();
+        let required: Vec<_> = required_names(schema).collect();
         for (property, schema) in entries(schema.get("properties")) {
             let values = schema.get("additionalProperties").and_then(|values| text(values, "type"));
             if values == Some("string") && !required.contains(&property.as_str()) && !can_be_null(schema) {
@@ -176,14 +175,14 @@ fn check_secret_values(document: &Value) -> Result<(), SpecError> {
     Ok(())
 }
 
-/// An object that requires itself has no value.
+/// Checks that no object requires another of its own type.
 fn check_finite(document: &Value, mappings: &Mappings) -> Result<(), SpecError> {
     let mut open: BTreeSet<&String> =
         mappings.iter().filter(|(_, mapping)| matches!(mapping, Mapping::Struct)).map(|(name, _)| name).collect();
     loop {
         let is_open = |name: &str| open.iter().any(|open| *open == name);
         let required = |name: &str| {
-            let schema = &document["components"]["schemas"][name];
+            let schema = named_schema(document, name).unwrap_or(&Value::Null);
             items(schema.get("required"))
                 .filter_map(|property| schema.get("properties")?.get(property.as_str()?))
                 .filter(|property| !can_be_null(property))
@@ -210,7 +209,7 @@ fn check_finite(document: &Value, mappings: &Mappings) -> Result<(), SpecError> 
     }
 }
 
-/// A parameter is text in a URL.
+/// Checks that a parameter can be written as text in a URL.
 fn check_parameter(schema: &Value, in_path: bool, mappings: &Mappings, place: &str) -> Result<(), SpecError> {
     let is_text = match target(schema, mappings) {
         Some((_, mapping)) => matches!(mapping, Mapping::Id | Mapping::OpenEnum { .. }),
@@ -243,7 +242,7 @@ fn check_body(document: &Value, operation: &Value, mappings: &Mappings, place: &
     Ok(())
 }
 
-/// The named schema that a `$ref` leads to.
+/// Returns the named schema that a `$ref` leads to.
 fn target<'a>(schema: &'a Value, mappings: &'a Mappings) -> Option<(&'a str, &'a Mapping)> {
     let name = component(reference(schema)?);
     Some((name, mappings.get(name)?))

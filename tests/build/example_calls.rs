@@ -6,8 +6,9 @@ use quote::{ToTokens, format_ident, quote};
 use serde_json::{Map, Value};
 use syn::{File, Item, Type};
 
-use crate::build::calls::{Context, Endpoint, Input, Origin, compact, option_of, struct_field};
-use crate::build::contract::{component, entries, items, lookup, operations, reference, resolve, text};
+use crate::build::calls::endpoint::{Context, Endpoint, Input, Origin};
+use crate::build::calls::values::{compact, option_of, struct_field};
+use crate::build::contract::{component, entries, items, named_schema, operations, reference, resolve, text};
 use crate::build::emit::has_secret;
 use crate::build::error::{SpecError, fail};
 use crate::build::examples::{Example, examples, rust, success};
@@ -158,7 +159,7 @@ fn of_properties(document: &Value, schema: &Value) -> Option<Value> {
 /// The response as JSON. A type with a secret does not write itself: its fields are written one by one, or not at all.
 fn shown(context: &Context<'_>, endpoint: &Endpoint<'_>) -> TokenStream {
     let name = endpoint.response_schema().unwrap_or_default();
-    let schema = lookup(context.document, &format!("#/components/schemas/{name}")).unwrap_or(&Value::Null);
+    let schema = named_schema(context.document, name).unwrap_or(&Value::Null);
     let holds_secret = |schema| has_secret(context.document, &reachable_from_schema(context.document, schema));
     if !holds_secret(schema) {
         return quote! { answered(&response, json(response.value())) };

@@ -1,5 +1,5 @@
-//! `cargo xtask contract-diff [git revision or file]`: what the working tree's contract changes for users. Without an argument, since
-//! the last release, or since the branch left `main`.
+//! `cargo xtask contract-diff [git revision or file]`: lists what the working tree's contract changes for users. The default is the last
+//! release, or the commit at which the branch left `main`.
 
 use std::path::Path;
 use std::process::Command;
@@ -11,7 +11,7 @@ use crate::{Outcome, root};
 
 const CONTRACT: &str = "openapi.yaml";
 
-/// Prints the differences. Fails where one is breaking, unless the package's version says so.
+/// Prints the differences. Fails where one is breaking, unless the package's version is a breaking one.
 pub(crate) fn run() -> Outcome {
     let Some(base) = env::args().nth(2).or_else(last_release).or_else(start_of_branch) else {
         println!("There is no release and no branch to compare the contract with.");

@@ -130,7 +130,7 @@ const RULES: &[Rule] = &[
 /// The subject of each keyword that bounds values.
 const LIMIT: &str = "limit";
 
-/// The maker of a value: the caller, the service, or both.
+/// The sender of a value: the caller, the service, or both.
 #[derive(Clone, Copy)]
 struct Way {
     sent: bool,
@@ -145,7 +145,7 @@ impl Way {
     }
 }
 
-/// All differences between two documents, by place.
+/// Returns all differences between two documents, by place.
 pub(crate) fn compare(old: &Value, new: &Value) -> Vec<Difference> {
     let (old, new) = (&rewritten(old), &rewritten(new));
     let mut walk = Walk { old, new, renamed: renamed(old, new), uses: Uses::default(), open: vec![], found: vec![] };
@@ -157,7 +157,7 @@ pub(crate) fn compare(old: &Value, new: &Value) -> Vec<Difference> {
     walk.found
 }
 
-/// The contract as the generator reads it, or as it is written where that is a mistake.
+/// Returns the contract as the generator reads it, or as it is written if that fails.
 fn rewritten(contract: &Value) -> Value {
     let mut document = contract.clone();
     match rewrite(&mut document) {
@@ -171,7 +171,7 @@ pub(crate) fn is_breaking(differences: &[Difference]) -> bool {
     differences.iter().any(|difference| difference.class() == Breaking)
 }
 
-/// A line for each difference, in groups, and a line for the changelog; nothing where nothing differs.
+/// Returns a line for each difference, in groups, and the lines for the changelog.
 pub(crate) fn report(differences: &[Difference]) -> String {
     let mut lines = Vec::new();
     let mut log = Vec::new();
@@ -300,7 +300,7 @@ impl Walk<'_> {
         self.found.push(Difference { place: place.to_owned(), change: words.into(), http, rust });
     }
 
-    /// Compares what stands in the same place, or what the references there lead to.
+    /// Compares the objects at one place, or the targets of the references there.
     fn object(&mut self, object: &'static Object, old: &Value, new: &Value, place: &str, way: Way) {
         let (before, after) = (reference(old), reference(new));
         if before.is_none() && after.is_none() {
@@ -503,7 +503,7 @@ impl Walk<'_> {
         let after = named(self.new, child, new, ToOwned::to_owned);
         let names: BTreeSet<_> = before.keys().chain(after.keys()).collect();
         for name in names {
-            // Parameters of the same name in two places are a rarity, so that the place says the name alone.
+            // Two parameters of the same name are rare, so that the place has the name alone.
             let shown = name.rsplit(['\n', '/']).next().unwrap_or(name);
             let shown = if child.name == "server" { name } else { shown };
             let inner = if shown.starts_with('[') { format!("{place}{shown}") } else { format!("{place}.{shown}") };
@@ -515,7 +515,7 @@ impl Walk<'_> {
         }
     }
 
-    /// Compares lists whose order says nothing.
+    /// Compares lists without regard to their order.
     fn set(&mut self, object: &Object, key: &str, (old, new): (&Value, &Value), place: &str, way: Way) {
         let (before, after) = (old.get(key), new.get(key));
         let is_new = |item: &Value, other: Option<&Value>| !items(other).any(|it| it == item);
@@ -549,7 +549,7 @@ impl Walk<'_> {
         let inner = format!("{place}.properties.{name}");
         match (is_required, has(old), has(new)) {
             (true, false, true) => {
-                // In place of the line that says that it is new.
+                // It replaces the line about the new property.
                 self.found.retain(|it| it.place != inner);
                 self.added("property", true, &inner, way);
             }
@@ -690,7 +690,7 @@ fn parameter_identity(parameter: &Value) -> String {
     format!("{}\n{}", text(parameter, "in").unwrap_or_default(), text(parameter, "name").unwrap_or_default())
 }
 
-/// The items of a list by what tells one from another.
+/// Returns the items of a list by their identities.
 fn named<'a>(
     document: &'a Value,
     object: &Object,

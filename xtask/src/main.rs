@@ -1,4 +1,4 @@
-//! Chores of this repository, as `cargo xtask <task>`. `.ci/run` runs most of them, and then the tests.
+//! The tasks of this repository, as `cargo xtask <task>`. `.ci/run` runs most of them, and then the tests.
 
 mod build;
 #[path = "../../tests/it/contract/changes.rs"]
@@ -40,7 +40,7 @@ const TASKS: [(&str, &str, Task); 17] = [
     ("msrv", "compiles the library with the oldest Rust that it is for", versions::msrv),
     ("wasm", "compiles the library for WebAssembly, and calls the simulator from Node", wasm::run),
     ("peers", "measures the SDK beside plain reqwest, Python's requests and Node's fetch", peers::run),
-    ("contract-diff", "tells what openapi.yaml changes for users since a git revision, or a file", contract_diff::run),
+    ("contract-diff", "lists what openapi.yaml changes for users since a git revision, or a file", contract_diff::run),
     (
         "contract-changes",
         "compiles the library with the changes of openapi.yaml that have to work",

@@ -26,7 +26,7 @@ struct Peer {
     size: String,
 }
 
-/// What a peer came to: calls a second, and the most memory that it had, in KiB.
+/// The result of a peer: calls a second, and its peak memory, in KiB.
 struct Count {
     rate: f64,
     memory: u64,

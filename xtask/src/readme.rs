@@ -25,7 +25,7 @@ const WIDTH: usize = 90;
 /// The name of a test, as its file in `tests/`.
 const TEST: &str = "agentgate";
 
-/// Where README.md finds the documentation of an item.
+/// The prefix of links from README.md to the documentation.
 const DOCS: &str = "https://docs.rs/agentgate/latest/agentgate/";
 
 /// The dependencies of a program, as lines of a Cargo.toml.
@@ -35,7 +35,7 @@ struct Dependencies {
     dev: Vec<String>,
 }
 
-/// What has to be done with a block of code.
+/// The kind of a block of code.
 #[derive(Clone, Copy, PartialEq)]
 enum Kind {
     Program,

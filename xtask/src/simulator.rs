@@ -9,9 +9,9 @@ use crate::{cargo, run, target_directory};
 /// A running simulator. It is stopped when it is dropped.
 pub(crate) struct Simulator {
     process: Child,
-    /// Held, as the simulator fails if it cannot print.
+    /// Kept open, as the simulator fails if it cannot print.
     _output: BufReader<ChildStdout>,
-    /// What it printed as `export NAME=value`.
+    /// The variables that it printed as `export NAME=value`.
     variables: Vec<(String, String)>,
 }
 

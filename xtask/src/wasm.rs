@@ -92,12 +92,12 @@ impl Toolchain {
     }
 }
 
-/// Of its own, as the compiler is another.
+/// A directory of its own, as the compiler is another.
 fn target() -> PathBuf {
     root().join("target/wasm")
 }
 
-/// What a program prints, if it can be run.
+/// Returns the output of a program, if it can be run.
 fn output(program: &str, arguments: &[&str]) -> Option<String> {
     let mut command = Command::new(program);
     let output = command.args(arguments).env("RUSTUP_AUTO_INSTALL", "0").output().ok()?;

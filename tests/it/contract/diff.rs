@@ -10,7 +10,8 @@ use super::generator::{fields, signatures};
 use super::outline::outline;
 
 use crate::build::{self, yaml};
-use crate::differences::{compare, report};
+use crate::differences::Class::Breaking;
+use crate::differences::{compare, is_breaking, report};
 
 fn contract() -> Value {
     yaml::read(CONTRACT).unwrap()
@@ -28,6 +29,7 @@ fn each_change_has_its_classes() {
         if strongest != (Some(*http), Some(*rust)) {
             wrong.push(format!("{what}: {strongest:?} instead of {:?}", (http, rust)));
         }
+        assert_eq!(is_breaking(&differences), http.max(rust) == &Breaking, "{what}");
         writeln!(text, "# {what}\n{}", report(&differences)).unwrap();
     }
     assert!(wrong.is_empty(), "{}\n{text}", wrong.join("\n"));

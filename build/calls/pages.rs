@@ -1,0 +1,155 @@
+//! Implements the traits of lists for the calls that return one.
+
+use std::collections::BTreeSet;
+
+use proc_macro2::TokenStream;
+use quote::{format_ident, quote};
+use serde_json::Value;
+
+use super::endpoint::Endpoint;
+use super::values::compact;
+use crate::build::contract::{component, entries, named_schema, reference, required_names, resolve, text};
+use crate::build::error::SpecError;
+use crate::build::mapping::Mapping;
+use crate::build::names::field_name;
+
+/// A page of a list.
+struct PageOf<'a> {
+    /// The schema of the page, and its property that holds the items.
+    name: &'a str,
+    property: &'a str,
+    /// The schema of an item.
+    item: &'a str,
+    /// The most items that a page can have.
+    largest: u32,
+}
+
+impl<'a> Endpoint<'a> {
+    /// Reads the page of an operation with `limit` and `offset`. Its schema must allow a list to be read to its end.
+    fn page(&self) -> Result<Option<PageOf<'a>>, SpecError> {
+        let is_number = |wanted: &str| {
+            self.fields.iter().any(|(field, kind)| field == wanted && compact(kind) == "::std::option::Option<u32>")
+        };
+        if !is_number("limit") || !is_number("offset") {
+            return Ok(None);
+        }
+        let refuse = |problem: &str| {
+            let problem = format!("an operation with `limit` and `offset` returns a page, and {problem}");
+            SpecError::at(format!("{}.responses", self.operation.place), problem)
+        };
+        let name = self.response_schema().ok_or_else(|| refuse("this one has no body"))?;
+        let schema = named_schema(self.context.document, name).unwrap_or(&Value::Null);
+        let mut arrays = entries(schema.get("properties")).filter(|(_, value)| text(value, "type") == Some("array"));
+        let (Some((property, array)), None) = (arrays.next(), arrays.next()) else {
+            return Err(refuse(&format!("`{name}` needs one array, that of the items")));
+        };
+        if !required_names(schema).any(|required| required == property) {
+            return Err(refuse(&format!("`{property}` of `{name}` has to be required")));
+        }
+        let total = schema.pointer("/properties/total").unwrap_or(&Value::Null);
+        if text(total, "type") != Some("integer") || text(total, "format") == Some("int32") {
+            return Err(refuse(&format!(
+                "`{name}` needs the number of all items: `total` of `type: integer, format: int64`"
+            )));
+        }
+        let item = array.get("items").and_then(reference).map(component);
+        let item = item.filter(|item| self.has_id(item)).ok_or_else(|| {
+            refuse(&format!(
+                "the items of `{name}` have to be named objects with a required `id` that has a type of its own"
+            ))
+        })?;
+        let largest = self.largest_page().ok_or_else(|| refuse("`limit` needs a `maximum`"))?;
+        Ok(Some(PageOf { name, property, item, largest }))
+    }
+
+    /// Implements the traits of a list, in pages or in one response.
+    pub fn list(
+        &self,
+        pages: &mut BTreeSet<String>,
+        listed: &mut BTreeSet<String>,
+    ) -> Result<Option<TokenStream>, SpecError> {
+        let name = &self.name;
+        let mapping = self.response_schema().and_then(|schema| self.context.mappings.get(schema));
+        if let Some(Mapping::List { item }) = mapping {
+            if !self.has_id(item) {
+                return Ok(None);
+            }
+            let listed = implement_listed(item, listed);
+            return Ok(Some(quote! {
+                impl ListEndpoint for #name {
+                    const PAGE: u32 = 0;
+
+                    fn part(&self) -> Option<(Option<u32>, Option<u32>)> { None }
+                    fn set_part(&mut self, _limit: u32, _offset: u32) {}
+                }
+                #listed
+            }));
+        }
+        let Some(PageOf { name: page, property, item, largest }) = self.page()? else {
+            return Ok(None);
+        };
+        let listed = implement_listed(item, listed);
+        let is_new = pages.insert(page.to_owned());
+        let (page, item) = (format_ident!("{page}"), format_ident!("{item}"));
+        let field = format_ident!("{}", field_name(property).unwrap_or_default());
+        let of_page = is_new.then(|| {
+            quote! {
+                impl crate::types::#page {
+                    /// The most items that a page can have.
+                    pub(crate) const LARGEST: u32 = #largest;
+                }
+
+                impl Page for crate::types::#page {
+                    type Item = crate::types::#item;
+
+                    fn items(&self) -> &[Self::Item] { &self.#field }
+                    fn total(&self) -> Option<u64> { self.total.into() }
+                    fn into_items(self) -> Vec<Self::Item> { self.#field }
+                    fn truncate(&mut self, items: usize) { self.#field.truncate(items); }
+                }
+            }
+        });
+        Ok(Some(quote! {
+            impl ListEndpoint for #name {
+                const PAGE: u32 = crate::types::#page::LARGEST;
+
+                fn part(&self) -> Option<(Option<u32>, Option<u32>)> { Some((self.limit, self.offset)) }
+
+                fn set_part(&mut self, limit: u32, offset: u32) {
+                    self.limit = Some(limit);
+                    self.offset = Some(offset);
+                }
+            }
+            #of_page
+            #listed
+        }))
+    }
+
+    /// Returns the largest `limit`, or else its default.
+    fn largest_page(&self) -> Option<u32> {
+        let parameters = self.operation.parameters().map(|(parameter, _)| resolve(self.context.document, parameter));
+        let limit = parameters.into_iter().find(|parameter| text(parameter, "name") == Some("limit"))?;
+        let schema = resolve(self.context.document, limit.get("schema")?);
+        schema.get("maximum").or(schema.get("default"))?.as_u64()?.try_into().ok()
+    }
+
+    /// Returns `true` if items of this schema are recognized by an id.
+    fn has_id(&self, item: &str) -> bool {
+        let schema = named_schema(self.context.document, item).unwrap_or(&Value::Null);
+        let id = schema.pointer("/properties/id").and_then(reference).map(component);
+        let is_required = required_names(schema).any(|required| required == "id");
+        is_required && id.is_some_and(|id| matches!(self.context.mappings.get(id), Some(Mapping::Id)))
+    }
+}
+
+/// Implements `Listed`, once for each type of item.
+fn implement_listed(item: &str, listed: &mut BTreeSet<String>) -> Option<TokenStream> {
+    let name = format_ident!("{item}");
+    listed.insert(item.to_owned()).then(|| {
+        quote! {
+            impl Listed for crate::types::#name {
+                fn id(&self) -> &str { self.id.as_str() }
+            }
+        }
+    })
+}
