@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use bytes::Bytes;
-use chrono::{DateTime, Utc};
+use chrono::DateTime;
 use http::{HeaderMap, StatusCode};
 use serde::Deserialize as _;
 use serde_json::{Value, json};
