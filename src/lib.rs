@@ -42,6 +42,8 @@ mod platform;
 mod race;
 #[cfg(feature = "client")]
 mod rate_limit;
+#[cfg(any(feature = "client", feature = "webhooks"))]
+mod recent_map;
 #[cfg(feature = "client")]
 mod redact;
 #[cfg(feature = "redis")]

@@ -1,12 +1,13 @@
 //! [`RunRegistry`]: the awaited runs, their subscribers, and their last known state. No input or output here.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
 use super::poll_failures::{NextPoll, PollFailures};
 use super::run_update::RunUpdate;
+use crate::recent_map::RecentMap;
 use crate::types::{RunId, RunStatus};
 use crate::{Error, Result};
 
@@ -19,7 +20,8 @@ const FRESH: Duration = Duration::from_secs(5);
 #[derive(Debug, Default)]
 pub(super) struct RunRegistry {
     runs: HashMap<RunId, AwaitedRun>,
-    recent: RecentUpdates,
+    /// The last updates that did not come from a poll, with their times.
+    recent: RecentMap<RunId, (Duration, RunUpdate)>,
     next_subscriber: u64,
 }
 
@@ -162,7 +164,11 @@ impl RunRegistry {
 
     /// Applies an update that did not come from a poll, and keeps it for waits that begin later.
     pub(super) fn apply_and_keep(&mut self, update: RunUpdate, now: Duration) {
-        self.recent.put(update.clone(), now);
+        let is_stale = |(_, known): &(Duration, RunUpdate)| update.progress() < known.progress();
+        if !self.recent.get(&update.id).is_some_and(is_stale) {
+            self.recent.insert(update.id.clone(), (now, update.clone()));
+            self.recent.shrink_while(|count, _| count > MAX_RECENT);
+        }
         self.apply(update, now);
     }
 
@@ -236,35 +242,6 @@ impl AwaitedRun {
             (self.status, self.iterations, self.pull_request) = (Some(update.status.clone()), iterations, pull_request);
             for subscriber in self.subscribers.values() {
                 subscriber.send(update);
-            }
-        }
-    }
-}
-
-/// The last updates by deliveries, submissions and cancellations, for waits that begin later.
-#[derive(Debug, Default)]
-struct RecentUpdates {
-    updates: HashMap<RunId, (Duration, RunUpdate)>,
-    order: VecDeque<RunId>,
-}
-
-impl RecentUpdates {
-    fn get(&self, id: &RunId) -> Option<&(Duration, RunUpdate)> {
-        self.updates.get(id)
-    }
-
-    /// Keeps an update, unless the last one shows more progress.
-    fn put(&mut self, update: RunUpdate, now: Duration) {
-        if self.get(&update.id).is_some_and(|(_, known)| update.progress() < known.progress()) {
-            return;
-        }
-        let id = update.id.clone();
-        if self.updates.insert(id.clone(), (now, update)).is_none() {
-            self.order.push_back(id);
-        }
-        while self.order.len() > MAX_RECENT {
-            if let Some(oldest) = self.order.pop_front() {
-                self.updates.remove(&oldest);
             }
         }
     }

@@ -1,11 +1,11 @@
-//! What events carry, by their type.
+//! [`EventData`](super::EventData): the data of an event, by the type of the event.
 //!
-//! The contract says which data belongs to which type of event. That is a hint and no promise, so nothing here can fail:
-//! where the hint does not hold, the data is handed over as JSON.
+//! The contract assigns a schema to each type of event, which the service does not promise. Data that does not fit its schema is kept
+//! as JSON.
 
 use super::{RunEventData, RunId, VerificationEventData};
 
-/// Defines an enum over what events carry, with a catch-all.
+/// Defines the enum of the data of events, with a catch-all variant.
 macro_rules! event_data {
     (
         by $event_type:ident {
@@ -15,23 +15,23 @@ macro_rules! event_data {
         work_order_id of { $($with_order:ident,)* }
         tenant_context of { $($with_tenant:ident,)* }
     ) => {
-        /// What an event carries. The type of the event decides what that is.
+        /// The data of an event, by the type of the event.
         ///
-        /// It is written as JSON in the way in which an event carries it, without the name of the variant.
+        /// Its JSON is the `data` of the event, without the name of the variant.
         #[derive(Clone, Debug, PartialEq, ::serde::Serialize)]
         #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
         #[serde(untagged)]
         #[non_exhaustive]
         pub enum EventData {
             $($(#[$variant_doc])* $variant(Box<$schema>),)*
-            /// Everything else, as the service wrote it: the data of an event whose type this version of the crate does not know,
-            /// and data that is no object.
+            /// The JSON of any other data: of an event of a type that this version of the crate does not know, or data that is no
+            /// object.
             Other(::serde_json::Value),
         }
 
         impl EventData {
-            /// Reads what an event of this type carries.
-            #[cfg(any(feature = "webhooks", test))]
+            /// Reads the data of an event of this type.
+            #[cfg(feature = "webhooks")]
             pub(crate) fn read(event_type: &$event_type, data: &::serde_json::Value) -> Self {
                 let known = match event_type {
                     $($($event_type::$word)|+ => $crate::types::event_data::object(data).map(Self::$variant),)*
@@ -40,21 +40,6 @@ macro_rules! event_data {
                 known.unwrap_or_else(|| Self::Other(data.clone()))
             }
 
-            /// Reads what an event of this type carries, if it is as documented.
-            #[cfg(feature = "webhooks")]
-            pub(crate) fn read_strictly<'de, D>(event_type: &$event_type, deserializer: D) -> Result<Self, D::Error>
-            where
-                D: ::serde::Deserializer<'de>,
-            {
-                match event_type {
-                    $($($event_type::$word)|+ => {
-                        $crate::types::strict::read(deserializer).map(|data| Self::$variant(Box::new(data)))
-                    })*
-                    _ => ::serde::Deserialize::deserialize(deserializer).map(Self::Other),
-                }
-            }
-
-            /// Returns the id of the run concerned, if the data has one.
             #[cfg(feature = "webhooks")]
             pub(crate) fn run_id(&self) -> Option<&$crate::types::RunId> {
                 match self {
@@ -63,7 +48,6 @@ macro_rules! event_data {
                 }
             }
 
-            /// Returns the id of the work order concerned, if the data has one.
             #[cfg(feature = "webhooks")]
             pub(crate) fn work_order_id(&self) -> Option<&$crate::types::WorkOrderId> {
                 match self {
@@ -72,7 +56,6 @@ macro_rules! event_data {
                 }
             }
 
-            /// Returns the tenant concerned, if the data has one.
             #[cfg(feature = "webhooks")]
             pub(crate) fn tenant_context(&self) -> Option<&$crate::types::TenantContext> {
                 match self {
@@ -84,14 +67,16 @@ macro_rules! event_data {
     };
 }
 
-/// Reads an object, if it is one and fits.
-#[cfg(any(feature = "webhooks", test))]
-pub(super) fn object<T: serde::de::DeserializeOwned>(data: &serde_json::Value) -> Option<Box<T>> {
-    data.is_object().then(|| T::deserialize(data).ok())?.map(Box::new)
+/// Reads an object, strictly if all of its fields fit, which is quicker.
+#[cfg(feature = "webhooks")]
+pub(super) fn object<T: super::strict::ReadStrictly + serde::de::DeserializeOwned>(
+    data: &serde_json::Value,
+) -> Option<Box<T>> {
+    data.is_object().then(|| super::strict::read(data).or_else(|_| T::deserialize(data)).ok())?.map(Box::new)
 }
 
 impl RunEventData {
-    /// The id of the run: `runId`, or else `id`, since the service may write it under either name.
+    /// Returns the id of the run: `runId`, or else `id`, because the service may use either key.
     ///
     /// ```
     /// use agentgate::types::{RunEventData, RunId};
@@ -111,7 +96,7 @@ impl RunEventData {
 }
 
 impl VerificationEventData {
-    /// The id of the run whose result is verified: `runId`, or else `id`, since the service may write it under either name.
+    /// Returns the id of the verified run: `runId`, or else `id`, because the service may use either key.
     ///
     /// ```
     /// use agentgate::types::{RunId, VerificationEventData};
@@ -130,7 +115,7 @@ impl VerificationEventData {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "webhooks"))]
 mod tests {
     use serde_json::{Map, Value, json};
 
@@ -173,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn every_type_of_event_that_the_contract_names_has_its_data() {
+    fn every_known_type_of_event_has_its_data() {
         for word in WebhookEventType::KNOWN {
             let data = read(word, &json!({"runId": "run_1"}));
             let as_expected = match word.split_once('.').unwrap().0 {
@@ -186,14 +171,14 @@ mod tests {
     }
 
     #[test]
-    fn all_that_an_event_carries_is_written_as_it_was_read() {
+    fn data_is_written_as_it_was_read() {
         let data = Value::Object(complete());
         assert_eq!(serde_json::to_value(run(&data)).unwrap(), data);
         assert_eq!(serde_json::to_value(verification(&data)).unwrap(), data);
     }
 
     #[test]
-    fn a_field_of_the_wrong_type_costs_nothing_but_itself() {
+    fn a_field_of_the_wrong_type_is_left_out() {
         let values = [
             json!(-1),
             json!(1.5),
@@ -231,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn a_field_in_an_object_costs_nothing_but_itself() {
+    fn a_nested_field_of_the_wrong_type_is_left_out() {
         for (object, field) in [
             ("timing", "startedAt"),
             ("timing", "completedAt"),
@@ -251,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn no_field_has_to_be_there() {
+    fn no_field_is_required() {
         let empty = run(&json!({}));
         assert_eq!(serde_json::to_value(&empty).unwrap(), json!({}));
         assert_eq!(empty.run_id(), None);
@@ -267,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_is_found_by_either_id_and_by_its_own_name_first() {
+    fn run_id_is_preferred_to_id() {
         for (data, expected) in [
             (json!({"runId": "run_1"}), Some("run_1")),
             (json!({"id": "run_1"}), Some("run_1")),

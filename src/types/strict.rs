@@ -1,7 +1,7 @@
-//! Reads lenient objects quickly where all of their fields fit, as they do in practice.
+//! Reads lenient objects quickly if all of their fields fit, which is the usual case.
 //!
-//! To leave out what does not fit, each field of a lenient object is read as a value first: see `lenient`. So the generator writes a
-//! second struct for each, which has no such field and fails instead. What it reads, it reads as the lenient one does.
+//! To leave out a field that does not fit, a lenient object reads each field as a value first: see `lenient`. The build script generates
+//! a second struct for each, which fails instead.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -9,17 +9,17 @@ use std::marker::PhantomData;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, DeserializeOwned, Deserializer, MapAccess, Visitor};
 
-/// A type that is read by another where everything fits.
+/// A lenient type with a strict twin.
 pub(crate) trait ReadStrictly: From<Self::Strict> {
     type Strict: DeserializeOwned;
 }
 
-/// Reads an object in which everything fits.
+/// Reads an object of which all fields fit.
 pub(super) fn read<'de, D: Deserializer<'de>, T: ReadStrictly>(deserializer: D) -> Result<T, D::Error> {
-    Object::<T::Strict>::deserialize(deserializer).map(|object| object.0.into())
+    T::Strict::deserialize(deserializer).map(Into::into)
 }
 
-/// Reads an object of its own type, or `null`.
+/// Reads a field that is an object or `null`.
 pub(super) fn object<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
 where
     D: Deserializer<'de>,
@@ -28,7 +28,7 @@ where
     Ok(Option::<Object<T>>::deserialize(deserializer)?.map(|object| object.0))
 }
 
-/// An object. Serde itself would take a list for the fields of a struct, in their order.
+/// An object, and not a list, from which serde would read the fields of a struct in their order.
 struct Object<T>(T);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {

@@ -38,13 +38,13 @@ impl FromRequest for VerifiedBody {
 
 fn extract<T: Unwrap + 'static>(request: &HttpRequest, payload: &mut Payload) -> Extracted<T> {
     let verifier = verifier(request);
-    // They are of another version of the `http` crate, and outlive the request here.
+    // Cloned, because the future outlives the request.
     let signatures: Vec<_> = request.headers().get_all(SIGNATURE_HEADER).cloned().collect();
     let payload = web::Payload::from_request(request, payload);
     Box::pin(async move {
         let verifier = verifier?;
         let limit = verifier.body_limit();
-        // Whoever has no signature need not send a body.
+        // Before the body is read.
         count(signatures.iter().map(HeaderValue::as_bytes))?;
         let payload = payload.await.map_err(incomplete)?;
         let body = payload.to_bytes_limited(limit).await.map_err(|_| Error::BodyTooLarge { limit })?;
@@ -58,7 +58,7 @@ fn verifier(request: &HttpRequest) -> Result<Verifier, Error> {
     own.or_else(shared).cloned().ok_or(Error::NoVerifier)
 }
 
-/// An error of actix-web is bound to its thread; its text is not.
+/// Takes the text of the error, because an error of actix-web is not `Send`.
 fn incomplete(error: impl std::fmt::Display) -> Error {
     Error::IncompleteBody(error.to_string().into())
 }
@@ -93,7 +93,7 @@ impl<E: fmt::Debug + fmt::Display> ResponseError for OnceError<E> {
     }
 }
 
-/// A status, in the version of the `http` crate that actix-web has.
+/// Converts a status to the version of the `http` crate that actix-web uses.
 fn status_code(status: http::StatusCode) -> StatusCode {
     StatusCode::from_u16(status.as_u16()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
 }

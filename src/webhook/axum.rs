@@ -9,7 +9,7 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use super::delivery::{Delivery, Unwrap, VerifiedBody};
 use super::error::Error;
 use super::replay::{Once, OnceError};
-use super::signature::{count, signatures};
+use super::signature::{count, header_values};
 use super::verifier::Verifier;
 
 impl<S> FromRequest<S> for Delivery
@@ -39,12 +39,12 @@ where
 async fn extract<T: Unwrap>(request: Request, verifier: &Verifier) -> Result<T, Error> {
     let limit = verifier.body_limit();
     let (head, body) = request.into_parts();
-    // Whoever has no signature need not send a body.
-    count(signatures(&head.headers))?;
+    // Before the body is read.
+    count(header_values(&head.headers))?;
     let body = Limited::new(body, limit).collect().await.map_err(|error| {
         if error.is::<LengthLimitError>() { Error::BodyTooLarge { limit } } else { Error::IncompleteBody(error) }
     })?;
-    T::unwrap(verifier, body.to_bytes(), || signatures(&head.headers))
+    T::unwrap(verifier, body.to_bytes(), || header_values(&head.headers))
 }
 
 impl IntoResponse for Error {

@@ -1,4 +1,4 @@
-//! What handlers of web frameworks take.
+//! [`Delivery`] and [`VerifiedBody`]: the extractors for web frameworks.
 
 use bytes::Bytes;
 
@@ -6,21 +6,20 @@ use super::error::Error;
 use super::event::Event;
 use super::verifier::Verifier;
 
-/// An event whose delivery was verified, as an argument of a handler: an extractor for axum (feature `axum`) and for actix-web
-/// (feature `actix-web`).
+/// An extractor of the event of a verified delivery, for axum (feature `axum`) and actix-web (feature `actix-web`).
 ///
-/// The body is read no further than [`Verifier::max_body_size`], verified, and then parsed. A delivery that is refused
-/// is answered with [`Error::status`] and no detail; the reason is a warning by `tracing` if that feature is on. To decide
-/// otherwise, take a `Result<Delivery, Error>`, and log the error yourself.
+/// It reads the body up to [`Verifier::max_body_size`], verifies it, and then parses it. A refused delivery has a response with
+/// [`Error::status`] and no details; the reason is logged as a warning (feature `tracing`). To respond otherwise, extract a
+/// `Result<Delivery, Error>`, and log the error yourself.
 ///
-/// **Time.** The extractor waits for the body as long as the server lets it: whoever sends a byte now and then, with any signature, holds a
-/// connection. Set a time-out for bodies: a layer of `tower_http::timeout` for axum (`RequestBodyTimeoutLayer` between two parts of a
-/// body, `TimeoutLayer` for the request as a whole); for actix-web, whose `client_request_timeout` ends with the head of the
-/// request, a middleware that awaits the next service within `actix_web::rt::time::timeout`; or that of a proxy before either.
+/// **Time-outs.** The extractor has no time limit, so a client that sends its body slowly holds a connection. Set a time-out for bodies:
+/// for axum, a layer of `tower_http::timeout` (`RequestBodyTimeoutLayer` between two parts of a body, `TimeoutLayer` for the whole
+/// request); for actix-web, whose `client_request_timeout` ends with the head of the request, a middleware that awaits the next service
+/// within `actix_web::rt::time::timeout`; or the time-out of a proxy.
 ///
-/// **axum.** The verifier is the state of the router, or comes from it by `FromRef`. The extractor reads the body, so it is the handler's
-/// last argument; and the error in an [`OnceError`](super::OnceError) has to be `Display` (`Box<dyn Error + Send + Sync>` will do). If
-/// the compiler says that `Handler` is not implemented, it is one of these. A state of your own:
+/// **axum.** The verifier is the state of the router, or derived from it by `FromRef`. The extractor reads the body, so it is the last
+/// argument of the handler. The error in an [`OnceError`](super::OnceError) has to be `Display`, such as
+/// `Box<dyn Error + Send + Sync>`. Check these if the compiler reports that `Handler` is not implemented. With a state of your own:
 ///
 /// ```
 /// # #[cfg(feature = "axum")]
@@ -42,18 +41,17 @@ use super::verifier::Verifier;
 /// # }
 /// ```
 ///
-/// **actix-web.** The verifier is in the `app_data` of the application, itself or in `web::Data`.
+/// **actix-web.** The verifier is in the `app_data` of the application, directly or in `web::Data`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Delivery(pub Event);
 
-/// The raw body of a delivery that was verified, as an argument of a handler, like [`Delivery`]. Nothing is parsed, and no age is
-/// checked: for those who queue deliveries as they came.
+/// An extractor of the raw body of a verified delivery, like [`Delivery`]. The event is not parsed, and its age is not checked: for
+/// receivers that queue raw deliveries.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VerifiedBody(pub Bytes);
 
-/// A verified delivery in one of its forms.
 pub(super) trait Unwrap: Sized {
-    /// What the delivery comes to, by its body and all its signature headers.
+    /// Verifies a body by the values of its signature headers.
     fn unwrap<'a, I>(verifier: &Verifier, body: Bytes, signatures: impl Fn() -> I) -> Result<Self, Error>
     where
         I: Iterator<Item = &'a [u8]>;

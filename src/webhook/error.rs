@@ -1,4 +1,4 @@
-//! What can be wrong with a delivery, and with the secrets it is verified by.
+//! The errors of a delivery, and of the secrets that verify it.
 
 use std::fmt;
 use std::time::Duration;
@@ -7,10 +7,10 @@ use http::StatusCode;
 
 use crate::causes;
 
-/// Why a delivery was refused.
+/// The reason why a delivery was refused.
 ///
-/// The text is for the log of the receiver. The sender needs no more than the [`status`](Self::status): whoever forges
-/// deliveries is not to be told how far they came.
+/// Its text is for the receiver's log. Send only the [`status`](Self::status) to the sender, so that a forger does not learn which
+/// check failed.
 ///
 /// ```
 /// use agentgate::webhook::{Error, Verifier};
@@ -25,57 +25,57 @@ use crate::causes;
 /// ```
 #[non_exhaustive]
 pub enum Error {
-    /// There is no signature header: somebody else sent this, or something on the way removed the header.
+    /// There is no signature header: the request is not from AgentGate, or a proxy removed the header.
     MissingSignature,
-    /// There is a signature header, and nothing in it is a signature.
+    /// The signature header contains no signature.
     MalformedSignature(SignatureFault),
-    /// No signature was made of this body with one of the secrets. Either the body was changed on the way (parsed and written
-    /// again by a middleware, for example), or the secret is that of another webhook, or somebody forged the delivery.
+    /// No signature of the body was made with one of the secrets. Either a middleware changed the body, for example by parsing and
+    /// writing it, or the secret is that of another webhook, or the delivery is forged.
     NoMatch {
-        /// How many signatures were tried.
+        /// The number of signatures in the headers.
         signatures: usize,
-        /// With how many secrets.
+        /// The number of secrets of the verifier.
         secrets: usize,
     },
-    /// The body is larger than [`Verifier::max_body_size`](super::Verifier::max_body_size) allows.
+    /// The body is larger than [`Verifier::max_body_size`](super::Verifier::max_body_size).
     BodyTooLarge {
-        /// The most that is allowed, in bytes.
+        /// The limit, in bytes.
         limit: usize,
     },
-    /// The body could not be read to its end: the connection was cut.
+    /// The connection was cut before the end of the body.
     IncompleteBody(Box<dyn std::error::Error + Send + Sync>),
-    /// The signature is right, and the body is not JSON.
+    /// The signature is valid, and the body is not JSON.
     NotJson(serde_json::Error),
-    /// The signature is right, the body is JSON, and it is not an event.
+    /// The signature is valid, and the JSON is not an event.
     NotAnEvent(EventFault),
-    /// The age of the event was to be checked, and it has no time that can be read.
+    /// The event has no time that can be read, so its age cannot be checked.
     NoTime,
-    /// The event is older than [`Verifier::max_age`](super::Verifier::max_age) allows: most likely, somebody sends an old delivery again.
+    /// The event is older than [`Verifier::max_age`](super::Verifier::max_age): probably an old delivery that is sent again.
     TooOld {
-        /// How old it is.
+        /// The age of the event.
         age: Duration,
-        /// How old it may be.
+        /// The largest age that is accepted.
         limit: Duration,
     },
-    /// The event's time lies further ahead than [`Verifier::max_clock_skew`](super::Verifier::max_clock_skew) allows. Is this
-    /// machine's clock slow?
+    /// The event is further in the future than [`Verifier::max_clock_skew`](super::Verifier::max_clock_skew): the receiver's clock may be
+    /// slow.
     InFuture {
-        /// How far ahead it lies.
+        /// The time until the event.
         ahead: Duration,
-        /// How far ahead it may lie.
+        /// The longest time that is accepted.
         limit: Duration,
     },
-    /// The application has no verifier: a mistake of the receiver's. Only the extractor for actix-web finds it so late.
+    /// The application has no verifier. Only the extractor for actix-web returns this error.
     NoVerifier,
 }
 
 impl Error {
-    /// The status to answer with: 413 for a body that is too large; 401 for a delivery that is not proven to be from
-    /// AgentGate, or whose event is too old, lies in the future or tells no time although that is checked; 400 for one that cannot be
-    /// understood; and 500 if the receiver has no verifier.
+    /// Returns the status of the response: 413 for a body that is too large; 401 for a delivery that is not proven to be from
+    /// AgentGate, or whose event is too old, in the future or without a time although the age is checked; 400 for one that cannot be
+    /// read; and 500 if the receiver has no verifier.
     ///
-    /// The service delivers again what is not answered with 2xx, so a delivery that was refused for a mistake of the
-    /// receiver's (a wrong secret, say) is not lost at once.
+    /// The service retries a delivery without a 2xx response. So a delivery that is refused because of a fault of the receiver, such as
+    /// a wrong secret, is not lost at once.
     #[must_use]
     pub fn status(&self) -> StatusCode {
         match self {
@@ -92,7 +92,7 @@ impl Error {
         }
     }
 
-    /// What the sender may know: a line without any detail, to go with [`status`](Self::status).
+    /// Returns a line for the sender without details, to go with [`status`](Self::status).
     #[must_use]
     pub fn public_message(&self) -> &'static str {
         match self.status() {
@@ -103,7 +103,6 @@ impl Error {
         }
     }
 
-    /// Leaves the reason for the receiver's log; the sender gets none.
     #[cfg(any(feature = "axum", feature = "actix-web"))]
     #[cfg_attr(not(feature = "tracing"), expect(clippy::unused_self, reason = "there is no log"))]
     pub(super) fn log(&self) {
@@ -123,13 +122,13 @@ impl fmt::Display for Error {
             Self::MalformedSignature(fault) => write!(f, "the X-AgentGate-Signature header {fault}"),
             Self::NoMatch { signatures, secrets } => write!(
                 f,
-                "the signature does not fit the body (tried {signatures} with {secrets} of your secrets): the secret is that of another \
-                 webhook, or the body is not the raw one, or the delivery is forged"
+                "the signature does not match the body (tried {signatures} with {secrets} of your secrets): the secret is that of \
+                 another webhook, or the body is not the raw one, or the delivery is forged"
             ),
             Self::BodyTooLarge { limit } => {
                 write!(f, "the delivery is larger than {limit} bytes; raise `max_body_size` if that is to be expected")
             }
-            Self::IncompleteBody(error) => write!(f, "the delivery's body broke off: {error}"),
+            Self::IncompleteBody(error) => write!(f, "the body of the delivery is incomplete: {error}"),
             Self::NotJson(error) => write!(f, "the delivery is signed, but not JSON: {error}"),
             Self::NotAnEvent(fault) => write!(f, "the delivery is signed, but not an event: {fault}"),
             Self::NoTime => {
@@ -140,7 +139,7 @@ impl fmt::Display for Error {
             }
             Self::InFuture { ahead, limit } => write!(
                 f,
-                "the event lies {} s in the future, and at most {} s are allowed; is this machine's clock slow?",
+                "the event is {} s in the future, and at most {} s are allowed; is this machine's clock slow?",
                 ahead.as_secs(),
                 limit.as_secs()
             ),
@@ -151,7 +150,7 @@ impl fmt::Display for Error {
     }
 }
 
-/// The text: what a program prints whose `main` returns the error is for people, too.
+/// The text of `Display`, because a `main` that returns the error prints this.
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
@@ -161,7 +160,7 @@ impl fmt::Debug for Error {
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            // Their own texts are in this one's.
+            // Their texts are part of the text of this error.
             Self::IncompleteBody(error) => causes::unnamed(&error.to_string(), error.source()),
             Self::NotJson(error) => causes::unnamed(&error.to_string(), std::error::Error::source(error)),
             _ => None,
@@ -169,7 +168,7 @@ impl std::error::Error for Error {
     }
 }
 
-/// What is wrong with a signature header.
+/// The fault of a signature header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SignatureFault {
@@ -177,12 +176,12 @@ pub enum SignatureFault {
     Empty,
     /// It does not begin with `sha256=`.
     NotSha256,
-    /// It has another number of digits than 64.
+    /// It does not have 64 digits.
     Length {
-        /// How many it has.
+        /// The number of its digits.
         digits: usize,
     },
-    /// It has 64 digits, of which some are not hexadecimal.
+    /// Some of its 64 digits are not hexadecimal.
     NotHex,
 }
 
@@ -199,7 +198,7 @@ impl fmt::Display for SignatureFault {
 
 impl std::error::Error for SignatureFault {}
 
-/// Why JSON is not an event.
+/// The reason why JSON is not an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum EventFault {
@@ -215,90 +214,36 @@ impl fmt::Display for EventFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::NotAnObject => "it is not an object",
-            Self::NoId => "it has no `id` that is a text",
-            Self::NoType => "it has no `type` that is a text",
+            Self::NoId => "it has no `id` that is a string",
+            Self::NoType => "it has no `type` that is a string",
         })
     }
 }
 
 impl std::error::Error for EventFault {}
 
-/// Why a [`Verifier`](super::Verifier) cannot be made of these secrets.
-#[derive(Clone, Copy, PartialEq, Eq)]
+/// The reason why a [`Verifier`](super::Verifier) cannot be made.
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SecretError {
-    /// There is none.
-    None,
-    /// One is empty: everybody could sign with it.
-    Empty {
-        /// Which, counted from zero.
-        index: usize,
-    },
-    /// One begins or ends with white space, such as the end of the line in a file. No delivery would fit it.
-    Padded {
-        /// Which, counted from zero.
-        index: usize,
-    },
-    /// One holds white space, a control character, or a character of no width such as a byte order mark. No delivery would fit it.
-    Invisible {
-        /// Which, counted from zero.
-        index: usize,
-        /// The first such character in it.
-        character: char,
-    },
-    /// One begins or ends with a quotation mark, which some readers of `.env` files keep. No delivery would fit it.
-    Quoted {
-        /// Which, counted from zero.
-        index: usize,
-    },
-    /// One has no letter and no digit, or none after `whsec_`: it stands for a secret, as in `whsec_...`. Everybody could sign with it.
-    Placeholder {
-        /// Which, counted from zero.
-        index: usize,
-    },
     /// The environment variable `AGENTGATE_WEBHOOK_SECRET` is not set, or is empty.
     NotSet,
-    /// The environment variable `AGENTGATE_WEBHOOK_SECRET` is not text.
-    NotText,
+    /// There is no secret, or a secret that cannot be one of the service. The text says which, why, and what to do.
+    Invalid(String),
 }
 
 impl fmt::Display for SecretError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::None => f.write_str("there is no webhook secret to verify with; give the one that the webhook was created with"),
-            Self::Empty { index } => write!(f, "webhook secret {index} (counted from 0) is empty; is there a comma too many?"),
-            Self::Padded { index } => {
-                write!(f, "webhook secret {index} (counted from 0) begins or ends with white space; trim it")
+        f.write_str(match self {
+            Self::NotSet => {
+                "AGENTGATE_WEBHOOK_SECRET is not set, or empty; set it to the secret that the webhook was created with (`whsec_...`)"
             }
-            Self::Invisible { index, character } if character.is_whitespace() => write!(
-                f,
-                "webhook secret {index} (counted from 0) has white space in it; give several secrets one by one, in \
-                 AGENTGATE_WEBHOOK_SECRET with commas between them, and nothing behind them"
-            ),
-            Self::Invisible { index, character } => write!(
-                f,
-                "webhook secret {index} (counted from 0) has the invisible character U+{:04X} in it; copy the secret again, and save a \
-                 file that holds it without a byte order mark",
-                u32::from(*character)
-            ),
-            Self::Quoted { index } => {
-                write!(f, "webhook secret {index} (counted from 0) begins or ends with a quotation mark; remove the marks")
-            }
-            Self::Placeholder { index } => write!(
-                f,
-                "webhook secret {index} (counted from 0) is a placeholder; give the whole secret that the webhook was created with"
-            ),
-            Self::NotSet => f.write_str(
-                "AGENTGATE_WEBHOOK_SECRET is not set, or empty; set it to the secret that the webhook was created with (`whsec_...`)",
-            ),
-            Self::NotText => f.write_str(
-                "AGENTGATE_WEBHOOK_SECRET is not text (UTF-8); set it to the secret that the webhook was created with (`whsec_...`)",
-            ),
-        }
+            Self::Invalid(text) => text,
+        })
     }
 }
 
-/// The text: what a program prints whose `main` returns the error is for people, too.
+/// The text of `Display`, because a `main` that returns the error prints this.
 impl fmt::Debug for SecretError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)

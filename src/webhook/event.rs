@@ -1,30 +1,24 @@
-//! An event, as a delivery brings it.
-
-use std::fmt;
+//! [`Event`]: the content of a delivery.
 
 use chrono::{DateTime, Utc};
-use serde::de::{DeserializeOwned, DeserializeSeed, IgnoredAny, MapAccess, Visitor};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use serde_json::Value;
-use serde_json::de::SliceRead;
 
-use super::checked::Checked;
 use super::error::{Error, EventFault};
-use super::lazy_json::LazyJson;
 use crate::json;
 use crate::types::{
     EventData, EventId, RunEventData, RunId, TenantContext, VerificationEventData, WebhookEventType, WorkOrderId,
 };
 
-/// The names under which an event may tell its time. The documentation names none.
-const TIMES: [&str; 5] = ["createdAt", "timestamp", "occurredAt", "time", "created"];
+/// The keys under which an event may have its time. The service documents none.
+const TIME_KEYS: [&str; 5] = ["createdAt", "timestamp", "occurredAt", "time", "created"];
 
-/// What happened, as a delivery tells it: from [`Verifier::unwrap`](super::Verifier::unwrap).
+/// An event of a delivery: from [`Verifier::unwrap`](super::Verifier::unwrap).
 ///
-/// It is read leniently: what is not there, or is not what the documentation says, is `None`. The whole of it is in
-/// [`json`](Self::json). By `serde`, an event is written as that JSON, so that it can be put into a queue and taken out again: the same
-/// values, though not the same bytes. To queue the bytes with their signature, take the raw body, which the extractors give as
-/// `VerifiedBody`.
+/// It is read leniently: a field that is missing, or that differs from the documentation, is `None`. [`json`](Self::json) has the
+/// whole event. `serde` writes and reads an event as that JSON, for a queue: the values are the same, the bytes may differ. To queue
+/// the signed bytes, take the raw body, which the extractors provide as `VerifiedBody`.
 ///
 /// ```
 /// use agentgate::types::WebhookEventType;
@@ -50,47 +44,31 @@ const TIMES: [&str; 5] = ["createdAt", "timestamp", "occurredAt", "time", "creat
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Event {
-    /// The event's id. All deliveries of the event have the same, retries and duplicates included: see
+    /// The id of the event. All deliveries of the event have the same id, including retries and duplicates: see
     /// [`ReplayGuard`](super::ReplayGuard).
     pub id: EventId,
-    /// What happened.
+    /// The type of the event.
     pub kind: WebhookEventType,
-    /// When it happened.
+    /// The time of the event.
     pub created_at: Option<DateTime<Utc>>,
-    /// What it happened to.
+    /// The data of the event, by its type.
     pub data: EventData,
-    json: LazyJson,
+    json: Value,
 }
 
 impl Event {
-    /// Reads an event, whoever it is from. To read a delivery, use [`Verifier::unwrap`](super::Verifier::unwrap), which verifies
-    /// it first; this is for events that were stored, and for tests.
+    /// Reads an event without verifying its origin: for stored events and for tests. Read deliveries by
+    /// [`Verifier::unwrap`](super::Verifier::unwrap), which verifies them first.
     ///
     /// # Errors
     ///
     /// If the bytes are not JSON, even to the parsers of JavaScript and Python, or the JSON has no `id` and `type`.
     pub fn parse_unverified(body: &[u8]) -> Result<Self, Error> {
-        if let Some(event) = Self::read_typed(body) {
-            return Ok(event);
-        }
         let json = json::read(body).map_err(Error::NotJson)?;
         Self::from_json(json).map_err(Error::NotAnEvent)
     }
 
-    /// Reads an event from its text alone, which saves the [`Value`] of it: few receivers look at that.
-    ///
-    /// `None` leaves what is not as the service writes it to [`from_json`](Self::from_json): JSON that is not strict, a key that occurs
-    /// twice, no `id` or `type`, and data that does not fit.
-    fn read_typed(body: &[u8]) -> Option<Self> {
-        // `serde_json` checks little of what it passes over, so all is read once, and then the data by its type.
-        let Envelope { id, kind, times } = read(body, |deserializer| deserializer.deserialize_map(EnvelopeVisitor))?;
-        let (id, kind) = (id?, kind?);
-        let data = read(body, |deserializer| deserializer.deserialize_map(DataVisitor(&kind)))?;
-        let created_at = times.iter().flatten().find_map(time);
-        Some(Self { id, kind, created_at, data, json: LazyJson::from_strict(body) })
-    }
-
-    /// The event that this JSON is.
+    /// Reads an event from its JSON.
     ///
     /// # Errors
     ///
@@ -100,24 +78,24 @@ impl Event {
         let text = |name: &str| object.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
         let id = EventId::from(text("id").ok_or(EventFault::NoId)?);
         let kind = WebhookEventType::from(text("type").ok_or(EventFault::NoType)?);
-        let created_at = TIMES.iter().find_map(|name| time(object.get(*name)?));
+        let created_at = TIME_KEYS.iter().find_map(|key| time(object.get(*key)?));
         let data = EventData::read(&kind, object.get("data").unwrap_or(&Value::Null));
-        Ok(Self { id, kind, created_at, data, json: json.into() })
+        Ok(Self { id, kind, created_at, data, json })
     }
 
-    /// The whole event. Its values are those that were delivered, as far as a [`Value`] can hold them: of a key that occurs twice, the last
+    /// Returns the whole event. Its values are those that were delivered, as far as a [`Value`] can hold them: of duplicate keys, the last
     /// value counts, and integers beyond 64 bits become floating-point numbers. An unpaired surrogate (`"\ud83d"`) and bytes that are not
     /// UTF-8 become U+FFFD; numbers beyond `f64`, `NaN`, `Infinity`, and arrays and objects inside of 127 others become `null`.
     #[must_use]
     pub fn json(&self) -> &Value {
-        self.json.get()
+        &self.json
     }
 
-    /// The event's `data`, as a type of yours. For events that this version does not know.
+    /// Deserializes the event's `data`: for types of events that this version of the crate does not know.
     ///
     /// # Errors
     ///
-    /// If it does not fit.
+    /// If the data does not fit the type.
     ///
     /// ```
     /// use agentgate::webhook::Event;
@@ -135,11 +113,11 @@ impl Event {
     /// # }
     /// ```
     pub fn data_as<T: DeserializeOwned>(&self) -> serde_json::Result<T> {
-        T::deserialize(self.json().get("data").unwrap_or(&Value::Null))
+        T::deserialize(self.json.get("data").unwrap_or(&Value::Null))
     }
 
-    /// The run that an event is about whose type is known to be about one, as far as the event tells. `None` for others, even
-    /// those whose name begins with `run.`, and if the data is no object: read [`json`](Self::json) or [`data_as`](Self::data_as).
+    /// Returns the data of an event about a run. `None` for events of other types, of unknown types even if their name begins with
+    /// `run.`, and if the data is no object: read [`json`](Self::json) or [`data_as`](Self::data_as).
     #[must_use]
     pub fn run(&self) -> Option<&RunEventData> {
         match &self.data {
@@ -148,7 +126,7 @@ impl Event {
         }
     }
 
-    /// The verification that an event is about whose type is known to be about one, as far as the event tells.
+    /// Returns the data of an event about a verification. `None` in the same cases as for [`run`](Self::run).
     #[must_use]
     pub fn verification(&self) -> Option<&VerificationEventData> {
         match &self.data {
@@ -157,20 +135,20 @@ impl Event {
         }
     }
 
-    /// The id of the run concerned, for events of the types that are known to be about one. Prefer it to the fields of the
-    /// data: the service may write the id as `id` or as `runId`.
+    /// Returns the id of the run, for events of known types. Prefer it to the fields of the data: the service may write the id as `id`
+    /// or as `runId`.
     #[must_use]
     pub fn run_id(&self) -> Option<&RunId> {
         self.data.run_id()
     }
 
-    /// The id of the work order concerned, for events of the types that are known to be about one.
+    /// Returns the id of the work order, for events of known types.
     #[must_use]
     pub fn work_order_id(&self) -> Option<&WorkOrderId> {
         self.data.work_order_id()
     }
 
-    /// The tenant for whom the work order was submitted, for events of the types that are known to tell it.
+    /// Returns the tenant of the work order, for events of known types.
     #[must_use]
     pub fn tenant(&self) -> Option<&TenantContext> {
         self.data.tenant_context()
@@ -179,7 +157,7 @@ impl Event {
 
 impl Serialize for Event {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.json().serialize(serializer)
+        self.json.serialize(serializer)
     }
 }
 
@@ -189,130 +167,11 @@ impl<'de> Deserialize<'de> for Event {
     }
 }
 
-fn read<'a, T>(
-    body: &'a [u8],
-    by: impl FnOnce(&mut serde_json::Deserializer<SliceRead<'a>>) -> serde_json::Result<T>,
-) -> Option<T> {
-    let mut deserializer = serde_json::Deserializer::from_slice(body);
-    let value = by(&mut deserializer).ok()?;
-    deserializer.end().ok().map(|()| value)
-}
-
-/// The name of a member of an event.
-enum Name {
-    Id,
-    Type,
-    /// One of [`TIMES`].
-    Time(usize),
-    Data,
-    Other,
-}
-
-impl<'de> Deserialize<'de> for Name {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_identifier(NameVisitor)
-    }
-}
-
-struct NameVisitor;
-
-impl Visitor<'_> for NameVisitor {
-    type Value = Name;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a name")
-    }
-
-    fn visit_str<E>(self, name: &str) -> Result<Name, E> {
-        Ok(match name {
-            "id" => Name::Id,
-            "type" => Name::Type,
-            "data" => Name::Data,
-            _ => TIMES.iter().position(|time| *time == name).map_or(Name::Other, Name::Time),
-        })
-    }
-}
-
-/// What the text of an event tells beside its data.
-#[derive(Default)]
-struct Envelope {
-    id: Option<EventId>,
-    kind: Option<WebhookEventType>,
-    times: [Option<Value>; TIMES.len()],
-}
-
-struct EnvelopeVisitor;
-
-impl<'de> Visitor<'de> for EnvelopeVisitor {
-    type Value = Envelope;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an event")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Envelope, A::Error> {
-        let mut envelope = Envelope::default();
-        while let Some(name) = members.next_key()? {
-            match name {
-                Name::Id => set(&mut envelope.id, not_empty(members.next_value()?)?)?,
-                Name::Type => set(&mut envelope.kind, not_empty(members.next_value()?)?)?,
-                Name::Time(place) => set(&mut envelope.times[place], members.next_value()?)?,
-                Name::Data | Name::Other => {
-                    members.next_value::<Checked>()?;
-                }
-            }
-        }
-        Ok(envelope)
-    }
-}
-
-fn not_empty<T: From<String>, E: de::Error>(text: String) -> Result<T, E> {
-    if text.is_empty() { Err(de::Error::custom("an empty text")) } else { Ok(text.into()) }
-}
-
-fn set<T, E: de::Error>(place: &mut Option<T>, value: T) -> Result<(), E> {
-    if place.replace(value).is_none() { Ok(()) } else { Err(de::Error::custom("a key that occurs twice")) }
-}
-
-/// Reads the data of an event of this type.
-struct DataVisitor<'a>(&'a WebhookEventType);
-
-impl<'de> Visitor<'de> for DataVisitor<'_> {
-    type Value = EventData;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an event")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<EventData, A::Error> {
-        let mut data = None;
-        while let Some(name) = members.next_key()? {
-            match name {
-                Name::Data => set(&mut data, members.next_value_seed(DataOf(self.0))?)?,
-                _ => {
-                    members.next_value::<IgnoredAny>()?;
-                }
-            }
-        }
-        Ok(data.unwrap_or(EventData::Other(Value::Null)))
-    }
-}
-
-struct DataOf<'a>(&'a WebhookEventType);
-
-impl<'de> DeserializeSeed<'de> for DataOf<'_> {
-    type Value = EventData;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<EventData, D::Error> {
-        EventData::read_strictly(self.0, deserializer)
-    }
-}
-
-/// A time in ISO 8601, or in seconds or milliseconds since 1970.
-#[expect(clippy::cast_possible_truncation, reason = "what does not fit is no time")]
+/// Reads a time in ISO 8601, or in seconds or milliseconds since 1970.
+#[expect(clippy::cast_possible_truncation, reason = "chrono refuses the bounds")]
 fn time(value: &Value) -> Option<DateTime<Utc>> {
-    /// Seconds beyond this would lie after the year 5000, so it is milliseconds.
-    const SECONDS: f64 = 1e11;
+    /// A larger number is in milliseconds: as seconds, it would be after the year 5000.
+    const MAX_SECONDS: f64 = 1e11;
     let number = match value {
         Value::String(text) => match crate::types::parse_time(text) {
             Some(time) => return Some(time),
@@ -323,8 +182,7 @@ fn time(value: &Value) -> Option<DateTime<Utc>> {
     if !number.is_finite() {
         return None;
     }
-    let seconds = if number.abs() < SECONDS { number } else { number / 1000.0 };
-    // A cast that does not fit ends at the bound, which is no time that can be.
+    let seconds = if number.abs() < MAX_SECONDS { number } else { number / 1000.0 };
     DateTime::from_timestamp_micros((seconds * 1e6).round() as i64)
 }
 

@@ -1,9 +1,8 @@
-//! Webhooks: verified, typed, and each event handled once.
+//! Webhooks: verifies deliveries, reads their events, and handles each event once.
 //!
-//! AgentGate reports what happens to runs by POST requests, **deliveries**, to a URL of yours. Everybody can send requests
-//! to a URL, so each delivery is signed with the secret that `client.webhooks().create(..)` answered. A
-//! [`Verifier`] tells whether a delivery is genuine and unwraps the [`Event`] in it; a [`ReplayGuard`] tells whether the event was
-//! handled before.
+//! AgentGate reports events of runs by POST requests to a URL of yours, the **deliveries**. Anybody can send requests to that URL, so
+//! each delivery is signed with the secret that `client.webhooks().create(..)` returned. A [`Verifier`] checks the signature and reads
+//! the [`Event`]; a [`ReplayGuard`] remembers which events were handled.
 //!
 //! ```
 //! use agentgate::http::HeaderMap;
@@ -23,30 +22,27 @@
 //! # receive(&verifier, body, &HeaderMap::from_iter(headers)).unwrap();
 //! ```
 //!
-//! Four things that a receiver has to get right:
+//! A receiver should:
 //!
-//! - **Verify the raw body**, before anything parses it: JSON that was read and written again has another signature.
-//! - **Answer within 30 seconds**, with 2xx: otherwise the service takes the delivery for failed and sends it again. Hand long
-//!   work to a queue; an `Event` can be written to one by `serde`.
-//! - **Expect an event more than once**, and not in order: use [`once`].
-//! - **Expect types that do not exist today**: they come as [`WebhookEventType::Unknown`](crate::types::WebhookEventType::Unknown), with
-//!   their JSON.
+//! - **Verify the raw body** before anything parses it: JSON that was read and written again does not match the signature.
+//! - **Respond within 30 seconds** with a 2xx status: otherwise the service retries the delivery. Put long work into a queue; `serde`
+//!   writes and reads an `Event`.
+//! - **Expect duplicates**, and events out of order: use [`once`].
+//! - **Expect new types of events**: they are [`WebhookEventType::Unknown`](crate::types::WebhookEventType::Unknown), with their JSON.
 //!
-//! With the features `axum` and `actix-web`, `Delivery` is an extractor for handlers. For everything else there is
+//! With the features `axum` and `actix-web`, `Delivery` is an extractor for handlers. For other frameworks, there are
 //! [`Verifier::unwrap_request`], and [`Verifier::unwrap_any`] for headers that are not those of the `http` crate. This module
 //! needs neither an HTTP client nor an async runtime nor TLS.
 
 #[cfg(feature = "actix-web")]
 mod actix;
-mod age;
+mod age_limit;
 #[cfg(feature = "axum")]
 mod axum;
-mod checked;
 #[cfg(any(feature = "axum", feature = "actix-web"))]
 mod delivery;
 mod error;
 mod event;
-mod lazy_json;
 mod replay;
 mod signature;
 mod verifier;

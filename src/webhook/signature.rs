@@ -1,42 +1,36 @@
-//! What stands in the signature header.
+//! The signature header: its name, its values, and their encoding.
 //!
-//! A header may come several times, and hold several signatures separated by commas: while a secret is replaced, or when a
-//! proxy joins headers. Each is a candidate, and one that fits is enough. Candidates of other algorithms are passed over,
-//! as a later version of the service may send them beside the present one.
+//! There may be several signatures, in several headers or separated by commas: while a secret is replaced, or when a proxy joins headers.
+//! One that matches is enough. Signatures of other algorithms are ignored, because a later version of the service may add them.
 
 use http::{HeaderMap, HeaderValue};
 
 use super::error::{Error, SignatureFault};
 
-/// The name of the header that carries the signature: `X-AgentGate-Signature`, in lower case, as `http` writes names.
+/// The name of the signature header: `X-AgentGate-Signature`, in the lower case of the `http` crate.
 ///
-/// Its value is `sha256=` and the lower-case hex of the HMAC-SHA256 of the raw body, keyed with the whole secret, `whsec_` included. By
-/// hand: `printf %s "$body" | openssl dgst -sha256 -hmac "$secret"`.
+/// Its value is `sha256=` and the lower-case hex of the HMAC-SHA256 of the raw body, with the whole secret, including `whsec_`, as the
+/// key. On the command line: `printf %s "$body" | openssl dgst -sha256 -hmac "$secret"`.
 pub const SIGNATURE_HEADER: &str = "x-agentgate-signature";
 
-/// What a signature begins with.
+/// The prefix of a signature.
 const SCHEME: &str = "sha256=";
 
-/// The bytes of an HMAC-SHA256.
 type Tag = [u8; 32];
 
-/// The values of the signature headers among these.
-pub(super) fn signatures(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
+/// Returns the values of the signature headers.
+pub(super) fn header_values(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
     headers.get_all(SIGNATURE_HEADER).iter().map(HeaderValue::as_bytes)
 }
 
-/// The candidates in the values of signature headers.
+/// Decodes the signatures in the values of signature headers, which are separated by commas.
 pub(super) fn candidates<'a>(
     values: impl Iterator<Item = &'a [u8]>,
 ) -> impl Iterator<Item = Result<Tag, SignatureFault>> {
-    values.flat_map(|value| value.split(|byte| *byte == b',')).map(|candidate| read(candidate.trim_ascii()))
+    values.flat_map(|value| value.split(|byte| *byte == b',')).map(|candidate| decode(candidate.trim_ascii()))
 }
 
-/// How many signatures there are in the values of signature headers.
-///
-/// # Errors
-///
-/// If there is none.
+/// Counts the well-formed signatures in the values of signature headers. Fails if there is none.
 pub(super) fn count<'a>(values: impl Iterator<Item = &'a [u8]>) -> Result<usize, Error> {
     let (mut well_formed, mut fault) = (0, None);
     for candidate in candidates(values) {
@@ -51,8 +45,7 @@ pub(super) fn count<'a>(values: impl Iterator<Item = &'a [u8]>) -> Result<usize,
     Ok(well_formed)
 }
 
-/// Reads one signature: `sha256=` and 64 hex digits, upper case or lower.
-fn read(candidate: &[u8]) -> Result<Tag, SignatureFault> {
+fn decode(candidate: &[u8]) -> Result<Tag, SignatureFault> {
     if candidate.is_empty() {
         return Err(SignatureFault::Empty);
     }
@@ -69,8 +62,7 @@ fn read(candidate: &[u8]) -> Result<Tag, SignatureFault> {
     }
 }
 
-/// Writes a signature as the service does.
-pub(super) fn write(tag: &[u8]) -> String {
+pub(super) fn encode(tag: &[u8]) -> String {
     format!("{SCHEME}{:x}", base16ct::HexDisplay(tag))
 }
 
@@ -80,25 +72,25 @@ mod tests {
 
     const DIGITS: &str = "757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17";
 
-    fn of(values: &[&str]) -> Vec<Result<u8, SignatureFault>> {
+    fn decoded(values: &[&str]) -> Vec<Result<u8, SignatureFault>> {
         candidates(values.iter().map(|value| value.as_bytes())).map(|candidate| candidate.map(|tag| tag[0])).collect()
     }
 
     #[test]
-    fn either_case_of_the_digits_is_read() {
-        assert_eq!(of(&[&format!("sha256={DIGITS}")]), [Ok(0x75)]);
-        assert_eq!(of(&[&format!("sha256={}", DIGITS.to_uppercase())]), [Ok(0x75)]);
+    fn upper_case_and_lower_case_digits_are_read() {
+        assert_eq!(decoded(&[&format!("sha256={DIGITS}")]), [Ok(0x75)]);
+        assert_eq!(decoded(&[&format!("sha256={}", DIGITS.to_uppercase())]), [Ok(0x75)]);
     }
 
     #[test]
-    fn every_value_and_every_part_of_it_is_a_candidate() {
+    fn every_part_of_every_value_is_a_candidate() {
         let one = format!("sha256={DIGITS}");
         let other = format!("v1=abc , sha256={}", DIGITS.replace("75", "00"));
-        assert_eq!(of(&[&one, &other]), [Ok(0x75), Err(SignatureFault::NotSha256), Ok(0x00)]);
+        assert_eq!(decoded(&[&one, &other]), [Ok(0x75), Err(SignatureFault::NotSha256), Ok(0x00)]);
     }
 
     #[test]
-    fn what_is_no_signature_says_what_is_wrong_with_it() {
+    fn a_malformed_signature_has_its_fault() {
         for (value, fault) in [
             ("", SignatureFault::Empty),
             (" , ", SignatureFault::Empty),
@@ -111,7 +103,7 @@ mod tests {
             (&format!("sha256={}", DIGITS.replace('7', "g")), SignatureFault::NotHex),
             (&format!("sha256= {}", &DIGITS[1..]), SignatureFault::NotHex),
         ] {
-            assert_eq!(of(&[value])[0], Err(fault), "{value:?}");
+            assert_eq!(decoded(&[value])[0], Err(fault), "{value:?}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Whether a delivery is from AgentGate.
+//! [`Verifier`]: verifies that deliveries are from AgentGate.
 
 use std::env::VarError;
 use std::fmt;
@@ -11,28 +11,26 @@ use hmac::{Hmac, KeyInit, Mac};
 use http::{HeaderMap, Request};
 use sha2::Sha256;
 
-use super::age::AgeLimit;
+use super::age_limit::AgeLimit;
 use super::error::{Error, SecretError};
 use super::event::Event;
-use super::signature::{candidates, count, signatures, write};
+use super::signature::{candidates, count, encode, header_values};
 use crate::secret::Secret;
 
 type HmacSha256 = Hmac<Sha256>;
 
-/// The environment variable with the secrets: `AGENTGATE_WEBHOOK_SECRET`.
 const VARIABLE: &str = "AGENTGATE_WEBHOOK_SECRET";
 
-/// The largest body by default: 256 KiB. An event has a few KiB, most of them metadata of the tenant.
+/// An event has a few KiB, most of them metadata of the tenant.
 const MAX_BODY_SIZE: usize = 256 * 1024;
 
-/// The beginning of every secret that the service makes.
+/// The prefix of every secret that the service makes.
 const SECRET_PREFIX: &str = "whsec_";
 
-/// Verifies deliveries, and unwraps the events in them.
+/// Verifies deliveries, and reads their events.
 ///
-/// Make one when the program starts, and keep it: what can be computed from a secret alone is computed once. Clones are cheap
-/// and share it. The keys are wiped from memory with the last clone, as far as the compiler left no copy on the stack, and show in no
-/// `Debug`.
+/// Create one when the program starts: it computes the keys once, and its clones share them. The keys are wiped from memory with the
+/// last clone, except for copies that the compiler may have left on the stack, and `Debug` does not show them.
 ///
 /// ```
 /// use agentgate::webhook::Verifier;
@@ -50,30 +48,31 @@ const SECRET_PREFIX: &str = "whsec_";
 /// ```
 #[derive(Clone)]
 pub struct Verifier {
-    /// Never empty. The state of HMAC after its key: all that is needed of a secret.
+    /// The state of HMAC after its key. Never empty.
     keys: Arc<Vec<HmacSha256>>,
     max_body_size: usize,
     age_limit: AgeLimit,
 }
 
 impl Verifier {
-    /// Verifies by these secrets; a delivery is accepted if it was signed with any of them. Give the whole string that
-    /// `client.webhooks().create(..)` answered, `whsec_` included.
+    /// Creates a verifier that accepts deliveries signed with any of these secrets. A secret is the whole string that
+    /// `client.webhooks().create(..)` returned, including `whsec_`.
     ///
-    /// A comma is a part of a secret here; only [`from_env`](Self::from_env) splits there. Several are for the time in which one
-    /// webhook takes the place of another, as a secret cannot be changed. [`sign`](Self::sign) uses the first.
+    /// Several secrets are for the time in which one webhook replaces another, because a secret cannot be changed.
+    /// [`sign`](Self::sign) uses the first. Commas are not separators here, as they are in [`from_env`](Self::from_env).
     ///
     /// # Errors
     ///
-    /// If there is no secret, or one cannot be right: it is empty, has white space or an invisible character in it, stands in
-    /// quotation marks, or is a placeholder such as `whsec_...`. The [`SecretError`] says which. One of nothing but NUL characters
-    /// counts as empty.
+    /// If there is no secret, or one that cannot be valid: it is empty or consists of NUL characters, contains white space or an
+    /// invisible character, has quotation marks around it, or is a placeholder such as `whsec_...`.
     pub fn new<S: Into<Secret>>(secrets: impl IntoIterator<Item = S>) -> Result<Self, SecretError> {
         let secrets: Vec<Secret> = secrets.into_iter().map(Into::into).collect();
         if secrets.is_empty() {
-            return Err(SecretError::None);
+            return Err(SecretError::Invalid(
+                "there is no webhook secret to verify with; pass the one that the webhook was created with".to_owned(),
+            ));
         }
-        // Room for all from the beginning: a vector that grows leaves what was in it behind, and nobody wipes that.
+        // With the final capacity, because a vector that grows leaves keys in freed memory.
         let mut keys = Vec::with_capacity(secrets.len());
         for (index, secret) in secrets.iter().enumerate() {
             keys.push(key(secret, index)?);
@@ -81,16 +80,19 @@ impl Verifier {
         Ok(Self { keys: Arc::new(keys), max_body_size: MAX_BODY_SIZE, age_limit: AgeLimit::default() })
     }
 
-    /// Verifies by the secrets in the environment variable `AGENTGATE_WEBHOOK_SECRET`, separated by commas if there are
-    /// several. White space around them is ignored.
+    /// Creates a verifier from the environment variable `AGENTGATE_WEBHOOK_SECRET`. Several secrets are separated by commas. White space
+    /// around them is ignored.
     ///
     /// # Errors
     ///
-    /// If the variable is not set, or holds no secret, or one that [`new`](Self::new) refuses.
+    /// If the variable is not set or is empty, or if [`new`](Self::new) refuses one of the secrets.
     pub fn from_env() -> Result<Self, SecretError> {
         let secrets = std::env::var(VARIABLE).map_err(|error| match error {
             VarError::NotPresent => SecretError::NotSet,
-            VarError::NotUnicode(_) => SecretError::NotText,
+            VarError::NotUnicode(_) => SecretError::Invalid(
+                "AGENTGATE_WEBHOOK_SECRET is not UTF-8; set it to the secret that the webhook was created with"
+                    .to_owned(),
+            ),
         })?;
         let secrets = Secret::from(secrets);
         if secrets.expose_secret().trim().is_empty() {
@@ -99,72 +101,68 @@ impl Verifier {
         Self::new(secrets.expose_secret().split(',').map(str::trim))
     }
 
-    /// Refuses larger bodies, in bytes. Defaults to 256 KiB.
-    ///
-    /// The extractors read no further than this. That limits the memory of one request, and neither the time that it takes nor how many
-    /// come at once: limit these in the server, or in a proxy before it.
+    /// Sets the largest body that is accepted, in bytes. The extractors read no further. This limits neither the time of a request nor
+    /// the number of concurrent requests: limit these in the server or in a proxy. Defaults to 256 KiB.
     #[must_use]
     pub fn max_body_size(mut self, bytes: usize) -> Self {
         self.max_body_size = bytes;
         self
     }
 
-    /// Refuses events that happened longer ago. Not checked by default.
+    /// Sets the largest age of an event. Events without a time are refused, too. Defaults to no limit.
     ///
-    /// The signature covers no time of the delivery, so a delivery that somebody got hold of stays valid for ever. This bounds
-    /// for how long it is of use, and so for how long a [`ReplayGuard`](super::ReplayGuard) has to remember: longer than `max_age` and
+    /// The signature covers no time of delivery, so an intercepted delivery stays valid. This limits for how long it can be sent again,
+    /// and so the time for which a [`ReplayGuard`](super::ReplayGuard) has to remember events: longer than `max_age` and
     /// [`max_clock_skew`](Self::max_clock_skew) together.
     ///
-    /// It is the event's own time that is checked, and a retry delivers the event as it was: choose more than the service takes
-    /// for its last retry (which it does not document), or deliveries are lost after an outage of your receiver. A day is
-    /// a sensible start. An event without a time is refused, too.
+    /// A retry delivers the event with its original time. Set more than the time of the service's last retry, which is not documented,
+    /// or deliveries are lost after an outage of the receiver. A day is a reasonable start.
     ///
-    /// Events of the simulator carry its own time, which by default stands at the beginning of 2026: give the verifier
-    /// that clock by [`clock`](Self::clock), or do without the check in such tests.
+    /// Events of the simulator have its time, which starts at the beginning of 2026: set its clock by [`clock`](Self::clock), or set no
+    /// `max_age` in such tests.
     #[must_use]
     pub fn max_age(mut self, age: Duration) -> Self {
         self.age_limit.past = Some(age);
         self
     }
 
-    /// How far in the future an event may lie, because clocks differ, if [`max_age`](Self::max_age) is checked. Five minutes by
-    /// default.
+    /// Sets how far in the future the time of an event may be, because clocks differ, if [`max_age`](Self::max_age) is set. Defaults to 5
+    /// minutes.
     #[must_use]
     pub fn max_clock_skew(mut self, skew: Duration) -> Self {
         self.age_limit.future = skew;
         self
     }
 
-    /// What tells the time for [`max_age`](Self::max_age). The system's clock by default.
+    /// Sets the clock for [`max_age`](Self::max_age). Defaults to the system clock.
     #[must_use]
     pub fn clock(mut self, now: impl Fn() -> DateTime<Utc> + Send + Sync + 'static) -> Self {
         self.age_limit.now = Arc::new(now);
         self
     }
 
-    /// Verifies a raw body by the value of its signature header. The age is not checked: that takes the event.
+    /// Verifies a raw body by the value of its signature header, without checking the age of the event.
     ///
-    /// Hand over the body as it was received, before anything parses it. It need not be text. The value may hold several
-    /// signatures, separated by commas. Comparisons take the same time wherever they fail. Nothing is allocated.
+    /// Pass the body as it was received, before anything parses it. It need not be UTF-8. The value may contain several signatures,
+    /// separated by commas. Signatures are compared in constant time, without allocation.
     ///
     /// # Errors
     ///
-    /// If no signature fits, or the body is too large.
+    /// If no signature matches, or the body is too large.
     pub fn verify(&self, body: &[u8], signature: impl AsRef<[u8]>) -> Result<(), Error> {
         self.verify_values(body, || std::iter::once(signature.as_ref()))
     }
 
-    /// Like [`verify`](Self::verify), with the values of all signature headers; one that fits is enough. For
-    /// frameworks that have headers of their own.
+    /// Verifies a raw body like [`verify`](Self::verify), by the values of all signature headers, of which one has to match: for
+    /// frameworks with their own type of headers.
     ///
     /// # Errors
     ///
-    /// Those of [`verify`](Self::verify), or if there is no value.
+    /// As for [`verify`](Self::verify), or if there is no value.
     pub fn verify_any<V: AsRef<[u8]>>(&self, body: &[u8], signatures: &[V]) -> Result<(), Error> {
         self.verify_values(body, || signatures.iter().map(AsRef::as_ref))
     }
 
-    /// Verifies by the values of the signature headers, which may be gone through more than once.
     pub(super) fn verify_values<'a, I>(&self, body: &[u8], values: impl Fn() -> I) -> Result<(), Error>
     where
         I: Iterator<Item = &'a [u8]>,
@@ -172,10 +170,10 @@ impl Verifier {
         if body.len() > self.max_body_size {
             return Err(Error::BodyTooLarge { limit: self.max_body_size });
         }
-        // Whoever sends nonsense is not worth hashing the body for.
+        // Rejects malformed signatures before hashing the body.
         let signatures = count(values())?;
         for key in self.keys.iter() {
-            // The body is hashed once for each secret, however many signatures there are.
+            // Once for each secret, however many signatures there are.
             let expected = key.clone().chain_update(body).finalize();
             if candidates(values()).flatten().any(|tag| expected == CtOutput::from(Output::<HmacSha256>::from(tag))) {
                 return Ok(());
@@ -184,15 +182,14 @@ impl Verifier {
         Err(Error::NoMatch { signatures, secrets: self.keys.len() })
     }
 
-    /// Verifies a delivery, then parses the event in it. Of the headers, only `X-AgentGate-Signature` is looked at.
+    /// Verifies a delivery, and reads its event. Of the headers, only `X-AgentGate-Signature` is used.
     ///
-    /// An event of a type that this version does not know, or with data that does not fit, is an event all the same: its JSON
-    /// is at hand in [`Event::json`].
+    /// An event of an unknown type, or with data that does not fit its type, is no error: [`Event::json`] has its JSON.
     ///
     /// # Errors
     ///
-    /// Those of [`verify`](Self::verify); or if the body is not an event; or if the event is too old or lies in the
-    /// future, where that is checked.
+    /// As for [`verify`](Self::verify); or if the body is not an event; or if [`max_age`](Self::max_age) is set and the event is too old,
+    /// in the future, or has no time.
     ///
     /// ```
     /// use agentgate::{http::HeaderMap, webhook::Verifier};
@@ -208,10 +205,11 @@ impl Verifier {
     /// # }
     /// ```
     pub fn unwrap(&self, body: &[u8], headers: &HeaderMap) -> Result<Event, Error> {
-        self.unwrap_values(body, || signatures(headers))
+        self.unwrap_values(body, || header_values(headers))
     }
 
-    /// Like [`unwrap`](Self::unwrap), for a request of the `http` crate whose body has been read: hyper, warp, lambda and others.
+    /// Verifies a delivery like [`unwrap`](Self::unwrap), from a request of the `http` crate whose body has been read: for hyper, warp,
+    /// `lambda_http` and others.
     ///
     /// ```
     /// use agentgate::http::{Request, Response, StatusCode};
@@ -238,16 +236,17 @@ impl Verifier {
     ///
     /// # Errors
     ///
-    /// Those of [`unwrap`](Self::unwrap).
+    /// As for [`unwrap`](Self::unwrap).
     pub fn unwrap_request<B: AsRef<[u8]>>(&self, request: &Request<B>) -> Result<Event, Error> {
         self.unwrap(request.body().as_ref(), request.headers())
     }
 
-    /// Like [`unwrap`](Self::unwrap), with the values of all signature headers. For frameworks that have headers of their own.
+    /// Verifies a delivery like [`unwrap`](Self::unwrap), by the values of all signature headers: for frameworks with their own type of
+    /// headers.
     ///
     /// # Errors
     ///
-    /// Those of [`unwrap`](Self::unwrap).
+    /// As for [`unwrap`](Self::unwrap).
     pub fn unwrap_any<V: AsRef<[u8]>>(&self, body: &[u8], signatures: &[V]) -> Result<Event, Error> {
         self.unwrap_values(body, || signatures.iter().map(AsRef::as_ref))
     }
@@ -262,14 +261,14 @@ impl Verifier {
         Ok(event)
     }
 
-    /// Signs a body with the first secret, as AgentGate does: the value of the signature header. For tests of a receiver.
+    /// Signs a body with the first secret, and returns the value of the signature header: for tests of a receiver.
     #[must_use]
     pub fn sign(&self, body: &[u8]) -> String {
-        // There is always a first: `new` sees to it.
-        self.keys.first().map_or_else(String::new, |key| write(&key.clone().chain_update(body).finalize().into_bytes()))
+        self.keys
+            .first()
+            .map_or_else(String::new, |key| encode(&key.clone().chain_update(body).finalize().into_bytes()))
     }
 
-    /// The largest body that is accepted, in bytes.
     #[cfg(any(feature = "axum", feature = "actix-web"))]
     pub(super) fn body_limit(&self) -> usize {
         self.max_body_size
@@ -288,34 +287,41 @@ impl fmt::Debug for Verifier {
 
 fn key(secret: &Secret, index: usize) -> Result<HmacSha256, SecretError> {
     let secret = secret.expose_secret();
-    check(secret, index)?;
-    // HMAC takes keys of every length, so this error cannot come.
-    HmacSha256::new_from_slice(secret.as_bytes()).map_err(|_| SecretError::Empty { index })
+    let invalid = |problem| SecretError::Invalid(format!("webhook secret {index} (counted from 0) {problem}"));
+    check(secret).map_err(invalid)?;
+    HmacSha256::new_from_slice(secret.as_bytes()).map_err(|error| invalid(error.to_string()))
 }
 
-/// Refuses what cannot be a secret of the service, and would only show when the first delivery comes.
-fn check(secret: &str, index: usize) -> Result<(), SecretError> {
+/// Refuses strings that cannot be a secret of the service. Otherwise, the first delivery would show the mistake.
+fn check(secret: &str) -> Result<(), String> {
     const QUOTATION_MARKS: [char; 7] = ['"', '\'', '`', '\u{2018}', '\u{2019}', '\u{201c}', '\u{201d}'];
-    // HMAC fills short keys up with zeros: to it, a secret of zeros is an empty one.
-    if secret.bytes().all(|byte| byte == 0) {
-        return Err(SecretError::Empty { index });
-    }
-    if secret.trim() != secret {
-        return Err(SecretError::Padded { index });
-    }
-    if let Some(character) = secret.chars().find(|character| is_invisible(*character)) {
-        return Err(SecretError::Invisible { index, character });
-    }
-    if secret.starts_with(QUOTATION_MARKS) || secret.ends_with(QUOTATION_MARKS) {
-        return Err(SecretError::Quoted { index });
-    }
-    if !secret.strip_prefix(SECRET_PREFIX).unwrap_or(secret).contains(char::is_alphanumeric) {
-        return Err(SecretError::Placeholder { index });
-    }
-    Ok(())
+    let problem = match secret.chars().find(|character| is_invisible(*character)) {
+        // HMAC pads short keys with zeros, so this is the empty key.
+        _ if secret.bytes().all(|byte| byte == 0) => "is empty; is there a comma too many?",
+        _ if secret.trim() != secret => "begins or ends with white space; trim it",
+        Some(character) if character.is_whitespace() => {
+            "contains white space; pass several secrets one by one, in AGENTGATE_WEBHOOK_SECRET with commas between them, and nothing \
+             after them"
+        }
+        Some(character) => {
+            let code = u32::from(character);
+            return Err(format!(
+                "contains the invisible character U+{code:04X}; copy the secret again, and save a file that holds it without a byte \
+                 order mark"
+            ));
+        }
+        None if secret.starts_with(QUOTATION_MARKS) || secret.ends_with(QUOTATION_MARKS) => {
+            "begins or ends with a quotation mark; remove the marks"
+        }
+        None if !secret.strip_prefix(SECRET_PREFIX).unwrap_or(secret).contains(char::is_alphanumeric) => {
+            "is a placeholder; pass the whole secret that the webhook was created with"
+        }
+        None => return Ok(()),
+    };
+    Err(problem.to_owned())
 }
 
-/// Whether a character is white space, a control character, or of no width such as a byte order mark.
+/// Returns whether a character is white space, a control character, or of no width, such as a byte order mark.
 fn is_invisible(character: char) -> bool {
     let has_no_width = matches!(
         character,
@@ -328,10 +334,10 @@ fn is_invisible(character: char) -> bool {
 mod tests {
     use super::*;
 
-    /// The vectors of RFC 4231, section 4, and the one of GitHub's documentation whose keys are no secrets of the service: they have
-    /// white space in them, or are not text. Case 5 is about tags that were cut.
+    /// The vectors of RFC 4231, section 4, and of GitHub's documentation whose keys `Verifier::new` refuses: they contain white space, or
+    /// are not UTF-8. Case 5 is about truncated signatures.
     #[test]
-    fn the_published_signatures_of_any_key_are_made_and_accepted() {
+    fn published_signatures_are_made_and_accepted() {
         let long = [0xaa; 131];
         let counted: Vec<u8> = (1..=25).collect();
         let vectors: [(&[u8], &[u8], &str); 6] = [

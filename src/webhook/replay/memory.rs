@@ -1,37 +1,35 @@
-//! A replay guard for one process.
+//! [`MemoryReplayGuard`]: a replay guard for one process.
 
-use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::{Claim, ClaimToken, GuardError, GuardFuture, LEASE, RETENTION, ReplayGuard};
+use crate::recent_map::RecentMap;
 use crate::types::EventId;
 
-/// How many events are remembered by default.
 const CAPACITY: usize = 100_000;
 
-/// Remembers events in memory. Clones share what they remember.
+/// A replay guard that remembers events in memory. Its clones share them.
 ///
-/// For a receiver that is one process. It forgets everything when the process ends: with several processes, or if a
-/// duplicate across a restart does harm, use `RedisReplayGuard` (feature `redis`).
+/// It is for a receiver that is one process, and forgets all events when the process ends. For several processes, or if a duplicate after
+/// a restart does harm, use `RedisReplayGuard` (feature `redis`).
 ///
-/// An event takes some 150 bytes, so that the default of 100 000 events takes some 15 MB, twice that while as many are in
-/// progress.
+/// An event takes some 150 bytes: the default capacity of 100,000 events takes 15 MB, and twice that while as many are in progress.
 #[derive(Clone)]
 pub struct MemoryReplayGuard {
     capacity: usize,
     lease: Duration,
     retention: Duration,
     now: Arc<dyn Fn() -> Instant + Send + Sync>,
-    known: Arc<Mutex<Known>>,
+    events: Arc<Mutex<Events>>,
 }
 
+/// The claimed and the handled events, with their expirations. `None` is never.
 #[derive(Debug, Default)]
-struct Known {
-    /// By whom.
-    claimed: Expiring<ClaimToken>,
-    handled: Expiring<()>,
+struct Events {
+    claimed: RecentMap<EventId, (ClaimToken, Option<Instant>)>,
+    handled: RecentMap<EventId, Option<Instant>>,
 }
 
 impl Default for MemoryReplayGuard {
@@ -41,7 +39,7 @@ impl Default for MemoryReplayGuard {
 }
 
 impl MemoryReplayGuard {
-    /// Remembers the last 100 000 events for three days.
+    /// Creates a guard that remembers the last 100,000 events for three days.
     #[must_use]
     pub fn new() -> Self {
         Self {
@@ -49,90 +47,90 @@ impl MemoryReplayGuard {
             lease: LEASE,
             retention: RETENTION,
             now: Arc::new(Instant::now),
-            known: Arc::default(),
+            events: Arc::default(),
         }
     }
 
-    /// How many handled events are remembered; beyond, the oldest are forgotten early. As many can be in progress at the same time;
-    /// beyond, claims fail. 100 000 by default; 0 counts as 1.
+    /// Sets the number of handled events that are remembered, at least 1; beyond it, the oldest are forgotten. It is also the limit of events
+    /// in progress; beyond it, claims fail. Defaults to 100,000.
     #[must_use]
     pub fn capacity(mut self, events: usize) -> Self {
         self.capacity = events.max(1);
         self
     }
 
-    /// How long a claim lasts. Two minutes by default; it should be longer than the handler takes.
+    /// Sets the duration of a claim, which should be longer than the handler takes. Defaults to 2 minutes.
     #[must_use]
     pub fn lease(mut self, lease: Duration) -> Self {
         self.lease = lease;
         self
     }
 
-    /// How long a handled event is remembered. Three days by default; it should be longer than
+    /// Sets the time for which a handled event is remembered, which should be longer than
     /// [`max_age`](crate::webhook::Verifier::max_age) and [`max_clock_skew`](crate::webhook::Verifier::max_clock_skew) together.
+    /// Defaults to 3 days.
     #[must_use]
     pub fn retention(mut self, retention: Duration) -> Self {
         self.retention = retention;
         self
     }
 
-    /// What tells the time. The system's monotonic clock by default.
+    /// Sets the clock. Defaults to the system's monotonic clock.
     #[must_use]
     pub fn clock(mut self, now: impl Fn() -> Instant + Send + Sync + 'static) -> Self {
         self.now = Arc::new(now);
         self
     }
 
-    /// How many events are remembered at this moment: handled ones and claimed ones.
+    /// Returns the number of remembered events, handled and claimed ones.
     #[must_use]
     pub fn len(&self) -> usize {
-        let (known, _) = self.known();
-        known.claimed.len() + known.handled.len()
+        let (events, _) = self.events();
+        events.claimed.len() + events.handled.len()
     }
 
-    /// Whether no event is remembered.
+    /// Returns `true` if no event is remembered.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// What is known now, and what time it is.
-    fn known(&self) -> (MutexGuard<'_, Known>, Instant) {
+    /// Returns the events that have not expired, and the time.
+    fn events(&self) -> (MutexGuard<'_, Events>, Instant) {
         let now = (self.now)();
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.claimed.expire(now);
-        known.handled.expire(now);
-        (known, now)
+        let is_over = |expires: Option<Instant>| expires.is_some_and(|at| at <= now);
+        let mut events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
+        events.claimed.shrink_while(|_, (_, expires)| is_over(*expires));
+        events.handled.shrink_while(|_, expires| is_over(*expires));
+        (events, now)
     }
 
     fn try_claim(&self, event_id: &EventId, token: &ClaimToken) -> Result<Claim, GuardError> {
-        let (mut known, now) = self.known();
-        if known.handled.get(event_id).is_some() {
+        let (mut events, now) = self.events();
+        if events.handled.get(event_id).is_some() {
             return Ok(Claim::Handled);
         }
-        if let Some(holder) = known.claimed.get(event_id) {
+        if let Some((holder, _)) = events.claimed.get(event_id) {
             return Ok(if holder == token { Claim::First } else { Claim::InProgress });
         }
-        if known.claimed.len() >= self.capacity {
+        if events.claimed.len() >= self.capacity {
             return Err(GuardError::new(format!("as many events are in progress as are allowed: {}", self.capacity)));
         }
-        known.claimed.insert(event_id, token.clone(), now.checked_add(self.lease));
+        events.claimed.insert(event_id.clone(), (token.clone(), now.checked_add(self.lease)));
         Ok(Claim::First)
     }
 
-    fn note(&self, event_id: &EventId) {
-        let (mut known, now) = self.known();
-        known.claimed.remove(event_id);
-        known.handled.insert(event_id, (), now.checked_add(self.retention));
-        while known.handled.len() > self.capacity {
-            known.handled.remove_oldest();
-        }
+    fn set_handled(&self, event_id: &EventId) {
+        let (mut events, now) = self.events();
+        events.claimed.remove(event_id);
+        events.handled.insert(event_id.clone(), now.checked_add(self.retention));
+        events.handled.shrink_while(|count, _| count > self.capacity);
     }
 
-    fn give_back(&self, event_id: &EventId, token: &ClaimToken) {
-        let (mut known, _) = self.known();
-        if known.claimed.get(event_id) == Some(token) {
-            known.claimed.remove(event_id);
+    fn release_claim(&self, event_id: &EventId, token: &ClaimToken) {
+        let (mut events, _) = self.events();
+        if events.claimed.get(event_id).is_some_and(|(holder, _)| holder == token) {
+            events.claimed.remove(event_id);
         }
     }
 }
@@ -144,14 +142,14 @@ impl ReplayGuard for MemoryReplayGuard {
 
     fn complete<'a>(&'a self, event_id: &'a EventId) -> GuardFuture<'a, ()> {
         Box::pin(async move {
-            self.note(event_id);
+            self.set_handled(event_id);
             Ok(())
         })
     }
 
     fn release<'a>(&'a self, event_id: &'a EventId, token: &'a ClaimToken) -> GuardFuture<'a, ()> {
         Box::pin(async move {
-            self.give_back(event_id, token);
+            self.release_claim(event_id, token);
             Ok(())
         })
     }
@@ -168,61 +166,11 @@ impl fmt::Debug for MemoryReplayGuard {
     }
 }
 
-/// Ids, each with a value and the time at which it is forgotten; `None` is never.
-#[derive(Debug)]
-struct Expiring<V> {
-    ids: HashMap<Arc<str>, (V, Option<Instant>)>,
-    /// The same, the next to be forgotten first.
-    order: BTreeSet<(Instant, Arc<str>)>,
-}
-
-impl<V> Default for Expiring<V> {
-    fn default() -> Self {
-        Self { ids: HashMap::new(), order: BTreeSet::new() }
-    }
-}
-
-impl<V> Expiring<V> {
-    fn len(&self) -> usize {
-        self.ids.len()
-    }
-
-    fn get(&self, id: &EventId) -> Option<&V> {
-        self.ids.get(id.as_str()).map(|(value, _)| value)
-    }
-
-    fn insert(&mut self, id: &EventId, value: V, until: Option<Instant>) {
-        self.remove(id);
-        let id: Arc<str> = id.as_str().into();
-        self.order.extend(until.map(|until| (until, Arc::clone(&id))));
-        self.ids.insert(id, (value, until));
-    }
-
-    fn remove(&mut self, id: &EventId) {
-        if let Some((id, (_, Some(until)))) = self.ids.remove_entry(id.as_str()) {
-            self.order.remove(&(until, id));
-        }
-    }
-
-    fn remove_oldest(&mut self) {
-        let oldest = self.order.pop_first().map(|(_, id)| id).or_else(|| self.ids.keys().next().cloned());
-        if let Some(id) = oldest {
-            self.ids.remove(&id);
-        }
-    }
-
-    fn expire(&mut self, now: Instant) {
-        while self.order.first().is_some_and(|(until, _)| *until <= now) {
-            self.remove_oldest();
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// A guard, and what moves its clock.
+    /// Returns a guard and a function that advances its clock by seconds.
     fn guard() -> (MemoryReplayGuard, impl Fn(u64)) {
         let now = Arc::new(Mutex::new(Instant::now()));
         let hand = Arc::clone(&now);
@@ -239,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_is_claimed_once_until_its_lease_runs_out() {
+    fn an_event_is_claimed_once_until_its_lease_expires() {
         let (guard, pass) = guard();
         assert_eq!(claim(&guard, "evt_1"), Claim::First);
         pass(9);
@@ -253,8 +201,8 @@ mod tests {
         let (guard, pass) = guard();
         let token = ClaimToken::new();
         assert_eq!(guard.try_claim(&"evt_1".into(), &token).unwrap(), Claim::First);
-        guard.note(&"evt_1".into());
-        guard.give_back(&"evt_1".into(), &token);
+        guard.set_handled(&"evt_1".into());
+        guard.release_claim(&"evt_1".into(), &token);
         pass(99);
         assert_eq!(claim(&guard, "evt_1"), Claim::Handled);
         pass(1);
@@ -267,24 +215,24 @@ mod tests {
         let (guard, _) = guard();
         let token = ClaimToken::new();
         assert_eq!(guard.try_claim(&"evt_1".into(), &token).unwrap(), Claim::First);
-        guard.give_back(&"evt_1".into(), &token);
+        guard.release_claim(&"evt_1".into(), &token);
         assert!(guard.is_empty());
         assert_eq!(claim(&guard, "evt_1"), Claim::First);
     }
 
     #[test]
-    fn a_claim_is_its_owners_until_its_lease_runs_out() {
+    fn a_claim_belongs_to_its_token_until_its_lease_expires() {
         let (guard, pass) = guard();
         let (id, mine, yours) = ("evt_1".into(), ClaimToken::new(), ClaimToken::new());
         assert_eq!(guard.try_claim(&id, &mine).unwrap(), Claim::First);
         pass(9);
         assert_eq!(guard.try_claim(&id, &mine).unwrap(), Claim::First);
-        guard.give_back(&id, &yours);
+        guard.release_claim(&id, &yours);
         assert_eq!(guard.try_claim(&id, &yours).unwrap(), Claim::InProgress);
-        // To ask again does not make it last longer.
+        // A repeated claim does not extend the lease.
         pass(1);
         assert_eq!(guard.try_claim(&id, &yours).unwrap(), Claim::First);
-        guard.give_back(&id, &mine);
+        guard.release_claim(&id, &mine);
         assert_eq!(guard.try_claim(&id, &mine).unwrap(), Claim::InProgress);
     }
 
@@ -292,7 +240,7 @@ mod tests {
     fn the_oldest_handled_events_are_forgotten_when_there_are_too_many() {
         let (guard, pass) = guard();
         for id in ["evt_1", "evt_2", "evt_3", "evt_4"] {
-            guard.note(&id.into());
+            guard.set_handled(&id.into());
             pass(1);
         }
         assert_eq!(guard.len(), 3);
@@ -301,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn no_claim_is_forgotten_for_another() {
+    fn a_claim_beyond_the_capacity_fails() {
         let (guard, pass) = guard();
         for id in ["evt_1", "evt_2", "evt_3"] {
             assert_eq!(claim(&guard, id), Claim::First);
@@ -319,38 +267,36 @@ mod tests {
     }
 
     #[test]
-    fn a_capacity_of_nothing_is_one_of_one() {
+    fn a_capacity_of_zero_counts_as_one() {
         let guard = MemoryReplayGuard::new().capacity(0);
         assert_eq!(claim(&guard, "evt_1"), Claim::First);
-        guard.note(&"evt_1".into());
+        guard.set_handled(&"evt_1".into());
         assert_eq!(claim(&guard, "evt_1"), Claim::Handled);
     }
 
     #[test]
-    fn a_retention_without_end_is_still_bounded_by_the_capacity() {
+    fn an_endless_retention_is_bounded_by_the_capacity() {
         let guard = MemoryReplayGuard::new().retention(Duration::MAX).capacity(2);
         for number in 0..1000 {
-            guard.note(&format!("evt_{number}").into());
+            guard.set_handled(&format!("evt_{number}").into());
         }
         assert_eq!(guard.len(), 2);
     }
 
     #[test]
-    fn events_that_come_and_go_leave_nothing_behind() {
+    fn expired_and_released_events_take_no_memory() {
         let (guard, pass) = guard();
         for number in 0..1000 {
             let (id, token) = (format!("evt_{number}").into(), ClaimToken::new());
             guard.try_claim(&id, &token).unwrap();
             if number % 2 == 0 {
-                guard.note(&id);
+                guard.set_handled(&id);
             } else {
-                guard.give_back(&id, &token);
+                guard.release_claim(&id, &token);
             }
             pass(1);
         }
         pass(1000);
         assert!(guard.is_empty());
-        let known = guard.known.lock().unwrap();
-        assert!(known.claimed.order.is_empty() && known.handled.order.is_empty());
     }
 }

@@ -1,4 +1,4 @@
-//! Claim, handle, complete.
+//! [`once`]: claims an event, handles it, and completes or releases the claim.
 
 use std::fmt;
 
@@ -8,18 +8,17 @@ use super::{Claim, ClaimToken, GuardError, ReplayGuard};
 use crate::causes;
 use crate::types::EventId;
 
-/// Handles an event unless it was handled before, or is being handled.
+/// Handles an event unless it was handled before or is being handled.
 ///
-/// The handler is a future, and runs for the first delivery alone. If it succeeds, the event is complete, and later
-/// deliveries are duplicates. If it fails, the event is released, and the service's retry is handled. If it ends in neither
-/// way (it panicked, the service hung up and the framework dropped it, the machine died), the claim runs out with its
-/// lease, and the retry after that is handled.
+/// The handler is a future, which runs only for the first delivery. If it succeeds, the event is complete, and later deliveries are
+/// duplicates. If it fails, the event is released, and the service's retry is handled. If it does not end (it panicked, the service
+/// closed the connection and the framework dropped it, the machine stopped), the lease expires, and the retry after that is handled.
 ///
 /// ```
 /// use agentgate::webhook::{Event, MemoryReplayGuard, Once, once};
 ///
 /// async fn handle(event: &Event) -> Result<(), std::io::Error> {
-///     // ... note the outcome, tell the tenant ...
+///     // ... store the outcome, notify the tenant ...
 ///     # Ok(())
 /// }
 ///
@@ -33,25 +32,25 @@ use crate::types::EventId;
 /// # }
 /// ```
 ///
-/// # What it promises
+/// # Guarantees
 ///
-/// Each event is handled to its end once, as long as no handler takes longer than the lease and the guard can be reached to note
-/// it; and none is lost, as long as the service retries for longer than the lease. An event is handled again if
+/// The handler succeeds once for each event, if no handler takes longer than the lease and the guard is available to complete it. No event
+/// is lost, if the service retries for longer than the lease. An event is handled again if
 ///
-/// - this future is dropped, or the process ends, after the handler succeeded and before that is noted;
-/// - the guard could not note it, twice (then the outcome is still [`Once::Handled`], and with the feature `tracing` a warning says so);
-/// - it is delivered again when the guard has forgotten it: after the retention; with a [`MemoryReplayGuard`](super::MemoryReplayGuard)
-///   also after a restart, or when more events than its capacity came since; with a `RedisReplayGuard` also when Redis has lost it, by a
-///   restart without persistence, by eviction or by a failover.
+/// - this future is dropped, or the process ends, after the handler succeeded and before the event is completed;
+/// - the guard failed to complete it, twice: the result is still [`Once::Handled`], and a warning is logged (feature `tracing`);
+/// - it is delivered again after the guard has forgotten it: after the retention; with a [`MemoryReplayGuard`](super::MemoryReplayGuard)
+///   also after a restart, or after more events than its capacity; with a `RedisReplayGuard` also if Redis has lost it, by a restart
+///   without persistence, by eviction or by a failover.
 ///
-/// So a handler with effects outside should be idempotent by the event's id.
+/// So a handler with external effects should be idempotent by the event's id.
 ///
-/// A handler that must not be dropped when the sender hangs up belongs in a task of its own, with the note of its success:
+/// Run a handler in a task of its own if it must not be dropped when the sender closes the connection:
 /// `tokio::spawn(async move { once(&guard, &event.id, handle(&event)).await }).await`.
 ///
 /// # Errors
 ///
-/// If the handler fails, or the guard cannot tell whether the event is new; then the handler did not run. Answer either with
+/// If the handler fails, or if the guard fails to claim the event; then the handler did not run. Respond to either with
 /// [`OnceError::status`], so that the service delivers the event again.
 pub async fn once<G, T, E>(
     guard: &G,
@@ -62,7 +61,7 @@ where
     G: ReplayGuard + ?Sized,
 {
     let outcome = claim_and_handle(guard, event_id, handler).await;
-    tell(
+    log(
         event_id,
         match &outcome {
             Ok(Once::Handled(_)) => "handled",
@@ -89,63 +88,60 @@ where
         Ok(Claim::InProgress) => return Ok(Once::InProgress),
         Ok(Claim::Handled) => return Ok(Once::Duplicate),
         Err(error) => {
-            // Perhaps it was the answer alone that failed. The claim would be nobody's, and hold up the retry until its lease runs out.
+            // The claim may have been made, and would delay the retry until its lease expires.
             let _ = guard.release(event_id, &token).await;
             return Err(OnceError::Guard(error));
         }
     }
     match handler.await {
         Ok(value) => {
-            // What is done is done: to answer with an error now would ask for the event again.
-            // And to forget it would be to handle it again, so that it is noted on a second connection if it takes one.
-            let noted = match guard.complete(event_id).await {
+            // A second attempt may use a new connection. An error in the result would make the service deliver the event again.
+            let completed = match guard.complete(event_id).await {
                 Err(_) => guard.complete(event_id).await,
-                noted => noted,
+                completed => completed,
             };
-            if let Err(error) = noted {
-                warn(event_id, &error, "an event was handled, and could not be noted as such");
+            if let Err(error) = completed {
+                warn(event_id, &error, "an event was handled, and could not be completed");
             }
             Ok(Once::Handled(value))
         }
         Err(error) => {
             if let Err(error) = guard.release(event_id, &token).await {
-                warn(event_id, &error, "an event could not be released; its claim has to run out");
+                warn(event_id, &error, "an event could not be released; its claim has to expire");
             }
             Err(OnceError::Handler(error))
         }
     }
 }
 
-/// Leaves for the receiver's log what became of which event.
 #[cfg_attr(not(feature = "tracing"), allow(unused_variables, reason = "there is no log"))]
-fn tell(event_id: &EventId, outcome: &str) {
+fn log(event_id: &EventId, outcome: &str) {
     #[cfg(feature = "tracing")]
     tracing::debug!(event.id = %event_id, outcome, "a webhook event was delivered");
 }
 
-/// Leaves for the receiver's log what the outcome does not tell.
 #[cfg_attr(not(feature = "tracing"), allow(unused_variables, reason = "there is no log"))]
-fn warn(event_id: &EventId, error: &GuardError, what: &str) {
+fn warn(event_id: &EventId, error: &GuardError, problem: &str) {
     #[cfg(feature = "tracing")]
-    tracing::warn!(event.id = %event_id, error = %error, "{what}");
+    tracing::warn!(event.id = %event_id, error = %error, "{problem}");
 }
 
-/// What became of an event in [`once`].
+/// The result of [`once`].
 ///
-/// With the features `axum` and `actix-web` it is a response with its [`status`](Self::status) and no body.
+/// With the features `axum` and `actix-web`, it is a response with its [`status`](Self::status) and no body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Once<T> {
-    /// It was handled now, with this value.
+    /// The handler succeeded with this value.
     Handled(T),
-    /// It was handled before.
+    /// The event was handled before.
     Duplicate,
-    /// Another delivery of it is being handled, and may yet fail.
+    /// The handler of another delivery is running, and may fail.
     InProgress,
 }
 
 impl<T> Once<T> {
-    /// The status to answer with: 204 if the event was handled, now or before; 503 while another delivery is being handled, so that
-    /// the service comes again in case that one fails. (It might take a 4xx for the last word.)
+    /// Returns the status of the response: 204 if the event was handled, now or before; 503 while another delivery is being handled, so
+    /// that the service retries in case that one fails. It might not retry after a 4xx.
     #[must_use]
     pub fn status(&self) -> StatusCode {
         match self {
@@ -155,21 +151,20 @@ impl<T> Once<T> {
     }
 }
 
-/// Why [`once`] failed.
+/// The error of [`once`].
 ///
-/// With the features `axum` and `actix-web` it is a response with its [`status`](Self::status) and no body; the reason is an error
-/// by `tracing` if that feature is on.
+/// With the features `axum` and `actix-web`, it is a response with its [`status`](Self::status) and no body; the reason is logged as an
+/// error (feature `tracing`).
 #[derive(Debug)]
 pub enum OnceError<E> {
-    /// The guard cannot tell whether the event is new. The handler did not run.
+    /// The guard failed to claim the event. The handler did not run.
     Guard(GuardError),
     /// The handler failed.
     Handler(E),
 }
 
 impl<E> OnceError<E> {
-    /// The status to answer with: 503 if the guard does not work, 500 if the handler failed. The service delivers again after
-    /// either.
+    /// Returns the status of the response: 503 if the guard failed, 500 if the handler failed. The service retries after either.
     #[must_use]
     pub fn status(&self) -> StatusCode {
         match self {
@@ -178,7 +173,6 @@ impl<E> OnceError<E> {
         }
     }
 
-    /// Leaves the reason for the receiver's log; the sender gets none.
     #[cfg(any(feature = "axum", feature = "actix-web"))]
     #[cfg_attr(not(feature = "tracing"), expect(clippy::unused_self, reason = "there is no log"))]
     pub(in crate::webhook) fn log(&self)
@@ -200,7 +194,7 @@ impl<E: fmt::Display> fmt::Display for OnceError<E> {
 }
 
 impl<E: std::error::Error> std::error::Error for OnceError<E> {
-    // Either is displayed already, and only what is behind it is new.
+    // The text of this error contains that of either.
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Guard(error) => error.source(),

@@ -1,4 +1,4 @@
-//! A replay guard for receivers on more than one machine.
+//! [`RedisReplayGuard`]: a replay guard for several processes.
 
 use std::fmt;
 use std::time::Duration;
@@ -10,14 +10,16 @@ use super::{Claim, ClaimToken, GuardError, GuardFuture, LEASE, RETENTION, Replay
 use crate::redis_login;
 use crate::types::EventId;
 
-/// What stands in Redis for an event that was handled.
+/// The value of the key of a handled event.
 const HANDLED: &str = "handled";
-/// Deletes a claim of this token, and nothing else, in one step.
+
+/// Deletes the claim of this token in one step.
 const RELEASE: &str = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0";
 
-/// Remembers events in Redis (or Valkey, or whatever speaks its protocol), by `SET key value NX PX milliseconds`.
+/// A replay guard that remembers events in Redis, or in a server with the same protocol, such as Valkey, by
+/// `SET key value NX PX milliseconds`.
 ///
-/// Every event is one key that Redis forgets by itself. Clones share a connection.
+/// Every event is one key, which Redis expires. Clones share a connection.
 ///
 /// ```no_run
 /// use std::time::Duration;
@@ -30,20 +32,20 @@ const RELEASE: &str = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redi
 /// # }
 /// ```
 ///
-/// # When it forgets
+/// # Lost events
 ///
-/// The guard remembers as long as Redis does. An event that Redis has lost is handled again if it is delivered again:
+/// An event that Redis has lost is handled again if it is delivered again:
 ///
-/// - **Persistence.** Without it, a restart of Redis forgets everything. Snapshots (RDB) lose what came after the last one, and an
-///   append-only file with `appendfsync everysec` up to a second.
+/// - **Persistence.** Without it, a restart of Redis loses all events. Snapshots (RDB) lose those since the last snapshot, and an
+///   append-only file with `appendfsync everysec` those of up to a second.
 /// - **Eviction.** When its memory is full, Redis deletes keys by its `maxmemory-policy`. All policies but `noeviction` may delete
 ///   events; with `noeviction`, claims fail instead, and the service delivers again later.
 /// - **Failover.** Replication is asynchronous. A replica that takes over, by Sentinel or in a cluster, may lack the last writes.
 ///
 /// So use an instance with `appendonly yes` and `noeviction`, and a handler that is idempotent by the event's id.
 ///
-/// An address with `rediss://` needs TLS, which is a feature of the `redis` crate: add that crate with, for example,
-/// `tokio-rustls-comp` to your program.
+/// An address with `rediss://` needs TLS, a feature of the `redis` crate: add that crate to your program, for example with the feature
+/// `tokio-rustls-comp`.
 #[derive(Clone)]
 pub struct RedisReplayGuard<C = ConnectionManager> {
     connection: C,
@@ -53,54 +55,54 @@ pub struct RedisReplayGuard<C = ConnectionManager> {
 }
 
 impl RedisReplayGuard {
-    /// Connects to a Redis server, such as `redis://127.0.0.1/`. A connection that is lost later is made anew; what is asked of the guard
-    /// meanwhile fails, within about a second.
+    /// Connects to a Redis server, such as `redis://127.0.0.1/`. A lost connection is reestablished; operations of the guard meanwhile fail
+    /// within about a second.
     ///
     /// # Errors
     ///
-    /// If the address is none, if nobody answers there, or if the server asks for a password that the address does not have.
+    /// If the address is invalid, if no server responds, or if the server requires a password that the address does not have.
     pub async fn connect(url: &str) -> Result<Self, GuardError> {
         redis_login::connect(url).await.map(Self::new).map_err(GuardError::new)
     }
 }
 
 impl<C: ConnectionLike + Clone + Send + Sync> RedisReplayGuard<C> {
-    /// Uses a connection that there is: a `ConnectionManager`, a multiplexed connection, or one to a cluster.
+    /// Uses an existing connection: a `ConnectionManager`, a multiplexed connection, or a connection to a cluster.
     pub fn new(connection: C) -> Self {
         Self { connection, prefix: "agentgate:event:".to_owned(), lease: LEASE, retention: RETENTION }
     }
 
-    /// What each key begins with, before the event's id. `agentgate:event:` by default. Receivers that each have to handle every
-    /// event need prefixes of their own.
+    /// Sets the prefix of each key, before the event's id. Receivers that each have to handle every event need different prefixes.
+    /// Defaults to `agentgate:event:`.
     #[must_use]
     pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
         self.prefix = prefix.into();
         self
     }
 
-    /// How long a claim lasts. Two minutes by default; it should be longer than the handler takes.
+    /// Sets the duration of a claim, which should be longer than the handler takes. Defaults to 2 minutes.
     #[must_use]
     pub fn lease(mut self, lease: Duration) -> Self {
         self.lease = lease;
         self
     }
 
-    /// How long a handled event is remembered. Three days by default; it should be longer than
+    /// Sets the time for which a handled event is remembered, which should be longer than
     /// [`max_age`](crate::webhook::Verifier::max_age) and [`max_clock_skew`](crate::webhook::Verifier::max_clock_skew) together.
+    /// Defaults to 3 days.
     #[must_use]
     pub fn retention(mut self, retention: Duration) -> Self {
         self.retention = retention;
         self
     }
 
-    /// `SET` of an event's key, for a time.
     fn set(&self, event_id: &EventId, value: &str, time: Duration) -> Cmd {
         let mut command = redis::cmd("SET");
         command.arg(self.key(event_id)).arg(value).arg("PX").arg(milliseconds(time));
         command
     }
 
-    /// `SET` of an event's key, for a time, if there is none.
+    /// Sets an event's key unless it exists.
     fn set_new(&self, event_id: &EventId, value: &str, time: Duration) -> Cmd {
         let mut command = self.set(event_id, value, time);
         command.arg("NX");
@@ -116,12 +118,12 @@ impl<C: ConnectionLike + Clone + Send + Sync> RedisReplayGuard<C> {
     }
 }
 
-/// What stands in Redis for an event that is being handled by the owner of this token.
+/// The value of the key of a claimed event.
 fn claimed(token: &ClaimToken) -> String {
     format!("claimed:{token}")
 }
 
-/// Redis takes whole milliseconds, at least one, and no more than fit beside its clock.
+/// Redis accepts whole milliseconds, at least one, and refuses times far in the future.
 fn milliseconds(time: Duration) -> u64 {
     /// A thousand years.
     const LONGEST: u64 = 1000 * 365 * 24 * 60 * 60 * 1000;
@@ -132,7 +134,7 @@ impl<C: ConnectionLike + Clone + Send + Sync> ReplayGuard for RedisReplayGuard<C
     fn claim<'a>(&'a self, event_id: &'a EventId, token: &'a ClaimToken) -> GuardFuture<'a, Claim> {
         Box::pin(async move {
             let mine = claimed(token);
-            // A claim may run out between the two commands. If that happens twice, somebody else is busy with the event.
+            // A claim may expire between the two commands. After the second time, the event counts as claimed by another.
             for _ in 0..2 {
                 if self.query::<bool>(&self.set_new(event_id, &mine, self.lease)).await? {
                     return Ok(Claim::First);
@@ -160,7 +162,7 @@ impl<C: ConnectionLike + Clone + Send + Sync> ReplayGuard for RedisReplayGuard<C
         })
     }
 
-    // In one step, where claim and completion would be two.
+    // One command instead of a claim and a completion.
     fn first_time<'a>(&'a self, event_id: &'a EventId) -> GuardFuture<'a, bool> {
         Box::pin(async move { self.query(&self.set_new(event_id, HANDLED, self.retention)).await })
     }
@@ -181,7 +183,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_are_such_as_redis_takes() {
+    fn times_are_within_the_limits_of_redis() {
         assert_eq!(milliseconds(Duration::ZERO), 1);
         assert_eq!(milliseconds(Duration::from_nanos(1)), 1);
         assert_eq!(milliseconds(Duration::from_millis(1500)), 1500);

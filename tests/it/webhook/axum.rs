@@ -268,7 +268,7 @@ async fn a_body_that_breaks_off_is_an_error_that_says_so() {
         match outcomes.recv().await.unwrap() {
             Err(error @ Error::IncompleteBody(_)) => {
                 println!("{name}: {error}");
-                assert!(error.to_string().starts_with("the delivery's body broke off: "), "{error}");
+                assert!(error.to_string().starts_with("the body of the delivery is incomplete: "), "{error}");
             }
             other => panic!("{name}: {other:?}"),
         }
@@ -400,5 +400,5 @@ async fn a_lower_limit_of_a_middleware_refuses_as_well_and_is_told_apart_from_ou
     let receiver = serve(app.router().layer(map_request(limit))).await;
     assert_eq!(Sent::of("evt_1").send(receiver, "/events").await.status, 400);
     assert_eq!(app.handled(), 0);
-    insta::assert_snapshot!(told.take().join("\n"), @"WARN message=a webhook delivery was refused error=the delivery's body broke off: length limit exceeded status=400");
+    insta::assert_snapshot!(told.take().join("\n"), @"WARN message=a webhook delivery was refused error=the body of the delivery is incomplete: length limit exceeded status=400");
 }

@@ -1,6 +1,6 @@
 //! Signatures that others computed: test vectors of RFC 4231 and of Wikipedia.
 
-use agentgate::webhook::{Error, SecretError, SignatureFault, Verifier};
+use agentgate::webhook::{Error, SignatureFault, Verifier};
 
 /// A secret, a body and the HMAC-SHA256 of the two.
 struct Vector {
@@ -49,7 +49,7 @@ fn the_published_signature_of_one_secret_or_body_does_not_fit_another() {
     }
 }
 
-/// RFC 4231, test case 5, is about tags of 128 bits. The service sends whole ones, and half a tag is half the work to forge.
+/// RFC 4231, test case 5, is about tags of 128 bits. The service sends whole tags, and a shorter tag is easier to forge.
 #[test]
 fn a_truncated_signature_is_refused() {
     for Vector { name, secret, body, tag } in VECTORS {
@@ -60,7 +60,7 @@ fn a_truncated_signature_is_refused() {
             assert!(matches!(error, Error::MalformedSignature(fault) if fault == expected), "{name}: {error:?}");
         }
     }
-    // The one that the RFC prints.
+    // The truncated tag of the RFC.
     let verifier = Verifier::new(["any"]).unwrap();
     let error = verifier.verify(b"Test With Truncation", "sha256=a3b6167473100ee06e0c796c2955552b").unwrap_err();
     assert!(matches!(error, Error::MalformedSignature(SignatureFault::Length { digits: 32 })), "{error:?}");
@@ -69,17 +69,17 @@ fn a_truncated_signature_is_refused() {
 #[test]
 fn keys_of_white_space_are_refused() {
     for key in ["\x0b".repeat(20), "\x0c".repeat(20)] {
-        assert_eq!(Verifier::new([key]).unwrap_err(), SecretError::Padded { index: 0 });
+        assert!(Verifier::new([key]).unwrap_err().to_string().contains("begins or ends with white space"));
     }
 }
 
-/// To HMAC, which fills keys up with zeros, these are the empty key, with which everybody can sign.
+/// HMAC pads keys with zeros, so these are the empty key, with which anybody can sign.
 #[test]
-fn a_secret_of_zeros_alone_is_an_empty_one_and_refused() {
+fn a_secret_of_zeros_counts_as_empty() {
     const EMPTY_SECRET_AND_BODY: &str = "b613679a0814d9ec772f95d778c35fc5ff1697c493715653c6c712144292c5ad";
     for secret in ["", "\0", &"\0".repeat(64)] {
         match Verifier::new([secret]) {
-            Err(error) => assert_eq!(error, SecretError::Empty { index: 0 }),
+            Err(error) => assert!(error.to_string().contains("is empty"), "{error}"),
             Ok(verifier) => panic!("{:?}", verifier.verify(b"", format!("sha256={EMPTY_SECRET_AND_BODY}"))),
         }
     }

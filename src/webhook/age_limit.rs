@@ -1,4 +1,4 @@
-//! Whether an event is recent enough.
+//! [`AgeLimit`]: the age of an event that is accepted.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,10 +8,9 @@ use chrono::{DateTime, Utc};
 
 use super::error::Error;
 
-/// How old an event may be, and how far in the future its time may lie because clocks differ.
 #[derive(Clone)]
 pub(super) struct AgeLimit {
-    /// `None` checks nothing.
+    /// `None` disables both checks.
     pub(super) past: Option<Duration>,
     pub(super) future: Duration,
     pub(super) now: Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>,
@@ -24,10 +23,9 @@ impl Default for AgeLimit {
 }
 
 impl AgeLimit {
-    /// Fails if an event that happened at this time is too old, or lies in the future.
-    pub(super) fn check(&self, happened: Option<DateTime<Utc>>) -> Result<(), Error> {
+    pub(super) fn check(&self, created_at: Option<DateTime<Utc>>) -> Result<(), Error> {
         let Some(limit) = self.past else { return Ok(()) };
-        let age = (self.now)() - happened.ok_or(Error::NoTime)?;
+        let age = (self.now)() - created_at.ok_or(Error::NoTime)?;
         match (age.to_std(), (-age).to_std()) {
             (Ok(age), _) if age > limit => Err(Error::TooOld { age, limit }),
             (_, Ok(ahead)) if ahead > self.future => Err(Error::InFuture { ahead, limit: self.future }),
@@ -57,7 +55,7 @@ mod tests {
     }
 
     #[test]
-    fn the_tolerance_holds_both_ways_and_to_the_second() {
+    fn the_limits_in_the_past_and_in_the_future_are_inclusive() {
         for (ago, expected) in [(0, "ok"), (60, "ok"), (61, "old"), (-10, "ok"), (-11, "future")] {
             let outcome = match check(ago) {
                 Ok(()) => "ok",
@@ -70,19 +68,19 @@ mod tests {
     }
 
     #[test]
-    fn without_a_limit_nothing_is_checked() {
+    fn without_a_limit_every_event_is_accepted() {
         assert!(AgeLimit::default().check(None).is_ok());
         assert!(AgeLimit::default().check(Some(DateTime::UNIX_EPOCH)).is_ok());
     }
 
     #[test]
-    fn an_event_without_a_time_cannot_be_checked_and_is_refused() {
+    fn an_event_without_a_time_is_refused() {
         let limit = AgeLimit { past: Some(Duration::MAX), ..AgeLimit::default() };
         assert!(matches!(limit.check(None), Err(Error::NoTime)));
     }
 
     #[test]
-    fn times_at_the_ends_of_time_do_not_overflow() {
+    fn the_first_and_last_times_do_not_overflow() {
         let limit = AgeLimit { past: Some(Duration::MAX), ..AgeLimit::default() };
         assert!(limit.check(Some(DateTime::<Utc>::MIN_UTC)).is_ok());
         assert!(matches!(limit.check(Some(DateTime::<Utc>::MAX_UTC)), Err(Error::InFuture { .. })));

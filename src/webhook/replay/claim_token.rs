@@ -1,17 +1,16 @@
-//! Whose a claim is.
+//! [`ClaimToken`]: the owner of a claim.
 
 use std::fmt;
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Tells one claim of an event from another.
+/// The owner of a claim of an event.
 ///
-/// A claim lasts no longer than its lease. Whoever takes longer has lost it, and somebody else may hold the next one; were it not
-/// for the token, a late failure would release that.
+/// A claim expires with its lease. After that, another handler may claim the event, and the token keeps the first handler from releasing
+/// that claim.
 ///
-/// [`once`](super::once) makes one for each attempt to handle an event, and so does who uses a
-/// [`ReplayGuard`](super::ReplayGuard) directly:
+/// [`once`](super::once) creates a token for each attempt to handle an event. To use a [`ReplayGuard`](super::ReplayGuard) directly:
 ///
 /// ```
 /// use agentgate::webhook::{Claim, ClaimToken, MemoryReplayGuard, ReplayGuard};
@@ -30,22 +29,20 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// # }
 /// ```
 ///
-/// A guard keeps the token with the claim, and compares the two. A store that keeps text takes what it displays: 32 hexadecimal
-/// digits, which are the same for the same token alone.
+/// A guard stores the token with the claim, and compares them. In a store of strings, the text of the token is unique: 32 hexadecimal
+/// digits.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ClaimToken(u128);
 
 impl ClaimToken {
-    /// A token that no other process makes, and this one does not make again.
-    ///
-    /// It tells claims apart, and is no secret.
+    /// Creates a token that is unique, also among processes. It is not a secret.
     #[must_use]
-    #[expect(clippy::new_without_default, reason = "two defaults should be equal, and two tokens never are")]
+    #[expect(clippy::new_without_default, reason = "two defaults should be equal, and two tokens are not")]
     pub fn new() -> Self {
-        /// Keyed at random in each process.
+        /// Random in each process.
         static PROCESS: LazyLock<RandomState> = LazyLock::new(RandomState::new);
-        static MADE: AtomicU64 = AtomicU64::new(0);
-        let number = MADE.fetch_add(1, Ordering::Relaxed);
+        static CREATED: AtomicU64 = AtomicU64::new(0);
+        let number = CREATED.fetch_add(1, Ordering::Relaxed);
         Self(u128::from(PROCESS.hash_one(number)) << 64 | u128::from(number))
     }
 }
@@ -69,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_two_tokens_are_the_same_and_a_clone_is_its_token() {
+    fn tokens_are_unique_and_a_clone_is_equal() {
         let make = || (0..1000).map(|_| ClaimToken::new()).collect::<Vec<_>>();
         let threads: Vec<_> = (0..4).map(|_| std::thread::spawn(make)).collect();
         let tokens: Vec<_> = threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect();
@@ -79,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_shown_as_32_hexadecimal_digits() {
+    fn the_text_of_a_token_is_32_hexadecimal_digits() {
         assert_eq!(ClaimToken(10).to_string(), "0000000000000000000000000000000a");
         assert_eq!(ClaimToken(u128::MAX).to_string(), "f".repeat(32));
         assert_eq!(format!("{:?}", ClaimToken(10)), "ClaimToken(0000000000000000000000000000000a)");
