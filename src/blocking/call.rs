@@ -1,15 +1,15 @@
-//! `send`, in place of `.await`.
+//! [`Call::send`], the blocking counterpart of `.await`.
 
 use std::future::IntoFuture;
 
 use super::runtime::Runtime;
-use super::{check_place, run};
+use super::{ensure_blocking_allowed, run};
 use crate::{Error, Result};
 
-/// Sends a call, and waits for what comes of it.
+/// A call that can be sent without `async`.
 ///
-/// Everything has it that can be awaited and gives this crate's [`Result`]: each call of each resource, its
-/// [`with_response`](crate::resources::Call::with_response), [`wait`](crate::resources::Runs::wait), and an `async fn` of your own.
+/// Implemented for everything that can be awaited and returns this crate's [`Result`]: the calls of all resources,
+/// [`with_response`](crate::resources::Call::with_response), [`wait`](crate::resources::Runs::wait), and futures of your own `async fn`s.
 ///
 /// ```no_run
 /// use std::time::Duration;
@@ -25,18 +25,18 @@ use crate::{Error, Result};
 /// # }
 /// ```
 pub trait Call {
-    /// What the call gives.
+    /// The value that the call returns.
     type Value;
 
-    /// Sends the call, and waits for what comes of it.
+    /// Sends the call and blocks until it has a result.
     ///
-    /// It works for calls of an [`agentgate::Client`](crate::Client), too. Hold a blocking [`Client`](super::Client) meanwhile: without
-    /// one, connections last only as long as the call.
+    /// Calls of an asynchronous [`agentgate::Client`](crate::Client) can be sent, too. Keep a blocking [`Client`](super::Client) while you
+    /// send them: without one, connections are closed after each call.
     ///
     /// # Errors
     ///
-    /// Those of the call; and [`ErrorKind::Configuration`](crate::ErrorKind::Configuration), without having sent anything, on a thread
-    /// that drives an async runtime.
+    /// Returns the errors of the call. In an asynchronous context, returns
+    /// [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) and sends nothing.
     fn send(self) -> Result<Self::Value>;
 }
 
@@ -47,7 +47,7 @@ where
     type Value = T;
 
     fn send(self) -> Result<T> {
-        check_place()?;
+        ensure_blocking_allowed()?;
         run(&Runtime::shared()?, || self.into_future())
     }
 }

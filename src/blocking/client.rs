@@ -1,4 +1,4 @@
-//! The client that scripts hold.
+//! The blocking [`Client`].
 
 use std::fmt;
 use std::ops::Deref;
@@ -7,10 +7,10 @@ use std::sync::Arc;
 use super::runtime::Runtime;
 use crate::{ClientBuilder, Result};
 
-/// A client for AgentGate, for programs without `async`. See the [module](super) for how it behaves.
+/// A client for AgentGate, for programs without `async`. See the [module documentation](super).
 ///
-/// It has every method of [`agentgate::Client`](crate::Client), which it dereferences to; the calls are sent by
-/// [`send`](super::Call::send). Make one and clone it: clones are cheap and share connections.
+/// It dereferences to [`agentgate::Client`](crate::Client) and has all its methods. Calls are sent by [`send`](super::Call::send).
+/// Create one client and clone it: clones are cheap and share connections.
 ///
 /// ```no_run
 /// use agentgate::blocking::{Call, Client};
@@ -25,38 +25,38 @@ use crate::{ClientBuilder, Result};
 #[derive(Clone)]
 pub struct Client {
     client: crate::Client,
-    /// Held, so that connections outlive the call that made them.
+    /// Keeps connections open between calls.
     _runtime: Arc<Runtime>,
 }
 
 impl Client {
-    /// A client for this API key: as [`agentgate::Client::new`](crate::Client::new).
+    /// Creates a client for this API key. See [`agentgate::Client::new`](crate::Client::new).
     pub fn new(api_key: impl Into<String>) -> Result<Self> {
         Self::builder().api_key(api_key).build_blocking()
     }
 
-    /// A client for the key and the address in the environment: as [`agentgate::Client::from_env`](crate::Client::from_env).
+    /// Creates a client for the key and the address in the environment. See [`agentgate::Client::from_env`](crate::Client::from_env).
     pub fn from_env() -> Result<Self> {
         Self::builder().from_env()?.build_blocking()
     }
 
-    /// A client to be set up step by step; the last step is [`build_blocking`](ClientBuilder::build_blocking).
+    /// Returns a builder, to change settings before the client is created by [`build_blocking`](ClientBuilder::build_blocking).
     pub fn builder() -> ClientBuilder {
         ClientBuilder::default()
     }
 
-    /// A client that shares everything with this asynchronous one: its settings, what it knows of the rate limit, its connections.
+    /// Creates a client that shares settings, rate limit and connections with an asynchronous client.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) if the system gives no thread.
+    /// Returns [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) if the background thread cannot be started.
     pub fn from_async(client: crate::Client) -> Result<Self> {
         Ok(Self { client, _runtime: Runtime::shared()? })
     }
 }
 
 impl ClientBuilder {
-    /// The blocking client.
+    /// Creates a blocking client.
     ///
     /// ```no_run
     /// use agentgate::blocking::Client;
@@ -69,7 +69,8 @@ impl ClientBuilder {
     ///
     /// # Errors
     ///
-    /// Those of [`build`](Self::build), and [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) if the system gives no thread.
+    /// Returns the errors of [`build`](Self::build), and [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) if the background
+    /// thread cannot be started.
     pub fn build_blocking(self) -> Result<Client> {
         Client::from_async(self.build()?)
     }

@@ -1,8 +1,7 @@
 //! The client without `async`: for scripts, command-line tools and services that have a thread for each request.
 //!
-//! It is the asynchronous client and nothing beside it. A blocking [`Client`] hands out the same resources, whose methods make the
-//! same calls; where a program with `async` writes `.await`, this one writes [`send`](Call::send). So there is no second set of
-//! methods that could fall behind the first.
+//! A blocking [`Client`] wraps the asynchronous client. It has the same resources with the same methods. Where an asynchronous program
+//! writes `.await`, a blocking program writes [`send`](Call::send).
 //!
 //! ```no_run
 //! use agentgate::WorkspaceSource;
@@ -21,18 +20,22 @@
 //! }
 //! ```
 //!
-//! **Threads.** A call is made on the thread that sends it: its retries, its callbacks and its `tracing` events happen there, and a panic
-//! in one of them is that thread's. Beside them there is one thread, `agentgate`, which sends attempts and serves timers. All blocking
-//! clients of the process share it; it begins with the first of them and ends after the last, with its connections.
+//! # Threads
 //!
-//! **Inside of an async runtime** a blocking call would hold up everything else that the thread has to do, at worst for ever. There,
-//! it fails at once, with [`ErrorKind::Configuration`](crate::ErrorKind::Configuration), and sends nothing. It works where tokio allows to
-//! block: in `spawn_blocking` (which is also actix-web's `web::block`), in `block_in_place` and on threads of one's own. Only tokio is
-//! recognized; on the thread of another executor it blocks. To make and to drop a client is fine everywhere.
+//! A call runs on the thread that sends it. Its retries, callbacks and `tracing` events run there, and a panic in a callback unwinds that
+//! thread. A background thread named `agentgate` sends attempts and drives timers. All blocking clients of the process share it. It starts
+//! with the first client and ends, with its connections, after the last one is dropped.
+//!
+//! # Inside an async runtime
+//!
+//! In an asynchronous context, a blocking call would block all other tasks of the thread, and could deadlock. There, it fails immediately
+//! with [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) and sends nothing. Blocking calls work where tokio allows blocking: in
+//! `spawn_blocking` (also known as actix-web's `web::block`), in `block_in_place`, and on threads that your program starts. Only tokio is
+//! recognized; on a thread of another executor, the call blocks. Clients can be created and dropped anywhere.
 
+mod async_context;
 mod call;
 mod client;
-mod place;
 mod runtime;
 mod stream;
 mod wait;
@@ -46,13 +49,13 @@ use self::runtime::Runtime;
 pub use self::stream::{BlockingStream, Iter};
 use crate::{Error, Result};
 
-/// Runs this to its end on the current thread, if that thread may block, with the connections and timers of the shared runtime.
+/// Runs the future on the current thread, with the connections and timers of the shared runtime.
 fn run<F: Future>(runtime: &Arc<Runtime>, future: impl FnOnce() -> F) -> F::Output {
     let _entered = runtime.enter();
     wait::wait(future())
 }
 
-/// Refuses to block a thread that others rely on.
-fn check_place() -> Result<()> {
-    if place::drives_a_runtime() { Err(Error::would_block()) } else { Ok(()) }
+/// Returns an error in an asynchronous context.
+fn ensure_blocking_allowed() -> Result<()> {
+    if async_context::in_async_context() { Err(Error::would_block()) } else { Ok(()) }
 }

@@ -1,8 +1,8 @@
-//! The thread that serves connections and timers, for all blocking clients of the process.
+//! The background thread that drives connections and timers for all blocking clients of the process.
 //!
-//! Connections belong to the runtime on which they were made, so it has to outlive the calls. It is held by every blocking client, and by
-//! every call under way. It is one for the process and not one for each client, so that anything that can be awaited can be sent, without
-//! having to know whose it is.
+//! Connections are bound to the runtime that opened them, so the runtime must live longer than the calls. Every blocking client and every
+//! call in progress holds a reference to it. The process has one runtime, not one per client, because `send` works for any future and
+//! cannot know to which client a future belongs.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -15,18 +15,17 @@ use tokio::sync::oneshot;
 
 use crate::{Error, Result};
 
-/// The runtime, for as long as somebody holds it.
 static SHARED: Mutex<Weak<Runtime>> = Mutex::new(Weak::new());
 
-/// Ends with its last holder, in the background: nobody waits for it, so it can be dropped everywhere.
+/// The shared runtime. Dropping the last reference ends the thread in the background without blocking, so it can be dropped anywhere.
 pub(super) struct Runtime {
     handle: Handle,
-    /// Dropped, it ends the thread. Nothing is ever sent.
+    /// Ends the thread when it is dropped. Nothing is sent.
     _alive: oneshot::Sender<Infallible>,
 }
 
 impl Runtime {
-    /// The one that is running, or a new one.
+    /// Returns the running runtime, or starts one.
     pub(super) fn shared() -> Result<Arc<Self>> {
         let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(runtime) = shared.upgrade() {
@@ -45,11 +44,10 @@ impl Runtime {
     fn start() -> io::Result<Self> {
         let (started, start) = mpsc::sync_channel(1);
         let (alive, end) = oneshot::channel::<Infallible>();
-        // Tokio's runtime is made and dropped on the thread that it runs on: to drop it elsewhere may panic, or take its time.
+        // Tokio's runtime is created and dropped on its own thread: dropping it in an asynchronous context panics, and may block.
         thread::Builder::new().name("agentgate".to_owned()).spawn(move || {
             match Builder::new_current_thread().enable_all().build() {
                 Ok(runtime) => {
-                    // Who has asked for it waits for it.
                     let _ = started.send(Ok(runtime.handle().clone()));
                     let _ = runtime.block_on(end);
                 }
@@ -62,7 +60,7 @@ impl Runtime {
         Ok(Self { handle, _alive: alive })
     }
 
-    /// What this thread polls from now on finds connections and timers here.
+    /// Enters the runtime: futures that are polled on this thread use its connections and timers.
     pub(super) fn enter(&self) -> EnterGuard<'_> {
         self.handle.enter()
     }

@@ -9,14 +9,14 @@ use std::sync::Arc;
 use futures_core::Stream;
 
 use super::runtime::Runtime;
-use super::{check_place, run};
+use super::{ensure_blocking_allowed, run};
 use crate::Result;
 
-/// Makes an iterator of a stream of this crate.
+/// A stream that can be iterated without `async`. Implemented for the streams of this crate.
 pub trait BlockingStream: Sized {
-    /// An iterator that waits for each item.
+    /// Returns an iterator that blocks until the next item is available.
     ///
-    /// It asks for an item only when it is asked for one itself. On a thread that drives an async runtime, its only item is an error of
+    /// The stream is polled only during `Iterator::next`. In an asynchronous context, the only item of the iterator is an error of
     /// [`ErrorKind::Configuration`](crate::ErrorKind::Configuration).
     ///
     /// ```no_run
@@ -43,12 +43,12 @@ where
     }
 }
 
-/// The items of a stream, each of which is waited for: from [`BlockingStream::blocking`].
-#[must_use = "an iterator does nothing until it is asked for an item"]
+/// A blocking iterator over the items of a stream. Returned by [`BlockingStream::blocking`].
+#[must_use = "an iterator does nothing until it is advanced"]
 pub struct Iter<S> {
-    /// Nothing after the end.
+    /// `None` after the end.
     stream: Option<S>,
-    /// Held from the first item to the last, so that what the stream does in between goes on.
+    /// Kept from the first item to the last, so that pending requests continue between items.
     runtime: Option<Arc<Runtime>>,
 }
 
@@ -56,10 +56,9 @@ impl<S, T> Iter<S>
 where
     S: Stream<Item = Result<T>> + Unpin,
 {
-    /// The next item of the stream. It fails if it cannot be asked for.
     fn advance(&mut self) -> Result<Option<S::Item>> {
         let Some(stream) = &mut self.stream else { return Ok(None) };
-        check_place()?;
+        ensure_blocking_allowed()?;
         let runtime = match &mut self.runtime {
             Some(runtime) => runtime,
             none => none.insert(Runtime::shared()?),
@@ -82,7 +81,7 @@ where
     fn next(&mut self) -> Option<S::Item> {
         match self.advance() {
             Ok(Some(item)) => Some(item),
-            // Where one item cannot be waited for, no other can, and a loop that passes over errors has to end.
+            // No later item could be returned either, and a loop that ignores errors has to end.
             last => {
                 self.end();
                 last.err().map(Err)

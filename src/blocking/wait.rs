@@ -1,4 +1,4 @@
-//! Waiting for a future on a thread.
+//! Blocks a thread until a future is ready.
 
 use std::future::Future;
 use std::pin::pin;
@@ -7,37 +7,37 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 
-/// Waits for this, asleep while there is nothing to do.
+/// Polls the future to completion, and parks the thread between polls.
 ///
-/// `Handle::block_on` does the same, but panics where it believes that it must not block; here, that has been decided.
+/// `Handle::block_on` panics in contexts that this module has already checked.
 pub(super) fn wait<F: Future>(future: F) -> F::Output {
     let mut future = pin!(future);
-    let alarm = Arc::new(Alarm { thread: thread::current(), rang: AtomicBool::new(false) });
-    let waker = Waker::from(Arc::clone(&alarm));
+    let unparker = Arc::new(Unparker { thread: thread::current(), is_woken: AtomicBool::new(false) });
+    let waker = Waker::from(Arc::clone(&unparker));
     let mut context = Context::from_waker(&waker);
     loop {
         if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
             return output;
         }
-        while !alarm.rang.swap(false, Ordering::Acquire) {
+        while !unparker.is_woken.swap(false, Ordering::Acquire) {
             thread::park();
         }
     }
 }
 
-/// Wakes a thread. It notes that it did: a wait inside of another, from a callback, may get to see what was meant for the other.
-struct Alarm {
+/// Unparks a thread. The flag is needed because a nested wait, such as one in a callback, may consume the unpark token of the outer one.
+struct Unparker {
     thread: Thread,
-    rang: AtomicBool,
+    is_woken: AtomicBool,
 }
 
-impl Wake for Alarm {
+impl Wake for Unparker {
     fn wake(self: Arc<Self>) {
         self.wake_by_ref();
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        self.rang.store(true, Ordering::Release);
+        self.is_woken.store(true, Ordering::Release);
         self.thread.unpark();
     }
 }
@@ -53,12 +53,12 @@ mod tests {
     use super::wait;
 
     #[test]
-    fn a_future_that_is_ready_is_not_waited_for() {
+    fn a_ready_future_does_not_block() {
         assert_eq!(wait(async { 7 }), 7);
     }
 
     #[test]
-    fn another_thread_ends_the_wait() {
+    fn a_wake_up_from_another_thread_ends_the_wait() {
         let (sender, receiver) = oneshot::channel();
         let other = thread::spawn(move || sender.send(7));
         assert_eq!(wait(receiver), Ok(7));
@@ -66,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wait_inside_of_a_wait_does_not_swallow_its_wake_up() {
+    fn a_nested_wait_does_not_consume_the_wake_up_of_the_outer_one() {
         let mut is_first = true;
         let outer = poll_fn(|context| {
             if !is_first {

@@ -34,21 +34,21 @@ pub(super) fn parse(text: &str, allow_http: bool) -> Result<BaseUrl> {
         None => return refuse("the base URL has no host".to_owned()),
     };
     if !url.username().is_empty() || url.password().is_some() {
-        return refuse("the base URL holds a user name or password; the API key goes into `api_key`".to_owned());
+        return refuse("the base URL contains a user name or password; set the API key with `api_key`".to_owned());
     }
     if url.query().is_some() || url.fragment().is_some() {
         return refuse("the base URL has a query or a fragment".to_owned());
     }
     if url.path().trim_end_matches('/').ends_with("/v1") {
-        return refuse("the base URL ends in `/v1`, which is put behind it".to_owned());
+        return refuse("the base URL ends in `/v1`, which the client appends".to_owned());
     }
     let is_https = match url.scheme() {
         "https" => true,
         "http" if is_loopback || allow_http => false,
         "http" => {
             return Err(Error::configuration(
-                format!("the base URL `{url}` is not encrypted, and the API key would be readable on the way"),
-                "Use https://, or ask for http:// by name with `allow_http(true)`.",
+                format!("the base URL `{url}` is not encrypted, so the API key could be read on the network"),
+                "Use https://, or allow http:// with `allow_http(true)`.",
             ));
         }
         scheme => return refuse(format!("the base URL has the scheme `{scheme}`")),

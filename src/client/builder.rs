@@ -380,8 +380,8 @@ impl ClientBuilder {
         let user_agent = user_agent(self.user_agent.as_deref())?;
         if self.submissions == 0 {
             return Err(Error::configuration(
-                "no submission a minute is allowed, so a submission would wait for ever",
-                "Allow `submissions_per_minute` at least one, or do not submit.",
+                "`submissions_per_minute` is 0, so a submission would wait forever",
+                "Set `submissions_per_minute` to at least 1.",
             ));
         }
         let http = match self.http {
@@ -444,9 +444,10 @@ fn variable(name: &str, read: impl Fn(&str) -> Result<String, VarError>) -> Resu
     match read(name) {
         Ok(value) => Ok(Some(value).filter(|value| !value.trim().is_empty())),
         Err(VarError::NotPresent) => Ok(None),
-        Err(VarError::NotUnicode(_)) => {
-            Err(Error::configuration(format!("the environment variable {name} is not Unicode"), "Set it again."))
-        }
+        Err(VarError::NotUnicode(_)) => Err(Error::configuration(
+            format!("the environment variable {name} is not Unicode"),
+            "Set it to valid Unicode.",
+        )),
     }
 }
 
@@ -468,8 +469,8 @@ fn authorization(api_key: Option<&Secret>, origin: &str) -> Result<HeaderValue> 
             Ok(value)
         }
         _ => Err(Error::configuration(
-            format!("the API key {origin} holds a character that no key has"),
-            "Check that it was copied whole, without quotes, spaces or line ends inside; a key looks like `org_live_…`.",
+            format!("the API key {origin} contains a character that is not allowed in a key"),
+            "Check that it was copied completely, without quotes, spaces or line breaks; a key looks like `org_live_…`.",
         )),
     }
 }
@@ -479,7 +480,7 @@ fn user_agent(suffix: Option<&str>) -> Result<HeaderValue> {
     let text = suffix.map_or_else(|| name.to_owned(), |suffix| format!("{name} {suffix}"));
     HeaderValue::from_str(text.trim()).map_err(|_| {
         Error::configuration(
-            "the user agent holds a character that no header can have",
+            "the user agent contains a character that is not allowed in a header",
             "Use printable ASCII, such as `acme-ci/2.1`.",
         )
     })

@@ -45,7 +45,7 @@ impl Error {
     /// A blocking call where it would hold up an async runtime.
     #[cfg(feature = "blocking")]
     pub(crate) fn would_block() -> Self {
-        let problem = "this thread drives an async runtime, which would stand still meanwhile; nothing was sent";
+        let problem = "it would block the async runtime that this thread drives; nothing was sent";
         let advice = "Use `agentgate::Client` and `.await`, or make the call in `tokio::task::spawn_blocking`.";
         Self::configuration(problem, advice).with_task("make a blocking call")
     }
@@ -103,7 +103,7 @@ impl Error {
             ErrorKind::Connect => "Check the base URL, the network and any proxy.",
             ErrorKind::Timeout => "Allow it more time with `timeout`, or try again later.",
             ErrorKind::Interrupted => {
-                "Try again; if it stays, check port and scheme, and look for a proxy or a firewall."
+                "Try again. If the error persists, check the port, the scheme, and any proxy or firewall."
             }
             _ => "Correct the request and send it again.",
         };
@@ -114,7 +114,7 @@ impl Error {
 
     /// The HTTP client followed a redirect, so the response is not that to the request.
     pub(crate) fn followed_redirect(response: RawResponse) -> Self {
-        let problem = "the HTTP client has followed a redirect, and this is another response";
+        let problem = "the HTTP client followed a redirect, so this is not the response to the request";
         let advice = "Turn redirects off in the client that was given to `http_client`.";
         let mut error = Self::new(ErrorKind::UnexpectedStatus, Some(problem.to_owned()), advice);
         error.0.may_have_reached_server = true;
@@ -129,8 +129,10 @@ impl Error {
     /// There is no permit to send, and none before the caller's time is up.
     pub(crate) fn no_permit(wait: Duration) -> Self {
         let problem = match ceil_seconds(wait) {
-            0.0 => "the rate limit let nothing be sent in the time that the call may wait for it".to_owned(),
-            seconds => format!("the rate limit is spent, and opens again in {seconds} s; nothing was sent"),
+            0.0 => {
+                "the rate limit allowed no request within the time that the call may wait; nothing was sent".to_owned()
+            }
+            seconds => format!("the rate limit is exhausted and resets in {seconds} s; nothing was sent"),
         };
         let advice = "Wait, allow the call a longer `deadline` or `max_wait`, or spread the calls; the whole organization shares the limit.";
         Self::new(ErrorKind::RateLimited, Some(problem), advice)
@@ -169,7 +171,7 @@ impl Error {
     /// The response's body is larger than `limit` bytes.
     pub(crate) fn body_too_large(limit: usize, response: RawResponse) -> Self {
         let problem = format!("the response's body is larger than {limit} bytes");
-        let advice = "Ask for less at a time, or raise `max_body_size` on the client.";
+        let advice = "Request less data at a time, or raise `max_body_size` on the client.";
         let mut error = Self::new(ErrorKind::BodyTooLarge, Some(problem), advice);
         error.0.may_have_reached_server = true;
         error.with_partial_response(response)
@@ -179,7 +181,7 @@ impl Error {
     pub(crate) fn decode(operation: Operation, path: &str, source: serde_json::Error, response: &RawResponse) -> Self {
         // The text of the decoder quotes the value, unless a field is missing.
         let is_secret = operation.returns_secret() && !source.to_string().starts_with("missing field");
-        let cause = if is_secret { "something else was expected".to_owned() } else { source.to_string() };
+        let cause = if is_secret { "a different value was expected".to_owned() } else { source.to_string() };
         let problem = match (response.body.trim_ascii().is_empty(), path) {
             (true, _) => format!("the response {} has no body", response.status.as_u16()),
             (false, "" | ".") => format!("the response cannot be read: {cause}"),
@@ -276,8 +278,8 @@ impl Error {
 
     /// The search for a work order has ended before it could tell that there is none.
     pub(crate) fn incomplete_search(problem: &'static str) -> Self {
-        Self::new(ErrorKind::Pagination, Some(problem.to_owned()), "Look for it by hand.")
-            .with_task("search to the end")
+        Self::new(ErrorKind::Pagination, Some(problem.to_owned()), "Check for the work order manually.")
+            .with_task("complete the search for the work order")
     }
 
     /// The list cannot be read on by its pages.

@@ -47,8 +47,8 @@ fn write_line(f: &mut impl fmt::Write, error: &Error) -> fmt::Result {
     }
     if error.may_have_reached_server() && error.operation().is_some_and(|operation| !operation.is_idempotent()) {
         match &error.0.search {
-            Some(result) => write!(f, " The service may have done it nevertheless: {}", one_line(result))?,
-            None => f.write_str(" The service may have done it nevertheless: look before you repeat it.")?,
+            Some(result) => write!(f, " The request may have taken effect: {}", one_line(result))?,
+            None => f.write_str(" The request may have taken effect: check before you repeat it.")?,
         }
     }
     write_footer(f, error)
@@ -77,7 +77,7 @@ fn write_response(f: &mut impl fmt::Write, response: &FailedResponse) -> fmt::Re
         (None, Some(message)) => write!(f, "{status}: {}", sentence(message)),
         (None, None) if response.raw.body.is_empty() => write!(f, "{status} with an empty body"),
         (None, None) => {
-            write!(f, "{status}, and the body is no error of the service; it starts with `{}`", response.excerpt)
+            write!(f, "{status} with a body that is not an error of the service; it starts with `{}`", response.excerpt)
         }
     }
 }

@@ -138,7 +138,7 @@ impl fmt::Display for ErrorKind {
 /// use agentgate::ErrorKind;
 ///
 /// assert_eq!("not_found".parse(), Ok(ErrorKind::NotFound));
-/// assert_eq!("lost".parse::<ErrorKind>().unwrap_err().to_string(), "this version knows no kind of error called `lost`");
+/// assert_eq!("lost".parse::<ErrorKind>().unwrap_err().to_string(), "this version has no error kind `lost`");
 /// ```
 impl FromStr for ErrorKind {
     type Err = UnknownErrorKind;
@@ -155,7 +155,7 @@ pub struct UnknownErrorKind(String);
 
 impl fmt::Display for UnknownErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "this version knows no kind of error called `{}`", self.0)
+        write!(f, "this version has no error kind `{}`", self.0)
     }
 }
 
@@ -163,10 +163,9 @@ impl std::error::Error for UnknownErrorKind {}
 
 const CORRECT: &str = "Correct the request and send it again.";
 const NOT_FOUND: &str = "Check the id, and that the API key belongs to the organization that owns it.";
-const NOT_FOUND_BY_WHOM: &str =
-    "Check the id; and check the base URL and any proxy, as the service itself gives a code.";
+const NOT_FOUND_BY_WHOM: &str = "Check the id, the base URL and any proxy: errors of the service itself have a code.";
 const NOT_FOUND_WITHOUT_ID: &str =
-    "Check the base URL and any proxy, and that everything exists that the request refers to.";
+    "Check the base URL and any proxy, and that everything that the request refers to exists.";
 const SLOW_DOWN: &str = "Wait before the next request; other programs of the organization may share the limit.";
 const TRY_LATER: &str = "The fault is on the service's side; try again later.";
 
@@ -184,9 +183,7 @@ pub(super) fn classify(code: Option<&str>, status: u16) -> (ErrorKind, &'static 
 /// The kind that a status stands for. The service gives a code with each of its errors; a proxy does not.
 fn by_status(status: u16, has_code: bool) -> (ErrorKind, &'static str) {
     match status {
-        304 => {
-            (ErrorKind::UnexpectedStatus, "Nothing was asked that could be unchanged; look for a proxy that caches.")
-        }
+        304 => (ErrorKind::UnexpectedStatus, "The client sends no conditional requests; look for a proxy that caches."),
         300..=399 => (
             ErrorKind::UnexpectedStatus,
             "Redirects are not followed, as they would carry the API key elsewhere; check the base URL.",
@@ -194,7 +191,7 @@ fn by_status(status: u16, has_code: bool) -> (ErrorKind, &'static str) {
         400 | 413 | 422 => (ErrorKind::InvalidRequest, CORRECT),
         401 => (ErrorKind::Authentication, "Check the API key."),
         402 => (ErrorKind::Billing, "Look at the organization's billing; a retry alone does not help."),
-        403 => (ErrorKind::PermissionDenied, "Check what the API key may do."),
+        403 => (ErrorKind::PermissionDenied, "Check the permissions of the API key."),
         404 | 410 => (ErrorKind::NotFound, if has_code { NOT_FOUND } else { NOT_FOUND_BY_WHOM }),
         408 => (ErrorKind::Timeout, TRY_LATER),
         409 => (ErrorKind::Conflict, "The present state of the resource does not allow this; fetch it and look at it."),

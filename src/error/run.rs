@@ -57,16 +57,16 @@ impl Error {
         let has_ended = status.as_ref().is_some_and(RunStatus::is_terminal);
         let (problem, advice) = match &status {
             Some(status) if has_ended => (
-                format!("has ended as {status}, and could not be fetched within the {timeout:?} to wait for it"),
-                "Get it by its id.",
+                format!("has ended as {status}, but could not be fetched within the wait time-out of {timeout:?}"),
+                "Fetch it by its id.",
             ),
             Some(status) => (
-                format!("was {status} when the {timeout:?} to wait for it were over"),
-                "It goes on: wait again, or cancel it.",
+                format!("was {status} when the wait timed out after {timeout:?}"),
+                "The run continues: wait again, or cancel it.",
             ),
             None => (
-                format!("could not be asked for in the {timeout:?} to wait for it"),
-                "Wait for longer; the rate limit may be spent, or the service not available.",
+                format!("could not be fetched within the wait time-out of {timeout:?}"),
+                "Wait longer; the rate limit may be exhausted, or the service unavailable.",
             ),
         };
         let problem = match &failure {
@@ -92,13 +92,13 @@ impl Error {
 
     /// The run was cancelled because nobody waits any more.
     pub(crate) fn with_cancellation(mut self) -> Self {
-        self.0.advice = "It was cancelled, as asked.";
+        self.0.advice = "The run was cancelled, as requested.";
         self
     }
 
     /// The run was to be cancelled, and that failed.
     pub(crate) fn with_failed_cancellation(mut self, error: Self) -> Self {
-        self.0.advice = "It goes on, as it could not be cancelled either: see the source of this error.";
+        self.0.advice = "The run continues, as cancelling it failed too: see the source of this error.";
         self.0.source = Some(Box::new(error));
         self
     }

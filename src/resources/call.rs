@@ -293,13 +293,13 @@ pub(crate) fn check_id<I: Id>(id: &I) -> Result<()> {
 pub(crate) fn check_segment(name: &str, value: &str) -> Result<()> {
     let problem = match value {
         value if value.trim().is_empty() => "is empty",
-        "." | ".." => "is a step in a path, not an id",
+        "." | ".." => "is a relative path segment, not an id",
         // In a URL it is as good as a slash, and progenitor's `encode_path` leaves it as it is.
-        value if value.contains(char::is_control) => "holds a control character, such as a line end",
-        value if value.contains('\\') => "holds a backslash, as no id does",
+        value if value.contains(char::is_control) => "contains a control character, such as a line break",
+        value if value.contains('\\') => "contains a backslash, which no id has",
         _ => return Ok(()),
     };
-    Err(Error::invalid_request(format!("the {} {problem}", spaced(name)), "Give the id as the service wrote it."))
+    Err(Error::invalid_request(format!("the {} {problem}", spaced(name)), "Pass the id as the service returned it."))
 }
 
 /// `WorkOrderId` → `work order id`.

@@ -116,7 +116,7 @@ impl RawRequest {
     fn build(&self, base_url: &str) -> Result<Request> {
         if self.operation().method() != self.method.as_str() {
             let advice = "Use GET, HEAD, OPTIONS, PUT, DELETE, PATCH or POST, in upper case.";
-            return Err(Error::invalid_request("the client does not send requests of this method", advice));
+            return Err(Error::invalid_request("the client does not support this method", advice));
         }
         let mut request = Request::new(self.method.clone(), url(base_url, &self.path)?);
         match &self.body {
@@ -126,7 +126,7 @@ impl RawRequest {
             }
             Some(Err(error)) => {
                 let problem = format!("the body cannot be written as JSON: {error}");
-                return Err(Error::invalid_request(problem, "Give a value that JSON can hold."));
+                return Err(Error::invalid_request(problem, "Pass a value that can be serialized as JSON."));
             }
             None => {}
         }
@@ -146,17 +146,17 @@ fn url(base_url: &str, path: &str) -> Result<Url> {
     let is_dots = |segment: &str| matches!(segment.to_ascii_lowercase().replace("%2e", ".").as_str(), "." | "..");
     let problem = match path {
         path if !path.starts_with('/') => "does not begin with a slash",
-        path if path.contains(['?', '#']) => "holds a query or a fragment",
+        path if path.contains(['?', '#']) => "contains a query or a fragment",
         path if path.contains('\\') || path.contains(char::is_control) => {
-            "holds a backslash or a control character, such as a line end"
+            "contains a backslash or a control character, such as a line break"
         }
-        path if path.split('/').any(is_dots) => "has a step (`.` or `..`) among its segments",
+        path if path.split('/').any(is_dots) => "has a `.` or `..` segment",
         path => match Url::parse(&format!("{base_url}{path}")) {
             Ok(url) => return Ok(url),
-            Err(_) => "makes no URL",
+            Err(_) => "is not valid in a URL",
         },
     };
-    let advice = "Give a path under the base URL, such as `/v1/runs`, and the query by `query`.";
+    let advice = "Pass a path such as `/v1/runs`, and set the query with `query`.";
     Err(Error::invalid_request(format!("the path {problem}"), advice))
 }
 

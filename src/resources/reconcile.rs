@@ -29,8 +29,7 @@ const DISORDER: TimeDelta = TimeDelta::minutes(30);
 const MAX_PAGES: u32 = 10;
 const MAX_ORDERS: u32 = 50;
 
-const NOT_FOUND: &str =
-    "it was looked for among the recent runs and not found, so look again before you submit it again.";
+const NOT_FOUND: &str = "the work order was not found among the recent runs; check again before you submit it again.";
 
 impl Call<CreateWorkOrder> {
     /// Submits the work order again if its outcome is unknown and it cannot be found.
@@ -85,7 +84,9 @@ pub(super) async fn resolved(
         match search.run().await {
             Ok(Some(found)) => return Ok(remembered(call, found)),
             Ok(None) => {}
-            Err(reason) => return Err(error.with_search(format!("the search for it failed, as the client {reason}"))),
+            Err(reason) => {
+                return Err(error.with_search(format!("the search for the work order failed, as the client {reason}")));
+            }
         }
         // A success that could not be read is a success all the same, wherever the work order is.
         let is_success = error.status().is_some_and(|status| status.is_success());
@@ -201,7 +202,7 @@ impl Search<'_> {
                         return match response.try_map(|order| created(run, &order)) {
                             Ok(response) => Ok(Some(response)),
                             Err(_) => {
-                                Err(Error::incomplete_search("found it, without a field that the response has to have"))
+                                Err(Error::incomplete_search("the work order was found, but lacks a required field"))
                             }
                         };
                     }

@@ -92,17 +92,17 @@ impl Reply {
 
     /// Creates a connection that does not come about.
     pub fn connect_failure() -> Self {
-        Self::failure(ErrorKind::Connect, "no connection: refused by a reply of a test")
+        Self::failure(ErrorKind::Connect, "no connection: refused by a test reply")
     }
 
     /// Creates a time-out of the attempt: the request was sent, and no response came in time. It ends at once.
     pub fn timeout() -> Self {
-        Self::failure(ErrorKind::Timeout, "the attempt took longer than its time-out, by a reply of a test")
+        Self::failure(ErrorKind::Timeout, "the attempt took longer than its time-out, as a test reply requires")
     }
 
     /// Creates a connection that breaks after the request was sent, before the response has arrived.
     pub fn interruption() -> Self {
-        Self::failure(ErrorKind::Interrupted, "the connection broke off, by a reply of a test")
+        Self::failure(ErrorKind::Interrupted, "the connection broke off, as a test reply requires")
     }
 
     fn failure(kind: ErrorKind, problem: &'static str) -> Self {
@@ -116,7 +116,7 @@ impl Reply {
                 *self.response.status_mut() = status;
                 self
             }
-            Err(_) => self.with_mistake(format!("{status} is no HTTP status")),
+            Err(_) => self.with_mistake(format!("{status} is not a valid HTTP status")),
         }
     }
 
@@ -127,7 +127,7 @@ impl Reply {
                 self.response.headers_mut().insert(name, value);
                 self
             }
-            _ => self.with_mistake(format!("`{name}: {value}` is no header")),
+            _ => self.with_mistake(format!("`{name}: {value}` is not a valid header")),
         }
     }
 
@@ -149,7 +149,7 @@ impl Reply {
                 *self.response.body_mut() = body.to_string().into();
                 self
             }
-            None => self.with_mistake(format!("only an error has `{name}`")),
+            None => self.with_mistake(format!("only an error response has the field `{name}`")),
         }
     }
 

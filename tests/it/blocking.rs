@@ -309,7 +309,7 @@ fn inside_of_a_runtime_a_call_fails_at_once_and_says_what_to_do() {
         assert_eq!(error.kind(), ErrorKind::Configuration);
         assert_eq!(
             error.to_string(),
-            "could not make a blocking call: this thread drives an async runtime, which would stand still meanwhile; \
+            "could not make a blocking call: it would block the async runtime that this thread drives; \
              nothing was sent. Use `agentgate::Client` and `.await`, or make the call in `tokio::task::spawn_blocking`."
         );
     }

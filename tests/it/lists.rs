@@ -372,8 +372,8 @@ fn newest_first(count: usize) -> Vec<usize> {
     (0..count).rev().collect()
 }
 
-const REPEATS: &str = "could not list runs: the same page has come 4 times, for different offsets. What came until now is not the \
-                       whole list; look for a proxy that caches or drops the query.";
+const REPEATS: &str = "could not list runs: the service returned the same page 4 times for different \
+                       offsets. The list is incomplete; look for a proxy that caches responses or drops the query.";
 
 #[tokio::test]
 async fn a_service_that_gives_fewer_than_asked_for_is_read_to_the_end() {
@@ -433,8 +433,8 @@ async fn a_list_that_grows_as_fast_as_it_is_read_leads_to_an_error_after_1000_pa
     assert_eq!((given.len(), service.requests()), (2_003, 1_001));
     assert_eq!(
         end.unwrap(),
-        "could not list runs: the list grows as fast as it is read: 1000 pages have not brought its end nearer. End the reading \
-         with `max_items`, or narrow the list with a filter."
+        "could not list runs: the list grows as fast as it is read: after 1000 pages, as many items remain. Limit \
+         the list with `max_items`, or narrow the list with a filter."
     );
 }
 
@@ -449,8 +449,8 @@ async fn pages_that_are_new_each_time_lead_to_an_error_after_100_requests() {
     assert_eq!((given.len(), service.requests()), (100, 101));
     assert_eq!(
         end.unwrap(),
-        "could not list runs: 100 requests in succession have brought no item that is new. Begin again, with filters that change \
-         less or with larger pages."
+        "could not list runs: 100 successive requests returned no new item. Start again with filters that change \
+         less often, or with larger pages."
     );
 }
 

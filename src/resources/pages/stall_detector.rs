@@ -31,24 +31,23 @@ impl StallReason {
     pub(super) fn into_error(self) -> Error {
         let (problem, advice) = match self {
             Self::RepeatedPage => (
-                format!("the same page has come {} times, for different offsets", REPEATS + 1),
-                "What came until now is not the whole list; look for a proxy that caches or drops the query.",
+                format!("the service returned the same page {} times for different offsets", REPEATS + 1),
+                "The list is incomplete; look for a proxy that caches responses or drops the query.",
             ),
             Self::NoNewItems => (
-                format!("{NO_NEW_ITEMS} requests in succession have brought no item that is new"),
-                "Begin again, with filters that change less or with larger pages.",
+                format!("{NO_NEW_ITEMS} successive requests returned no new item"),
+                "Start again with filters that change less often, or with larger pages.",
             ),
             Self::PlaceLost => (
-                "all the items that were given last have left the list, so its rest cannot be told from what was given"
-                    .to_owned(),
-                "Begin again without an `offset`, or without the filter by a status that does not last.",
+                "all items that were returned have left the list, so the position in it is lost".to_owned(),
+                "Start again without an `offset`, or without a filter by a transient status.",
             ),
             Self::EndlessGrowth => (
-                format!("the list grows as fast as it is read: {GROWING_PAGES} pages have not brought its end nearer"),
-                "End the reading with `max_items`, or narrow the list with a filter.",
+                format!("the list grows as fast as it is read: after {GROWING_PAGES} pages, as many items remain"),
+                "Limit the list with `max_items`, or narrow the list with a filter.",
             ),
             Self::OffsetTooLarge => (
-                format!("the list goes on past the offset {LAST_OFFSET}, the last that the service can be asked for"),
+                format!("the list continues past the offset {LAST_OFFSET}, the largest that the API allows"),
                 "Narrow the list with a filter.",
             ),
         };

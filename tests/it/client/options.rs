@@ -134,7 +134,7 @@ async fn a_call_that_waits_for_the_first_responses_waits_no_longer_than_it_may()
     let (time, client, _calls) = unknown().await;
     let error = time.run(client.credits().balance().max_wait(3 * SECOND).into_future()).await.unwrap_err();
     assert_eq!((error.kind(), error.attempts(), time.passed()), (ErrorKind::RateLimited, 0, 3 * SECOND));
-    insta::assert_snapshot!(error.to_string(), @"could not get the credit balance: the rate limit let nothing be sent in the time that the call may wait for it. Wait, allow the call a longer `deadline` or `max_wait`, or spread the calls; the whole organization shares the limit.");
+    insta::assert_snapshot!(error.to_string(), @"could not get the credit balance: the rate limit allowed no request within the time that the call may wait; nothing was sent. Wait, allow the call a longer `deadline` or `max_wait`, or spread the calls; the whole organization shares the limit.");
 }
 
 #[tokio::test]

@@ -117,8 +117,8 @@ async fn what_cannot_be_sent_is_refused_before_it_is() {
     let get = |path| client.request(Method::GET, path);
     for (request, problem) in [
         (get("v1/runs"), "could not send `GET v1/runs`: the path does not begin with a slash"),
-        (get("/v1/../admin"), "a step (`.` or `..`)"),
-        (get("/v1/runs?limit=1"), "holds a query"),
+        (get("/v1/../admin"), "a `.` or `..` segment"),
+        (get("/v1/runs?limit=1"), "contains a query"),
         (get("/v1/runs").json(&Unwritable), "cannot be written as JSON: no JSON of it"),
         (get("/v1/runs").request_header("authorization", "x"), "the header `authorization` is set by the client"),
         (client.request(Method::TRACE, "/v1/runs"), "could not send `TRACE /v1/runs`: the client does not send"),

@@ -163,7 +163,7 @@ async fn a_submission_without_reconcile_is_looked_for_and_never_made_again() {
                 assert!(!is_done && error.may_have_reached_server());
                 assert_eq!(error.status().unwrap(), 502);
                 let text = error.to_string();
-                assert!(text.contains("it was looked for among the recent runs and not found"), "{text}");
+                assert!(text.contains("the work order was not found among the recent runs"), "{text}");
             }
         }
         assert_eq!(simulator.requests().iter().filter(|request| request.method == "POST").count(), 1);
@@ -361,7 +361,7 @@ async fn the_last_failure_says_that_it_was_looked_for() {
     simulator.inject(lost_request().times(100));
     let error = submit(&client).await.unwrap_err();
     assert!(error.may_have_reached_server());
-    assert!(error.to_string().contains("it was looked for among the recent runs and not found"), "{error}");
+    assert!(error.to_string().contains("the work order was not found among the recent runs"), "{error}");
     assert_eq!(simulator.requests().iter().filter(|request| request.method == "POST").count(), 21);
     assert_eq!(orders(&client).await, 0);
 }
