@@ -59,7 +59,7 @@ mod tests {
 
     #[test]
     fn a_panic_becomes_one_line() {
-        let mistake = without_panic(|| panic!("not\nsupported")).unwrap_err();
-        assert_eq!(mistake.to_string(), "openapi.yaml: progenitor cannot map the contract: not supported");
+        let error = without_panic(|| panic!("not\nsupported")).unwrap_err();
+        assert_eq!(error.to_string(), "openapi.yaml: progenitor cannot map the contract: not supported");
     }
 }

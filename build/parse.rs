@@ -54,35 +54,35 @@ fn fit<T: DeserializeOwned>(value: &Value, place: &str) -> Result<T, SpecError> 
 mod tests {
     use super::parse;
 
-    fn mistake(text: &str) -> String {
+    fn error(text: &str) -> String {
         parse(text).expect_err("the contract is broken").to_string()
     }
 
     #[test]
     fn bad_yaml_names_line_and_column() {
-        let line = mistake("openapi: 3.0.3\npaths: [\n");
+        let line = error("openapi: 3.0.3\npaths: [\n");
         assert!(line.starts_with("openapi.yaml: not valid YAML: "), "{line}");
         assert!(line.contains("line"), "{line}");
         assert!(!line.contains('\n'), "{line}");
     }
 
     #[test]
-    fn a_doubled_key_is_a_mistake() {
-        let line = mistake("openapi: 3.0.3\ninfo: {title: a, version: b}\npaths: {}\npaths: {}\n");
+    fn a_duplicate_key_is_an_error() {
+        let line = error("openapi: 3.0.3\ninfo: {title: a, version: b}\npaths: {}\npaths: {}\n");
         assert!(line.contains("duplicate"), "{line}");
     }
 
     #[test]
     fn openapi_3_1_is_refused_by_name() {
         assert_eq!(
-            mistake("openapi: 3.1.0\npaths: {}\n"),
+            error("openapi: 3.1.0\npaths: {}\n"),
             "openapi.yaml: openapi: version 3.1.0 is not supported; write the contract in OpenAPI 3.0, for example 3.0.3"
         );
     }
 
     #[test]
     fn a_misshapen_document_names_the_place() {
-        let line = mistake("openapi: 3.0.3\ninfo: {title: [], version: b}\npaths: {}\n");
+        let line = error("openapi: 3.0.3\ninfo: {title: [], version: b}\npaths: {}\n");
         assert_eq!(line, "openapi.yaml: info.title: write a string here, not a list");
     }
 }

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use syn::{GenericArgument, ImplItem, Item, PathArguments, Type};
+use quote::ToTokens as _;
+use syn::{ImplItem, Item, ItemImpl};
 
 use super::error::SpecError;
 
@@ -24,23 +25,12 @@ const SOURCES: [&str; 11] = [
 /// Methods of traits that calls implement.
 const TRAITS: [&str; 4] = ["clone", "into", "into_future", "send"];
 
-/// The methods, each with the type that has it.
-pub struct Refinements {
-    /// Methods of every call.
-    common: BTreeSet<String>,
-    /// Public methods of `Call<E>`, by `E`.
-    setters: BTreeSet<(String, String)>,
-    /// Functions of other types: handles and endpoints.
-    functions: BTreeSet<(String, String)>,
-}
+/// The methods, each with its type: `Client`, `Call<CreateWorkOrder>`, or `Call` for those of every call.
+pub struct Refinements(BTreeSet<(String, String)>);
 
 impl Refinements {
     pub fn read() -> Result<Self, SpecError> {
-        let mut found = Self {
-            common: TRAITS.iter().map(|name| (*name).to_owned()).collect(),
-            setters: BTreeSet::new(),
-            functions: BTreeSet::new(),
-        };
+        let mut found = BTreeSet::new();
         for source in SOURCES {
             let file = syn::parse_file(source)
                 .map_err(|error| SpecError::at("", format!("src/resources is not Rust: {error}")))?;
@@ -48,56 +38,46 @@ impl Refinements {
                 if let Item::Impl(block) = item
                     && block.trait_.is_none()
                 {
-                    found.add(&block);
+                    let of = type_name(&block);
+                    found.extend(functions(&block).map(|name| (of.clone(), name)));
                 }
             }
         }
-        Ok(found)
-    }
-
-    fn add(&mut self, block: &syn::ItemImpl) {
-        let Type::Path(path) = &*block.self_ty else {
-            return;
-        };
-        let Some(segment) = path.path.segments.last() else {
-            return;
-        };
-        let endpoint = match &segment.arguments {
-            PathArguments::AngleBracketed(arguments) if segment.ident == "Call" => match arguments.args.first() {
-                Some(GenericArgument::Type(Type::Path(path))) => path.path.get_ident().map(ToString::to_string),
-                _ => None,
-            },
-            _ => None,
-        };
-        let is_generic = block.generics.type_params().next().is_some();
-        for item in &block.items {
-            let ImplItem::Fn(function) = item else { continue };
-            let name = function.sig.ident.to_string();
-            match &endpoint {
-                Some(_) if is_generic => drop(self.common.insert(name)),
-                Some(endpoint) => drop(self.setters.insert((endpoint.clone(), name))),
-                None => drop(self.functions.insert((segment.ident.to_string(), name))),
-            }
-        }
+        Ok(Self(found))
     }
 
     /// Returns `true` if every call, or every list, has a method of this name.
     pub fn is_common(&self, method: &str) -> bool {
-        self.common.contains(method)
+        TRAITS.contains(&method) || self.has_function("Call", method)
     }
 
     /// Returns `true` if the call of this endpoint has such a method.
     pub fn has_setter(&self, endpoint: &str, method: &str) -> bool {
-        self.setters.contains(&(endpoint.to_owned(), method.to_owned()))
+        self.has_function(&format!("Call<{endpoint}>"), method)
     }
 
     /// Returns the methods of the call of this endpoint.
     pub fn setters(&self, endpoint: &str) -> impl Iterator<Item = String> {
-        self.setters.iter().filter(move |(of, _)| of == endpoint).map(|(_, method)| method.clone())
+        let call = format!("Call<{endpoint}>");
+        self.0.iter().filter(move |(of, _)| *of == call).map(|(_, method)| method.clone())
     }
 
     /// Returns `true` if this type has such a function.
     pub fn has_function(&self, of: &str, function: &str) -> bool {
-        self.functions.contains(&(of.to_owned(), function.to_owned()))
+        self.0.contains(&(of.to_owned(), function.to_owned()))
     }
+}
+
+fn type_name(block: &ItemImpl) -> String {
+    let name = block.self_ty.to_token_stream().to_string().replace(' ', "");
+    let is_generic = block.generics.params.iter().next().is_some();
+    let of = if is_generic { name.split('<').next().unwrap_or_default() } else { &name };
+    of.to_owned()
+}
+
+fn functions(block: &ItemImpl) -> impl Iterator<Item = String> {
+    block.items.iter().filter_map(|item| match item {
+        ImplItem::Fn(function) => Some(function.sig.ident.to_string()),
+        _ => None,
+    })
 }

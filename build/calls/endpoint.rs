@@ -257,51 +257,38 @@ impl<'a> Endpoint<'a> {
     }
 
     fn check_inputs(&self) -> Result<(), SpecError> {
-        let mut seen = BTreeSet::new();
-        let clearings: BTreeSet<_> = self.clearings().collect();
-        for input in &self.inputs {
-            let name = &input.name;
-            if !is_identifier(name) {
-                return fail(
-                    &input.place,
-                    format!("`{name}` is not a valid method name; write `x-rust-name` in snake_case"),
-                );
+        let mut taken = self.clearings().collect();
+        let mut problems = self.inputs.iter().filter_map(|input| Some((input, self.problem(input, &mut taken)?)));
+        problems.next().map_or(Ok(()), |(input, problem)| fail(&input.place, problem))
+    }
+
+    /// Returns the problem of an input's name, if there is one. Otherwise, the name is taken.
+    fn problem(&self, input: &Input, taken: &mut BTreeSet<String>) -> Option<String> {
+        let (name, refinements) = (&input.name, &self.context.refinements);
+        let has_setter = refinements.has_setter(&self.name.to_string(), name);
+        Some(match input.is_hand_written {
+            _ if !is_identifier(name) => {
+                format!("`{name}` is not a valid method name; write `x-rust-name` in snake_case")
             }
-            if clearings.contains(name) || !seen.insert(name.clone()) {
-                let problem =
-                    format!("`{name}` is declared twice in the call; give one another name with `x-rust-name`");
-                return fail(&input.place, problem);
+            _ if !taken.insert(name.clone()) => {
+                format!("`{name}` is declared twice in the call; give one another name with `x-rust-name`")
             }
-            if input.is_required {
-                continue;
+            _ if input.is_required => return None,
+            true if input.can_be_cleared => {
+                "`x-rust-setter: false`, and the method in src/resources sends no null; remove `nullable`".to_owned()
             }
-            if input.can_be_cleared && input.is_hand_written {
-                let problem =
-                    "`x-rust-setter: false`, and the method in src/resources sends no null; remove `nullable`";
-                return fail(&input.place, problem);
+            _ if refinements.is_common(name) => {
+                format!("every call has a method `{name}` already; give this another name with `x-rust-name`")
             }
-            if self.context.refinements.is_common(name) {
-                let problem =
-                    format!("every call has a method `{name}` already; give this another name with `x-rust-name`");
-                return fail(&input.place, problem);
+            false if has_setter => format!(
+                "`{name}` is a method that the crate writes by hand; give this another name with `x-rust-name`, or write \
+                 `x-rust-setter: false` if that method sets it"
+            ),
+            true if !has_setter => {
+                format!("`x-rust-setter: false`, and src/resources has no method `{name}` that sets it")
             }
-            match (self.context.refinements.has_setter(&self.name.to_string(), name), input.is_hand_written) {
-                (true, false) => {
-                    let problem = format!(
-                        "`{name}` is a method that the crate writes by hand; give this another name with `x-rust-name`, or write \
-                         `x-rust-setter: false` if that method sets it"
-                    );
-                    return fail(&input.place, problem);
-                }
-                (false, true) => {
-                    let problem =
-                        format!("`x-rust-setter: false`, and src/resources has no method `{name}` that sets it");
-                    return fail(&input.place, problem);
-                }
-                _ => {}
-            }
-        }
-        Ok(())
+            _ => return None,
+        })
     }
 
     /// Returns the names of the methods that clear a value.

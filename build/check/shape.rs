@@ -70,7 +70,7 @@ fn check_reference<'a>(
     let problem = match follow(document, node.value) {
         _ if !target.starts_with("#/") => format!("$ref `{target}` is not local; write `#/components/{section}/…`"),
         _ if !target.starts_with(&format!("#/components/{section}/")) => {
-            format!("$ref `{target}` is not a {name}; write `#/components/{section}/…`")
+            format!("$ref `{target}` is not {}; write `#/components/{section}/…`", with_article(name))
         }
         _ if target.matches('/').count() > 3 => {
             format!("$ref `{target}` leads into the {name}; give what is there a name under components.{section}")

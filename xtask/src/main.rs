@@ -22,6 +22,7 @@ mod wasm;
 use std::env;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
+use std::time::Instant;
 
 /// Each task: its name, what it does, and the function that runs it.
 const TASKS: [(&str, &str, Task); 17] = [
@@ -64,8 +65,12 @@ fn main() -> ExitCode {
         }
         return if matches!(&*name, "help" | "-h" | "--help") { ExitCode::SUCCESS } else { ExitCode::from(2) };
     };
+    let start = Instant::now();
     match task() {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => {
+            println!("\n{name}: {} s", start.elapsed().as_secs());
+            ExitCode::SUCCESS
+        }
         Err(command) => {
             eprintln!("cargo xtask {name}: failed: {command}");
             ExitCode::FAILURE

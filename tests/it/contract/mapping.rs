@@ -227,8 +227,8 @@ fn a_variant_of_a_union_may_be_all_of_several_objects() {
 fn all_of_that_is_no_object_is_one_line_with_a_way_out() {
     let timing = "{$ref: '#/components/schemas/RunTiming'}";
     for (schema, place, problem) in [
-        ("allOf: [{$ref: '#/components/schemas/RunId'}]".to_owned(), ".allOf[0]", "`RunId` is no object"),
-        (format!("allOf: [{timing}, {{type: string}}]"), ".allOf[1]", "the part is no object"),
+        ("allOf: [{$ref: '#/components/schemas/RunId'}]".to_owned(), ".allOf[0]", "`RunId` is not an object"),
+        (format!("allOf: [{timing}, {{type: string}}]"), ".allOf[1]", "the part is not an object"),
         (
             format!("allOf: [{timing}, {{properties: {{startedAt: {{type: string, description: It.}}}}}}]"),
             ".allOf[1]",
@@ -605,7 +605,7 @@ fn an_inline_schema_that_no_type_fits_is_one_line_with_a_way_out() {
         ("not: {type: string}", ".not", "describe what is allowed"),
         ("type: object, required: [a]", "", "give the object a name"),
         ("type: number, format: decimal", ".format", "`float` and `double`"),
-        ("x-any-json: true, type: string", ".type", "remove the one or the other"),
+        ("x-any-json: true, type: string", ".type", "remove one of them"),
         ("x-any-json: false", ".x-any-json", "write `true`, or leave it out"),
     ] {
         for (schema, text) in with_property_each_way(&format!("{{{property}, description: It.}}")) {
