@@ -1,8 +1,8 @@
-//! Reads JSON that `serde_json` refuses and the parsers of JavaScript and Python read.
+//! Reads JSON that the parsers of JavaScript and Python accept, also where `serde_json` refuses it.
 //!
-//! A service in one of those languages writes such JSON without noticing: text that was cut inside an emoji ends in half a
-//! surrogate pair, and Python writes `NaN`. One such value would make a run, its page and its events unreadable for ever. So a body
-//! that was refused is read once more, with replacements:
+//! A service in one of those languages may write such JSON: a string that is cut inside an emoji ends in half a surrogate pair, and
+//! Python writes `NaN`. One such value would make a run, its page and its events unreadable. So a body that was refused is read again,
+//! with replacements:
 //!
 //! | received | read as |
 //! |---|---|
@@ -14,7 +14,7 @@
 //! | a key that occurs more than once | its last value |
 //! | an integer with a fraction or an exponent, such as `3.0` | `3` |
 //!
-//! `null` makes an optional field a missing one. The replacements take one pass over the body, without recursion.
+//! An optional field that is `null` counts as missing. The replacements take one pass over the body, without recursion.
 
 use serde::de::IgnoredAny;
 use serde_json::Value;
@@ -22,12 +22,12 @@ use serde_json::Value;
 /// The deepest nesting that `serde_json` reads.
 const MAX_DEPTH: usize = 127;
 
-/// Reads JSON as it is, or else with replacements. The error is about the JSON as it is.
+/// Reads JSON, with replacements if necessary. The error is that of the JSON without replacements.
 pub(crate) fn read(body: &[u8]) -> serde_json::Result<Value> {
     serde_json::from_slice(body).or_else(|error| read_replaced(body).ok_or(error))
 }
 
-/// Reads JSON with replacements. `None` if it is not JSON to JavaScript and Python, either.
+/// Reads JSON with replacements. `None` if it is not JSON for JavaScript and Python, either.
 pub(crate) fn read_replaced(body: &[u8]) -> Option<Value> {
     serde_json::from_slice(&replaced(body)).ok()
 }
@@ -60,7 +60,7 @@ fn replaced(body: &[u8]) -> Vec<u8> {
     output
 }
 
-/// The length of the token that the text begins with: a string, a word such as a number, or a single byte.
+/// Returns the length of the first token: a string, a word such as a number, or a single byte.
 fn token_length(text: &[u8]) -> usize {
     match text {
         [b'"', inside @ ..] => {
@@ -100,16 +100,16 @@ fn write_string(mut string: &[u8], output: &mut Vec<u8>) {
     output.extend(string);
 }
 
-/// The UTF-16 code unit of the `\u` escape that the text begins with.
+/// Returns the UTF-16 code unit of the `\u` escape at the start of the text.
 fn code_unit(text: &[u8]) -> Option<u16> {
     let digits = text.strip_prefix(br"\u")?.get(..4)?;
     u16::from_str_radix(str::from_utf8(digits).ok()?, 16).ok()
 }
 
 fn write_word(word: &[u8], output: &mut Vec<u8>) {
-    /// From here on, not every integer is an `f64`.
+    /// Above this, not every integer is an `f64`.
     const MAX_INTEGER: f64 = 9_007_199_254_740_992.0;
-    // `f64` reads words that are not JSON, such as `inf` and `1.`.
+    // `f64` parses words that are not JSON, such as `inf` and `1.`.
     let is_json = serde_json::from_slice::<IgnoredAny>(word).is_ok();
     let number = str::from_utf8(word).ok().filter(|_| is_json).and_then(|word| word.parse::<f64>().ok());
     match (word, number) {
@@ -129,7 +129,7 @@ mod tests {
 
     use super::*;
 
-    /// What `serde_json` refuses by itself, and is read here.
+    /// Reads JSON that `serde_json` refuses.
     fn read_only_here(body: impl AsRef<[u8]>) -> Value {
         let body = body.as_ref();
         let shown = String::from_utf8_lossy(body);
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn an_integer_is_one_however_it_is_written() {
+    fn an_integer_with_a_fraction_or_an_exponent_is_read_as_an_integer() {
         for (number, expected) in [
             ("3.0", json!(3)),
             ("-3.00", json!(-3)),
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_nested_too_deep_is_null_and_the_rest_is_read() {
+    fn too_deep_nesting_is_null_and_the_rest_is_read() {
         let expected: Value = serde_json::from_str(&nested(MAX_DEPTH, "null")).unwrap();
         for depth in [MAX_DEPTH + 1, MAX_DEPTH + 2, 1000, 100_000] {
             assert_eq!(read_only_here(nested(depth, r#"{"]": "[\"", "a": 1e400}"#)), expected, "{depth}");
@@ -200,56 +200,28 @@ mod tests {
     }
 
     #[test]
-    fn the_deepest_that_serde_json_reads_is_kept_whole() {
+    fn the_deepest_nesting_that_serde_json_reads_is_kept() {
         let deepest = nested(MAX_DEPTH, "1");
         assert_eq!(read_replaced(deepest.as_bytes()), Some(serde_json::from_str(&deepest).unwrap()));
     }
 
     #[test]
-    fn bytes_that_are_not_utf_8_and_a_byte_order_mark_are_no_obstacle() {
+    fn invalid_utf_8_is_replaced_and_a_byte_order_mark_is_ignored() {
         assert_eq!(read_only_here(b"\xef\xbb\xbf{\"a\": 1}"), json!({"a": 1}));
         assert_eq!(read_only_here(b"[\"\xffa\", \"\xed\xa0\xbd\"]"), json!(["\u{fffd}a", "\u{fffd}\u{fffd}\u{fffd}"]));
     }
 
     #[test]
-    fn of_a_key_that_occurs_twice_the_last_value_counts() {
+    fn of_duplicate_keys_the_last_value_counts() {
         assert_eq!(read_replaced(br#"{"a": 1, "b": 2, "a": 3}"#), Some(json!({"a": 3, "b": 2})));
     }
 
     #[test]
-    fn what_is_not_json_is_refused_with_its_own_position() {
-        for body in [
-            "",
-            " ",
-            "{",
-            "[1",
-            r#"{"a": 1e400"#,
-            r#""\ud83d"#,
-            r#""\ud83d\"#,
-            r#""\ud8"#,
-            r#""\x""#,
-            "nan",
-            "inf",
-            "+1",
-            "1e400.",
-            "01.0",
-            ".5",
-            "1.",
-            "-",
-            "- 1",
-            "Nan",
-            "infinity",
-            "+Infinity",
-            "[1e400,]",
-            "{1e400: 1}",
-            "]",
-            "[}",
-            "\u{feff}\u{feff}1",
-            "1e400 1",
-            "\"\n\"",
-            "<html>",
-            "\u{feff}",
-        ] {
+    fn text_that_is_not_json_is_refused_with_the_error_of_serde_json() {
+        let one_by_one =
+            ["", " ", "- 1", "1e400 1", "{1e400: 1}", r#"{"a": 1e400"#, "\"\n\"", "\u{feff}", "\u{feff}\u{feff}1"];
+        let words = r#"{ [1 "\ud83d "\ud83d\" "\ud8" "\x" nan inf +1 1e400. 01.0 .5 1. - Nan infinity +Infinity [1e400,] ] [} <html>"#;
+        for body in one_by_one.into_iter().chain(words.split(' ')) {
             let error = serde_json::from_str::<Value>(body).unwrap_err().to_string();
             assert_eq!(read(body.as_bytes()).unwrap_err().to_string(), error, "{body}");
         }

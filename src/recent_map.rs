@@ -18,6 +18,7 @@ impl<K, V> Default for RecentMap<K, V> {
 }
 
 impl<K: Clone + Eq + Hash, V> RecentMap<K, V> {
+    #[cfg(feature = "webhooks")]
     pub(crate) fn len(&self) -> usize {
         self.entries.len()
     }

@@ -1,27 +1,26 @@
 //! Removes secrets from text that is shown.
 //!
-//! A service may repeat in a message what it was sent, and a response may hold the secret of a webhook. Errors and headers pass
-//! through [`redact`] before anything of them is displayed or recorded.
+//! A message of the service may repeat parts of the request, and a response may contain the secret of a webhook. The texts of errors and
+//! headers pass through [`redact`] before they are displayed or recorded.
 
 use std::borrow::Cow;
 
-/// The text that takes the place of a secret.
 const REDACTED: &[u8] = b"[redacted]";
 
-/// What the secrets of the service begin with: API keys, and the signing secrets of webhooks.
+/// The prefixes of API keys and of the signing secrets of webhooks.
 const PREFIXES: [&[u8]; 2] = [b"org_live_", b"whsec_"];
 
-/// A shorter key is no key of the service, and might be a word of the text.
+/// A shorter key is not one of the service, and might be a word of the text.
 const SHORTEST_KEY: usize = 8;
 
-/// The shortest start of a key that is removed where the text breaks off within it.
+/// The shortest start of a key that is replaced at the end of a truncated text.
 const SHORTEST_START: usize = 4;
 
-/// Replaces all that looks like a secret of the service, and this key, also where the text breaks off within it.
+/// Replaces this key and everything that looks like a secret of the service, also at the end of a truncated text.
 pub(crate) fn redact<'a>(text: &'a [u8], key: &[u8]) -> Cow<'a, [u8]> {
     let (mut clean, mut copied, mut position) = (Vec::new(), 0, 0);
     let is_first = |byte: &u8| PREFIXES.iter().any(|prefix| prefix[0] == *byte) || key.first() == Some(byte);
-    // Each response passes through here, and most bytes cannot begin a secret.
+    // Quick, because every response is searched and most bytes cannot begin a secret.
     while let Some(next) = text[position..].iter().position(is_first) {
         position += next;
         match secret_length(&text[position..], key) {
@@ -41,7 +40,7 @@ pub(crate) fn redact<'a>(text: &'a [u8], key: &[u8]) -> Cow<'a, [u8]> {
     Cow::Owned(clean)
 }
 
-/// [`redact`] for a string. Secrets are ASCII, so what remains is text.
+/// Redacts a string. Secrets are ASCII, so the rest is UTF-8.
 pub(crate) fn redact_text<'a>(text: &'a str, key: &[u8]) -> Cow<'a, str> {
     match redact(text.as_bytes(), key) {
         Cow::Borrowed(_) => Cow::Borrowed(text),
@@ -49,7 +48,7 @@ pub(crate) fn redact_text<'a>(text: &'a str, key: &[u8]) -> Cow<'a, str> {
     }
 }
 
-/// The length of the secret at the start of the text; 0 if there is none.
+/// Returns the length of the secret at the start of the text; 0 if there is none.
 fn secret_length(text: &[u8], key: &[u8]) -> usize {
     let is_key = key.len() >= SHORTEST_KEY;
     let whole = if is_key && text.starts_with(key) { key.len() } else { 0 };
@@ -57,13 +56,13 @@ fn secret_length(text: &[u8], key: &[u8]) -> usize {
     let by_prefix = PREFIXES.iter().find_map(|prefix| {
         let rest = text.strip_prefix(*prefix)?;
         let length = rest.iter().take_while(|byte| is_of_secret(**byte)).count();
-        // `org_live_...` is how texts speak of keys.
+        // Documentation writes `org_live_...` for a key.
         rest[..length].iter().any(u8::is_ascii_alphanumeric).then_some(prefix.len() + length)
     });
     whole.max(start).max(by_prefix.unwrap_or_default())
 }
 
-/// Whether a byte may belong to a secret, also one that is escaped. What encloses or separates texts does not.
+/// Returns whether a byte may be part of a secret, possibly an escaped one. Quotation marks, brackets and separators are not.
 fn is_of_secret(byte: u8) -> bool {
     byte.is_ascii_graphic() && !b"\"'`<>()[]{},;&".contains(&byte)
 }
@@ -75,7 +74,7 @@ mod tests {
     const KEY: &[u8] = b"proxy-key-0123456789";
 
     #[test]
-    fn secrets_are_replaced_wherever_they_stand() {
+    fn secrets_are_replaced_anywhere_in_a_text() {
         for (text, clean) in [
             ("", ""),
             ("nothing to hide", "nothing to hide"),
@@ -93,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_that_is_cut_off_is_replaced_as_far_as_it_goes() {
+    fn a_truncated_secret_is_replaced() {
         for secret in ["whsec_0123456789", "org_live_0123456789", "proxy-key-0123456789"] {
             let text = format!("the secret is {secret}");
             for length in 0..=text.len() {
@@ -104,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn the_way_texts_speak_of_secrets_is_kept() {
+    fn placeholders_of_secrets_are_kept() {
         for text in ["a key looks like `org_live_…`", "`Bearer org_live_...`", "begins with whsec_", "org_live_ whsec_"]
         {
             assert_eq!(redact_text(text, KEY), text);
@@ -112,14 +111,14 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_might_be_a_word_is_no_secret() {
+    fn a_short_key_is_not_replaced() {
         for key in ["", "k", "service"] {
             assert_eq!(redact_text("the service is ok", key.as_bytes()), "the service is ok");
         }
     }
 
     #[test]
-    fn bytes_that_are_no_text_are_kept() {
+    fn bytes_that_are_not_utf_8_are_kept() {
         assert_eq!(*redact(b"\xff whsec_1\xfe", KEY), *b"\xff [redacted]\xfe");
     }
 }

@@ -1,15 +1,14 @@
-//! Secrets, which show themselves only when asked by name.
+//! [`Secret`]: a string that `Debug` does not show.
 
 use std::fmt;
 
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer};
 
-/// A secret that the service hands out, such as the signing secret of a webhook.
+/// A secret of the service, such as the signing secret of a webhook.
 ///
-/// It is redacted in `Debug`, its memory is wiped when it is dropped, it cannot be compared with `==` (a comparison that stops at
-/// the first difference tells an attacker where it stopped), and it is never serialized. [`expose_secret`](Self::expose_secret)
-/// is the one way to it:
+/// It is redacted in `Debug`, its memory is wiped when it is dropped, and it cannot be serialized, or compared with `==`, which does not
+/// take constant time. [`expose_secret`](Self::expose_secret) returns its text:
 ///
 /// ```
 /// use agentgate::Secret;
@@ -22,7 +21,7 @@ use serde::{Deserialize, Deserializer};
 pub struct Secret(SecretString);
 
 impl Secret {
-    /// The secret itself. Store it where secrets are stored; it does not belong in a log.
+    /// Returns the text of the secret. Store it in a place for secrets, and do not log it.
     #[must_use]
     pub fn expose_secret(&self) -> &str {
         self.0.expose_secret()

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use futures_core::Stream;
 use tokio::sync::mpsc;
@@ -19,21 +19,14 @@ use crate::{Response, Result};
 /// The first item is the current state of the run. An item follows each time that a poll or a delivery shows another status, number of
 /// iterations or pull request. The last item is the run when it has ended, or an error, as of [`WaitForRun`](super::WaitForRun).
 #[must_use = "a stream does nothing until it is polled"]
-pub struct WatchRun(State);
+pub struct WatchRun(Option<NextItem>);
 
-enum State {
-    Ready(Box<Watch>),
-    /// The future of the next item owns the watch.
-    Pending(Pin<Box<dyn Future<Output = Progress> + Send>>),
-    /// After the last item, and during a change of the state.
-    Done,
-}
-
-type Progress = (Box<Watch>, Option<Result<Run>>);
+/// The future of the next item, which owns the watch. `None` after the last item.
+type NextItem = Pin<Box<dyn Future<Output = (Watch, Result<Run>)> + Send>>;
 
 impl WatchRun {
     pub(crate) fn new(follower: RunFollower, id: RunId) -> Self {
-        Self(State::Ready(Box::new(Watch { follower, id, subscription: None, last: None })))
+        Self(Some(Watch { follower, id, subscription: None, last: None }.into_next()))
     }
 
     /// Returns the next item, or `None` after the last, as `StreamExt::next` does. Dropping the future loses no item.
@@ -46,41 +39,17 @@ impl Stream for WatchRun {
     type Item = Result<Run>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Run>>> {
-        loop {
-            match std::mem::replace(&mut self.0, State::Done) {
-                State::Done => return Poll::Ready(None),
-                State::Ready(mut watch) => {
-                    self.0 = State::Pending(Box::pin(async move {
-                        let item = watch.next().await;
-                        (watch, item)
-                    }));
-                }
-                State::Pending(mut future) => match future.as_mut().poll(context) {
-                    Poll::Pending => {
-                        self.0 = State::Pending(future);
-                        return Poll::Pending;
-                    }
-                    Poll::Ready((watch, item)) => {
-                        let is_last = item.as_ref().is_none_or(|item| item.as_ref().map_or(true, has_ended));
-                        if !is_last {
-                            self.0 = State::Ready(watch);
-                        }
-                        return Poll::Ready(item);
-                    }
-                },
-            }
-        }
+        let Some(next) = &mut self.0 else { return Poll::Ready(None) };
+        let (watch, item) = ready!(next.as_mut().poll(context));
+        let is_last = item.as_ref().map_or(true, has_ended);
+        self.0 = (!is_last).then(|| watch.into_next());
+        Poll::Ready(Some(item))
     }
 }
 
 impl fmt::Debug for WatchRun {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let state = match &self.0 {
-            State::Ready(_) => "ready",
-            State::Pending(_) => "pending",
-            State::Done => "done",
-        };
-        f.debug_struct("WatchRun").field("state", &state).finish_non_exhaustive()
+        f.debug_struct("WatchRun").field("has_ended", &self.0.is_none()).finish_non_exhaustive()
     }
 }
 
@@ -100,18 +69,21 @@ struct Watch {
 }
 
 impl Watch {
-    async fn next(&mut self) -> Option<Result<Run>> {
+    fn into_next(mut self) -> NextItem {
+        Box::pin(async move {
+            let item = self.next().await.map_err(|error| error.with_run_id(&self.id));
+            (self, item)
+        })
+    }
+
+    async fn next(&mut self) -> Result<Run> {
         loop {
-            let run = match self.next_update().await {
-                Ok(Some(run)) => run,
-                Ok(None) => continue,
-                Err(error) => return Some(Err(error.with_run_id(&self.id))),
-            };
+            let Some(run) = self.next_update().await? else { continue };
             let (status, pull_request) = (run.status.clone(), run.pr_url.clone());
             let fields = WatchedFields { status, iterations: run.iterations, pull_request };
             if self.last.as_ref() != Some(&fields) {
                 self.last = Some(fields);
-                return Some(Ok(run));
+                return Ok(run);
             }
         }
     }

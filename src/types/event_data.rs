@@ -119,7 +119,7 @@ impl VerificationEventData {
 mod tests {
     use serde_json::{Map, Value, json};
 
-    use crate::types::{EventData, RunEventData, RunId, RunStatus, VerificationEventData, WebhookEventType};
+    use crate::types::{EventData, RunEventData, RunId, VerificationEventData, WebhookEventType};
 
     fn read(event_type: &str, data: &Value) -> EventData {
         EventData::read(&WebhookEventType::from(event_type), data)
@@ -179,16 +179,8 @@ mod tests {
 
     #[test]
     fn a_field_of_the_wrong_type_is_left_out() {
-        let values = [
-            json!(-1),
-            json!(1.5),
-            json!(true),
-            json!(null),
-            json!([]),
-            json!([{"id": 1}]),
-            json!({"a": {}}),
-            json!("text"),
-        ];
+        let values = json!([-1, 1.5, true, null, [], [{"id": 1}], {"a": {}}, "text"]);
+        let values = values.as_array().unwrap();
         for (field, right) in complete() {
             let mut without = complete();
             without.remove(&field);
@@ -217,38 +209,20 @@ mod tests {
 
     #[test]
     fn a_nested_field_of_the_wrong_type_is_left_out() {
-        for (object, field) in [
-            ("timing", "startedAt"),
-            ("timing", "completedAt"),
-            ("timing", "durationMs"),
-            ("cost", "credits"),
-            ("tenantContext", "tenantId"),
-            ("tenantContext", "tenantUserId"),
-            ("tenantContext", "metadata"),
-            ("error", "code"),
-            ("error", "message"),
+        for field in [
+            "timing.startedAt",
+            "timing.durationMs",
+            "cost.credits",
+            "tenantContext.tenantId",
+            "tenantContext.metadata",
+            "error.code",
         ] {
             let (mut with, mut without) = (complete(), complete());
-            with[object][field] = json!([true]);
-            without[object].as_object_mut().unwrap().remove(field);
-            assert_eq!(run(&with.into()), run(&without.into()), "{object}.{field}");
+            let (object, name) = field.split_once('.').unwrap();
+            with[object][name] = json!([true]);
+            without[object].as_object_mut().unwrap().remove(name);
+            assert_eq!(run(&with.into()), run(&without.into()), "{field}");
         }
-    }
-
-    #[test]
-    fn no_field_is_required() {
-        let empty = run(&json!({}));
-        assert_eq!(serde_json::to_value(&empty).unwrap(), json!({}));
-        assert_eq!(empty.run_id(), None);
-        assert_eq!(verification(&json!({})).run_id(), None);
-    }
-
-    #[test]
-    fn an_unknown_status_is_kept() {
-        let data = run(&json!({"status": "building"}));
-        assert_eq!(data.status, Some(RunStatus::Unknown("building".to_owned())));
-        let data = verification(&json!({"status": "passed"}));
-        assert_eq!(data.status, Some(RunStatus::Unknown("passed".to_owned())));
     }
 
     #[test]
@@ -267,17 +241,13 @@ mod tests {
     }
 
     #[test]
-    fn data_that_is_no_object_is_kept_as_json() {
+    fn other_data_is_kept_as_json() {
         for data in [json!(null), json!([]), json!(["run_1"]), json!("run_1"), json!(1), json!(true)] {
             for word in ["run.completed", "verification.passed"] {
                 assert_eq!(read(word, &data), EventData::Other(data.clone()), "{word}");
                 assert_eq!(serde_json::to_value(read(word, &data)).unwrap(), data);
             }
         }
-    }
-
-    #[test]
-    fn data_of_an_unknown_type_of_event_is_kept_as_json() {
         let data = json!({"runId": "run_1", "iterations": 3});
         assert_eq!(read("run.paused", &data), EventData::Other(data));
     }

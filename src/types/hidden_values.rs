@@ -1,9 +1,8 @@
-//! Maps whose values are secrets.
+//! [`HiddenValues`]: the `Debug` form of a map whose values are secrets.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// Shows the keys of a map, and none of its values.
 pub(super) struct HiddenValues<'a>(pub(super) &'a Option<BTreeMap<String, String>>);
 
 impl fmt::Debug for HiddenValues<'_> {

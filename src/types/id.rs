@@ -1,15 +1,15 @@
-//! Ids as types of their own.
+//! Ids: a type for each kind of id.
 
-/// An id that can stand in a path.
+/// An id that can be part of a path.
 #[cfg(feature = "client")]
 pub(crate) trait Id {
-    /// The type's name, for messages.
+    /// The name of the type, for messages.
     const NAME: &'static str;
 
     fn as_str(&self) -> &str;
 }
 
-/// Defines an id: a string that only fits where it belongs.
+/// Defines the type of an id.
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
@@ -19,7 +19,7 @@ macro_rules! id {
         pub struct $name(String);
 
         impl $name {
-            /// The id as the service writes it.
+            /// Returns the id as the service writes it.
             #[must_use]
             pub fn as_str(&self) -> &str {
                 &self.0

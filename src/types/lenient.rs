@@ -1,8 +1,7 @@
-//! Reads fields that the service does not promise: a value that does not fit is left out, and costs nothing else.
+//! Reads undocumented fields leniently: a value that does not fit is left out.
 //!
-//! What an event carries is not documented, and a webhook that fails over one surprising field would lose the event. So
-//! objects that the contract marks with `x-lenient` read each field by one of these functions, which fail only where the
-//! text is not JSON at all.
+//! The data of events is not documented, and a webhook that fails because of one unexpected field would lose the event. So objects
+//! that the contract marks with `x-lenient` read each field by one of these functions, which fail only if the text is not JSON.
 
 use chrono::{DateTime, Utc};
 use serde::de::{Deserialize, DeserializeOwned, Deserializer};
@@ -10,7 +9,7 @@ use serde_json::{Map, Value};
 
 use super::timestamp::optional_time;
 
-/// Reads a value, or leaves it out.
+/// Reads a value, or the default if it does not fit.
 pub(super) fn value<'de, D, T>(deserializer: D) -> Result<T, D::Error>
 where
     D: Deserializer<'de>,
@@ -19,23 +18,20 @@ where
     Ok(T::deserialize(Value::deserialize(deserializer)?).unwrap_or_default())
 }
 
-/// Reads a time in the forms that [`optional_time`] reads, or leaves it out.
-#[cfg_attr(
-    not(test),
-    allow(dead_code, reason = "the generator writes it where a lenient object has a time of its own")
-)]
+/// Reads a time in the formats of [`optional_time`], or `None` if it does not fit.
+#[cfg_attr(not(test), allow(dead_code, reason = "generated for lenient objects with a time"))]
 pub(super) fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<DateTime<Utc>>, D::Error> {
     Ok(optional_time(Value::deserialize(deserializer)?).unwrap_or_default())
 }
 
-/// Reads an object without those of its members that do not fit, or leaves out what is no object.
+/// Reads an object without the members that do not fit, or `None` if it is not an object.
 pub(super) fn object<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
 where
     D: Deserializer<'de>,
     T: DeserializeOwned,
 {
     let value = Value::deserialize(deserializer)?;
-    // Serde would take a list for the fields of a struct, in their order.
+    // Serde would read a struct from a list of its fields.
     let Some(members) = value.as_object() else {
         return Ok(None);
     };
@@ -43,7 +39,7 @@ where
     Ok(T::deserialize(&value).or_else(|_| T::deserialize(Value::Object(fitting()))).ok())
 }
 
-/// Whether an object with this member and no other can be read.
+/// Returns whether an object with only this member can be read.
 fn fits_alone<T: DeserializeOwned>(name: &str, value: &Value) -> bool {
     T::deserialize(Value::Object(Map::from_iter([(name.to_owned(), value.clone())]))).is_ok()
 }
@@ -74,7 +70,7 @@ mod tests {
     }
 
     fn read(value: serde_json::Value) -> Fields {
-        // From text as well as from a value: serde reads the two in different ways.
+        // Serde reads text and values in different ways.
         let from_text: Fields = serde_json::from_str(&value.to_string()).unwrap();
         let from_value: Fields = serde_json::from_value(value).unwrap();
         assert_eq!(from_text, from_value);
@@ -82,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn what_fits_is_read() {
+    fn values_that_fit_are_read() {
         let fields = read(json!({
             "count": 3, "status": "no-such-status", "words": ["a"], "at": "2026-01-01T00:00:00.5", "timing": {"durationMs": 7},
         }));
@@ -94,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_is_left_out() {
+    fn values_that_do_not_fit_are_left_out() {
         for value in [json!(-1), json!(1.5), json!(true), json!("soon"), json!(null), json!([1]), json!([])] {
             let mut fields = read(json!({
                 "count": value, "words": value, "at": value, "timing": value, "tenant": value, "error": value,
@@ -124,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn an_object_that_lacks_what_it_requires_is_left_out() {
+    fn an_object_without_a_required_field_is_left_out() {
         #[derive(Debug, Deserialize)]
         struct Holder {
             #[serde(default, deserialize_with = "super::object")]
@@ -136,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_json_is_still_refused() {
+    fn text_that_is_not_json_is_refused() {
         assert!(serde_json::from_str::<Fields>(r#"{"count": }"#).is_err());
     }
 }

@@ -1,14 +1,14 @@
-//! Lists whose wrapping the service does not document.
+//! [`List`]: a list with an undocumented wrapping.
 
 use std::fmt;
 use std::marker::PhantomData;
 
 use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-/// Keys under which a list may be found in an object.
+/// The keys that an object may have its list under.
 const KEYS: [&str; 4] = ["data", "items", "templates", "webhooks"];
 
-/// A list that comes bare (`[..]`), or under one of the usual keys (`{"data": [..]}`), or under two of them.
+/// A JSON list (`[..]`), or an object with one under a usual key (`{"data": [..]}`), possibly nested.
 #[derive(Debug)]
 pub(crate) struct List<T>(pub(crate) Vec<T>);
 
@@ -44,7 +44,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for List<T> {
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
                 let mut found: Option<(String, Self::Value)> = None;
                 while let Some(key) = map.next_key::<String>()? {
-                    // Of a key that occurs twice, the last value counts.
+                    // Of duplicate keys, the last value counts.
                     let is_list = KEYS.contains(&key.as_str());
                     if is_list && found.as_ref().is_none_or(|(earlier, _)| *earlier == key) {
                         found = Some((key, map.next_value()?));
@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn every_plausible_wrapping_is_read() {
+    fn a_bare_or_wrapped_list_is_read() {
         for json in [
             "[1, 2]",
             r#"{"data": [1, 2]}"#,
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_key_that_occurs_twice_the_last_list_counts() {
+    fn of_duplicate_keys_the_last_list_counts() {
         assert_eq!(read(r#"{"data": [1], "total": 2, "data": [2]}"#), Ok(vec![2]));
         assert_eq!(read(r#"{"data": [1], "webhooks": [2]}"#), Ok(vec![1]));
     }
@@ -95,13 +95,13 @@ mod tests {
     }
 
     #[test]
-    fn an_object_without_a_list_says_what_was_looked_for() {
+    fn the_error_for_an_object_without_a_list_names_the_keys() {
         let error = read(r#"{"total": 2}"#).unwrap_err();
         assert!(error.contains(r#"["data", "items", "templates", "webhooks"]"#), "{error}");
     }
 
     #[test]
-    fn a_list_of_something_else_is_refused() {
+    fn a_list_of_other_items_is_refused() {
         assert!(read(r#"["x"]"#).is_err());
         assert!(read("7").is_err());
     }

@@ -1,9 +1,8 @@
-//! The objects of the API, generated from the contract.
+//! The objects of the API, generated from its contract.
 //!
-//! Structs have public fields and are `#[non_exhaustive]`, so that a field the service adds breaks nobody: read fields, and make
-//! the inputs of calls with `new`, which takes what is required. Words with a fixed set today, such as [`RunStatus`], are enums with
-//! an `Unknown` variant that keeps a word the service may add tomorrow. Ids are types of their own, so that a run's
-//! id cannot be handed over as a work order's.
+//! Structs have public fields and are `#[non_exhaustive]`, so that a new field is not a breaking change. Create the inputs of calls with
+//! `new`, which takes the required fields. Sets of words, such as [`RunStatus`], are enums with an `Unknown` variant for words that the
+//! service adds later. Each kind of id has its own type, so that a run's id cannot be passed as a work order's.
 //!
 //! ```
 //! use agentgate::types::{Run, RunId, RunStatus};
@@ -17,12 +16,12 @@
 //! # }
 //! ```
 //!
-//! JSON that `serde_json` refuses, and that the parsers of JavaScript and Python read, is read in responses and deliveries: an unpaired
-//! surrogate (`"\ud83d"`) becomes U+FFFD, and a number beyond `f64` becomes `null`, so that an optional field is missing. A required field
+//! Responses and deliveries may contain JSON that the parsers of JavaScript and Python accept and `serde_json` refuses: an unpaired
+//! surrogate (`"\ud83d"`) is read as U+FFFD, and a number beyond `f64` as `null`, so that an optional field is missing. A required field
 //! that is `null` is an error that names it.
 //!
-//! What events carry, [`EventData`], is not documented by the service. All fields of its structs are optional, and a value of
-//! another type than expected is left out, so that no event fails over it.
+//! The service does not document the data of events, [`EventData`]. All fields of its structs are optional, and a value of an unexpected
+//! type is left out, so that no event is refused because of it.
 
 #[macro_use]
 mod event_data;
@@ -63,7 +62,7 @@ mod generated {
     include!(concat!(env!("OUT_DIR"), "/types.rs"));
 }
 
-/// Reads `null` as a value of its own. A missing field is read by its default.
+/// Reads `null` as `Some(None)`. A missing field is `None` by its default.
 #[allow(clippy::option_option, dead_code, reason = "for request fields that the contract lets be null")]
 fn null_or_value<'de, D, T>(deserializer: D) -> Result<Option<Option<T>>, D::Error>
 where
@@ -73,7 +72,7 @@ where
     Option::deserialize(deserializer).map(Some)
 }
 
-/// Reads `null` as an empty list or map: the service may leave a field out in either way.
+/// Reads `null` as an empty list or map, like a missing field.
 fn null_as_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
 where
     D: Deserializer<'de>,
@@ -94,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn null_is_told_from_a_missing_field() {
+    fn null_differs_from_a_missing_field() {
         for (json, note) in
             [("{}", None), (r#"{"note": null}"#, Some(None)), (r#"{"note": "a"}"#, Some(Some("a".into())))]
         {

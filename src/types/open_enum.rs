@@ -1,6 +1,6 @@
-//! Enums that stay open: a word that nobody knew when this crate was built is kept, not refused.
+//! Open enums: a word that this version of the crate does not know is kept, and not refused.
 
-/// Defines an enum over words, with a catch-all.
+/// Defines an enum of words with a catch-all variant.
 macro_rules! open_enum {
     (
         $(#[$doc:meta])*
@@ -21,7 +21,7 @@ macro_rules! open_enum {
             /// The words that the contract documents, as the service writes them.
             pub const KNOWN: &'static [&'static str] = &[$($word),*];
 
-            /// The word as the service writes it.
+            /// Returns the word as the service writes it.
             #[must_use]
             pub fn as_str(&self) -> &str {
                 match self {
@@ -31,21 +31,9 @@ macro_rules! open_enum {
             }
         }
 
-        impl $name {
-            fn is(&self, word: &str) -> bool {
-                match word {
-                    $($word $(| $alias)* => matches!(self, Self::$variant),)*
-                    _ => matches!(self, Self::Unknown(own) if own == word),
-                }
-            }
-        }
-
         impl From<&str> for $name {
             fn from(word: &str) -> Self {
-                match word {
-                    $($word $(| $alias)* => Self::$variant,)*
-                    _ => Self::Unknown(word.to_owned()),
-                }
+                Self::from(word.to_owned())
             }
         }
 
@@ -80,13 +68,13 @@ macro_rules! open_enum {
 
         impl PartialEq<str> for $name {
             fn eq(&self, other: &str) -> bool {
-                self.is(other)
+                *self == Self::from(other)
             }
         }
 
         impl PartialEq<&str> for $name {
             fn eq(&self, other: &&str) -> bool {
-                self.is(other)
+                *self == Self::from(*other)
             }
         }
 
@@ -110,7 +98,7 @@ macro_rules! open_enum {
 
             fn json_schema(_: &mut ::schemars::SchemaGenerator) -> ::schemars::Schema {
                 ::schemars::json_schema!({
-                    "description": "An open set: other words than these are to be expected.",
+                    "description": "An open set: expect other words than these.",
                     "anyOf": [{ "enum": [$($word),*] }, { "type": "string" }],
                 })
             }
@@ -123,7 +111,7 @@ mod tests {
     use crate::types::RunStatus;
 
     #[test]
-    fn both_spellings_are_one_word() {
+    fn two_spellings_are_one_word() {
         assert_eq!(RunStatus::from("canceled"), RunStatus::Cancelled);
         assert_eq!(RunStatus::Cancelled, "canceled");
         assert_eq!(RunStatus::from("canceled").to_string(), "cancelled");
@@ -139,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn known_words_are_listed_and_each_is_its_own() {
+    fn known_words_are_listed_and_read_as_themselves() {
         assert_eq!(RunStatus::KNOWN, ["pending", "running", "succeeded", "failed", "cancelled"]);
         for word in RunStatus::KNOWN {
             assert_eq!(RunStatus::from(*word).as_str(), *word);

@@ -1,6 +1,6 @@
-//! Tagged unions that stay open: a variant that nobody knew when this crate was built is kept as JSON.
+//! Open unions: an object with a tag that this version of the crate does not know is kept as JSON.
 
-/// Defines an enum over objects that a tag tells apart, with a catch-all.
+/// Defines an enum of objects by their tag, with a catch-all variant.
 macro_rules! open_union {
     (
         $(#[$doc:meta])*
@@ -19,14 +19,14 @@ macro_rules! open_union {
                 #[serde(rename = $word)]
                 $variant($schema),
             )*
-            /// Something that this version of the crate does not know, as the service wrote it.
+            /// The JSON of an object that this version of the crate does not know.
             #[serde(untagged)]
             Unknown(::serde_json::Value),
         }
 
         impl<'de> ::serde::Deserialize<'de> for $name {
             fn deserialize<D: ::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                // In a value, each key occurs once.
+                // A value has no duplicate keys.
                 let value = ::serde_json::Value::deserialize(deserializer)?;
                 let known = match value.get($tag).and_then(::serde_json::Value::as_str) {
                     $(Some($word) => $schema::deserialize(&value).ok().map(Self::$variant),)*
@@ -53,14 +53,14 @@ mod tests {
     use crate::types::WorkspaceSource;
 
     #[test]
-    fn of_a_key_that_occurs_twice_the_last_value_counts() {
+    fn of_duplicate_keys_the_last_value_counts() {
         let text = r#"{"type": "url", "type": "git", "repository": "a", "repository": "b", "url": "c"}"#;
         let source: WorkspaceSource = serde_json::from_str(text).unwrap();
         assert_eq!(source, WorkspaceSource::git("b").into());
     }
 
     #[test]
-    fn what_is_not_known_or_does_not_fit_is_kept_and_written_as_it_came() {
+    fn unknown_json_is_kept_and_written_unchanged() {
         for value in [
             json!({ "type": "image", "reference": "x" }),
             json!({ "type": "git" }),

@@ -1,4 +1,4 @@
-//! Pages as what they hold.
+//! Iterates over the items of a page.
 
 use super::{CreditTransaction, CreditTransactionPage, RunPage, RunSummary};
 

@@ -1,10 +1,9 @@
-//! What the status of a run means.
+//! The final status of a run.
 
 use super::{Run, RunStatus};
 
 impl RunStatus {
-    /// Whether the run has ended, for good: succeeded, failed or cancelled. A word that this version does not know is
-    /// not taken for an end.
+    /// Returns `true` if the run has ended: succeeded, failed or cancelled. An unknown status does not count as an end.
     ///
     /// ```
     /// use agentgate::types::RunStatus;
@@ -20,7 +19,7 @@ impl RunStatus {
 }
 
 impl Run {
-    /// Whether the run has ended, for good. See [`RunStatus::is_terminal`].
+    /// Returns `true` if the run has ended: see [`RunStatus::is_terminal`].
     #[must_use]
     pub fn is_terminal(&self) -> bool {
         self.status.is_terminal()

@@ -1,9 +1,9 @@
-//! Times as the service writes them.
+//! Times in the formats of the service.
 
 use chrono::{DateTime, NaiveDateTime, Utc};
 use serde::de::{Deserialize, Deserializer, Error};
 
-/// Reads an ISO 8601 time. One without a zone is in UTC, as all times of the service are.
+/// Reads an ISO 8601 time. Without a time zone, it is in UTC, like all times of the service.
 pub(super) fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<DateTime<Utc>, D::Error> {
     read(&String::deserialize(deserializer)?)
 }
@@ -13,7 +13,6 @@ pub(super) fn optional_time<'de, D: Deserializer<'de>>(deserializer: D) -> Resul
     Option::<String>::deserialize(deserializer)?.as_deref().map(read).transpose()
 }
 
-/// The time that this text says, if it says one.
 pub(crate) fn parse_time(text: &str) -> Option<DateTime<Utc>> {
     let zoned = DateTime::parse_from_rfc3339(text).map(|time| time.to_utc());
     let unusual = || DateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.f%z").map(|time| time.to_utc());
@@ -31,7 +30,7 @@ mod tests {
     use serde_json::Error;
 
     #[test]
-    fn every_form_of_a_time_is_read() {
+    fn every_format_of_a_time_is_read() {
         for (text, expected) in [
             ("2026-01-01T00:00:00Z", "2026-01-01T00:00:00+00:00"),
             ("2026-01-01T00:00:00.250Z", "2026-01-01T00:00:00.250+00:00"),
@@ -44,7 +43,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_time_is_quoted() {
+    fn an_invalid_time_is_quoted_in_the_error() {
         let error = read::<Error>("soon").unwrap_err().to_string();
         assert!(error.starts_with("\"soon\" is not a time"), "{error}");
     }

@@ -1,12 +1,11 @@
-//! How long a run took.
+//! The duration of a run.
 
 use std::time::Duration;
 
 use super::RunTiming;
 
 impl RunTiming {
-    /// Returns how long the run took: what the service says, or else the time between start and end. There is none before the run has
-    /// ended.
+    /// Returns the duration of the run: that of the service, or else the time between start and end. `None` before the run has ended.
     ///
     /// ```
     /// use std::time::Duration;
@@ -37,7 +36,7 @@ mod tests {
     }
 
     #[test]
-    fn the_duration_is_that_of_the_service_or_else_the_time_between_start_and_end() {
+    fn without_a_duration_of_the_service_it_is_the_time_between_start_and_end() {
         let (start, end) = (r#""startedAt": "2026-01-01T00:00:00Z""#, r#""completedAt": "2026-01-01T00:01:00.250Z""#);
         let (ms, millis) = (r#""durationMs": 7"#, |millis| Some(Duration::from_millis(millis)));
         assert_eq!(duration(&format!("{{{start}, {end}, {ms}}}")), millis(7));

@@ -1,14 +1,13 @@
-//! Ways to say where a run finds its workspace.
+//! Constructors and setters of workspace sources.
 
 use super::{
     ArchiveFormat, GitWorkspaceSource, TemplateId, TemplateWorkspaceSource, UrlWorkspaceSource, WorkspaceSource,
 };
 
-/// Each kind of source has a type of its own, with its own methods. Where one type is needed for several kinds, `.into()`
-/// makes it a `WorkspaceSource`.
+/// Each kind of source has its own type and methods. `.into()` converts it to a `WorkspaceSource`.
 impl WorkspaceSource {
-    /// A git repository, on its default branch unless [`branch`](GitWorkspaceSource::branch) or
-    /// [`commit`](GitWorkspaceSource::commit) says otherwise.
+    /// Creates a source from a git repository. Defaults to its default branch; set [`branch`](GitWorkspaceSource::branch) or
+    /// [`commit`](GitWorkspaceSource::commit) for another.
     ///
     /// ```
     /// use agentgate::WorkspaceSource;
@@ -21,7 +20,7 @@ impl WorkspaceSource {
         GitWorkspaceSource::new(repository)
     }
 
-    /// A template, built in or your own.
+    /// Creates a source from a template, a built-in one or your own.
     ///
     /// ```
     /// use agentgate::WorkspaceSource;
@@ -34,7 +33,7 @@ impl WorkspaceSource {
         TemplateWorkspaceSource::new(id)
     }
 
-    /// An archive that the service fetches from an address.
+    /// Creates a source from an archive that the service fetches from a URL.
     ///
     /// ```
     /// use agentgate::WorkspaceSource;
@@ -50,14 +49,14 @@ impl WorkspaceSource {
 }
 
 impl GitWorkspaceSource {
-    /// Starts from this branch.
+    /// Sets the branch.
     #[must_use]
     pub fn branch(mut self, branch: impl Into<String>) -> Self {
         self.branch = Some(branch.into());
         self
     }
 
-    /// Starts from this commit.
+    /// Sets the commit.
     #[must_use]
     pub fn commit(mut self, commit: impl Into<String>) -> Self {
         self.commit = Some(commit.into());
@@ -66,7 +65,7 @@ impl GitWorkspaceSource {
 }
 
 impl TemplateWorkspaceSource {
-    /// Gives a variable of the template its value.
+    /// Sets a variable of the template.
     #[must_use]
     pub fn variable(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.variables.insert(name.into(), value.into());
@@ -75,7 +74,7 @@ impl TemplateWorkspaceSource {
 }
 
 impl UrlWorkspaceSource {
-    /// Says what kind of archive it is.
+    /// Sets the format of the archive.
     #[must_use]
     pub fn format(mut self, format: ArchiveFormat) -> Self {
         self.format = Some(format);

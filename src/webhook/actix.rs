@@ -9,47 +9,59 @@ use actix_web::dev::Payload;
 use actix_web::http::StatusCode;
 use actix_web::http::header::HeaderValue;
 use actix_web::{FromRequest, HttpRequest, HttpResponse, Responder, ResponseError, web};
+use bytes::Bytes;
 
-use super::delivery::{Delivery, Unwrap, VerifiedBody};
+use super::delivery::{Delivery, VerifiedBody};
 use super::error::Error;
 use super::replay::{Once, OnceError};
 use super::signature::{SIGNATURE_HEADER, count};
 use super::verifier::Verifier;
 
-type Extracted<T> = Pin<Box<dyn Future<Output = Result<T, Error>>>>;
+type ExtractorFuture<T> = Pin<Box<dyn Future<Output = Result<T, Error>>>>;
 
 impl FromRequest for Delivery {
     type Error = Error;
-    type Future = Extracted<Self>;
+    type Future = ExtractorFuture<Self>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        extract(request, payload)
+        let read = read(request, payload);
+        Box::pin(async move {
+            let (verifier, signatures, body) = read.await?;
+            verifier.unwrap_any(&body, &signatures).map(Self)
+        })
     }
 }
 
 impl FromRequest for VerifiedBody {
     type Error = Error;
-    type Future = Extracted<Self>;
+    type Future = ExtractorFuture<Self>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        extract(request, payload)
+        let read = read(request, payload);
+        Box::pin(async move {
+            let (verifier, signatures, body) = read.await?;
+            verifier.verify_any(&body, &signatures).map(|()| Self(body))
+        })
     }
 }
 
-fn extract<T: Unwrap + 'static>(request: &HttpRequest, payload: &mut Payload) -> Extracted<T> {
+fn read(
+    request: &HttpRequest,
+    payload: &mut Payload,
+) -> impl Future<Output = Result<(Verifier, Vec<HeaderValue>, Bytes), Error>> + use<> {
     let verifier = verifier(request);
     // Cloned, because the future outlives the request.
     let signatures: Vec<_> = request.headers().get_all(SIGNATURE_HEADER).cloned().collect();
     let payload = web::Payload::from_request(request, payload);
-    Box::pin(async move {
+    async move {
         let verifier = verifier?;
         let limit = verifier.body_limit();
         // Before the body is read.
         count(signatures.iter().map(HeaderValue::as_bytes))?;
         let payload = payload.await.map_err(incomplete)?;
         let body = payload.to_bytes_limited(limit).await.map_err(|_| Error::BodyTooLarge { limit })?;
-        T::unwrap(&verifier, body.map_err(incomplete)?, || signatures.iter().map(HeaderValue::as_bytes))
-    })
+        Ok((verifier, signatures, body.map_err(incomplete)?))
+    }
 }
 
 fn verifier(request: &HttpRequest) -> Result<Verifier, Error> {

@@ -4,9 +4,11 @@ use std::fmt;
 
 use axum_core::extract::{FromRef, FromRequest, Request};
 use axum_core::response::{IntoResponse, Response};
+use bytes::Bytes;
+use http::HeaderMap;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 
-use super::delivery::{Delivery, Unwrap, VerifiedBody};
+use super::delivery::{Delivery, VerifiedBody};
 use super::error::Error;
 use super::replay::{Once, OnceError};
 use super::signature::{count, header_values};
@@ -20,7 +22,9 @@ where
     type Rejection = Error;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Error> {
-        extract(request, &Verifier::from_ref(state)).await
+        let verifier = Verifier::from_ref(state);
+        let (headers, body) = read(request, verifier.body_limit()).await?;
+        verifier.unwrap(&body, &headers).map(Self)
     }
 }
 
@@ -32,19 +36,20 @@ where
     type Rejection = Error;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Error> {
-        extract(request, &Verifier::from_ref(state)).await
+        let verifier = Verifier::from_ref(state);
+        let (headers, body) = read(request, verifier.body_limit()).await?;
+        verifier.verify_headers(&body, &headers).map(|()| Self(body))
     }
 }
 
-async fn extract<T: Unwrap>(request: Request, verifier: &Verifier) -> Result<T, Error> {
-    let limit = verifier.body_limit();
+async fn read(request: Request, limit: usize) -> Result<(HeaderMap, Bytes), Error> {
     let (head, body) = request.into_parts();
     // Before the body is read.
     count(header_values(&head.headers))?;
     let body = Limited::new(body, limit).collect().await.map_err(|error| {
         if error.is::<LengthLimitError>() { Error::BodyTooLarge { limit } } else { Error::IncompleteBody(error) }
     })?;
-    T::unwrap(verifier, body.to_bytes(), || header_values(&head.headers))
+    Ok((head.headers, body.to_bytes()))
 }
 
 impl IntoResponse for Error {

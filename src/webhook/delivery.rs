@@ -2,14 +2,12 @@
 
 use bytes::Bytes;
 
-use super::error::Error;
 use super::event::Event;
-use super::verifier::Verifier;
 
 /// An extractor of the event of a verified delivery, for axum (feature `axum`) and actix-web (feature `actix-web`).
 ///
-/// It reads the body up to [`Verifier::max_body_size`], verifies it, and then parses it. A refused delivery has a response with
-/// [`Error::status`] and no details; the reason is logged as a warning (feature `tracing`). To respond otherwise, extract a
+/// It reads the body up to [`Verifier::max_body_size`](super::Verifier::max_body_size), verifies it, and then parses it. A refused delivery has a response with
+/// [`Error::status`](super::Error::status) and no details; the reason is logged as a warning (feature `tracing`). To respond otherwise, extract a
 /// `Result<Delivery, Error>`, and log the error yourself.
 ///
 /// **Time-outs.** The extractor has no time limit, so a client that sends its body slowly holds a connection. Set a time-out for bodies:
@@ -49,28 +47,3 @@ pub struct Delivery(pub Event);
 /// receivers that queue raw deliveries.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VerifiedBody(pub Bytes);
-
-pub(super) trait Unwrap: Sized {
-    /// Verifies a body by the values of its signature headers.
-    fn unwrap<'a, I>(verifier: &Verifier, body: Bytes, signatures: impl Fn() -> I) -> Result<Self, Error>
-    where
-        I: Iterator<Item = &'a [u8]>;
-}
-
-impl Unwrap for Delivery {
-    fn unwrap<'a, I>(verifier: &Verifier, body: Bytes, signatures: impl Fn() -> I) -> Result<Self, Error>
-    where
-        I: Iterator<Item = &'a [u8]>,
-    {
-        verifier.unwrap_values(&body, signatures).map(Self)
-    }
-}
-
-impl Unwrap for VerifiedBody {
-    fn unwrap<'a, I>(verifier: &Verifier, body: Bytes, signatures: impl Fn() -> I) -> Result<Self, Error>
-    where
-        I: Iterator<Item = &'a [u8]>,
-    {
-        verifier.verify_values(&body, signatures).map(|()| Self(body))
-    }
-}

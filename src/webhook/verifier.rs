@@ -163,7 +163,12 @@ impl Verifier {
         self.verify_values(body, || signatures.iter().map(AsRef::as_ref))
     }
 
-    pub(super) fn verify_values<'a, I>(&self, body: &[u8], values: impl Fn() -> I) -> Result<(), Error>
+    #[cfg(feature = "axum")]
+    pub(super) fn verify_headers(&self, body: &[u8], headers: &HeaderMap) -> Result<(), Error> {
+        self.verify_values(body, || header_values(headers))
+    }
+
+    fn verify_values<'a, I>(&self, body: &[u8], values: impl Fn() -> I) -> Result<(), Error>
     where
         I: Iterator<Item = &'a [u8]>,
     {
@@ -251,7 +256,7 @@ impl Verifier {
         self.unwrap_values(body, || signatures.iter().map(AsRef::as_ref))
     }
 
-    pub(super) fn unwrap_values<'a, I>(&self, body: &[u8], values: impl Fn() -> I) -> Result<Event, Error>
+    fn unwrap_values<'a, I>(&self, body: &[u8], values: impl Fn() -> I) -> Result<Event, Error>
     where
         I: Iterator<Item = &'a [u8]>,
     {
