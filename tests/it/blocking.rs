@@ -79,7 +79,7 @@ fn guarded<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
 }
 
 #[test]
-fn every_operation_gives_what_it_gives_to_the_asynchronous_client() {
+fn every_operation_returns_the_same_value_as_the_async_client() {
     for &operation in Operation::ALL {
         let (one, other) = (Service::start(), Service::start());
         let (blocking, asynchronous) = (one.client(), other.client());
@@ -104,7 +104,7 @@ fn every_operation_gives_what_it_gives_to_the_asynchronous_client() {
 }
 
 #[test]
-fn every_operation_fails_as_it_fails_for_the_asynchronous_client() {
+fn every_operation_fails_with_the_same_error_as_the_async_client() {
     let (one, other) = (Service::start(), Service::start());
     let (blocking, asynchronous) = (one.client(), other.client());
     for fault in ["RESOURCE_NOT_FOUND", "INTERNAL_ERROR", "INSUFFICIENT_CREDITS"] {
@@ -123,7 +123,7 @@ fn every_operation_fails_as_it_fails_for_the_asynchronous_client() {
 
 /// `send` is a method of the generic call, so that one of each form stands for all.
 #[test]
-fn a_call_of_each_form_can_be_sent() {
+fn every_call_type_can_be_sent() {
     let service = Service::start();
     let client = service.builder().api_key(service.simulator.add_key(&["nothing:read"])).build_blocking().unwrap();
     let errors = [
@@ -138,7 +138,7 @@ fn a_call_of_each_form_can_be_sent() {
 }
 
 #[test]
-fn a_response_has_its_headers() {
+fn with_response_returns_the_headers() {
     let service = Service::start();
     let response = service.client().credits().balance().with_response().send().unwrap();
     assert_eq!(response.value().total_credits_cents, 10_000);
@@ -146,7 +146,7 @@ fn a_response_has_its_headers() {
 }
 
 #[test]
-fn connections_are_kept_from_call_to_call() {
+fn connections_are_reused_between_calls() {
     const CALLS: usize = 20;
     let runtime = many_threads();
     let connection = vec![[Act::Read, Act::Write(b"HTTP/1.1 204 No Content\r\n\r\n".to_vec())]; CALLS].concat();
@@ -160,7 +160,7 @@ fn connections_are_kept_from_call_to_call() {
 }
 
 #[test]
-fn a_wait_ends_with_the_run() {
+fn a_wait_returns_when_the_run_ends() {
     let service = Service::start();
     let client = service.client();
     let id = order(&client);
@@ -170,7 +170,7 @@ fn a_wait_ends_with_the_run() {
 }
 
 #[test]
-fn a_wait_that_takes_too_long_is_an_error_that_names_the_run() {
+fn a_wait_that_times_out_returns_an_error_with_the_run_id() {
     let service = Service::start_with(Simulator::builder().default_run(RunPlan::succeeds().forever()));
     let client = service.client();
     let id = order(&client);
@@ -189,7 +189,7 @@ fn a_work_order_is_submitted_and_waited_for() {
 }
 
 #[test]
-fn a_submission_whose_answer_is_lost_is_found_again() {
+fn a_submission_whose_response_is_lost_is_reconciled() {
     let service = Service::start();
     let client = service.client();
     service.simulator.inject(Fault::reset().after_acting().on("createWorkOrder"));
@@ -199,7 +199,7 @@ fn a_submission_whose_answer_is_lost_is_found_again() {
 }
 
 #[test]
-fn the_changes_of_a_run_are_an_iterator() {
+fn a_watch_is_an_iterator_over_run_updates() {
     const SECOND: Duration = Duration::from_secs(1);
     let plan = RunPlan::succeeds().pending(SECOND).running(SECOND);
     let service = Service::start_with(Simulator::builder().default_run(plan));
@@ -225,7 +225,7 @@ fn the_changes_of_a_run_are_an_iterator() {
 }
 
 #[test]
-fn an_iterator_ends_with_the_error_of_its_stream() {
+fn an_iterator_ends_after_an_error_of_its_stream() {
     let service = Service::start();
     let items: Vec<_> = guarded({
         let client = service.client();
@@ -236,7 +236,7 @@ fn an_iterator_ends_with_the_error_of_its_stream() {
 }
 
 #[test]
-fn a_client_is_shared_by_threads() {
+fn threads_can_share_a_client() {
     let service = Service::start();
     let client = service.client();
     thread::scope(|scope| {
@@ -254,7 +254,7 @@ fn a_client_is_shared_by_threads() {
 }
 
 #[test]
-fn a_client_can_be_sent_shared_and_cloned() {
+fn the_client_is_send_sync_and_clone() {
     fn check<T: Send + Sync + Clone + std::fmt::Debug + 'static>() {}
     check::<Client>();
     let client = Client::builder().api_key("secret").base_url("http://localhost:1").build_blocking().unwrap();
@@ -262,7 +262,7 @@ fn a_client_can_be_sent_shared_and_cloned() {
 }
 
 #[test]
-fn a_client_that_cannot_be_set_up_says_so_as_the_asynchronous_one_does() {
+fn an_invalid_configuration_fails_with_the_same_error_as_the_async_client() {
     let blocking = Client::builder().api_key("a key").build_blocking().unwrap_err();
     let asynchronous = agentgate::Client::builder().api_key("a key").build().unwrap_err();
     assert_eq!(blocking.to_string(), asynchronous.to_string());
@@ -294,7 +294,7 @@ where
 }
 
 #[test]
-fn inside_of_a_runtime_a_call_fails_at_once_and_says_what_to_do() {
+fn a_call_inside_a_runtime_fails_at_once_with_advice() {
     let service = Service::start();
     let client = service.client();
     order(&client);
@@ -318,7 +318,7 @@ fn inside_of_a_runtime_a_call_fails_at_once_and_says_what_to_do() {
 }
 
 #[tokio::test]
-async fn inside_of_an_async_test_the_simulator_is_not_waited_for_in_vain() {
+async fn a_blocking_call_in_an_async_test_fails_instead_of_hanging() {
     let simulator = Simulator::start().await.unwrap();
     let builder = Client::builder().base_url(simulator.url()).api_key(simulator.api_key());
     let client = builder.build_blocking().unwrap();
@@ -330,7 +330,7 @@ async fn inside_of_an_async_test_the_simulator_is_not_waited_for_in_vain() {
 }
 
 #[test]
-fn where_a_runtime_allows_to_block_calls_work() {
+fn calls_succeed_where_a_runtime_allows_blocking() {
     let service = Service::start();
     let client = service.client();
     let id = order(&client);
@@ -355,7 +355,7 @@ fn where_a_runtime_allows_to_block_calls_work() {
 }
 
 #[test]
-fn a_client_can_be_made_and_dropped_inside_of_a_runtime() {
+fn a_client_can_be_created_and_dropped_inside_a_runtime() {
     let service = Service::start();
     let url = service.simulator.url().to_owned();
     in_every_runtime(|| {
@@ -369,7 +369,7 @@ fn a_client_can_be_made_and_dropped_inside_of_a_runtime() {
 }
 
 #[test]
-fn a_call_under_way_outlives_its_client() {
+fn a_pending_call_completes_after_its_client_is_dropped() {
     let service = Service::start();
     let client = service.client();
     let id = order(&client);
@@ -385,7 +385,7 @@ fn a_call_under_way_outlives_its_client() {
 }
 
 #[test]
-fn a_panic_in_a_callback_reaches_its_caller_and_nobody_else() {
+fn a_panic_in_a_callback_affects_only_its_own_call() {
     let service = Service::start();
     let panics = AtomicBool::new(true);
     let client = service.builder().on_retry(move |_| assert!(!panics.swap(false, Ordering::Relaxed), "no"));
@@ -397,7 +397,7 @@ fn a_panic_in_a_callback_reaches_its_caller_and_nobody_else() {
 }
 
 #[test]
-fn a_callback_may_make_a_call_of_its_own() {
+fn a_callback_can_make_a_call() {
     let service = Service::start();
     let other = service.client();
     let client = service.builder().on_retry(move |_| {
@@ -409,7 +409,7 @@ fn a_callback_may_make_a_call_of_its_own() {
 }
 
 #[test]
-fn a_call_of_an_asynchronous_client_can_be_sent() {
+fn a_call_of_an_async_client_can_be_sent_blocking() {
     let service = Service::start();
     let asynchronous = service.builder().build().unwrap();
     asynchronous.credits().balance().send().unwrap();

@@ -365,7 +365,7 @@ async fn service() -> (Simulator, Client) {
 }
 
 #[test]
-fn every_response_that_other_parsers_read_is_read_and_keeps_what_was_not_changed() {
+fn every_response_that_other_parsers_accept_decodes_and_keeps_unchanged_values() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let (simulator, client) = runtime.block_on(service());
     proptest!(config(768), |(response in select(responses()), changes in changes(), is_enveloped: bool)| {
@@ -379,7 +379,7 @@ fn every_response_that_other_parsers_read_is_read_and_keeps_what_was_not_changed
 }
 
 #[test]
-fn no_broken_response_makes_the_client_panic() {
+fn malformed_responses_never_panic() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let (simulator, client) = runtime.block_on(service());
     proptest!(config(512), |(response in select(responses()), changes in changes(), cuts in cuts(8))| {
@@ -394,7 +394,7 @@ fn no_broken_response_makes_the_client_panic() {
 }
 
 #[tokio::test]
-async fn one_bad_item_does_not_take_the_page_and_the_body_stays_as_it_came() {
+async fn one_malformed_item_does_not_fail_the_page_and_the_body_is_kept() {
     let (simulator, client) = service().await;
     let body = br#"{"data": [{"id": "run_1", "workOrderId": "wo_1", "status": "running"},
                              {"id": "run_2", "workOrderId": "wo_\ud83d", "status": "running", "iterations": 1e400}]}"#;
@@ -407,7 +407,7 @@ async fn one_bad_item_does_not_take_the_page_and_the_body_stays_as_it_came() {
 }
 
 #[tokio::test]
-async fn an_error_of_the_service_keeps_its_code_beside_what_serde_json_refuses() {
+async fn an_error_body_that_serde_json_rejects_keeps_its_code() {
     let (simulator, client) = service().await;
     let body =
         r#"{"error": {"code": "INVALID_VALUE", "message": "No such branch: \ud83d", "details": {"limit": 1e400}}}"#;
@@ -417,7 +417,7 @@ async fn an_error_of_the_service_keeps_its_code_beside_what_serde_json_refuses()
 }
 
 #[tokio::test]
-async fn a_required_number_beyond_the_range_is_an_error_that_names_it() {
+async fn a_required_number_out_of_range_is_an_error_that_names_the_field() {
     let (simulator, client) = service().await;
     let body = r#"{"includedCreditsCents": 0, "purchasedCreditsCents": 1e400, "totalCreditsCents": 0}"#;
     simulator.inject(Fault::response(200, "application/json", body));
@@ -436,7 +436,7 @@ proptest! {
     #![proptest_config(config(768))]
 
     #[test]
-    fn every_delivery_that_other_parsers_read_is_an_event_that_keeps_what_was_not_changed(mut changes in changes()) {
+    fn every_delivery_that_other_parsers_accept_decodes_and_keeps_unchanged_values(mut changes in changes()) {
         // An event is no response: there, an integer that is written as `3.0` costs its field.
         changes.0.retain(|(change, _)| !matches!(change, Change::Respell(_)));
         let (body, read) = changed(&event(), &changes, false);
@@ -453,7 +453,7 @@ proptest! {
     }
 
     #[test]
-    fn no_broken_delivery_makes_the_verifier_panic(changes in changes(), cuts in cuts(8)) {
+    fn malformed_deliveries_never_panic(changes in changes(), cuts in cuts(8)) {
         let body = broken(changed(&event(), &changes, false).0, &cuts);
         let outcome = deliver(&body);
         prop_assert!(matches!(outcome, Ok(_) | Err(Error::NotJson(_) | Error::NotAnEvent(_))), "{outcome:?}");
@@ -479,7 +479,7 @@ fn broken(mut body: Vec<u8>, cuts: &[(Index, u8)]) -> Vec<u8> {
 }
 
 #[test]
-fn hostile_bodies_end_in_an_error_and_not_in_an_overflow_of_the_stack() {
+fn deeply_nested_bodies_are_an_error_without_stack_overflow() {
     let size = 256 * 1024;
     for part in ["[", "{\"a\":", "{\"data\":[", "\"\\ud83d", "[1e400,", "{\"\\ud83d\":", "\"", "\\", "-"] {
         let body = part.repeat(size / part.len());
@@ -503,7 +503,7 @@ for line in sys.stdin:
 
 #[test]
 #[cfg_attr(not(python3), ignore = "needs python3")]
-fn every_body_that_python_reads_is_read() {
+fn every_body_that_python_parses_decodes() {
     let mut runner = TestRunner::new(config(1));
     let bodies: Vec<_> = (0..3000)
         .map(|number| {

@@ -67,7 +67,7 @@ fn queries(simulator: &Simulator) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn all_runs_are_given_in_the_order_of_the_list() {
+async fn all_runs_are_returned_in_list_order() {
     let (_simulator, client) = simulator().await;
     let expected = submit(&client, 250).await;
     assert_eq!(ids(client.runs().list().items()).await, expected);
@@ -84,7 +84,7 @@ async fn all_runs_are_given_in_the_order_of_the_list() {
 }
 
 #[tokio::test]
-async fn filters_hold_for_all_pages_and_the_page_size_is_on_the_wire() {
+async fn filters_and_page_size_are_sent_with_every_page() {
     let (simulator, client) = simulator().await;
     submit(&client, 25).await;
     simulator.clear_requests();
@@ -99,7 +99,7 @@ async fn filters_hold_for_all_pages_and_the_page_size_is_on_the_wire() {
 }
 
 #[tokio::test]
-async fn a_limit_that_the_service_refuses_is_an_error_that_ends_the_stream() {
+async fn an_invalid_limit_is_an_error_that_ends_the_stream() {
     let (_simulator, client) = simulator().await;
     for limit in [0, 101] {
         let mut runs = client.runs().list().limit(limit).items();
@@ -109,7 +109,7 @@ async fn a_limit_that_the_service_refuses_is_an_error_that_ends_the_stream() {
 }
 
 #[tokio::test]
-async fn max_items_ends_the_stream_and_asks_for_no_more_than_that() {
+async fn max_items_ends_the_stream_and_limits_the_page_size() {
     let (simulator, client) = simulator().await;
     let expected = submit(&client, 30).await;
     for (most, requests) in
@@ -129,7 +129,7 @@ async fn max_items_ends_the_stream_and_asks_for_no_more_than_that() {
 }
 
 #[tokio::test]
-async fn runs_that_end_while_the_running_ones_are_read_make_none_be_missed() {
+async fn no_run_is_missed_if_earlier_ones_leave_the_filtered_list() {
     let (_simulator, client) = simulator().await;
     let expected = submit(&client, 60).await;
     let mut runs = client.runs().list().status(RunStatus::Running).limit(10).items().read_ahead(false);
@@ -144,7 +144,7 @@ async fn runs_that_end_while_the_running_ones_are_read_make_none_be_missed() {
 }
 
 #[tokio::test]
-async fn runs_that_are_added_meanwhile_double_none() {
+async fn no_run_is_duplicated_if_new_ones_are_added() {
     let (_simulator, client) = simulator().await;
     let expected = submit(&client, 60).await;
     for reads_ahead in [true, false] {
@@ -162,7 +162,7 @@ async fn runs_that_are_added_meanwhile_double_none() {
 }
 
 #[tokio::test]
-async fn credit_usage_is_a_stream_as_well() {
+async fn credit_usage_is_paginated() {
     let (simulator, client) = simulator().await;
     submit(&client, 30).await;
     simulator.clear_requests();
@@ -179,7 +179,7 @@ async fn credit_usage_is_a_stream_as_well() {
 }
 
 #[tokio::test]
-async fn lists_in_one_piece_are_streams_of_one_request() {
+async fn unpaginated_lists_are_streams_of_one_request() {
     let (simulator, client) = simulator().await;
     assert!(client.webhooks().list().pages().next().await.is_none());
     let webhook = client.webhooks().create("https://app.example.com/hooks", ["run.completed"]).await.unwrap().webhook;
@@ -200,7 +200,7 @@ async fn lists_in_one_piece_are_streams_of_one_request() {
 }
 
 #[tokio::test]
-async fn items_come_with_their_json_bare_in_an_envelope_and_with_what_other_parsers_read() {
+async fn items_with_json_returns_the_json_of_each_item() {
     let (simulator, client) = simulator().await;
     let run = |id: &str, new: &str| format!(r#"{{"id":"{id}","workOrderId":"wo_1","status":"pending","new":{new}}}"#);
     let runs = [run("run_2", "7"), run("run_1", r#"{"a":"\ud83d"}"#)].join(",");
@@ -216,7 +216,7 @@ async fn items_come_with_their_json_bare_in_an_envelope_and_with_what_other_pars
 }
 
 #[tokio::test]
-async fn all_items_or_pages_are_collected_or_the_first_error_is_returned() {
+async fn try_collect_returns_all_items_or_the_first_error() {
     let (simulator, client) = simulator().await;
     let submitted = submit(&client, 5).await;
     let runs: Vec<RunSummary> = client.runs().list().limit(2).items().try_collect().await.unwrap();
@@ -229,7 +229,7 @@ async fn all_items_or_pages_are_collected_or_the_first_error_is_returned() {
 }
 
 #[tokio::test]
-async fn a_failure_that_may_pass_loses_nothing() {
+async fn a_transient_failure_loses_no_items() {
     let (simulator, client) = simulator().await;
     let expected = submit(&client, 35).await;
     let mut runs = client.runs().list().limit(10).items();
@@ -248,7 +248,7 @@ async fn a_failure_that_may_pass_loses_nothing() {
 }
 
 #[tokio::test]
-async fn a_failure_that_stays_ends_the_stream() {
+async fn a_permanent_failure_ends_the_stream() {
     let (simulator, client) = simulator().await;
     submit(&client, 35).await;
     let mut runs = client.runs().list().limit(10).items().read_ahead(false);
@@ -261,7 +261,7 @@ async fn a_failure_that_stays_ends_the_stream() {
 }
 
 #[tokio::test]
-async fn a_service_that_stays_away_ends_the_stream_after_100_failures() {
+async fn a_stream_ends_after_100_consecutive_failures() {
     let client = client("http://127.0.0.1:1", "org_live_1");
     let mut runs = client.runs().list().items();
     let mut failures = 0;
@@ -376,7 +376,7 @@ const REPEATS: &str = "could not list runs: the service returned the same page 4
                        offsets. The list is incomplete; look for a proxy that caches responses or drops the query.";
 
 #[tokio::test]
-async fn a_service_that_gives_fewer_than_asked_for_is_read_to_the_end() {
+async fn a_list_with_smaller_pages_than_requested_is_read_to_the_end() {
     for cap in [1, 2, 7, 50] {
         let (service, client) = serve(120, move |book, limit, offset| {
             json!({ "data": honest(book, limit.min(cap), offset), "limit": cap, "offset": offset, "total": 120 })
@@ -389,7 +389,7 @@ async fn a_service_that_gives_fewer_than_asked_for_is_read_to_the_end() {
 }
 
 #[tokio::test]
-async fn a_total_that_is_missing_or_wrong_loses_nothing() {
+async fn a_missing_or_wrong_total_loses_no_items() {
     for total in [json!(null), json!(0), json!(3), json!(119), json!(121), json!(1_000_000)] {
         let (service, client) =
             serve(250, move |book, limit, offset| json!({ "data": honest(book, limit, offset), "total": total })).await;
@@ -400,7 +400,7 @@ async fn a_total_that_is_missing_or_wrong_loses_nothing() {
 }
 
 #[tokio::test]
-async fn a_service_that_ignores_the_offset_leads_to_an_error_after_four_times_the_same_page() {
+async fn an_ignored_offset_is_an_error_after_four_identical_pages() {
     for total in [json!(null), json!(250)] {
         let (service, client) =
             serve(250, move |book, limit, _| json!({ "data": honest(book, limit, 0), "total": total })).await;
@@ -412,7 +412,7 @@ async fn a_service_that_ignores_the_offset_leads_to_an_error_after_four_times_th
 }
 
 #[tokio::test]
-async fn a_service_that_gives_the_whole_list_each_time_is_read_once() {
+async fn a_list_returned_whole_on_every_request_is_read_once() {
     for (count, total) in [(250, json!(null)), (250, json!(250)), (100, json!(100))] {
         let (service, client) =
             serve(count, move |book, _, _| json!({ "data": honest(book, 1_000, 0), "total": total })).await;
@@ -423,7 +423,7 @@ async fn a_service_that_gives_the_whole_list_each_time_is_read_once() {
 }
 
 #[tokio::test]
-async fn a_list_that_grows_as_fast_as_it_is_read_leads_to_an_error_after_1000_pages() {
+async fn a_list_that_grows_as_fast_as_it_is_read_is_an_error_after_1000_pages() {
     let (service, client) = serve(0, |_, limit, offset| {
         let data: Vec<_> = (offset..offset + limit).map(run).collect();
         json!({ "data": data, "total": offset + 2 * limit })
@@ -439,7 +439,7 @@ async fn a_list_that_grows_as_fast_as_it_is_read_leads_to_an_error_after_1000_pa
 }
 
 #[tokio::test]
-async fn pages_that_are_new_each_time_lead_to_an_error_after_100_requests() {
+async fn pages_without_overlap_are_an_error_after_100_requests() {
     let (service, client) = serve(0, |book, limit, _| {
         let first = limit * book.answers;
         json!({ "data": (first..first + limit).map(run).collect::<Vec<_>>() })
@@ -455,7 +455,7 @@ async fn pages_that_are_new_each_time_lead_to_an_error_after_100_requests() {
 }
 
 #[tokio::test]
-async fn an_empty_page_is_the_end() {
+async fn an_empty_page_ends_the_stream() {
     let (service, client) = serve(0, |_, _, _| json!({ "data": [], "total": 57 })).await;
     assert_eq!(read(client.runs().list().items()).await, (vec![], None));
     assert_eq!(read_pages(client.runs().list().pages()).await, (0, None));
@@ -463,7 +463,7 @@ async fn an_empty_page_is_the_end() {
 }
 
 #[tokio::test]
-async fn more_than_a_page_of_new_items_between_two_requests_doubles_and_loses_nothing() {
+async fn more_than_a_page_of_new_items_between_requests_neither_duplicates_nor_loses_items() {
     let (service, client) = serve(500, |book, limit, offset| {
         let answer = json!({ "data": honest(book, limit, offset), "total": book.runs.len() });
         let next = book.runs.len();
@@ -481,7 +481,7 @@ async fn more_than_a_page_of_new_items_between_two_requests_doubles_and_loses_no
 // Dropping
 
 #[tokio::test]
-async fn the_next_page_is_asked_for_while_the_present_one_is_handed_out() {
+async fn the_next_page_is_requested_while_the_current_one_is_read() {
     let (service, client) =
         serve(30, |book, limit, offset| json!({ "data": honest(book, limit, offset), "total": 30 })).await;
     for (reads_ahead, most) in [(true, 2), (false, 1)] {
@@ -499,7 +499,7 @@ async fn the_next_page_is_asked_for_while_the_present_one_is_handed_out() {
 }
 
 #[tokio::test]
-async fn a_stream_dropped_at_any_point_leaves_no_request_behind() {
+async fn a_stream_dropped_at_any_point_sends_no_further_request() {
     let (service, client) =
         serve(30, |book, limit, offset| json!({ "data": honest(book, limit, offset), "total": 30 })).await;
     // So many polls, and then it is dropped.
@@ -528,7 +528,7 @@ async fn a_stream_dropped_at_any_point_leaves_no_request_behind() {
 }
 
 #[tokio::test]
-async fn a_stream_dropped_while_it_waits_hangs_up() {
+async fn a_stream_dropped_while_waiting_closes_its_connection() {
     let (service, client) = serve(30, |_, _, _| panic!("it is never answered")).await;
     service.leave.forget_permits(usize::MAX);
     let mut runs = client.runs().list().items();
@@ -591,7 +591,7 @@ fn peak(runs: usize, new: usize) -> (u64, usize) {
 }
 
 #[test]
-fn a_hundred_thousand_runs_are_given_once_each_in_100_bytes_a_run_while_a_thousand_are_added() {
+fn a_hundred_thousand_runs_are_read_once_in_100_bytes_per_run_while_others_are_added() {
     let (few, _) = peak(2_000, 20);
     let (many, requests) = peak(100_000, 1_000);
     println!("2,000 runs: {few} bytes at most; 100,000 runs: {many} bytes at most, {requests} requests");

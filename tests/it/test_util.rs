@@ -17,7 +17,7 @@ fn source() -> WorkspaceSource {
 // Values
 
 #[test]
-fn every_operation_has_an_example_and_its_type_reads_it() {
+fn every_operation_has_an_example_that_decodes() {
     for operation in Operation::ALL {
         let response = Reply::example(*operation).into_result::<Value>(*operation).unwrap();
         assert!(response.status().is_success());
@@ -30,14 +30,14 @@ fn every_operation_has_an_example_and_its_type_reads_it() {
 }
 
 #[test]
-fn a_run_that_has_ended_is_what_a_wait_returns() {
+fn finished_returns_the_result_of_a_wait() {
     let mut run: Run = example(Operation::GET_RUN).unwrap();
     run.status = RunStatus::Cancelled;
     assert_eq!(finished(run).succeeded().unwrap_err().kind(), ErrorKind::RunCancelled);
 }
 
 #[test]
-fn a_response_has_what_came_with_it() {
+fn a_response_of_a_reply_has_its_headers_and_value() {
     let reply = Reply::json(json!({ "id": "run_1", "workOrderId": "wo_1", "status": "pending" }))
         .header("x-request-id", "req_1")
         .header("x-ratelimit-remaining", "7");
@@ -55,7 +55,7 @@ fn told(error: &agentgate::Error) -> (String, Value) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_error_of_a_reply_is_the_error_of_a_call_with_that_response() {
+async fn an_error_of_a_reply_equals_the_error_of_a_call() {
     let mut replies: Vec<_> = ErrorCode::KNOWN.iter().map(|code| Reply::error(code).message("It failed.")).collect();
     replies.extend([
         Reply::error("NEW_CODE").status(422),
@@ -86,13 +86,13 @@ async fn an_error_of_a_reply_is_the_error_of_a_call_with_that_response() {
 }
 
 #[test]
-fn a_success_makes_an_error_that_says_so() {
+fn into_error_of_a_success_is_an_unexpected_status() {
     let error = Reply::json(json!({})).into_error(Operation::GET_RUN);
     assert_eq!((error.kind(), error.status().unwrap().as_u16()), (ErrorKind::UnexpectedStatus, 200));
 }
 
 #[test]
-fn secrets_in_a_reply_are_not_shown() {
+fn secrets_in_a_reply_are_redacted() {
     let error = Reply::error("INVALID_API_KEY").message("No key org_live_1234.").into_error(Operation::GET_RUN);
     let (text, json) = told(&error);
     assert!(!text.contains("1234") && !json.to_string().contains("1234"), "{text} {json}");
@@ -101,7 +101,7 @@ fn secrets_in_a_reply_are_not_shown() {
 // Replays
 
 #[tokio::test(start_paused = true)]
-async fn requests_are_retried_and_recorded_and_no_real_time_passes() {
+async fn a_replay_records_requests_and_retries_without_real_delays() {
     let replies = [
         Reply::error("SERVICE_UNAVAILABLE"),
         Reply::connect_failure(),
@@ -132,7 +132,7 @@ async fn a_request_after_the_last_reply_is_an_error_that_is_not_retried() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_submission_that_was_lost_is_looked_for() {
+async fn a_replayed_lost_submission_is_searched_for() {
     let replay = Replay::with(|request| match request.method().as_str() {
         "POST" => Reply::interruption(),
         _ => Reply::json(json!({ "data": [], "total": 0, "limit": 100, "offset": 0 })),
@@ -154,7 +154,7 @@ fn run(request: &agentgate::http::Request<bytes::Bytes>, status: &str) -> Reply 
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_wait_polls_until_the_run_has_ended_or_its_time_is_up() {
+async fn a_wait_polls_until_the_run_ends_or_the_timeout_passes() {
     let polls = AtomicUsize::new(0);
     let replay = Replay::with(move |request| match polls.fetch_add(1, Ordering::Relaxed) {
         0..5 => run(request, "running"),
@@ -170,7 +170,7 @@ async fn a_wait_polls_until_the_run_has_ended_or_its_time_is_up() {
 }
 
 #[test]
-fn a_blocking_client_has_a_replay_as_well() {
+fn a_blocking_client_can_use_a_replay() {
     let replay = Replay::new([Reply::example(Operation::GET_RUN)]);
     let client = agentgate::Client::builder().replay(&replay).build_blocking().unwrap();
     agentgate::blocking::Call::send(client.runs().get("run_1")).unwrap();
@@ -178,7 +178,7 @@ fn a_blocking_client_has_a_replay_as_well() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_clock_follows_tokios_time() {
+async fn the_tokio_clock_follows_the_time_of_tokio() {
     let clock = TokioClock::default();
     let began = clock.now();
     assert_eq!(began.to_rfc3339(), "2026-01-01T00:00:00+00:00");

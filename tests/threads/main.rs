@@ -30,7 +30,7 @@ fn wait_for_threads(expected: usize) {
 }
 
 #[test]
-fn one_thread_serves_all_clients_and_ends_with_the_last_of_them() {
+fn one_thread_serves_all_blocking_clients_and_ends_with_the_last() {
     let runtime = Runtime::new().unwrap();
     let simulator = runtime.block_on(Simulator::start()).unwrap();
     let client = || Client::builder().base_url(simulator.url()).api_key(simulator.api_key()).build_blocking().unwrap();

@@ -25,7 +25,7 @@ fn builder(url: &str) -> ClientBuilder {
 }
 
 #[tokio::test]
-async fn a_small_body_that_unpacks_to_a_large_one_is_refused() {
+async fn a_small_body_that_decompresses_beyond_the_limit_is_rejected() {
     let server = serve_zeros(256 * 1024 * 1024).await;
     let http = reqwest::Client::builder().no_proxy().gzip(true).build().unwrap();
     let client = builder(&server.url()).http_client(http).build().unwrap();
@@ -36,7 +36,7 @@ async fn a_small_body_that_unpacks_to_a_large_one_is_refused() {
 }
 
 #[tokio::test]
-async fn the_sdk_asks_for_no_compression_even_if_the_program_can_unpack() {
+async fn no_compression_is_requested_even_if_it_is_supported() {
     let server = serve_zeros(1024).await;
     let error = builder(&server.url()).build().unwrap().runs().get("run_1").await.unwrap_err();
     assert!(error.is_decode(), "{error}");

@@ -312,13 +312,13 @@ impl Service {
 // Good answers
 
 #[tokio::test]
-async fn every_example_of_the_contract_decodes_and_loses_nothing() {
+async fn every_example_of_the_contract_decodes_without_loss() {
     let service = Service::start().await;
     service.all_decode(20, |example| vec![(example.value.clone(), example.value.clone())]).await;
 }
 
 #[tokio::test]
-async fn all_operations_are_covered() {
+async fn every_operation_has_an_example_or_no_body() {
     let contract = Contract::read();
     let mut covered: Vec<_> = contract.examples().into_iter().map(|example| example.operation).collect();
     covered.dedup();
@@ -330,7 +330,7 @@ async fn all_operations_are_covered() {
 }
 
 #[tokio::test]
-async fn an_answer_with_nothing_but_its_required_fields_decodes() {
+async fn a_response_with_only_required_fields_decodes() {
     let service = Service::start().await;
     service
         .all_decode(20, |example| {
@@ -344,7 +344,7 @@ async fn an_answer_with_nothing_but_its_required_fields_decodes() {
 }
 
 #[tokio::test]
-async fn an_answer_whose_optional_fields_are_all_null_decodes() {
+async fn a_response_whose_optional_fields_are_all_null_decodes() {
     let service = Service::start().await;
     service
         .all_decode(20, |example| {
@@ -361,7 +361,7 @@ async fn an_answer_whose_optional_fields_are_all_null_decodes() {
 }
 
 #[tokio::test]
-async fn any_optional_field_may_be_missing_alone() {
+async fn each_optional_field_can_be_missing() {
     let service = Service::start().await;
     service
         .all_decode(100, |example| {
@@ -379,7 +379,7 @@ async fn any_optional_field_may_be_missing_alone() {
 }
 
 #[tokio::test]
-async fn any_optional_field_may_be_null_alone() {
+async fn each_optional_field_can_be_null() {
     let service = Service::start().await;
     service
         .all_decode(150, |example| {
@@ -396,7 +396,7 @@ async fn any_optional_field_may_be_null_alone() {
 }
 
 #[tokio::test]
-async fn unknown_fields_are_no_obstacle_in_any_object() {
+async fn unknown_fields_are_ignored_in_every_object() {
     let service = Service::start().await;
     service
         .all_decode(50, |example| {
@@ -411,7 +411,7 @@ async fn unknown_fields_are_no_obstacle_in_any_object() {
 }
 
 #[tokio::test]
-async fn an_envelope_around_any_answer_is_taken_off() {
+async fn an_envelope_around_any_response_is_removed() {
     let service = Service::start().await;
     service
         .all_decode(40, |example| {
@@ -425,7 +425,7 @@ async fn an_envelope_around_any_answer_is_taken_off() {
 }
 
 #[tokio::test]
-async fn any_success_status_with_a_body_is_a_success() {
+async fn every_2xx_status_with_a_body_is_a_success() {
     let service = Service::start().await;
     let mut problems = Vec::new();
     for example in service.contract.examples() {
@@ -437,7 +437,7 @@ async fn any_success_status_with_a_body_is_a_success() {
 }
 
 #[tokio::test]
-async fn answers_without_a_documented_body_may_have_any_or_none() {
+async fn responses_without_a_documented_body_can_have_any_body_or_none() {
     let service = Service::start().await;
     let operations = service.contract.without_body();
     assert_eq!(operations, ["deleteTemplate", "deleteWebhook", "testWebhook"]);
@@ -453,7 +453,7 @@ async fn answers_without_a_documented_body_may_have_any_or_none() {
 }
 
 #[tokio::test]
-async fn both_spellings_of_cancelled_are_one_status() {
+async fn both_spellings_of_cancelled_decode_to_one_status() {
     let service = Service::start().await;
     let mut respelt = 0;
     for example in service.contract.examples() {
@@ -476,7 +476,7 @@ async fn both_spellings_of_cancelled_are_one_status() {
 }
 
 #[tokio::test]
-async fn unknown_words_are_kept_wherever_a_set_of_words_is_listed() {
+async fn unknown_enum_values_are_preserved() {
     let service = Service::start().await;
     service
         .all_decode(30, |example| {
@@ -491,7 +491,7 @@ async fn unknown_words_are_kept_wherever_a_set_of_words_is_listed() {
 }
 
 #[tokio::test]
-async fn unknown_words_read_as_unknown() {
+async fn unknown_enum_values_decode_to_the_unknown_variant() {
     let service = Service::start().await;
     let Service { simulator, client, .. } = &service;
     let serve = |body: Value| simulator.inject(Fault::response(200, "application/json", body.to_string()));
@@ -526,7 +526,7 @@ async fn unknown_words_read_as_unknown() {
 }
 
 #[tokio::test]
-async fn typed_values_hold_what_the_examples_say() {
+async fn typed_values_match_the_examples() {
     let service = Service::start().await;
     let Service { simulator, client, contract } = &service;
     let serve = |operation: &str, name: &str| {
@@ -564,7 +564,7 @@ async fn typed_values_hold_what_the_examples_say() {
 }
 
 #[tokio::test]
-async fn fields_that_come_with_a_cost_or_a_failure_are_kept() {
+async fn unknown_fields_of_a_cost_and_a_run_error_are_preserved() {
     let service = Service::start().await;
     let body = json!({
         "id": "run_1", "workOrderId": "wo_1", "status": "failed",
@@ -577,7 +577,7 @@ async fn fields_that_come_with_a_cost_or_a_failure_are_kept() {
 }
 
 #[tokio::test]
-async fn lists_are_read_in_every_wrapping_and_may_be_empty() {
+async fn lists_decode_in_every_wrapping_and_can_be_empty() {
     let service = Service::start().await;
     let mut tried = 0;
     for example in service.contract.examples() {
@@ -601,7 +601,7 @@ async fn lists_are_read_in_every_wrapping_and_may_be_empty() {
 }
 
 #[tokio::test]
-async fn empty_pages_are_pages() {
+async fn empty_pages_decode() {
     let service = Service::start().await;
     for (operation, list) in [("listRuns", "data"), ("listCreditUsage", "transactions")] {
         for body in [
@@ -617,7 +617,7 @@ async fn empty_pages_are_pages() {
 }
 
 #[tokio::test]
-async fn times_are_read_in_every_form_of_rfc_3339() {
+async fn times_decode_in_every_form_of_rfc_3339() {
     let service = Service::start().await;
     for time in [
         "2026-01-15T10:30:00Z",
@@ -637,7 +637,7 @@ async fn times_are_read_in_every_form_of_rfc_3339() {
 // Bad answers
 
 #[tokio::test]
-async fn a_field_of_the_wrong_type_is_named() {
+async fn the_error_names_a_field_of_the_wrong_type() {
     let service = Service::start().await;
     service
         .all_fail(150, |example| {
@@ -661,7 +661,7 @@ async fn a_field_of_the_wrong_type_is_named() {
 }
 
 #[tokio::test]
-async fn a_required_field_that_is_missing_is_named() {
+async fn the_error_names_a_missing_required_field() {
     let service = Service::start().await;
     service
         .all_fail(50, |example| {
@@ -685,7 +685,7 @@ async fn a_required_field_that_is_missing_is_named() {
 }
 
 #[tokio::test]
-async fn a_required_field_that_is_missing_inside_of_an_envelope_is_named() {
+async fn the_error_names_a_missing_required_field_inside_an_envelope() {
     let service = Service::start().await;
     service
         .all_fail(20, |example| {
@@ -705,7 +705,7 @@ async fn a_required_field_that_is_missing_inside_of_an_envelope_is_named() {
 }
 
 #[tokio::test]
-async fn a_time_that_does_not_parse_is_named() {
+async fn the_error_names_a_time_that_does_not_parse() {
     let service = Service::start().await;
     service
         .all_fail(30, |example| {
@@ -722,7 +722,7 @@ async fn a_time_that_does_not_parse_is_named() {
 }
 
 #[tokio::test]
-async fn a_number_that_does_not_fit_is_named() {
+async fn the_error_names_a_number_out_of_range() {
     let service = Service::start().await;
     service
         .all_fail(40, |example| {
@@ -744,7 +744,7 @@ async fn a_number_that_does_not_fit_is_named() {
 }
 
 #[tokio::test]
-async fn what_follows_the_json_is_not_overlooked() {
+async fn trailing_data_after_the_json_is_an_error() {
     let service = Service::start().await;
     for example in service.contract.examples() {
         for rest in ["}", "{}", "<html>"] {
@@ -758,7 +758,7 @@ async fn what_follows_the_json_is_not_overlooked() {
 }
 
 #[tokio::test]
-async fn an_answer_that_breaks_off_anywhere_is_unreadable() {
+async fn a_response_truncated_anywhere_does_not_decode() {
     let service = Service::start().await;
     for example in service.contract.examples() {
         let body = example.value.to_string();
@@ -840,7 +840,7 @@ const BAD: &[(&str, &str, u16, &str)] = &[
 ];
 
 #[tokio::test]
-async fn every_bad_answer_has_a_text_that_says_where() {
+async fn every_decode_error_names_the_location() {
     let service = Service::start().await;
     let mut texts = String::new();
     for (what, operation, status, body) in BAD {
@@ -853,7 +853,7 @@ async fn every_bad_answer_has_a_text_that_says_where() {
 }
 
 #[tokio::test]
-async fn the_error_of_a_bad_answer_holds_all_that_came() {
+async fn a_decode_error_holds_the_whole_response() {
     let service = Service::start().await;
     for (what, operation, status, body) in BAD {
         let fault = Fault::response(*status, "application/json", *body)
@@ -881,7 +881,7 @@ async fn the_error_of_a_bad_answer_holds_all_that_came() {
 }
 
 #[tokio::test]
-async fn a_bad_answer_without_a_request_id_has_none() {
+async fn a_decode_error_without_a_request_id_has_none() {
     let service = Service::start().await;
     let error = service.fail("getRun", 200, "{}").await;
     assert_eq!(error.request_id(), None);
@@ -889,7 +889,7 @@ async fn a_bad_answer_without_a_request_id_has_none() {
 }
 
 #[tokio::test]
-async fn bytes_that_are_no_text_are_no_obstacle_to_an_error() {
+async fn a_binary_body_is_a_decode_error_without_control_characters() {
     let service = Service::start().await;
     let error = service.fail("getRun", 200, b"\x1f\x8b\x08\x00\xff\xfe".as_slice()).await;
     assert!(error.is_decode());
@@ -898,7 +898,7 @@ async fn bytes_that_are_no_text_are_no_obstacle_to_an_error() {
 }
 
 #[tokio::test]
-async fn the_error_of_a_long_answer_keeps_its_start() {
+async fn the_error_of_a_long_response_keeps_the_first_64_kib() {
     let service = Service::start().await;
     let body = format!("<html>{}", "x".repeat(200_000));
     let error = service.fail("getRun", 200, body.as_str()).await;
@@ -916,7 +916,7 @@ fn created(webhook: &Value) -> String {
 }
 
 #[tokio::test]
-async fn the_secret_of_a_new_webhook_shows_in_no_debug() {
+async fn debug_output_of_a_new_webhook_hides_its_secret() {
     let service = Service::start().await;
     let webhook = json!({ "id": "wh_1", "url": "https://a.example", "events": [], "enabled": true });
     service.simulator.inject(Fault::response(201, "application/json", created(&webhook)));
@@ -928,7 +928,7 @@ async fn the_secret_of_a_new_webhook_shows_in_no_debug() {
 }
 
 #[tokio::test]
-async fn the_secret_of_a_new_webhook_shows_in_no_error() {
+async fn a_decode_error_of_a_new_webhook_hides_its_secret() {
     let service = Service::start().await;
     let body = created(&json!({ "id": "wh_1" }));
     let error = service.fail("createWebhook", 201, body.as_str()).await;

@@ -42,7 +42,7 @@ impl Failing {
 }
 
 #[tokio::test]
-async fn every_documented_error_has_a_text_that_says_what_to_do() {
+async fn every_documented_error_has_a_message_with_advice() {
     let on = Failing::start().await;
     let mut texts = String::new();
     for code in ErrorCode::KNOWN {
@@ -55,7 +55,7 @@ async fn every_documented_error_has_a_text_that_says_what_to_do() {
 }
 
 #[tokio::test]
-async fn a_key_that_is_not_accepted_is_sought_where_it_was_given() {
+async fn the_error_for_a_rejected_key_names_the_source_of_the_key() {
     let on = Failing::start().await;
     for fault in [Fault::error("INVALID_API_KEY"), Fault::response(401, "text/html", "")] {
         let text = on.get(fault).await.to_string();
@@ -99,7 +99,7 @@ fn advice(error: &Error) -> String {
 }
 
 #[tokio::test]
-async fn no_advice_speaks_of_another_resource_or_of_an_id_that_the_operation_does_not_have() {
+async fn advice_mentions_only_resources_and_ids_of_the_operation() {
     let statuses = [400, 401, 402, 403, 404, 405, 408, 409, 410, 413, 415, 422, 429, 500, 501, 502, 503, 504];
     let codes = ErrorCode::KNOWN.iter().map(|code| (*code).to_owned());
     let mut on = Failing::start().await;
@@ -146,7 +146,7 @@ async fn no_advice_speaks_of_another_resource_or_of_an_id_that_the_operation_doe
 }
 
 #[tokio::test]
-async fn an_undocumented_code_is_kept_and_sorted_by_its_status() {
+async fn an_undocumented_code_is_kept_and_its_kind_follows_the_status() {
     let on = Failing::start().await;
     let error = on.get(Fault::error("QUOTA_OF_THE_MOON").status(403)).await;
     assert_eq!(error.code(), Some("QUOTA_OF_THE_MOON"));
@@ -154,7 +154,7 @@ async fn an_undocumented_code_is_kept_and_sorted_by_its_status() {
 }
 
 #[tokio::test]
-async fn what_a_proxy_answers_survives_into_the_error() {
+async fn the_error_keeps_the_response_of_a_proxy() {
     let on = Failing::start().await;
     let html = "<html>\n<head><title>502 Bad Gateway</title></head>\n<body>nginx</body></html>";
     let mut texts = String::new();
@@ -209,7 +209,7 @@ async fn details_of_the_wrong_shape_are_kept_as_json() {
 }
 
 #[tokio::test]
-async fn only_failures_that_leave_it_open_say_that_the_service_may_have_acted() {
+async fn may_have_reached_server_is_true_only_if_the_outcome_is_unknown() {
     let on = Failing::start().await;
     for (status, expected) in
         [(400, false), (401, false), (402, false), (404, false), (408, true), (409, false), (429, false)]
@@ -223,7 +223,7 @@ async fn only_failures_that_leave_it_open_say_that_the_service_may_have_acted() 
 }
 
 #[test]
-fn an_error_is_one_word_wide() {
+fn an_error_has_the_size_of_a_pointer() {
     fn check<T: std::error::Error + Send + Sync + 'static>() -> usize {
         size_of::<T>()
     }
@@ -232,7 +232,7 @@ fn an_error_is_one_word_wide() {
 
 /// What `is_retryable` says is what the client does.
 #[tokio::test]
-async fn an_error_is_retryable_if_the_client_itself_would_retry_it() {
+async fn an_error_is_retryable_if_and_only_if_the_client_retries_it() {
     let simulator = Simulator::builder().rate_limit(u32::MAX).start().await.unwrap();
     let retries = Arc::new(AtomicU32::new(0));
     let count = Arc::clone(&retries);
@@ -268,7 +268,7 @@ async fn an_error_is_retryable_if_the_client_itself_would_retry_it() {
 }
 
 #[tokio::test]
-async fn a_refusal_after_an_attempt_that_may_have_acted_is_not_retryable() {
+async fn a_429_after_an_attempt_with_an_unknown_outcome_is_not_retryable() {
     let on = Failing::start().await;
     on.simulator.inject(Fault::bad_gateway().on("createWebhook"));
     on.simulator.inject(Fault::error("RATE_LIMITED").on("createWebhook"));
@@ -278,7 +278,7 @@ async fn a_refusal_after_an_attempt_that_may_have_acted_is_not_retryable() {
 }
 
 #[tokio::test]
-async fn what_was_never_sent_for_want_of_time_is_retryable_and_a_wrong_request_is_not() {
+async fn a_call_never_sent_before_its_deadline_is_retryable_and_an_invalid_request_is_not() {
     let on = Failing::start().await;
     let source = WorkspaceSource::git("r");
     let error = on.client.work_orders().create("x", source).deadline(Duration::ZERO).await.unwrap_err();

@@ -81,7 +81,7 @@ fn submit(client: &Client) -> Call<CreateWorkOrder> {
 }
 
 #[tokio::test]
-async fn a_call_tells_of_its_attempts_its_retries_and_its_end() {
+async fn a_call_emits_events_for_its_attempts_retries_and_end() {
     let time = SimulatedTime::start(Simulator::builder()).await;
     let (told, client) = Told::client(&time);
     time.simulator().inject(Fault::error("SERVICE_UNAVAILABLE").header("retry-after", "2"));
@@ -93,7 +93,7 @@ async fn a_call_tells_of_its_attempts_its_retries_and_its_end() {
 }
 
 #[tokio::test]
-async fn the_twenty_first_submission_tells_at_once_why_and_how_long_it_waits() {
+async fn the_twenty_first_submission_emits_a_wait_event_with_reason_and_duration() {
     let time = SimulatedTime::start(Simulator::builder().concurrent_runs(100)).await;
     let (told, client) = Told::client(&time);
     for _ in 0..20 {
@@ -106,7 +106,7 @@ async fn the_twenty_first_submission_tells_at_once_why_and_how_long_it_waits() {
 }
 
 #[tokio::test]
-async fn a_call_behind_the_first_responses_tells_that_the_limit_is_not_known_yet() {
+async fn a_call_that_waits_for_an_unknown_limit_emits_a_first_response_wait() {
     let server = Server::start(vec![say_and_stall(""); 10]).await;
     let reasons = Arc::new(Mutex::new(Vec::new()));
     let note = Arc::clone(&reasons);
@@ -125,7 +125,7 @@ async fn a_call_behind_the_first_responses_tells_that_the_limit_is_not_known_yet
 }
 
 #[tokio::test]
-async fn a_panic_in_the_programs_function_is_that_of_the_call_and_no_other_event_follows() {
+async fn a_panic_in_the_event_callback_panics_the_call_and_ends_its_events() {
     let simulator = Simulator::start().await.unwrap();
     let count = Arc::new(Mutex::new(0));
     let counter = Arc::clone(&count);
@@ -178,7 +178,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
     #[test]
-    fn whatever_is_dropped_each_call_has_its_events_in_order_and_one_end(
+    fn every_call_emits_ordered_events_and_one_end_even_if_dropped(
         acts in prop::collection::vec((act(), 0..3_u32, any::<bool>()), 1..24),
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

@@ -21,7 +21,7 @@ fn refused<T>(simulator: &Simulator, result: Result<T>, problem: &str) {
 }
 
 #[tokio::test]
-async fn what_is_added_is_sent_with_each_attempt() {
+async fn extra_headers_query_and_fields_are_sent_with_each_attempt() {
     let (simulator, client) = start().await;
     simulator.inject(Fault::response(502, "text/html", ""));
     let call = client.templates().create("ours", "Ours", source()).repeatable();
@@ -36,7 +36,7 @@ async fn what_is_added_is_sent_with_each_attempt() {
 }
 
 #[tokio::test]
-async fn a_header_of_deliveries_is_none_of_the_request() {
+async fn a_delivery_header_is_not_sent_as_a_request_header() {
     let (simulator, client) = start().await;
     let call = client.webhooks().create("https://example.com/hook", ["run.failed"]);
     call.header("x-delivery", "d").request_header("x-request", "r").await.unwrap();
@@ -46,7 +46,7 @@ async fn a_header_of_deliveries_is_none_of_the_request() {
 }
 
 #[tokio::test]
-async fn headers_that_the_client_owns_are_refused() {
+async fn headers_set_by_the_client_are_rejected() {
     let (simulator, client) = start().await;
     for name in [
         "Authorization",
@@ -64,7 +64,7 @@ async fn headers_that_the_client_owns_are_refused() {
 }
 
 #[tokio::test]
-async fn what_no_header_can_have_is_refused_and_its_value_is_not_shown() {
+async fn invalid_headers_are_rejected_without_showing_their_values() {
     let (simulator, client) = start().await;
     for name in ["", "x team", "x:y", "ü", "x\r\ny"] {
         refused(&simulator, client.credits().balance().request_header(name, "x").await, "not a name that a header");
@@ -77,14 +77,14 @@ async fn what_no_header_can_have_is_refused_and_its_value_is_not_shown() {
 }
 
 #[tokio::test]
-async fn a_call_without_an_object_as_its_body_takes_no_field() {
+async fn an_extra_field_is_rejected_if_the_body_is_not_an_object() {
     let (simulator, client) = start().await;
     refused(&simulator, client.runs().list().extra_body("a", 1).await, "no JSON object as its body");
     refused(&simulator, client.runs().cancel("run_1").extra_body("a", 1).await, "no JSON object as its body");
 }
 
 #[tokio::test]
-async fn what_the_call_sets_itself_is_not_overwritten() {
+async fn fields_and_parameters_set_by_the_call_cannot_be_overwritten() {
     let (simulator, client) = start().await;
     let create = || client.work_orders().create("Fix it", source());
     refused(&simulator, create().extra_body("taskPrompt", "x").await, "the call sets the field `taskPrompt`");
@@ -95,7 +95,7 @@ async fn what_the_call_sets_itself_is_not_overwritten() {
 }
 
 #[tokio::test]
-async fn a_field_that_the_call_can_set_and_does_not_may_be_added() {
+async fn an_unset_field_of_the_call_can_be_added() {
     let (_simulator, client) = start().await;
     let created = client.work_orders().create("Fix it", source()).extra_body("maxIterations", 7).await.unwrap();
     let order = client.work_orders().get(&created.work_order_id).await.unwrap();
@@ -103,7 +103,7 @@ async fn a_field_that_the_call_can_set_and_does_not_may_be_added() {
 }
 
 #[tokio::test]
-async fn the_pages_of_a_list_have_what_was_added() {
+async fn every_page_of_a_list_is_requested_with_the_extra_header() {
     let (simulator, client) = start().await;
     for _ in 0..3 {
         client.work_orders().create("Fix it", source()).await.unwrap();
@@ -120,7 +120,7 @@ async fn the_pages_of_a_list_have_what_was_added() {
 
 /// A gateway that asks for a header asks for it there, too; a field of a work order is none of a list.
 #[tokio::test]
-async fn the_search_for_a_submission_has_the_headers_alone() {
+async fn reconciliation_requests_have_only_the_extra_headers() {
     let (simulator, client) = start().await;
     simulator.inject(Fault::response(502, "text/html", "").on("createWorkOrder").after_acting());
     let call = client.work_orders().create("Fix it", source()).request_header("x-team", "a");
@@ -134,7 +134,7 @@ async fn the_search_for_a_submission_has_the_headers_alone() {
 }
 
 #[tokio::test]
-async fn the_look_at_a_run_after_a_lost_cancellation_has_the_headers_alone() {
+async fn the_check_after_a_lost_cancellation_has_only_the_extra_headers() {
     let (simulator, client) = start().await;
     let order = client.work_orders().create("Fix it", source()).await.unwrap();
     simulator.inject(Fault::response(502, "text/html", "").on("cancelRun").after_acting());
@@ -146,7 +146,7 @@ async fn the_look_at_a_run_after_a_lost_cancellation_has_the_headers_alone() {
 }
 
 #[test]
-fn a_call_shows_the_names_of_what_was_added_and_no_value() {
+fn debug_output_of_a_call_shows_names_of_extras_without_values() {
     let client = Client::new("org_live_test").unwrap();
     let call = client.templates().create("ours", "Ours", source());
     let call = call.request_header("x-team", "s3cret").extra_query("dry", "s3cret").extra_body("new", "s3cret");

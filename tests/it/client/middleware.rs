@@ -52,7 +52,7 @@ impl Middleware for Named {
 }
 
 #[tokio::test]
-async fn each_attempt_passes_the_middleware_in_order_and_its_response_in_the_reverse_order() {
+async fn middleware_runs_in_order_for_requests_and_in_reverse_for_responses() {
     let time = SimulatedTime::start(Simulator::builder()).await;
     let seen = Arc::new(Mutex::new(Vec::new()));
     let (outer, inner) = (Named("outer", Arc::clone(&seen)), Named("inner", Arc::clone(&seen)));
@@ -69,7 +69,7 @@ async fn each_attempt_passes_the_middleware_in_order_and_its_response_in_the_rev
 }
 
 #[tokio::test]
-async fn middleware_sees_a_connection_that_fails() {
+async fn middleware_observes_a_failed_connection() {
     let seen = Arc::new(Mutex::new(Vec::new()));
     let client = Client::builder()
         .api_key("k")
@@ -106,7 +106,7 @@ impl Middleware for Obstacle {
 }
 
 #[tokio::test]
-async fn a_request_that_is_refused_is_not_sent_not_retried_and_takes_no_permit() {
+async fn a_request_rejected_by_middleware_is_not_sent_or_retried_and_takes_no_permit() {
     let time = SimulatedTime::start(Simulator::builder().rate_limit(2)).await;
     let obstacle = Obstacle { never_ends_before: false, never_ends_after: false };
     let client = time.builder().middleware(obstacle).build().unwrap();
@@ -121,7 +121,7 @@ async fn a_request_that_is_refused_is_not_sent_not_retried_and_takes_no_permit()
 }
 
 #[tokio::test]
-async fn middleware_that_never_ends_holds_up_a_call_for_no_longer_than_its_time_out() {
+async fn middleware_that_never_completes_ends_with_the_timeout_of_the_call() {
     let time = SimulatedTime::start(Simulator::builder()).await;
     let timeout = Duration::from_secs(7);
     let before = time.builder().middleware(Obstacle { never_ends_before: true, never_ends_after: false });
@@ -155,7 +155,7 @@ impl Middleware for Forger {
 }
 
 #[tokio::test]
-async fn middleware_sets_no_header_that_belongs_to_the_client() {
+async fn middleware_cannot_set_headers_of_the_client() {
     let simulator = Simulator::start().await.unwrap();
     let seen = Arc::new(Mutex::new(Vec::new()));
     let builder = Client::builder().base_url(simulator.url()).api_key(simulator.api_key());

@@ -142,7 +142,7 @@ async fn the_span_and_the_events_of_a_call_that_was_never_sent() {
 }
 
 #[tokio::test]
-async fn every_operation_has_a_span_that_names_it() {
+async fn every_operation_has_a_span_with_its_name() {
     let (time, client) = start().await;
     for operation in Operation::ALL {
         let (notes, _guard) = Notes::take();
@@ -196,7 +196,7 @@ const MESSAGE: &str = "the me55age of the service";
 const REPOSITORY: &str = "r3pository";
 
 #[tokio::test]
-async fn neither_key_nor_secret_nor_body_is_ever_told_at_any_level_by_any_crate() {
+async fn no_key_secret_or_body_is_logged_at_any_level_by_any_crate() {
     let logged = logged();
     let (notes, _guard) = Notes::take();
     let (time, client) = start().await;
@@ -257,7 +257,7 @@ async fn neither_key_nor_secret_nor_body_is_ever_told_at_any_level_by_any_crate(
 // What is told to the program
 
 #[tokio::test]
-async fn each_retry_is_told_once_with_operation_attempts_pause_and_error() {
+async fn on_retry_is_called_once_per_retry_with_its_details() {
     let time = SimulatedTime::start(Simulator::builder()).await;
     let told = Arc::new(Mutex::new(Vec::new()));
     let note = Arc::clone(&told);
@@ -292,7 +292,7 @@ async fn each_retry_is_told_once_with_operation_attempts_pause_and_error() {
 }
 
 #[tokio::test]
-async fn a_failure_that_is_not_retried_is_told_to_the_caller_alone() {
+async fn on_retry_is_not_called_for_failures_that_are_not_retried() {
     let time = SimulatedTime::start(Simulator::builder()).await;
     let told = Arc::new(Mutex::new(0));
     let count = Arc::clone(&told);

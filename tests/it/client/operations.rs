@@ -24,7 +24,7 @@ fn source() -> WorkspaceSource {
 }
 
 #[tokio::test]
-async fn a_work_order_is_submitted_and_found_again() {
+async fn a_submitted_work_order_can_be_fetched() {
     let (_simulator, client) = start().await;
     let created = client
         .work_orders()
@@ -45,7 +45,7 @@ async fn a_work_order_is_submitted_and_found_again() {
 }
 
 #[tokio::test]
-async fn an_empty_prompt_is_refused_with_the_field() {
+async fn an_empty_prompt_is_rejected_with_the_field_name() {
     let (_simulator, client) = start().await;
     let error = client.work_orders().create("", source()).await.unwrap_err();
     assert!(error.is_invalid_request());
@@ -53,7 +53,7 @@ async fn an_empty_prompt_is_refused_with_the_field() {
 }
 
 #[tokio::test]
-async fn a_work_order_without_credits_is_refused_with_the_figures() {
+async fn a_work_order_without_credits_is_rejected_with_required_and_available_credits() {
     let (simulator, client) = start().await;
     simulator.set_credits(20);
     let error = client.work_orders().create("Fix it", source()).await.unwrap_err();
@@ -64,7 +64,7 @@ async fn a_work_order_without_credits_is_refused_with_the_figures() {
 }
 
 #[tokio::test]
-async fn a_run_is_followed_to_its_success() {
+async fn a_run_can_be_polled_until_it_succeeds() {
     let (simulator, client) = start().await;
     let order = client.work_orders().create("Fix it", source()).await.unwrap();
     let mut seen = Vec::new();
@@ -98,7 +98,7 @@ async fn every_kind_of_call_can_be_spawned() {
 }
 
 #[tokio::test]
-async fn a_failed_run_says_why() {
+async fn a_failed_run_has_a_code_and_a_message() {
     let (simulator, client) = start().await;
     simulator.next_run(RunPlan::fails("TESTS_FAILED", "2 of 14 tests failed"));
     let order = client.work_orders().create("Fix it", source()).await.unwrap();
@@ -111,7 +111,7 @@ async fn a_failed_run_says_why() {
 }
 
 #[tokio::test]
-async fn runs_are_listed_by_page_status_and_tenant() {
+async fn runs_can_be_listed_by_page_status_and_tenant() {
     let (simulator, client) = start().await;
     for tenant in ["a", "b", "a"] {
         client.work_orders().create("Fix it", source()).tenant(tenant, "u").await.unwrap();
@@ -125,7 +125,7 @@ async fn runs_are_listed_by_page_status_and_tenant() {
 }
 
 #[tokio::test]
-async fn a_page_that_is_too_large_is_refused() {
+async fn a_page_size_beyond_the_maximum_is_rejected() {
     let (_simulator, client) = start().await;
     let error = client.runs().list().limit(101).await.unwrap_err();
     assert_eq!(error.code(), Some("INVALID_VALUE"));
@@ -133,7 +133,7 @@ async fn a_page_that_is_too_large_is_refused() {
 }
 
 #[tokio::test]
-async fn a_run_is_cancelled_once() {
+async fn a_second_cancellation_of_a_run_is_a_conflict() {
     let (_simulator, client) = start().await;
     let order = client.work_orders().create("Fix it", source()).await.unwrap();
     let cancelled = client.runs().cancel(&order.run_id).await.unwrap();
@@ -143,7 +143,7 @@ async fn a_run_is_cancelled_once() {
 }
 
 #[tokio::test]
-async fn credits_are_counted() {
+async fn the_balance_and_the_usage_reflect_submissions_and_purchases() {
     let (simulator, client) = start().await;
     let before = client.credits().balance().await.unwrap().total_credits_cents;
     let order = client.work_orders().create("Fix it", source()).tenant("acme-corp", "u").await.unwrap();
@@ -158,14 +158,14 @@ async fn credits_are_counted() {
 }
 
 #[tokio::test]
-async fn a_page_of_credit_transactions_that_is_too_large_is_refused() {
+async fn a_page_size_of_zero_is_rejected_for_credit_usage() {
     let (_simulator, client) = start().await;
     let error = client.credits().usage().limit(0).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidRequest);
 }
 
 #[tokio::test]
-async fn a_webhook_lives_from_its_creation_to_its_deletion() {
+async fn a_webhook_can_be_created_updated_tested_and_deleted() {
     let (_simulator, client) = start().await;
     let webhooks = client.webhooks();
     let created = webhooks
@@ -186,7 +186,7 @@ async fn a_webhook_lives_from_its_creation_to_its_deletion() {
 }
 
 #[tokio::test]
-async fn a_template_lives_from_its_creation_to_its_deletion() {
+async fn a_template_can_be_created_updated_and_deleted() {
     let (_simulator, client) = start().await;
     let templates = client.templates();
     let built_in = templates.list().await.unwrap();
@@ -207,7 +207,7 @@ async fn a_template_lives_from_its_creation_to_its_deletion() {
 }
 
 #[tokio::test]
-async fn what_does_not_exist_is_not_found_by_any_operation() {
+async fn every_operation_on_an_unknown_id_is_not_found() {
     let (_simulator, client) = start().await;
     for operation in Operation::ALL.iter().filter(|operation| operation.path().contains('{')) {
         let error = call(&client, operation.id(), "x").await.expect_err(operation.id());
@@ -217,14 +217,14 @@ async fn what_does_not_exist_is_not_found_by_any_operation() {
 }
 
 #[tokio::test]
-async fn built_in_templates_are_not_changed() {
+async fn built_in_templates_cannot_be_changed() {
     let (_simulator, client) = start().await;
     assert!(client.templates().update("python-flask").name("n").await.unwrap_err().is_conflict());
     assert!(client.templates().delete("python-flask").await.unwrap_err().is_conflict());
 }
 
 #[tokio::test]
-async fn a_key_without_the_scope_is_told_which_one_by_every_operation() {
+async fn every_operation_names_the_scope_that_the_key_lacks() {
     let (simulator, _) = start().await;
     let client = client(&simulator, &simulator.add_key(&["nothing:read"]));
     for operation in Operation::ALL {

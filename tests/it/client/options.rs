@@ -17,7 +17,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 // Derived clients
 
 #[tokio::test]
-async fn a_derived_client_has_its_own_options_and_shares_the_rest() {
+async fn a_derived_client_has_its_own_options_and_shares_its_state() {
     let (simulator, client) = start().await;
     let derived = client.with_options(CallOptions::new().max_retries(0).request_header("x-team", "a"));
     simulator.inject(Fault::error("SERVICE_UNAVAILABLE").times(1));
@@ -34,7 +34,7 @@ async fn a_derived_client_has_its_own_options_and_shares_the_rest() {
 }
 
 #[tokio::test]
-async fn options_of_a_call_come_before_those_of_its_client_and_these_before_those_of_the_client_it_was_derived_from() {
+async fn options_of_a_call_override_those_of_its_client_and_of_the_parent_client() {
     let (simulator, client) = start().await;
     let first = client.with_options(CallOptions::new().max_retries(5).request_header("x-first", "1"));
     let second = first.with_options(CallOptions::new().max_retries(1).request_header("x-second", "2"));
@@ -49,7 +49,7 @@ async fn options_of_a_call_come_before_those_of_its_client_and_these_before_thos
 }
 
 #[tokio::test]
-async fn the_polls_of_waits_have_no_options_of_a_derived_client() {
+async fn polls_ignore_the_options_of_a_derived_client() {
     let time = SimulatedTime::start(Simulator::builder()).await;
     let options = CallOptions::new().deadline(Duration::from_nanos(1)).request_header("x-team", "a");
     let client = time.client();
@@ -73,7 +73,7 @@ async fn spent() -> (SimulatedTime, Client) {
 }
 
 #[tokio::test]
-async fn a_call_whose_turn_comes_later_than_it_may_wait_fails_at_once() {
+async fn a_call_fails_at_once_if_it_would_wait_longer_than_max_wait() {
     let (time, client) = spent().await;
     let error = client.credits().balance().max_wait(5 * SECOND).await.unwrap_err();
     assert_eq!((error.kind(), error.attempts()), (ErrorKind::RateLimited, 0));
@@ -85,7 +85,7 @@ async fn a_call_whose_turn_comes_later_than_it_may_wait_fails_at_once() {
 }
 
 #[tokio::test]
-async fn the_longest_wait_of_a_client_holds_for_its_calls_and_no_longer_than_they_say() {
+async fn max_wait_of_a_client_is_the_default_and_a_call_can_override_it() {
     let (time, _) = spent().await;
     let client = time.builder().max_wait(5 * SECOND).build().unwrap();
     client.credits().balance().await.unwrap_err();
@@ -95,7 +95,7 @@ async fn the_longest_wait_of_a_client_holds_for_its_calls_and_no_longer_than_the
 }
 
 #[tokio::test]
-async fn the_delays_that_429s_ask_for_count_as_waits_all_together() {
+async fn delays_requested_by_429s_count_towards_max_wait_in_total() {
     let time = SimulatedTime::start(Simulator::builder()).await;
     let client = time.client();
     let refuse = || time.simulator().inject(Fault::error("RATE_LIMITED").header("retry-after", "4").times(2));
@@ -109,7 +109,7 @@ async fn the_delays_that_429s_ask_for_count_as_waits_all_together() {
 }
 
 #[tokio::test]
-async fn other_delays_do_not_count_as_waits_for_the_rate_limit() {
+async fn other_delays_do_not_count_towards_max_wait() {
     let time = SimulatedTime::start(Simulator::builder()).await;
     time.simulator().inject(Fault::error("SERVICE_UNAVAILABLE").header("retry-after", "20"));
     let client = time.builder().max_wait(Duration::ZERO).build().unwrap();
@@ -130,7 +130,7 @@ async fn unknown() -> (SimulatedTime, Client, Vec<agentgate::resources::CallFutu
 }
 
 #[tokio::test]
-async fn a_call_that_waits_for_the_first_responses_waits_no_longer_than_it_may() {
+async fn max_wait_limits_the_wait_for_the_first_response() {
     let (time, client, _calls) = unknown().await;
     let error = time.run(client.credits().balance().max_wait(3 * SECOND).into_future()).await.unwrap_err();
     assert_eq!((error.kind(), error.attempts(), time.passed()), (ErrorKind::RateLimited, 0, 3 * SECOND));
@@ -138,7 +138,7 @@ async fn a_call_that_waits_for_the_first_responses_waits_no_longer_than_it_may()
 }
 
 #[tokio::test]
-async fn a_deadline_that_passes_before_the_first_responses_is_a_time_out() {
+async fn a_deadline_that_passes_before_the_first_response_is_a_timeout() {
     let (time, client, _calls) = unknown().await;
     let call = client.credits().balance().deadline(3 * SECOND).max_wait(MINUTE);
     let error = time.run(call.into_future()).await.unwrap_err();
@@ -148,7 +148,7 @@ async fn a_deadline_that_passes_before_the_first_responses_is_a_time_out() {
 // The mode of one call
 
 #[tokio::test]
-async fn one_call_may_fail_rather_than_wait_and_another_may_be_sent_all_the_same() {
+async fn the_rate_limit_mode_can_be_set_per_call() {
     let (time, client) = spent().await;
     let error = client.credits().balance().rate_limit_mode(RateLimitMode::FailFast).await.unwrap_err();
     assert_eq!((error.kind(), error.attempts(), error.retry_after()), (ErrorKind::RateLimited, 0, Some(MINUTE)));
@@ -159,7 +159,7 @@ async fn one_call_may_fail_rather_than_wait_and_another_may_be_sent_all_the_same
 }
 
 #[tokio::test]
-async fn a_call_that_does_not_wait_does_not_fail_for_want_of_a_first_response() {
+async fn a_fail_fast_call_waits_for_the_first_response() {
     let (_time, client, _calls) = unknown().await;
     let call = client.credits().balance().rate_limit_mode(RateLimitMode::FailFast).into_future();
     let mut call = call;

@@ -17,7 +17,7 @@ fn order() -> Value {
 }
 
 #[tokio::test]
-async fn a_raw_request_gives_json_or_a_type_or_all_of_the_response() {
+async fn a_raw_request_returns_json_a_type_or_the_response() {
     let (_simulator, client) = start().await;
     let created = client.request(Method::POST, "/v1/work-orders").json(&order()).send_as::<WorkOrderCreated>().await;
     let path = format!("/v1/runs/{}", created.unwrap().run_id);
@@ -46,7 +46,7 @@ async fn a_response_without_a_body_is_null() {
 }
 
 #[tokio::test]
-async fn a_failure_is_an_error_that_names_the_request() {
+async fn the_error_names_the_method_and_path() {
     let (_simulator, client) = start().await;
     let error = client.request(Method::GET, "/v1/runs/none").query("token", "s3cret").await.unwrap_err();
     assert!(error.to_string().starts_with("could not send `GET /v1/runs/none`: 404"), "{error}");
@@ -61,7 +61,7 @@ async fn a_failure_is_an_error_that_names_the_request() {
 }
 
 #[tokio::test]
-async fn it_is_repeated_after_a_lost_response_if_its_method_or_the_caller_says_so() {
+async fn a_lost_response_is_retried_if_the_method_or_the_caller_allows_it() {
     let (simulator, client) = start().await;
     for (method, path, is_stated, attempts) in [
         (Method::GET, "/v1/x", false, 2),
@@ -93,7 +93,7 @@ async fn it_is_repeated_after_a_lost_response_if_its_method_or_the_caller_says_s
 }
 
 #[tokio::test]
-async fn a_raw_submission_takes_from_the_limit_of_submissions() {
+async fn a_raw_submission_counts_towards_the_submission_limit() {
     let simulator = Simulator::start().await.unwrap();
     let client = Client::builder().base_url(simulator.url()).api_key(simulator.api_key()).submissions_per_minute(1);
     let client = client.rate_limit_mode(RateLimitMode::FailFast).build().unwrap();
@@ -106,7 +106,7 @@ async fn a_raw_submission_takes_from_the_limit_of_submissions() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_sent_is_refused_before_it_is() {
+async fn an_invalid_raw_request_is_rejected_before_it_is_sent() {
     struct Unwritable;
     impl Serialize for Unwritable {
         fn serialize<S: serde::Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
@@ -131,7 +131,7 @@ async fn what_cannot_be_sent_is_refused_before_it_is() {
 }
 
 #[tokio::test]
-async fn what_an_unknown_response_holds_is_not_shown() {
+async fn the_error_hides_the_body_of_an_undecodable_response() {
     let (simulator, client) = start().await;
     simulator.inject(Fault::response(200, "text/plain", "s3cret").times(2));
     for path in ["/v1/tokens", "/v1/webhooks"] {
@@ -141,7 +141,7 @@ async fn what_an_unknown_response_holds_is_not_shown() {
 }
 
 #[tokio::test]
-async fn retries_of_a_raw_request_are_told_and_it_can_be_spawned() {
+async fn a_raw_request_calls_on_retry_and_can_be_spawned() {
     let simulator = Simulator::start().await.unwrap();
     let told = Arc::new(Mutex::new(Vec::new()));
     let tell = Arc::clone(&told);
@@ -161,7 +161,7 @@ async fn retries_of_a_raw_request_are_told_and_it_can_be_spawned() {
 }
 
 #[test]
-fn a_raw_request_shows_no_value() {
+fn debug_output_of_a_raw_request_hides_values() {
     let client = Client::new("org_live_test").unwrap();
     let request = client.request(Method::POST, "/v1/x").query("q", "s3cret").json("s3cret");
     let shown = format!("{:?}", request.request_header("x-team", "s3cret"));

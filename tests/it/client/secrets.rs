@@ -81,7 +81,7 @@ fn responses(secret: &str) -> Vec<(String, Connection)> {
 }
 
 #[tokio::test]
-async fn no_secret_is_shown_by_any_error_of_any_operation() {
+async fn no_error_of_any_operation_shows_a_secret() {
     let (told, _guard) = Told::listen();
     let http = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap();
     let mut errors = 0;
@@ -129,7 +129,7 @@ fn texts_of_retry(retry: &agentgate::events::Retry<'_>) -> [String; 2] {
 }
 
 #[tokio::test]
-async fn a_cut_response_to_a_new_webhook_shows_nothing_of_its_secret() {
+async fn a_truncated_response_to_a_new_webhook_hides_its_secret() {
     // A secret that does not look like one, so that only the operation tells.
     let body = r#"{"secret":"s3cretOfAWebhook","webhook":{"id":"#;
     for status in ["201 Created", "303 See Other"] {
@@ -154,7 +154,7 @@ async fn a_cut_response_to_a_new_webhook_shows_nothing_of_its_secret() {
 }
 
 #[tokio::test]
-async fn no_secret_is_shown_by_a_response_or_a_run_that_failed() {
+async fn no_response_and_no_failed_run_shows_a_secret() {
     for key in KEYS {
         let run = r#"{"id":"run_1","workOrderId":"wo_1","status":"running"}"#;
         let headers = format!("x-request-id: {key}\r\nx-echo: Bearer {key}\r\nx-secret: {SECRET}\r\n");
@@ -181,7 +181,7 @@ async fn no_secret_is_shown_by_a_response_or_a_run_that_failed() {
 }
 
 #[tokio::test]
-async fn no_secret_is_shown_by_a_call() {
+async fn debug_output_of_calls_and_the_client_hides_secrets() {
     let client = Client::builder().base_url("http://127.0.0.1:1").api_key(KEYS[0]).build().unwrap();
     let webhook = client.webhooks().create("https://example.com", ["run.failed"]).header("authorization", SECRET);
     check("webhook", texts(&webhook));

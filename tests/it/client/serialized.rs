@@ -43,13 +43,13 @@ async fn errors() -> Vec<Error> {
 }
 
 #[tokio::test]
-async fn errors_as_json() {
+async fn errors_serialize_to_json() {
     let text = serde_json::to_string_pretty(&errors().await).unwrap();
     assert!(!text.contains("1234567890"), "{text}");
     insta::assert_snapshot!(text);
 }
 
 #[test]
-fn operations_are_written_by_their_id() {
+fn operations_serialize_as_their_id() {
     assert_eq!(serde_json::to_value(Operation::GET_RUN).unwrap(), "getRun");
 }

@@ -15,7 +15,7 @@ fn refusal(builder: ClientBuilder) -> String {
 }
 
 #[test]
-fn a_client_can_be_shared_between_threads_and_sent_to_tasks() {
+fn the_client_and_its_calls_are_send() {
     fn check<T: Send + Sync + Clone + 'static>() {}
     fn check_future<T: Send + 'static>(_: T) {}
     check::<Client>();
@@ -27,7 +27,7 @@ fn a_client_can_be_shared_between_threads_and_sent_to_tasks() {
 use std::future::IntoFuture as _;
 
 #[test]
-fn every_refusal_says_what_to_do() {
+fn every_configuration_error_has_a_message_with_advice() {
     let texts = [
         refusal(Client::builder().base_url("http://127.0.0.1:9")),
         refusal(local().api_key("  \n")),
@@ -48,7 +48,7 @@ fn every_refusal_says_what_to_do() {
 }
 
 #[test]
-fn secrets_show_in_no_debug_output() {
+fn debug_output_hides_secrets() {
     let builder = local();
     let client = builder.build().unwrap();
     let shown = [
@@ -67,7 +67,7 @@ fn secrets_show_in_no_debug_output() {
 }
 
 #[tokio::test]
-async fn a_ready_http_client_is_used() {
+async fn a_custom_http_client_is_used() {
     let simulator = Simulator::start().await.unwrap();
     let http = reqwest::Client::builder().no_proxy().default_headers(
         [(reqwest::header::HeaderName::from_static("x-from"), reqwest::header::HeaderValue::from_static("mine"))]
@@ -85,7 +85,7 @@ async fn a_ready_http_client_is_used() {
 }
 
 #[tokio::test]
-async fn a_response_tells_how_it_came_about() {
+async fn a_response_has_its_status_headers_attempts_and_rate_limit() {
     let simulator = Simulator::start().await.unwrap();
     let client = Client::builder().base_url(simulator.url()).api_key(simulator.api_key()).build().unwrap();
     let response = client.credits().balance().with_response().await.unwrap();
@@ -101,7 +101,7 @@ async fn a_response_tells_how_it_came_about() {
 }
 
 #[tokio::test]
-async fn a_ping_succeeds_for_each_key_that_the_service_knows() {
+async fn a_ping_succeeds_for_every_valid_key() {
     let simulator = Simulator::start().await.unwrap();
     for key in [simulator.api_key().to_owned(), simulator.add_key(&["runs:read"])] {
         simulator.clear_requests();
@@ -112,7 +112,7 @@ async fn a_ping_succeeds_for_each_key_that_the_service_knows() {
 }
 
 #[tokio::test]
-async fn a_ping_fails_if_the_key_is_unknown_or_suspended_or_the_service_is_another() {
+async fn a_ping_fails_for_invalid_keys_and_foreign_responses() {
     let simulator = Simulator::start().await.unwrap();
     let builder = Client::builder().base_url(simulator.url()).max_retries(0);
     let error = builder.clone().api_key("org_live_unknown").build().unwrap().ping().await.unwrap_err();
@@ -132,7 +132,7 @@ async fn a_ping_fails_if_the_key_is_unknown_or_suspended_or_the_service_is_anoth
 }
 
 #[test]
-fn a_builder_can_be_cloned_and_set_up_further() {
+fn a_cloned_builder_is_independent() {
     let builder = local();
     let (one, other) = (builder.clone(), builder.base_url("http://127.0.0.1:10"));
     assert_eq!(one.build().unwrap().base_url(), "http://127.0.0.1:9");
@@ -140,7 +140,7 @@ fn a_builder_can_be_cloned_and_set_up_further() {
 }
 
 #[tokio::test]
-async fn the_http_client_takes_settings_and_keeps_what_the_clients_promises_rest_on() {
+async fn configure_http_cannot_enable_redirects() {
     let simulator = Simulator::start().await.unwrap();
     simulator.inject(Fault::response(302, "text/html", "").header("location", "/v1/credits"));
     let client = Client::builder()
@@ -164,7 +164,7 @@ async fn the_http_client_takes_settings_and_keeps_what_the_clients_promises_rest
 }
 
 #[tokio::test]
-async fn a_proxy_of_the_program_is_used_also_for_loopback() {
+async fn a_configured_proxy_is_used_for_loopback_too() {
     let simulator = Simulator::start().await.unwrap();
     let proxy = agentgate::reqwest::Proxy::http(simulator.url()).unwrap();
     let client = Client::builder()
@@ -179,7 +179,7 @@ async fn a_proxy_of_the_program_is_used_also_for_loopback() {
 }
 
 #[test]
-fn settings_that_a_ready_http_client_would_ignore_are_refused() {
+fn settings_that_a_custom_http_client_would_ignore_are_rejected() {
     let ready = || local().http_client(agentgate::reqwest::Client::new());
     ready().build().unwrap();
     let texts = [

@@ -80,7 +80,7 @@ fn shown(request: &RecordedRequest) -> String {
 
 /// The calls made of the contract's examples: with what is required, and with everything that can be set.
 #[tokio::test]
-async fn every_operation_on_the_wire() {
+async fn every_operation_sends_the_documented_request() {
     let mut on = Recorder::start().await;
     let client = on.client.clone();
     for operation in Operation::ALL {
@@ -109,7 +109,7 @@ fn same_request(before: &str, after: &str) -> bool {
 
 /// What the crate writes by hand beside the generated calls.
 #[tokio::test]
-async fn refinements_on_the_wire() {
+async fn hand_written_setters_send_the_documented_request() {
     let mut on = Recorder::start().await;
     let (orders, runs, webhooks, templates) =
         (on.client.work_orders(), on.client.runs(), on.client.webhooks(), on.client.templates());
@@ -141,7 +141,7 @@ async fn refinements_on_the_wire() {
 }
 
 #[test]
-fn the_operations_of_the_contract() {
+fn the_operation_constants_match_the_contract() {
     let table: Vec<_> = Operation::ALL
         .iter()
         .map(|operation| {

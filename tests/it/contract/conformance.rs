@@ -423,7 +423,7 @@ async fn fail_on_demand(api: &mut Api) {
 }
 
 #[tokio::test]
-async fn every_answer_keeps_to_the_contract_and_every_documented_answer_is_given() {
+async fn every_response_conforms_to_the_contract_and_every_documented_status_occurs() {
     let mut api = Api::start().await;
     succeed(&mut api).await;
     fail(&mut api).await;
@@ -445,7 +445,7 @@ async fn every_answer_keeps_to_the_contract_and_every_documented_answer_is_given
 }
 
 #[tokio::test]
-async fn every_request_that_the_contract_gives_as_an_example_is_accepted() {
+async fn every_request_example_of_the_contract_is_accepted() {
     let operations = Contract::read().operations();
     let mut accepted = 0;
     for operation in &operations {
@@ -464,7 +464,7 @@ async fn every_request_that_the_contract_gives_as_an_example_is_accepted() {
 }
 
 #[test]
-fn the_check_notices_what_is_wrong() {
+fn the_conformance_check_detects_violations() {
     let contract = Contract::read();
     let run = json!({ "$ref": "#/components/schemas/Run" });
     let valid = json!({ "id": "run_000001", "workOrderId": "wo_000001", "status": "pending" });

@@ -18,7 +18,7 @@ fn contract() -> Value {
 }
 
 #[test]
-fn each_change_has_its_classes() {
+fn every_contract_change_is_classified() {
     let old = contract();
     let mut text = String::new();
     let mut wrong = Vec::new();
@@ -37,12 +37,12 @@ fn each_change_has_its_classes() {
 }
 
 #[test]
-fn no_change_gives_no_line() {
+fn identical_contracts_have_no_differences() {
     assert_eq!(report(&compare(&contract(), &contract())), "");
 }
 
 #[test]
-fn another_name_of_a_schema_matters_to_rust_alone() {
+fn a_renamed_schema_breaks_only_rust() {
     let old = contract();
     let text = old.to_string().replace("schemas/RunCost\"", "schemas/Price\"").replace("\"RunCost\":", "\"Price\":");
     let differences = compare(&old, &serde_json::from_str(&text).unwrap());
@@ -84,7 +84,7 @@ fn surface(contract: &Value) -> Result<String, String> {
 }
 
 #[test]
-fn each_change_works_or_is_one_line_and_shows() {
+fn every_contract_change_generates_or_is_rejected_and_shows_in_the_outline() {
     assert!(CHANGES.len() >= 60, "{}", CHANGES.len());
     let old = contract();
     let (before, shown) = (surface(&old).unwrap(), outline(&old));

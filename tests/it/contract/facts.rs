@@ -32,7 +32,7 @@ fn header(contract: &Value, name: &str) -> (String, String) {
 }
 
 #[tokio::test]
-async fn the_headers_of_the_contract_are_those_that_the_client_reads() {
+async fn the_client_reads_the_headers_of_the_contract() {
     let contract = contract();
     let names = ["RateLimitLimit", "RateLimitRemaining", "RateLimitReset", "RequestId", "RetryAfter"];
     let headers = names.map(|name| header(&contract, name));
@@ -54,14 +54,14 @@ async fn the_headers_of_the_contract_are_those_that_the_client_reads() {
 }
 
 #[test]
-fn the_signature_header_of_the_contract_is_the_one_that_is_verified() {
+fn the_verifier_reads_the_signature_header_of_the_contract() {
     let contract = contract();
     let name = contract["components"]["parameters"]["Signature"]["name"].as_str().unwrap();
     assert_eq!(agentgate::webhook::SIGNATURE_HEADER, name.to_ascii_lowercase());
 }
 
 #[test]
-fn the_readme_names_the_address_of_the_contract() {
+fn the_readme_names_the_server_url_of_the_contract() {
     let contract = contract();
     let address = contract["servers"][0]["url"].as_str().unwrap();
     let readme = include_str!("../../../README.md");

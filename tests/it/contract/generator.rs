@@ -298,7 +298,7 @@ fn with_mistake(what: &str, find: &str, replace: &str) -> String {
 }
 
 #[test]
-fn the_contract_generates() {
+fn code_is_generated_from_the_contract() {
     let generated = build::generate(common::CONTRACT).map_err(|error| error.to_string()).unwrap();
     for part in [&generated.types, &generated.endpoints, &generated.calls, &generated.operations] {
         syn::parse_file(part).unwrap();
@@ -314,7 +314,7 @@ fn line_endings_make_no_difference() {
 }
 
 #[test]
-fn every_mistake_in_the_contract_gives_one_line_that_names_the_place() {
+fn every_error_in_the_contract_is_one_line_with_its_location() {
     let mut lines = String::new();
     for (what, find, replace) in MISTAKES {
         let text = with_mistake(what, find, replace);
@@ -327,7 +327,7 @@ fn every_mistake_in_the_contract_gives_one_line_that_names_the_place() {
 }
 
 #[test]
-fn a_contract_cut_off_at_any_line_never_panics() {
+fn a_truncated_contract_never_panics() {
     let lines: Vec<_> = CONTRACT.lines().collect();
     for length in (0..lines.len()).step_by(97) {
         let _ = build::generate(&lines[..length].join("\n"));
@@ -335,7 +335,7 @@ fn a_contract_cut_off_at_any_line_never_panics() {
 }
 
 #[test]
-fn a_new_word_in_an_enum_becomes_a_variant() {
+fn a_new_enum_value_becomes_a_variant() {
     let text = CONTRACT
         .replacen(
             "enum: [pending, running, succeeded, failed, cancelled, canceled]",
@@ -352,7 +352,7 @@ fn a_new_word_in_an_enum_becomes_a_variant() {
 }
 
 #[test]
-fn every_circle_of_references_is_one_line_wherever_it_is() {
+fn every_reference_cycle_is_rejected() {
     let contract = |responses: &str, components: &str| {
         format!(
             "openapi: 3.0.3\ninfo: {{title: a, version: b}}\npaths:\n  /v1/a:\n    get:\n      responses: {{{responses}}}\n\
@@ -381,7 +381,7 @@ fn every_circle_of_references_is_one_line_wherever_it_is() {
 }
 
 #[test]
-fn a_schema_that_reaches_itself_through_any_keyword_is_code_or_one_line() {
+fn a_schema_that_references_itself_generates_or_is_rejected() {
     let itself = "$ref: '#/components/schemas/Run'";
     for property in [
         format!("{{{itself}}}"),
@@ -485,7 +485,7 @@ fn mutate(contract: &mut Value, random: &mut fastrand::Rng) {
 
 /// `CONTRACT_MUTATIONS=5000` in the environment makes more of them.
 #[test]
-fn a_contract_that_is_changed_at_random_gives_code_or_one_line() {
+fn a_random_mutation_of_the_contract_generates_or_is_rejected() {
     let contract = without_examples();
     let mut random = fastrand::Rng::with_seed(42);
     let rounds = std::env::var("CONTRACT_MUTATIONS").map_or(200, |rounds| rounds.parse().unwrap());
@@ -515,7 +515,7 @@ fn with_keys_reversed(value: &Value) -> String {
 
 /// With `--features serde_json/preserve_order`, as another crate may set it, this compares two orders.
 #[test]
-fn the_order_of_keys_changes_nothing() {
+fn the_generated_code_does_not_depend_on_the_order_of_keys() {
     let contract: Value = build::yaml::read(CONTRACT).unwrap();
     let reversed = with_keys_reversed(&contract);
     let [as_written, reversed] =
@@ -543,7 +543,7 @@ fn sorted_items(types: &str) -> Vec<String> {
 }
 
 #[test]
-fn values_are_hidden_whatever_the_property_is_called() {
+fn secret_values_are_hidden_for_any_property_name() {
     for name in ["deliveryHeaders", "type", "headers"] {
         let property = format!(
             "        {name}:\n          description: It.\n          x-secret-values: true\n          type: object\n          \
@@ -558,7 +558,7 @@ fn values_are_hidden_whatever_the_property_is_called() {
 }
 
 #[test]
-fn names_that_only_look_taken_are_free() {
+fn names_similar_to_reserved_ones_are_accepted() {
     let property = "{type: string, description: It.}";
     for name in
         ["type", "self", "async", "default", "example", "examples", "enum", "properties", "x-note", "value", "url"]
@@ -579,7 +579,7 @@ fn names_that_only_look_taken_are_free() {
 }
 
 #[test]
-fn every_field_of_a_lenient_object_is_read_leniently() {
+fn every_field_of_a_lenient_object_decodes_leniently() {
     let found = "      x-lenient: true\n      additionalProperties: true\n      properties:\n";
     let added = [
         "        at: {type: string, format: date-time, description: When.}\n",
@@ -651,7 +651,7 @@ pub(super) fn fields(source: &str) -> String {
 }
 
 #[test]
-fn the_public_types_of_the_contract() {
+fn the_generated_types_match_the_snapshot() {
     let types = build::generate(common::CONTRACT).map(|generated| generated.types).unwrap_or_default();
     insta::assert_snapshot!(fields(&types));
 }
@@ -682,7 +682,7 @@ pub(super) fn signatures(source: &str) -> String {
 }
 
 #[test]
-fn the_public_calls_of_the_contract() {
+fn the_generated_calls_match_the_snapshot() {
     let calls = build::generate(common::CONTRACT).map(|generated| generated.calls).unwrap_or_default();
     insta::assert_snapshot!(signatures(&calls));
 }
@@ -729,7 +729,7 @@ fn a_new_operation_becomes_a_method_of_its_resource() {
 }
 
 #[test]
-fn the_arguments_of_a_path_have_its_order() {
+fn path_arguments_have_the_order_of_the_path() {
     let widget = RETRY
         .replace("/v1/runs/{id}/retry", "/v1/widgets/{zone}/{id}")
         .replace("- $ref: '#/components/parameters/RunIdPath'", "- $ref: '#/components/parameters/RunIdPath'\n        - {name: zone, in: path, required: true, description: It., schema: {type: string}}");
@@ -738,7 +738,7 @@ fn the_arguments_of_a_path_have_its_order() {
 }
 
 #[test]
-fn a_list_in_pages_that_cannot_be_read_to_its_end_is_one_line() {
+fn an_incompletely_described_paginated_list_is_rejected() {
     let mut lines = String::new();
     for (what, find, replace) in [
         ("no total", "        total:\n", "        count:\n"),
@@ -790,7 +790,7 @@ fn a_new_parameter_or_request_field_becomes_a_setter() {
 }
 
 #[test]
-fn a_renamed_parameter_is_sent_in_its_own_place() {
+fn a_renamed_parameter_is_sent_under_its_original_name() {
     let text = CONTRACT.replacen("      name: tenantId\n      x-rust-name: tenant\n", "      name: zone\n", 1);
     assert_ne!(text, CONTRACT);
     let generated = build::generate(&text).map_err(|error| error.to_string()).unwrap();
@@ -801,7 +801,7 @@ fn a_renamed_parameter_is_sent_in_its_own_place() {
 }
 
 #[test]
-fn a_deprecated_operation_is_a_deprecated_method_with_its_reason() {
+fn a_deprecated_operation_becomes_a_deprecated_method_with_a_note() {
     let calls = calls(&[(
         "      operationId: getCredits\n",
         "      operationId: getCredits\n      deprecated: true\n      x-deprecated-reason: Use the usage.\n",
@@ -810,7 +810,7 @@ fn a_deprecated_operation_is_a_deprecated_method_with_its_reason() {
 }
 
 #[test]
-fn a_setter_whose_name_is_taken_is_one_line_with_a_way_out() {
+fn a_setter_with_a_reserved_name_is_rejected_with_advice() {
     let mut lines = String::new();
     for (what, property) in [
         ("a method of every call", "timeout: {type: integer"),

@@ -48,7 +48,7 @@ fn assert_holds(types: &str, part: &str) {
 }
 
 #[test]
-fn a_string_format_without_a_type_of_its_own_is_a_string_that_names_it() {
+fn a_string_with_an_unmapped_format_is_a_string_that_documents_the_format() {
     for format in ["uuid", "date", "email", "uri", "ipv4", "hostname", "byte", "time", "x.custom"] {
         let types = types(&with_property("probe", &format!("{{type: string, format: {format}, description: It.}}")));
         let documented = format!("///It. Format: `{format}`.");
@@ -62,7 +62,7 @@ fn a_string_format_without_a_type_of_its_own_is_a_string_that_names_it() {
 }
 
 #[test]
-fn a_parameter_with_a_format_is_a_string() {
+fn a_parameter_with_a_format_becomes_a_string() {
     let text = with(
         "      schema:\n        type: string\n      example: python\n",
         "      schema: {type: string, format: uuid}\n      example: python\n",
@@ -74,7 +74,7 @@ fn a_parameter_with_a_format_is_a_string() {
 }
 
 #[test]
-fn a_named_string_with_a_format_is_an_id() {
+fn a_named_string_with_a_format_becomes_an_id() {
     let schema = "    Origin: {type: string, format: uuid, description: Where it comes from.}\n    RunTiming:\n";
     let text = with_property("origin", "{$ref: '#/components/schemas/Origin'}").replacen("    RunTiming:\n", schema, 1);
     let types = types(&text);
@@ -83,7 +83,7 @@ fn a_named_string_with_a_format_is_an_id() {
 }
 
 #[test]
-fn a_format_that_would_be_read_wrongly_is_one_line() {
+fn a_format_that_would_decode_incorrectly_is_rejected() {
     for (format, advice) in [
         ("datetime", "did you mean `date-time`?"),
         ("pasword", "did you mean `password`?"),
@@ -98,7 +98,7 @@ fn a_format_that_would_be_read_wrongly_is_one_line() {
 }
 
 #[test]
-fn a_reference_in_all_of_has_its_own_description_and_may_be_null() {
+fn a_reference_in_all_of_can_have_a_description_and_be_nullable() {
     let reference = "allOf: [{$ref: '#/components/schemas/RunTiming'}]";
     let property = format!("{{{reference}, description: When it ran.}}");
     let types_of = |property: &str| types(&with_property("probe", property));
@@ -116,7 +116,7 @@ fn a_reference_in_all_of_has_its_own_description_and_may_be_null() {
 }
 
 #[test]
-fn a_required_reference_that_may_be_null_is_an_option() {
+fn a_required_nullable_reference_is_an_option() {
     for (schema, kind) in
         [("RunTiming", "RunTiming"), ("RunId", "crate::types::RunId"), ("Run", "::std::boxed::Box<Run>")]
     {
@@ -133,7 +133,7 @@ fn a_required_reference_that_may_be_null_is_an_option() {
 }
 
 #[test]
-fn a_required_time_that_may_be_null_is_read_by_one_function() {
+fn a_required_nullable_time_has_one_deserializer() {
     let text = with_property("endOf", "{type: string, format: date-time, nullable: true, description: It.}").replacen(
         "required: [id, workOrderId, status]",
         "required: [id, workOrderId, status, endOf]",
@@ -144,7 +144,7 @@ fn a_required_time_that_may_be_null_is_read_by_one_function() {
 }
 
 #[test]
-fn a_parameter_refers_to_a_schema_through_all_of() {
+fn a_parameter_can_reference_a_schema_through_all_of() {
     let reference = "{allOf: [{$ref: '#/components/schemas/RunStatus'}], default: running}";
     let text = with(
         "      schema:\n        type: string\n      example: python\n",
@@ -158,7 +158,7 @@ fn a_parameter_refers_to_a_schema_through_all_of() {
 }
 
 #[test]
-fn other_uses_of_all_of_in_a_property_are_one_line() {
+fn other_uses_of_all_of_in_a_property_are_rejected() {
     for property in [
         "{description: It., allOf: [{$ref: '#/components/schemas/RunId'}, {$ref: '#/components/schemas/RunCost'}]}",
         "{description: It., allOf: [{type: string}]}",
@@ -183,7 +183,7 @@ fn structure<'a>(types: &'a str, name: &str) -> &'a str {
 }
 
 #[test]
-fn all_of_in_a_named_schema_is_one_object_with_the_properties_of_all() {
+fn all_of_in_a_named_schema_merges_the_properties() {
     let part = "{$ref: '#/components/schemas/RunTiming'}";
     let own = "{type: object, required: [note], properties: {note: {type: string, description: It.}}}";
     let text = with_schema(&format!("{{description: A probe., allOf: [{part}, {own}, {{required: [startedAt]}}]}}"));
@@ -196,7 +196,7 @@ fn all_of_in_a_named_schema_is_one_object_with_the_properties_of_all() {
 }
 
 #[test]
-fn all_of_takes_what_stands_beside_it_and_what_its_parts_are_made_of() {
+fn all_of_includes_sibling_and_nested_properties() {
     let text = with_schema(
         "{description: A probe., allOf: [{$ref: '#/components/schemas/Base'}], type: object, additionalProperties: true, \
          properties: {code: {type: integer, description: Its code.}}}",
@@ -215,7 +215,7 @@ fn all_of_takes_what_stands_beside_it_and_what_its_parts_are_made_of() {
 }
 
 #[test]
-fn a_variant_of_a_union_may_be_all_of_several_objects() {
+fn a_union_variant_can_be_all_of_several_objects() {
     let text = with(
         "    UrlWorkspaceSource:\n      type: object\n",
         "    UrlWorkspaceSource:\n      allOf:\n        - properties: {note: {type: string, description: It.}}\n",
@@ -224,7 +224,7 @@ fn a_variant_of_a_union_may_be_all_of_several_objects() {
 }
 
 #[test]
-fn all_of_that_is_no_object_is_one_line_with_a_way_out() {
+fn all_of_without_an_object_is_rejected_with_advice() {
     let timing = "{$ref: '#/components/schemas/RunTiming'}";
     for (schema, place, problem) in [
         ("allOf: [{$ref: '#/components/schemas/RunId'}]".to_owned(), ".allOf[0]", "`RunId` is not an object"),
@@ -261,7 +261,7 @@ fn with_response(operation: &str, response: &str) -> String {
 const WEBHOOK: &str = "{application/json: {schema: {$ref: '#/components/schemas/Webhook'}}}";
 
 #[test]
-fn several_successful_responses_with_one_body_return_its_type() {
+fn several_successful_responses_with_the_same_body_return_its_type() {
     let text = with_response("updateWebhook", &format!("'202': {{description: Later., content: {WEBHOOK}}}"));
     assert_eq!(generate(&text).calls, generate(CONTRACT).calls);
     assert_eq!(generate(&text).endpoints, generate(CONTRACT).endpoints);
@@ -278,7 +278,7 @@ fn a_successful_response_without_a_body_beside_another_makes_the_value_optional(
 }
 
 #[test]
-fn successful_responses_that_no_type_fits_are_one_line() {
+fn incompatible_successful_responses_are_rejected() {
     let other = "{application/json: {schema: {$ref: '#/components/schemas/Run'}}}";
     let different = line(&with_response("updateWebhook", &format!("'202': {{description: It., content: {other}}}")));
     let place = "openapi.yaml: paths./v1/webhooks/{id}.patch.responses.202: ";
@@ -294,7 +294,7 @@ fn successful_responses_that_no_type_fits_are_one_line() {
 }
 
 #[test]
-fn a_deprecated_property_is_a_deprecated_field_with_its_reason() {
+fn a_deprecated_property_becomes_a_deprecated_field_with_a_note() {
     let note = |reason: &str| format!("#[deprecated(note = \"{reason}\")] pub probe:");
     let deprecated = |more: &str| format!("{{type: string, description: It., deprecated: true{more}}}");
     assert_holds(&types(&with_property("probe", &deprecated(""))), &note("The service has deprecated it."));
@@ -305,7 +305,7 @@ fn a_deprecated_property_is_a_deprecated_field_with_its_reason() {
 }
 
 #[test]
-fn a_deprecated_schema_is_a_deprecated_type() {
+fn a_deprecated_schema_becomes_a_deprecated_type() {
     let note = "#[deprecated(note = \"The service has deprecated it.\")]";
     let property = "{note: {type: string, description: It.}}";
     let object = format!("{{type: object, description: It., deprecated: true, properties: {property}}}");
@@ -315,7 +315,7 @@ fn a_deprecated_schema_is_a_deprecated_type() {
 }
 
 #[test]
-fn a_deprecated_parameter_or_request_field_is_a_deprecated_setter() {
+fn a_deprecated_parameter_or_request_field_becomes_a_deprecated_setter() {
     let tag = "      name: tag\n      in: query\n";
     let calls =
         generate(&with(tag, &format!("{tag}      deprecated: true\n      x-deprecated-reason: Use two.\n"))).calls;
@@ -331,14 +331,14 @@ fn a_deprecated_parameter_or_request_field_is_a_deprecated_setter() {
 }
 
 #[test]
-fn a_deprecated_argument_is_named_in_the_documentation() {
+fn a_deprecated_argument_is_mentioned_in_the_documentation() {
     let id = "      name: id\n      in: path\n";
     let calls = generate(&with(id, &format!("{id}      deprecated: true\n"))).calls;
     assert_holds(&calls, "Deprecated: `id`. The service has deprecated it.");
 }
 
 #[test]
-fn deprecation_without_effect_is_one_line() {
+fn deprecation_without_effect_is_rejected() {
     let within =
         line(&with_property("probe", "{type: array, description: It., items: {type: string, deprecated: true}}"));
     assert!(within.starts_with("openapi.yaml: components.schemas.Run.properties.probe.items.deprecated: "), "{within}");
@@ -369,7 +369,7 @@ fn an_array_in_the_query_is_sent_as_one_parameter_for_each_item() {
 }
 
 #[test]
-fn a_parameter_in_another_style_is_one_line_with_a_way_out() {
+fn a_parameter_with_an_unsupported_style_is_rejected_with_advice() {
     let array = "      schema: {type: array, items: {type: string}}\n";
     for (schema, keyword, value, advice) in [
         (array, "explode", "false", "the client sends `tag=a&tag=b`"),
@@ -390,7 +390,7 @@ fn a_parameter_in_another_style_is_one_line_with_a_way_out() {
 }
 
 #[test]
-fn a_parameter_that_may_be_null_is_one_line_with_a_way_out() {
+fn a_nullable_parameter_is_rejected_with_advice() {
     for schema in
         ["{type: string, nullable: true}", "{allOf: [{$ref: '#/components/schemas/RunStatus'}], nullable: true}"]
     {
@@ -403,7 +403,7 @@ fn a_parameter_that_may_be_null_is_one_line_with_a_way_out() {
 }
 
 #[test]
-fn an_object_that_holds_itself_is_boxed_where_it_has_to_be() {
+fn a_recursive_object_is_boxed() {
     let itself = "$ref: '#/components/schemas/Probe'";
     let types = types(&with_schema(&format!(
         "{{type: object, description: It., required: [next], properties: {{\
@@ -420,7 +420,7 @@ fn an_object_that_holds_itself_is_boxed_where_it_has_to_be() {
 }
 
 #[test]
-fn a_union_that_holds_itself_in_lists_is_code_and_else_one_line() {
+fn a_recursive_union_generates_only_through_lists() {
     let union = "$ref: '#/components/schemas/WorkspaceSource'";
     let with_field = |property: &str| {
         with("        repository:\n", &format!("        probe: {property}\n        repository:\n")).replacen(
@@ -440,7 +440,7 @@ fn a_union_that_holds_itself_in_lists_is_code_and_else_one_line() {
 }
 
 #[test]
-fn a_setter_takes_what_its_field_is_made_of_however_deep() {
+fn a_setter_accepts_nested_collections_by_conversion() {
     let text = "::std::string::String";
     for (property, accepted) in [
         ("{$ref: '#/components/schemas/NewWorkOrder'}", "impl Into<crate::types::NewWorkOrder>".to_owned()),
@@ -472,7 +472,7 @@ fn a_setter_takes_what_its_field_is_made_of_however_deep() {
 const DESCRIPTION: &str = "          description: What the webhook is for.\n\n    WebhookList:\n";
 
 #[test]
-fn a_request_field_that_may_be_null_can_be_set_cleared_and_left_out() {
+fn a_nullable_request_field_can_be_set_cleared_and_omitted() {
     let generated = generate(&with(DESCRIPTION, &format!("          nullable: true\n{DESCRIPTION}")));
     let update = structure(&generated.types, "WebhookUpdate");
     assert_holds(update, "skip_serializing_if = \"::std::option::Option::is_none\"");
@@ -487,7 +487,7 @@ fn a_request_field_that_may_be_null_can_be_set_cleared_and_left_out() {
 }
 
 #[test]
-fn a_list_in_a_request_that_may_be_null_can_be_empty_too() {
+fn a_nullable_list_in_a_request_can_be_empty() {
     let found = "          minItems: 1\n          items:\n            $ref: '#/components/schemas/WebhookEventType'\n          description: The event types to subscribe to, at least one, in place";
     let generated = generate(&with(found, &format!("          nullable: true\n{found}")));
     let update = structure(&generated.types, "WebhookUpdate");
@@ -496,7 +496,7 @@ fn a_list_in_a_request_that_may_be_null_can_be_empty_too() {
 }
 
 #[test]
-fn a_required_request_field_that_may_be_null_is_null_unless_it_is_set() {
+fn a_required_nullable_request_field_is_null_unless_set() {
     let property = "        probe: {type: string, nullable: true, description: It.}\n";
     let text = with(GATE_PLAN, &format!("{property}{GATE_PLAN}")).replacen(
         "required: [taskPrompt, workspaceSource]",
@@ -519,7 +519,7 @@ fn a_required_request_field_that_may_be_null_is_null_unless_it_is_set() {
 }
 
 #[test]
-fn null_that_cannot_be_sent_is_one_line_with_a_way_out() {
+fn null_that_cannot_be_sent_is_rejected_with_advice() {
     let taken = format!(
         "        probe: {{type: string, nullable: true, description: It.}}\n        \
          clearProbe: {{type: boolean, description: It.}}\n{GATE_PLAN}"
@@ -550,7 +550,7 @@ fn with_property_each_way(property: &str) -> [(&'static str, String); 2] {
 }
 
 #[test]
-fn every_type_and_format_has_its_field() {
+fn every_type_and_format_maps_to_a_field_type() {
     let map = |values: &str| format!("::std::collections::BTreeMap<::std::string::String, {values}>");
     for (property, kind) in [
         ("{type: integer, description: It.}", "i64".to_owned()),
@@ -593,7 +593,7 @@ fn every_type_and_format_has_its_field() {
 }
 
 #[test]
-fn an_inline_schema_that_no_type_fits_is_one_line_with_a_way_out() {
+fn an_unsupported_inline_schema_is_rejected_with_advice() {
     for (property, keyword, advice) in [
         ("oneOf: [{type: string}, {type: integer}]", ".oneOf", "add `x-any-json: true`"),
         ("oneOf: [{$ref: '#/components/schemas/RunCost'}]", ".oneOf", "under components.schemas as `oneOf`"),
@@ -617,7 +617,7 @@ fn an_inline_schema_that_no_type_fits_is_one_line_with_a_way_out() {
 }
 
 #[test]
-fn a_keyword_beside_what_makes_the_type_is_one_line() {
+fn a_keyword_without_effect_on_the_type_is_rejected() {
     let variant = "{$ref: '#/components/schemas/GitWorkspaceSource'}";
     let union = format!(
         "oneOf: [{variant}], discriminator: {{propertyName: type, mapping: {{git: '#/components/schemas/GitWorkspaceSource'}}}}"
@@ -634,7 +634,7 @@ fn a_keyword_beside_what_makes_the_type_is_one_line() {
 }
 
 #[test]
-fn an_extension_where_nothing_reads_it_is_one_line() {
+fn an_extension_in_an_unsupported_place_is_rejected() {
     for extension in
         ["x-aliases: {a: b}", "x-enumDescriptions: {a: b}", "x-list-of: Run", "x-lenient: true", "x-rust-name: other"]
     {
@@ -650,7 +650,7 @@ fn an_extension_where_nothing_reads_it_is_one_line() {
 }
 
 #[test]
-fn a_property_of_the_other_direction_is_one_line() {
+fn a_read_only_or_write_only_property_in_the_wrong_direction_is_rejected() {
     let [(_, received), _] = with_property_each_way("{type: string, description: It., writeOnly: true}");
     assert!(line(&received).contains("give the response an object of its own"));
     let [(_, received), (_, sent)] = with_property_each_way("{type: string, description: It., readOnly: true}");
@@ -659,7 +659,7 @@ fn a_property_of_the_other_direction_is_one_line() {
 }
 
 #[test]
-fn a_server_or_a_scheme_that_the_client_does_not_use_is_one_line() {
+fn an_unused_server_or_security_scheme_is_rejected() {
     let operation = "      operationId: getCredits\n";
     for (find, replace, problem) in [
         (operation, format!("{operation}      servers: [{{url: 'https://a'}}]\n"), "paths./v1/credits.get.servers: "),
@@ -682,7 +682,7 @@ fn a_server_or_a_scheme_that_the_client_does_not_use_is_one_line() {
 }
 
 #[test]
-fn a_body_where_http_has_none_is_one_line() {
+fn a_body_where_http_allows_none_is_rejected() {
     let schema =
         "{description: It., content: {application/json: {schema: {$ref: '#/components/schemas/CreditBalance'}}}";
     for status in ["204", "205"] {
@@ -703,7 +703,7 @@ fn a_body_where_http_has_none_is_one_line() {
 }
 
 #[test]
-fn a_reference_into_a_schema_is_one_line() {
+fn a_reference_into_a_schema_is_rejected() {
     for part in ["timing", "Run"] {
         let text = with_property("probe", &format!("{{$ref: '#/components/schemas/Run/properties/{part}'}}"));
         let line = line(&text.replacen(

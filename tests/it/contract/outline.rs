@@ -18,7 +18,7 @@ fn contract() -> Value {
 }
 
 #[test]
-fn the_contract_as_users_see_it() {
+fn the_contract_outline_matches_the_snapshot() {
     insta::assert_snapshot!(outline(&contract()));
 }
 
@@ -40,7 +40,7 @@ fn leaves(value: &Value, pointer: &str, found: &mut Vec<String>) {
 }
 
 #[test]
-fn every_change_of_a_value_of_the_contract_shows() {
+fn every_changed_value_of_the_contract_changes_the_outline() {
     let document = contract();
     let before = outline(&document);
     let mut places = Vec::new();
@@ -64,7 +64,7 @@ fn every_change_of_a_value_of_the_contract_shows() {
 }
 
 #[test]
-fn what_is_new_or_gone_shows() {
+fn every_added_keyword_changes_the_outline() {
     let document = contract();
     let before = outline(&document);
     for (place, key, value) in [

@@ -320,7 +320,7 @@ impl Verdicts {
 }
 
 #[tokio::test]
-async fn a_body_is_accepted_exactly_if_the_contract_allows_it() {
+async fn a_body_is_accepted_if_and_only_if_the_contract_allows_it() {
     let api = Api::start().await;
     let mut verdicts = Verdicts::default();
     for operation in &api.contract.operations() {
@@ -338,7 +338,7 @@ async fn a_body_is_accepted_exactly_if_the_contract_allows_it() {
 }
 
 #[tokio::test]
-async fn a_query_is_accepted_exactly_if_the_contract_allows_it() {
+async fn a_query_is_accepted_if_and_only_if_the_contract_allows_it() {
     let api = Api::start().await;
     let mut verdicts = Verdicts::default();
     for operation in &api.contract.operations() {
@@ -368,7 +368,7 @@ async fn a_query_is_accepted_exactly_if_the_contract_allows_it() {
 }
 
 #[tokio::test]
-async fn a_body_of_another_media_type_is_refused() {
+async fn a_body_of_another_media_type_is_rejected() {
     let api = Api::start().await;
     for operation in &api.contract.operations() {
         let Some(schema) = body_schema(&api.contract, operation) else { continue };
@@ -398,7 +398,7 @@ async fn a_body_of_another_media_type_is_refused() {
 
 /// A server checks the request before it looks for the resource that the request is about.
 #[tokio::test]
-async fn an_invalid_body_is_refused_whatever_it_is_about() {
+async fn an_invalid_body_is_rejected_before_the_resource_is_looked_up() {
     let api = Api::start().await;
     for operation in api.contract.operations().iter().filter(|operation| operation.path.contains('{')) {
         if operation.definition.get("requestBody").is_none() {
@@ -413,7 +413,7 @@ async fn an_invalid_body_is_refused_whatever_it_is_about() {
 
 /// Not by the contract: a receiver on this machine rarely speaks TLS, and the simulator delivers to no other.
 #[tokio::test]
-async fn deliveries_to_this_machine_need_no_https() {
+async fn deliveries_to_loopback_need_no_https() {
     let api = Api::start().await;
     for url in ["http://127.0.0.1:8080/hooks", "http://localhost/", "http://[::1]:8080/hooks"] {
         let mut body = webhook();
@@ -423,7 +423,7 @@ async fn deliveries_to_this_machine_need_no_https() {
 }
 
 #[tokio::test]
-async fn every_delivery_is_one_that_the_contract_describes() {
+async fn every_delivery_conforms_to_the_contract() {
     let api = Api::start().await;
     let [create, test, submit, cancel] =
         ["createWebhook", "testWebhook", "createWorkOrder", "cancelRun"].map(|id| api.contract.operation(id));

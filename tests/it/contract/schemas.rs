@@ -14,7 +14,7 @@ fn add<T: JsonSchema>(generator: &mut SchemaGenerator) {
 }
 
 #[test]
-fn json_schemas_of_all_public_types() {
+fn the_json_schemas_of_public_types_match_the_snapshot() {
     let mut generator = SchemaGenerator::default();
     schemas!(
         generator: CancelledRun, NewTemplate, NewWebhook, NewWorkOrder, CreditBalance, CreditTransactionPage,

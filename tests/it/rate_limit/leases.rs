@@ -48,7 +48,7 @@ async fn calls_that_wait_together_share_a_round_trip() {
 }
 
 #[tokio::test]
-async fn clients_share_the_limit_and_none_is_refused() {
+async fn clients_share_the_limit_without_a_429() {
     let time = time(100).await;
     let limit = FakeLimit::new(&time, 100, Behaviour::Works);
     let clients = [client(&time, &limit), client(&time, &limit), client(&time, &limit)];
@@ -66,7 +66,7 @@ async fn clients_share_the_limit_and_none_is_refused() {
 }
 
 #[tokio::test]
-async fn clones_and_derived_clients_are_one_client_and_the_key_is_not_told() {
+async fn clones_and_derived_clients_lease_as_one_client_without_revealing_the_key() {
     let time = time(100).await;
     let limit = FakeLimit::new(&time, 100, Behaviour::Works);
     let one = client(&time, &limit);
@@ -84,7 +84,7 @@ async fn clones_and_derived_clients_are_one_client_and_the_key_is_not_told() {
 }
 
 #[tokio::test]
-async fn submissions_are_leased_apart_and_their_ends_are_reported() {
+async fn submissions_are_leased_separately_and_their_completion_is_reported() {
     let time = time(100).await;
     let limit = FakeLimit::new(&time, 100, Behaviour::Works);
     let client = client(&time, &limit);
@@ -102,7 +102,7 @@ async fn submissions_are_leased_apart_and_their_ends_are_reported() {
 }
 
 #[tokio::test]
-async fn a_permit_of_a_call_that_was_dropped_goes_to_the_next() {
+async fn the_permit_of_a_dropped_call_is_reused_by_the_next_call() {
     let time = time(100).await;
     let limit = FakeLimit::new(&time, 100, Behaviour::Works);
     let client = client(&time, &limit);
@@ -118,7 +118,7 @@ async fn a_permit_of_a_call_that_was_dropped_goes_to_the_next() {
 }
 
 #[tokio::test]
-async fn a_call_that_fails_fast_waits_for_a_lease_and_for_no_window() {
+async fn a_fail_fast_call_waits_for_a_lease_but_not_for_a_window() {
     let time = time(100).await;
     let limit = FakeLimit::new(&time, 2, Behaviour::Slow(Duration::from_millis(100)));
     let client = time.builder().rate_limit_mode(RateLimitMode::FailFast).shared_rate_limit(limit.clone());
@@ -133,7 +133,7 @@ async fn a_call_that_fails_fast_waits_for_a_lease_and_for_no_window() {
 }
 
 #[tokio::test]
-async fn a_call_whose_turn_is_too_late_fails_at_once() {
+async fn a_call_fails_at_once_if_its_permit_would_come_after_max_wait() {
     let time = time(100).await;
     let limit = FakeLimit::new(&time, 2, Behaviour::Works);
     let client = time.builder().max_wait(5 * SECOND).shared_rate_limit(limit).build().unwrap();
@@ -141,7 +141,7 @@ async fn a_call_whose_turn_is_too_late_fails_at_once() {
 }
 
 #[tokio::test]
-async fn a_429_is_reported_and_holds_all_calls() {
+async fn a_429_is_reported_to_the_shared_limit_and_pauses_all_calls() {
     let time = time(10).await;
     // It knows nothing of the other program's requests.
     let limit = FakeLimit::new(&time, 100, Behaviour::TooMuch);
@@ -151,7 +151,7 @@ async fn a_429_is_reported_and_holds_all_calls() {
 }
 
 #[tokio::test]
-async fn whatever_becomes_of_calls_no_more_are_sent_than_leased_and_no_permit_is_lost_for_longer_than_the_window() {
+async fn random_drops_never_exceed_the_leased_permits_or_lose_a_permit_beyond_its_window() {
     for seed in 0..20 {
         let mut random = fastrand::Rng::with_seed(seed);
         let time = time(10).await;
@@ -209,7 +209,7 @@ async fn a_shared_limit_that_fails_delays_no_call() {
 }
 
 #[tokio::test]
-async fn a_shared_limit_that_hangs_delays_the_first_calls_by_its_time_out() {
+async fn a_shared_limit_that_hangs_delays_only_the_first_calls_by_its_timeout() {
     let time = time(100).await;
     let limit = FakeLimit::new(&time, 100, Behaviour::Hangs);
     let client = client(&time, &limit);
@@ -218,7 +218,7 @@ async fn a_shared_limit_that_hangs_delays_the_first_calls_by_its_time_out() {
 }
 
 #[tokio::test]
-async fn a_shared_limit_that_failed_is_tried_again_less_and_less_often_until_it_works() {
+async fn a_failed_shared_limit_is_retried_with_backoff_until_it_recovers() {
     let time = time(1_000).await;
     let limit = FakeLimit::new(&time, 1_000, Behaviour::Hangs);
     let client = client(&time, &limit);
@@ -240,7 +240,7 @@ async fn a_shared_limit_that_failed_is_tried_again_less_and_less_often_until_it_
 }
 
 #[tokio::test]
-async fn a_shared_limit_that_fails_is_one_warning_until_it_works_again() {
+async fn a_failing_shared_limit_is_logged_once_until_it_recovers() {
     for behaviour in [Behaviour::Hangs, Behaviour::Fails] {
         let time = time(1_000).await;
         let limit = FakeLimit::new(&time, 1_000, behaviour);
@@ -263,7 +263,7 @@ async fn a_shared_limit_that_fails_is_one_warning_until_it_works_again() {
 }
 
 #[tokio::test]
-async fn clients_without_their_shared_limit_take_their_parts_of_the_window() {
+async fn clients_divide_the_window_while_the_shared_limit_fails() {
     let time = time(100).await;
     let limit = FakeLimit::new(&time, 100, Behaviour::Works);
     let clients = [client(&time, &limit), client(&time, &limit)];
@@ -290,7 +290,7 @@ async fn clients_without_their_shared_limit_take_their_parts_of_the_window() {
 }
 
 #[tokio::test]
-async fn no_lease_is_so_absurd_that_calls_hang() {
+async fn absurd_leases_do_not_hang_calls() {
     for behaviour in [Behaviour::Nothing, Behaviour::NothingForEver, Behaviour::TooMuch, Behaviour::Expired] {
         let time = time(20).await;
         let limit = FakeLimit::new(&time, 20, behaviour);
@@ -302,7 +302,7 @@ async fn no_lease_is_so_absurd_that_calls_hang() {
 }
 
 #[test]
-fn a_runtime_that_ends_during_a_lease_stops_no_call_of_another() {
+fn a_runtime_dropped_during_a_lease_does_not_block_calls_of_another() {
     let first = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let second = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let simulator = second.block_on(Simulator::start()).unwrap();

@@ -120,7 +120,7 @@ async fn thousand_calls(set_up: impl FnOnce(ClientBuilder) -> ClientBuilder) -> 
 }
 
 #[tokio::test]
-async fn a_thousand_calls_from_200_tasks_all_succeed_with_hardly_a_429() {
+async fn a_thousand_calls_from_200_tasks_succeed_with_at_most_one_percent_429s() {
     let figures = thousand_calls(|builder| builder).await;
     println!("waiting: {figures:?}");
     assert_eq!((figures.succeeded, figures.failed), (1000, 0));
@@ -130,7 +130,7 @@ async fn a_thousand_calls_from_200_tasks_all_succeed_with_hardly_a_429() {
 }
 
 #[tokio::test]
-async fn without_it_the_same_calls_mostly_fail() {
+async fn without_the_limiter_most_of_the_thousand_calls_fail() {
     let off = thousand_calls(|builder| builder.rate_limit_mode(RateLimitMode::Off).max_retries(3)).await;
     println!("off: {off:?}");
     assert!(off.failed >= 500, "{off:?}");
@@ -147,7 +147,7 @@ async fn without_it_the_same_calls_mostly_fail() {
 // Everyone waits
 
 #[tokio::test]
-async fn one_429_holds_every_caller_of_the_client_and_of_its_clones() {
+async fn one_429_pauses_all_calls_of_the_client_and_its_clones() {
     let time = SimulatedTime::start(Simulator::builder()).await;
     time.simulator().inject(Fault::error("RATE_LIMITED").header("retry-after", "7"));
     let client = time.client();
@@ -170,7 +170,7 @@ async fn one_429_holds_every_caller_of_the_client_and_of_its_clones() {
 }
 
 #[tokio::test]
-async fn who_came_first_is_sent_first() {
+async fn calls_are_sent_in_order_of_arrival() {
     let time = SimulatedTime::start(Simulator::builder().rate_limit(1)).await;
     let client = time.client();
     read(&client).await.unwrap();
@@ -187,7 +187,7 @@ async fn who_came_first_is_sent_first() {
 }
 
 #[tokio::test]
-async fn calls_that_are_dropped_while_they_wait_take_nothing_with_them() {
+async fn calls_dropped_while_waiting_use_no_permits() {
     let time = SimulatedTime::start(Simulator::builder().rate_limit(2)).await;
     let client = time.client();
     read(&client).await.unwrap();
@@ -210,7 +210,7 @@ async fn calls_that_are_dropped_while_they_wait_take_nothing_with_them() {
 }
 
 #[tokio::test]
-async fn the_first_in_line_can_be_dropped_and_the_second_takes_its_place() {
+async fn the_second_waiter_is_sent_next_if_the_first_is_dropped() {
     let time = SimulatedTime::start(Simulator::builder().rate_limit(1)).await;
     let client = time.client();
     read(&client).await.unwrap();
@@ -226,7 +226,7 @@ async fn the_first_in_line_can_be_dropped_and_the_second_takes_its_place() {
 }
 
 #[tokio::test]
-async fn a_submission_that_is_dropped_before_it_is_sent_takes_no_slot_with_it() {
+async fn a_submission_dropped_before_it_is_sent_uses_no_slot() {
     let time = SimulatedTime::start(Simulator::builder().concurrent_runs(100)).await;
     let client = time.client();
     assert_eq!(ended(&time, &mut reads(&client, 100)).await, 100);
@@ -298,7 +298,7 @@ async fn a_deadline_before_the_window_opens_fails_the_call_at_once() {
 }
 
 #[tokio::test]
-async fn a_deadline_counts_those_who_wait_already() {
+async fn a_deadline_takes_the_waiting_calls_into_account() {
     let (time, client) = spent(|builder| builder).await;
     let mut waiting = reads(&client, 5);
     assert_eq!(ended(&time, &mut waiting).await, 0);
@@ -313,7 +313,7 @@ async fn a_deadline_counts_those_who_wait_already() {
 }
 
 #[tokio::test]
-async fn failing_fast_fails_at_once_and_says_when_to_come_back() {
+async fn a_fail_fast_call_fails_at_once_with_retry_after() {
     let (time, client) = spent(|builder| builder.rate_limit_mode(RateLimitMode::FailFast)).await;
     time.advance(15 * SECOND);
     assert_not_sent(&read(&client).await.unwrap_err(), 45 * SECOND);
@@ -323,7 +323,7 @@ async fn failing_fast_fails_at_once_and_says_when_to_come_back() {
 }
 
 #[tokio::test]
-async fn failing_fast_does_not_fail_before_it_knows_of_a_limit() {
+async fn fail_fast_calls_do_not_fail_before_a_limit_is_known() {
     let time = SimulatedTime::start(Simulator::builder()).await;
     let client = time.builder().rate_limit_mode(RateLimitMode::FailFast).build().unwrap();
     assert_eq!(ended(&time, &mut reads(&client, 50)).await, 50);
@@ -350,7 +350,7 @@ async fn with_the_mode_off_everything_is_sent() {
 // Limits of their own
 
 #[tokio::test]
-async fn forty_submissions_keep_to_twenty_a_minute_by_themselves() {
+async fn forty_submissions_are_limited_to_twenty_per_minute() {
     let time = SimulatedTime::start(Simulator::builder().concurrent_runs(100)).await;
     let refusals = Refusals::default();
     let client = refusals.watch(time.builder()).build().unwrap();
@@ -362,7 +362,7 @@ async fn forty_submissions_keep_to_twenty_a_minute_by_themselves() {
 }
 
 #[tokio::test]
-async fn another_limit_on_submissions_can_be_set() {
+async fn the_submission_limit_can_be_changed() {
     for limit in [3, 50] {
         let time = SimulatedTime::start(Simulator::builder().concurrent_runs(100).submission_limit(limit)).await;
         let refusals = Refusals::default();
@@ -377,7 +377,7 @@ async fn another_limit_on_submissions_can_be_set() {
 }
 
 #[tokio::test]
-async fn a_deadline_that_is_too_short_for_the_limit_on_submissions_fails_the_call_at_once() {
+async fn a_deadline_too_short_for_the_submission_limit_fails_the_call_at_once() {
     let time = SimulatedTime::start(Simulator::builder().concurrent_runs(100)).await;
     let client = time.client();
     assert_eq!(ended(&time, &mut submissions(&client, 20)).await, 20);
@@ -388,7 +388,7 @@ async fn a_deadline_that_is_too_short_for_the_limit_on_submissions_fails_the_cal
 }
 
 #[tokio::test]
-async fn failing_fast_says_when_a_submission_can_be_made_even_while_the_last_are_on_their_way() {
+async fn fail_fast_submissions_have_retry_after_while_earlier_ones_are_pending() {
     let time = SimulatedTime::start(Simulator::builder().concurrent_runs(100)).await;
     let client = time.builder().rate_limit_mode(RateLimitMode::FailFast).build().unwrap();
     let errors: Vec<_> = submissions(&client, 25).join_all().await.into_iter().filter_map(Result::err).collect();
@@ -399,7 +399,7 @@ async fn failing_fast_says_when_a_submission_can_be_made_even_while_the_last_are
 }
 
 #[tokio::test]
-async fn a_429_for_the_limit_on_submissions_does_not_hold_reads() {
+async fn a_429_for_the_submission_limit_does_not_pause_reads() {
     let time = SimulatedTime::start(Simulator::builder().submission_limit(1)).await;
     let client = time.client();
     read(&client).await.unwrap();
@@ -417,7 +417,7 @@ async fn a_429_for_the_limit_on_submissions_does_not_hold_reads() {
 }
 
 #[tokio::test]
-async fn a_429_for_too_many_runs_at_once_does_not_hold_reads() {
+async fn a_429_for_too_many_concurrent_runs_does_not_pause_reads() {
     let time = SimulatedTime::start(Simulator::builder().concurrent_runs(1)).await;
     let client = time.client();
     assert_eq!(ended(&time, &mut submissions(&client, 1)).await, 1);
@@ -427,7 +427,7 @@ async fn a_429_for_too_many_runs_at_once_does_not_hold_reads() {
 }
 
 #[tokio::test]
-async fn a_429_for_the_limit_on_webhook_tests_does_not_hold_reads() {
+async fn a_429_for_the_webhook_test_limit_does_not_pause_reads() {
     let time = SimulatedTime::start(Simulator::builder()).await;
     let client = time.client();
     let created = client.webhooks().create("https://app.example.com/hooks", ["run.completed"]).await.unwrap();
@@ -450,7 +450,7 @@ fn with_requests_left(operation: &str) -> Fault {
 }
 
 #[tokio::test]
-async fn a_429_with_requests_left_holds_its_call_alone() {
+async fn a_429_with_requests_remaining_pauses_only_its_call() {
     for is_known in [true, false] {
         let time = SimulatedTime::start(Simulator::builder().concurrent_runs(100)).await;
         let client = time.client();
@@ -470,7 +470,7 @@ async fn a_429_with_requests_left_holds_its_call_alone() {
 }
 
 #[tokio::test]
-async fn a_429_to_a_submission_with_requests_left_holds_submissions_alone() {
+async fn a_429_to_a_submission_with_requests_remaining_pauses_only_submissions() {
     for is_known in [true, false] {
         let time = SimulatedTime::start(Simulator::builder().concurrent_runs(100)).await;
         let client = time.client();
@@ -494,7 +494,7 @@ async fn a_429_to_a_submission_with_requests_left_holds_submissions_alone() {
 // What the service says
 
 #[tokio::test]
-async fn what_the_service_said_of_its_limit_can_be_asked_for() {
+async fn rate_limit_returns_the_last_reported_limit() {
     let time = SimulatedTime::start(Simulator::builder()).await;
     let client = time.client();
     let clone = client.clone();
@@ -508,7 +508,7 @@ async fn what_the_service_said_of_its_limit_can_be_asked_for() {
 }
 
 #[tokio::test]
-async fn a_service_that_says_nothing_of_a_limit_is_not_limited() {
+async fn calls_are_not_limited_without_rate_limit_headers() {
     let time = SimulatedTime::start(Simulator::builder()).await;
     let client = time.client();
     time.simulator().inject(Fault::response(200, "application/json", RUN).times(u32::MAX));
@@ -518,7 +518,7 @@ async fn a_service_that_says_nothing_of_a_limit_is_not_limited() {
 }
 
 #[tokio::test]
-async fn a_gateway_that_fails_before_the_first_response_does_not_lift_the_limit() {
+async fn gateway_errors_before_the_first_response_do_not_lift_the_limit() {
     for (what, fault) in [
         ("502", Fault::bad_gateway()),
         ("504", Fault::gateway_timeout()),
@@ -540,7 +540,7 @@ async fn a_gateway_that_fails_before_the_first_response_does_not_lift_the_limit(
 }
 
 #[tokio::test]
-async fn a_client_that_was_idle_keeps_to_the_window_it_comes_back_in() {
+async fn an_idle_client_respects_the_current_window_when_it_resumes() {
     let time = SimulatedTime::start(Simulator::builder()).await;
     let refusals = Refusals::default();
     let client = refusals.watch(time.builder()).build().unwrap();
@@ -558,7 +558,7 @@ async fn a_client_that_was_idle_keeps_to_the_window_it_comes_back_in() {
 }
 
 #[tokio::test]
-async fn absurd_headers_neither_stop_nor_harm_anybody() {
+async fn absurd_rate_limit_headers_do_not_stall_calls() {
     let year_ahead = (1_767_225_600 + 365 * 24 * 60 * 60).to_string();
     let limits = ["", "0", "1", "100", "-5", "NaN", "4294967295"];
     let lefts = ["", "0", "1000000", "-1"];
@@ -603,7 +603,7 @@ async fn absurd(status: u16, [limit, left, reset]: [&str; 3]) -> Duration {
 }
 
 #[tokio::test]
-async fn one_absurd_answer_does_not_spoil_those_that_follow() {
+async fn one_response_with_absurd_headers_does_not_affect_later_calls() {
     let time = SimulatedTime::start(Simulator::builder()).await;
     let refusals = Refusals::default();
     let client = refusals.watch(time.builder()).build().unwrap();

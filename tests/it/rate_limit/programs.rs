@@ -24,7 +24,7 @@ const PROGRAMS: u64 = 40;
 const MINUTE: Duration = Duration::from_secs(60);
 
 #[test]
-fn whatever_is_polled_ends() {
+fn every_polled_call_completes() {
     let programs = std::env::var("RANDOM_PROGRAMS").map_or(PROGRAMS, |count| count.parse().unwrap());
     let (mut calls, mut longest) = (0, Duration::ZERO);
     for seed in 0..programs {

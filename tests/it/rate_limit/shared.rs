@@ -235,7 +235,7 @@ async fn simulator(scale: u32) -> Simulator {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "takes a minute: 10 processes of 50 tasks of 20 calls, at a hundred times real time"]
-async fn a_fleet_keeps_to_the_limit_and_wastes_none_of_it() {
+async fn a_fleet_uses_the_limit_fully_without_exceeding_it() {
     let scale = std::env::var("SCALE").map_or(100, |scale| scale.parse().unwrap());
     let (redis, simulator) = (Redis::start(), simulator(scale).await);
     let work = Work { tasks: 50, calls: 20, ..Work::new(&simulator, &redis.url(), scale) };
@@ -246,7 +246,7 @@ async fn a_fleet_keeps_to_the_limit_and_wastes_none_of_it() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "takes a minute: 10 processes of 50 tasks of 20 calls, at a hundred times real time"]
-async fn a_fleet_whose_redis_is_killed_goes_on() {
+async fn a_fleet_continues_if_redis_is_killed() {
     let scale = std::env::var("SCALE").map_or(100, |scale| scale.parse().unwrap());
     let (mut redis, simulator) = (Redis::start(), simulator(scale).await);
     let work = Work { tasks: 50, calls: 20, ..Work::new(&simulator, &redis.url(), scale) };
@@ -269,7 +269,7 @@ const FEW: f64 = 5.0;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[cfg_attr(not(redis_server), ignore = "needs redis-server")]
-async fn processes_share_a_limit_whatever_their_clocks_say() {
+async fn processes_share_a_limit_despite_wrong_clocks() {
     let (redis, simulator) = (Redis::start(), simulator(SCALE).await);
     let work = Work { tasks: 20, calls: 5, ..Work::new(&simulator, &redis.url(), SCALE) };
     let works = [0, 300, -300].map(|difference| Work { difference, ..work.clone() }).to_vec();
@@ -286,7 +286,7 @@ async fn processes_share_a_limit_whatever_their_clocks_say() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[cfg_attr(not(redis_server), ignore = "needs redis-server")]
-async fn a_process_that_is_killed_takes_no_more_than_it_had() {
+async fn a_killed_process_wastes_only_its_leased_permits() {
     let (redis, simulator) = (Redis::start(), simulator(SCALE).await);
     let work = Work { tasks: 20, calls: 5, ..Work::new(&simulator, &redis.url(), SCALE) };
     let mut doomed = Process::start(&Work { calls: 1_000, ..work.clone() });
@@ -328,14 +328,14 @@ async fn goes_on(redis: &mut Redis, fail: impl AsyncFnOnce(&mut Redis), mend: im
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[cfg_attr(not(redis_server), ignore = "needs redis-server")]
-async fn calls_go_on_while_redis_is_gone_and_it_is_used_again() {
+async fn calls_continue_while_redis_is_down_and_use_it_again_afterwards() {
     let mut redis = Redis::start();
     goes_on(&mut redis, async |redis| redis.stop(), async |redis| assert!(redis.run())).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[cfg_attr(not(redis_server), ignore = "needs redis-server")]
-async fn calls_go_on_while_redis_stands_still() {
+async fn calls_continue_while_redis_is_suspended() {
     let mut redis = Redis::start();
     let process = redis.process_id().await;
     goes_on(&mut redis, async |_| signal(&process, "-STOP"), async |_| signal(&process, "-CONT")).await;
@@ -343,7 +343,7 @@ async fn calls_go_on_while_redis_stands_still() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[cfg_attr(not(redis_server), ignore = "needs redis-server")]
-async fn calls_go_on_while_redis_is_out_of_memory() {
+async fn calls_continue_while_redis_is_out_of_memory() {
     let mut redis = Redis::start();
     let set = async |redis: &Redis, memory| redis.ask::<()>(&["CONFIG", "SET", "maxmemory", memory]).await;
     redis.ask::<()>(&["CONFIG", "SET", "maxmemory-policy", "noeviction"]).await;
@@ -357,7 +357,7 @@ async fn calls_go_on_while_redis_is_out_of_memory() {
 
 #[tokio::test]
 #[cfg_attr(not(redis_server), ignore = "needs redis-server")]
-async fn a_password_is_needed_where_redis_asks_for_one() {
+async fn a_missing_redis_password_is_an_error() {
     let redis = Redis::start();
     redis.ask::<()>(&["CONFIG", "SET", "requirepass", "s3cret"]).await;
     for url in redis.urls_with_wrong_passwords() {
@@ -395,7 +395,7 @@ const MOMENT: Duration = Duration::from_secs(40);
 
 #[tokio::test]
 #[cfg_attr(not(redis_server), ignore = "needs redis-server")]
-async fn until_a_response_has_told_the_limit_a_few_permits_are_leased_to_all() {
+async fn a_few_permits_are_leased_in_total_until_the_limit_is_known() {
     let redis = Redis::start();
     let limit = limit(&redis).await;
     assert_eq!(requests(&limit, request("one", 50)).await, 10);
@@ -410,7 +410,7 @@ async fn until_a_response_has_told_the_limit_a_few_permits_are_leased_to_all() {
 
 #[tokio::test]
 #[cfg_attr(not(redis_server), ignore = "needs redis-server")]
-async fn what_is_leased_and_what_others_take_is_not_leased_again() {
+async fn leased_and_externally_used_permits_are_not_leased_again() {
     let redis = Redis::start();
     let limit = limit(&redis).await;
     assert_eq!(requests(&limit, reporting(request("one", 60), 99, 1)).await, 60);
@@ -427,7 +427,7 @@ async fn what_is_leased_and_what_others_take_is_not_leased_again() {
 
 #[tokio::test]
 #[cfg_attr(not(redis_server), ignore = "needs redis-server")]
-async fn clients_that_wait_have_equal_shares_of_a_new_window() {
+async fn waiting_clients_get_equal_shares_of_a_new_window() {
     let redis = Redis::start();
     let limit = limit(&redis).await;
     assert_eq!(requests(&limit, reporting(request("one", 500), 100, 1)).await, 100);
@@ -445,7 +445,7 @@ async fn clients_that_wait_have_equal_shares_of_a_new_window() {
 
 #[tokio::test]
 #[cfg_attr(not(redis_server), ignore = "needs redis-server")]
-async fn a_client_is_leased_a_stock_while_plenty_is_left() {
+async fn a_client_gets_spare_permits_while_many_remain() {
     let redis = Redis::start();
     let limit = limit(&redis).await;
     let stocked = |client| {
@@ -460,7 +460,7 @@ async fn a_client_is_leased_a_stock_while_plenty_is_left() {
 
 #[tokio::test]
 #[cfg_attr(not(redis_server), ignore = "needs redis-server")]
-async fn a_429_holds_all_clients() {
+async fn a_429_pauses_all_clients() {
     let redis = Redis::start();
     let limit = limit(&redis).await;
     let mut refused = reporting(request("one", 5), 50, 1);
@@ -473,7 +473,7 @@ async fn a_429_holds_all_clients() {
 
 #[tokio::test]
 #[cfg_attr(not(redis_server), ignore = "needs redis-server")]
-async fn a_slot_for_a_submission_is_free_a_minute_after_its_end_or_when_it_is_returned() {
+async fn a_submission_slot_is_free_a_minute_after_completion_or_when_returned() {
     let redis = Redis::start();
     let limit = limit(&redis).await;
     let submit = |client, submissions| {
@@ -500,7 +500,7 @@ async fn a_slot_for_a_submission_is_free_a_minute_after_its_end_or_when_it_is_re
 
 #[tokio::test]
 #[cfg_attr(not(redis_server), ignore = "needs redis-server")]
-async fn numbers_may_be_as_large_as_they_like() {
+async fn maximum_values_do_not_overflow() {
     let redis = Redis::start();
     let limit = limit(&redis).await;
     let mut absurd = request("one", u32::MAX);
@@ -515,7 +515,7 @@ async fn numbers_may_be_as_large_as_they_like() {
 
 #[tokio::test]
 #[cfg_attr(not(redis_server), ignore = "needs redis-server")]
-async fn a_user_who_is_allowed_no_more_than_the_limit_needs_can_connect() {
+async fn a_redis_user_with_minimal_permissions_can_connect() {
     let redis = Redis::start();
     let commands = "+eval +time +hmget +hget +hset +hincrby +del +zadd +zrem +zcard +zrange +zremrangebyscore +pexpire";
     let rules = ["ACL", "SETUSER", "limit", "on", ">s3cret", "~agentgate:limit:*", "-@all"];

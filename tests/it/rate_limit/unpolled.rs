@@ -40,7 +40,7 @@ fn submission(client: &Client) -> CallFuture<agentgate::types::WorkOrderCreated>
 // The rate limit
 
 #[tokio::test]
-async fn a_stream_that_reads_ahead_does_not_stop_the_calls_in_the_body_of_its_loop() {
+async fn a_prefetching_stream_does_not_block_calls_in_its_loop_body() {
     for limit in 1..=8 {
         let time = SimulatedTime::start(simulator(limit)).await;
         submit_runs(&time, 5).await;
@@ -60,7 +60,7 @@ async fn a_stream_that_reads_ahead_does_not_stop_the_calls_in_the_body_of_its_lo
 }
 
 #[tokio::test]
-async fn a_select_on_a_call_does_not_stop_the_calls_of_its_other_branch() {
+async fn a_select_on_a_call_does_not_block_calls_in_the_other_branch() {
     for limit in 2..=4 {
         let time = SimulatedTime::start(simulator(limit)).await;
         submit_runs(&time, 1).await;
@@ -96,7 +96,7 @@ impl Clock for MovingClock {
 }
 
 #[test]
-fn a_blocking_iterator_that_reads_ahead_does_not_stop_the_calls_in_the_body_of_its_loop() {
+fn a_prefetching_blocking_iterator_does_not_block_calls_in_its_loop_body() {
     let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     for limit in 1..=8 {
         let clock = MovingClock(Arc::new(runtime.block_on(simulator(limit).start()).unwrap()));
@@ -118,7 +118,7 @@ fn a_blocking_iterator_that_reads_ahead_does_not_stop_the_calls_in_the_body_of_i
 }
 
 #[tokio::test]
-async fn calls_that_nobody_polls_hold_up_no_other_and_come_first_when_they_are_polled() {
+async fn unpolled_calls_do_not_block_others_and_are_served_first_once_polled() {
     for limit in [1, 2, 5] {
         let time = SimulatedTime::start(simulator(limit)).await;
         let client = time.client();
@@ -168,7 +168,7 @@ fn spawn_reads(client: &Client, count: usize) {
 }
 
 #[tokio::test]
-async fn a_runtime_that_stands_still_does_not_stop_the_clients_of_another() {
+async fn a_stalled_runtime_does_not_block_clients_on_another() {
     let time = SimulatedTime::start(simulator(1)).await;
     let client = time.client();
     spend(&time, &client, 1).await;
@@ -208,7 +208,7 @@ async fn left_alone(time: &SimulatedTime, call: CallFuture<Response<Run>>, polls
 }
 
 #[tokio::test]
-async fn a_call_left_unpolled_for_longer_than_its_time_out_gets_the_response_that_came() {
+async fn a_call_unpolled_beyond_its_timeout_returns_the_received_response() {
     let time = SimulatedTime::start_with_tokio(simulator(1_000)).await;
     for bytes in [10, 5_000_000] {
         for polls in [1, 2, 3, 5, 8, 13, 21, 34] {
@@ -227,7 +227,7 @@ async fn a_call_left_unpolled_for_longer_than_its_time_out_gets_the_response_tha
 }
 
 #[tokio::test]
-async fn a_service_that_does_not_respond_times_out_all_the_same() {
+async fn an_unpolled_call_without_a_response_times_out() {
     let time = SimulatedTime::start_with_tokio(simulator(1_000)).await;
     time.simulator().inject(Fault::stall());
     let client = time.builder().timeout(TIMEOUT).max_retries(0).build().unwrap();
@@ -237,7 +237,7 @@ async fn a_service_that_does_not_respond_times_out_all_the_same() {
 }
 
 #[tokio::test]
-async fn a_reader_that_takes_longer_than_the_time_out_for_each_item_sends_what_a_fast_one_sends() {
+async fn a_reader_slower_than_the_timeout_sends_no_more_requests_than_a_fast_one() {
     let mut sent = Vec::new();
     let time = SimulatedTime::start_with_tokio(simulator(1_000)).await;
     submit_runs(&time, 30).await;

@@ -30,7 +30,7 @@ fn builder(url: &str) -> ClientBuilder {
 }
 
 #[tokio::test]
-async fn a_host_that_is_not_reached_in_time_was_sent_nothing_whatever_time_out_is_shorter() {
+async fn a_connect_timeout_reports_that_nothing_was_sent_whichever_timeout_is_shorter() {
     let (url, _listener, _queue) = unreachable().await;
     for (timeout, connect_timeout, of_call) in [
         (LONG, SHORT, None),
@@ -59,7 +59,7 @@ async fn a_host_that_is_not_reached_in_time_was_sent_nothing_whatever_time_out_i
 }
 
 #[tokio::test]
-async fn a_server_that_accepts_and_stays_silent_may_have_been_sent_everything() {
+async fn a_timeout_after_connecting_may_have_reached_the_server() {
     let empty = answer("200 OK", "", r#"{"data":[],"total":0}"#);
     let server = Server::start([vec![Act::Read, Act::Stall], empty]).await;
     let client = builder(&server.url()).build().unwrap();
@@ -69,7 +69,7 @@ async fn a_server_that_accepts_and_stays_silent_may_have_been_sent_everything() 
 }
 
 #[tokio::test]
-async fn an_idle_connection_is_used_again_for_less_time_than_servers_keep_it() {
+async fn an_idle_connection_is_reused_only_for_a_few_seconds() {
     let run = r#"{"id":"run_1","workOrderId":"wo_1","status":"running"}"#;
     let response = Act::Write(format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{run}", run.len()).into_bytes());
     let connection: Vec<_> = [Act::Read, response].into_iter().cycle().take(8).collect();

@@ -40,7 +40,7 @@ fn busy(retry_after: u64) -> Fault {
 // Deadlines
 
 #[tokio::test]
-async fn retries_end_when_the_pause_would_not_end_before_the_deadline() {
+async fn retries_stop_if_retry_after_exceeds_the_deadline() {
     let (time, client) = start().await;
     time.simulator().inject(busy(4).times(FOREVER));
     let error = time.run(client.credits().balance().deadline(10 * SECOND).into_future()).await.unwrap_err();
@@ -50,7 +50,7 @@ async fn retries_end_when_the_pause_would_not_end_before_the_deadline() {
 }
 
 #[tokio::test]
-async fn a_back_off_that_would_not_end_before_the_deadline_is_not_begun_either() {
+async fn retries_stop_if_the_backoff_exceeds_the_deadline() {
     let (time, client) = start().await;
     time.simulator().inject(Fault::error("SERVICE_UNAVAILABLE").times(FOREVER));
     for _ in 0..20 {
@@ -64,7 +64,7 @@ async fn a_back_off_that_would_not_end_before_the_deadline_is_not_begun_either()
 }
 
 #[tokio::test]
-async fn the_deadline_of_a_call_counts_in_place_of_the_clients() {
+async fn the_deadline_of_a_call_overrides_that_of_the_client() {
     let time = SimulatedTime::start(Simulator::builder()).await;
     let client = time.builder().deadline(3 * SECOND).build().unwrap();
     time.simulator().inject(busy(2).times(FOREVER));
@@ -77,7 +77,7 @@ async fn the_deadline_of_a_call_counts_in_place_of_the_clients() {
 }
 
 #[tokio::test]
-async fn a_deadline_of_nothing_sends_nothing() {
+async fn a_zero_deadline_sends_nothing() {
     let (time, client) = start().await;
     for error in [
         client.credits().balance().deadline(Duration::ZERO).await.unwrap_err(),
@@ -91,7 +91,7 @@ async fn a_deadline_of_nothing_sends_nothing() {
 }
 
 #[tokio::test]
-async fn the_longest_deadline_of_all_is_none() {
+async fn the_maximum_deadline_never_expires() {
     let (time, client) = start().await;
     time.simulator().inject(busy(30));
     time.run(client.credits().balance().deadline(Duration::MAX).into_future()).await.unwrap();
@@ -99,7 +99,7 @@ async fn the_longest_deadline_of_all_is_none() {
 }
 
 #[tokio::test]
-async fn an_attempt_is_given_no_more_than_what_is_left_of_the_deadline() {
+async fn an_attempt_times_out_at_the_deadline() {
     let silent = || vec![Act::Read, Act::Stall];
     let server = Server::start([answer("503 Service Unavailable", "retry-after: 60\r\n", ""), silent()]).await;
     let (time, _) = start().await;
@@ -112,7 +112,7 @@ async fn an_attempt_is_given_no_more_than_what_is_left_of_the_deadline() {
 }
 
 #[tokio::test]
-async fn a_time_out_that_is_shorter_than_the_deadline_stays_as_it_is() {
+async fn a_timeout_shorter_than_the_deadline_is_unchanged() {
     let server = Server::start([vec![Act::Read, Act::Stall]]).await;
     let (time, _) = start().await;
     let client =
@@ -135,7 +135,7 @@ async fn the_wait_for_the_rate_limit_counts_towards_the_deadline() {
 }
 
 #[tokio::test]
-async fn a_retry_for_which_the_rate_limit_leaves_no_time_ends_the_call_with_what_went_wrong() {
+async fn the_last_error_is_returned_if_the_rate_limit_leaves_no_time_for_a_retry() {
     let time = SimulatedTime::start(Simulator::builder().rate_limit(2)).await;
     let client = time.client();
     read(&client).await.unwrap();
@@ -160,7 +160,7 @@ async fn without_retries_there_is_one_attempt() {
 }
 
 #[tokio::test]
-async fn an_outage_is_multiplied_by_a_hundred_retries_at_most_and_not_by_each_call() {
+async fn the_retry_budget_allows_at_most_100_retries_during_an_outage() {
     let (time, client) = start().await;
     time.simulator().inject(Fault::error("SERVICE_UNAVAILABLE").times(FOREVER));
     let mut given_up = 0;
@@ -179,7 +179,7 @@ async fn an_outage_is_multiplied_by_a_hundred_retries_at_most_and_not_by_each_ca
 }
 
 #[tokio::test]
-async fn successes_bring_retries_back() {
+async fn successful_calls_refill_the_retry_budget() {
     let time = SimulatedTime::start(Simulator::builder().rate_limit(1_000_000)).await;
     let client = time.builder().rate_limit_mode(RateLimitMode::Off).build().unwrap();
     let outage = Fault::error("SERVICE_UNAVAILABLE");
@@ -201,7 +201,7 @@ async fn successes_bring_retries_back() {
 // What may have been done
 
 #[tokio::test]
-async fn what_one_attempt_may_have_done_the_next_does_not_undo() {
+async fn an_unknown_outcome_is_kept_after_a_later_connect_error() {
     let hang_up = || vec![Act::Read];
     let (time, _) = start().await;
 
@@ -226,7 +226,7 @@ async fn what_one_attempt_may_have_done_the_next_does_not_undo() {
 }
 
 #[tokio::test]
-async fn a_submission_that_may_be_repeated_is_sent_again_with_the_same_key() {
+async fn a_repeatable_submission_is_retried_with_the_same_idempotency_key() {
     let created = answer("201 Created", "content-type: application/json\r\n", CREATED);
     let cut = vec![Act::Read];
     let server = Server::start([cut.clone(), cut, created]).await;
@@ -245,7 +245,7 @@ async fn a_submission_that_may_be_repeated_is_sent_again_with_the_same_key() {
 }
 
 #[tokio::test]
-async fn a_submission_that_was_done_is_not_sent_again_unless_it_may_be() {
+async fn an_accepted_submission_is_not_resent_unless_it_is_repeatable() {
     let lost = || Fault::response(502, "text/html", "<h1>Bad Gateway</h1>").on("createWorkOrder").after_acting();
     let (time, client) = start().await;
     time.simulator().inject(lost());
@@ -265,7 +265,7 @@ fn keys(requests: &[RecordedRequest]) -> Vec<Option<&str>> {
 }
 
 #[tokio::test]
-async fn the_callers_own_key_is_sent_with_every_attempt() {
+async fn a_custom_idempotency_key_is_sent_with_every_attempt() {
     let (time, client) = start().await;
     time.simulator().inject(busy(1).times(2));
     let call = client.work_orders().create("Fix it", source()).idempotency_key("order 17");
@@ -274,7 +274,7 @@ async fn the_callers_own_key_is_sent_with_every_attempt() {
 }
 
 #[tokio::test]
-async fn each_call_has_a_key_of_its_own_and_reads_have_none() {
+async fn each_submission_has_its_own_idempotency_key_and_reads_have_none() {
     let (time, client) = start().await;
     for _ in 0..2 {
         client.work_orders().create("Fix it", source()).await.unwrap();
@@ -286,7 +286,7 @@ async fn each_call_has_a_key_of_its_own_and_reads_have_none() {
 }
 
 #[tokio::test]
-async fn a_key_that_cannot_stand_in_a_header_is_refused_before_anything_is_sent() {
+async fn an_invalid_idempotency_key_is_rejected_before_anything_is_sent() {
     let (time, client) = start().await;
     for key in ["", " ", "a\nb", "a\r\nx-evil: 1", "a\0", "schlüssel", "\u{7f}"] {
         let error = client.work_orders().create("Fix it", source()).idempotency_key(key).await.unwrap_err();
@@ -297,7 +297,7 @@ async fn a_key_that_cannot_stand_in_a_header_is_refused_before_anything_is_sent(
 }
 
 #[tokio::test]
-async fn failing_fast_does_not_wait_for_a_429_either() {
+async fn a_fail_fast_call_does_not_retry_a_429() {
     let simulator = Simulator::start().await.unwrap();
     let builder = Client::builder().base_url(simulator.url()).api_key(simulator.api_key());
     let client = builder.rate_limit_mode(RateLimitMode::FailFast).build().unwrap();

@@ -86,17 +86,17 @@ async fn table(change: fn(Fault) -> Fault) -> String {
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_fault_that_passes_on_every_operation() {
+async fn every_transient_fault_has_the_documented_outcome_on_every_operation() {
     assert!(Fault::catalogue().len() >= 15);
     insta::assert_snapshot!(table(|fault| fault).await);
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_fault_that_stays_on_every_operation() {
+async fn every_permanent_fault_has_the_documented_outcome_on_every_operation() {
     insta::assert_snapshot!(table(|fault| fault.times(100)).await);
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_fault_that_loses_the_answer_on_every_operation() {
+async fn every_fault_after_acting_has_the_documented_outcome_on_every_operation() {
     insta::assert_snapshot!(table(Fault::after_acting).await);
 }

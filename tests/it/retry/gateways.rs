@@ -157,20 +157,20 @@ async fn program(seed: u64, submissions: usize, way: Way, drops: f64) -> Counts 
 }
 
 #[tokio::test]
-async fn no_submission_through_gateways_is_doubled_or_mistaken_for_another() {
+async fn no_submission_through_gateways_is_duplicated_or_mistaken_for_another() {
     let counts = program(fastrand::u32(..).into(), submissions(), Way::Plain, 0.0).await;
     assert_eq!(counts.returned + counts.unknown, submissions());
     assert!(counts.unknown > 0 && counts.work_orders > counts.returned / 2, "{counts:?}");
 }
 
 #[tokio::test]
-async fn with_reconcile_every_submission_through_gateways_makes_exactly_one_work_order() {
+async fn with_reconcile_every_submission_through_gateways_creates_one_work_order() {
     let counts = program(fastrand::u32(..).into(), submissions(), Way::Reconcile, 0.0).await;
     assert_eq!((counts.returned, counts.work_orders), (submissions(), submissions()), "{counts:?}");
 }
 
 #[tokio::test]
-async fn submissions_that_are_dropped_half_way_leave_the_others_alone() {
+async fn dropped_submissions_do_not_affect_others() {
     for way in [Way::Plain, Way::Reconcile] {
         let counts = program(fastrand::u32(..).into(), submissions() / 4, way, 0.3).await;
         assert!(counts.dropped > 0 && counts.returned > 0, "{counts:?}");

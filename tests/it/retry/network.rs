@@ -132,7 +132,7 @@ fn assert_backs_off(waits: &InstantClock, count: usize) {
 // No connection
 
 #[tokio::test]
-async fn a_refused_connection_is_tried_again_for_reading_and_for_submitting() {
+async fn a_refused_connection_is_retried_for_reads_and_submissions() {
     let (client, waits) = client(closed_port().await);
     for error in [get(&client).await.unwrap_err(), submit(&client).await.unwrap_err()] {
         assert!(error.is_connect(), "{error:?}");
@@ -145,14 +145,14 @@ async fn a_refused_connection_is_tried_again_for_reading_and_for_submitting() {
 }
 
 #[tokio::test]
-async fn the_waits_between_attempts_double_at_most() {
+async fn retry_delays_are_bounded_by_an_exponential_backoff() {
     let (client, waits) = client(closed_port().await);
     get(&client).await.unwrap_err();
     assert_backs_off(&waits, 3);
 }
 
 #[tokio::test]
-async fn no_retries_means_one_attempt_and_no_wait() {
+async fn zero_retries_means_one_attempt_without_delay() {
     let (builder, waits) = builder(closed_port().await);
     let client = builder.max_retries(0).build().unwrap();
     for error in [get(&client).await.unwrap_err(), submit(&client).await.unwrap_err()] {
@@ -163,7 +163,7 @@ async fn no_retries_means_one_attempt_and_no_wait() {
 }
 
 #[tokio::test]
-async fn a_call_counts_its_own_retries() {
+async fn max_retries_of_a_call_overrides_that_of_the_client() {
     let (builder, waits) = builder(closed_port().await);
     let client = builder.max_retries(0).build().unwrap();
     let error = client.runs().get("run_1").max_retries(2).await.unwrap_err();
@@ -175,7 +175,7 @@ async fn a_call_counts_its_own_retries() {
 // Broken connections
 
 #[tokio::test]
-async fn reading_survives_every_way_for_an_answer_to_break_off() {
+async fn reads_are_retried_after_every_kind_of_broken_response() {
     for (what, connection) in broken_answers() {
         let server = Server::start([connection, found()]).await;
         let (client, waits) = client(server.url());
@@ -189,7 +189,7 @@ async fn reading_survives_every_way_for_an_answer_to_break_off() {
 }
 
 #[tokio::test]
-async fn a_submission_whose_answer_breaks_off_is_not_sent_again() {
+async fn a_submission_with_a_broken_response_is_not_resent() {
     for (what, connection) in broken_answers() {
         let server = Server::start([connection, no_runs(), created()]).await;
         let (client, waits) = client(server.url());
@@ -204,7 +204,7 @@ async fn a_submission_whose_answer_breaks_off_is_not_sent_again() {
 }
 
 #[tokio::test]
-async fn a_connection_that_is_closed_right_after_it_was_accepted_is_not_trusted() {
+async fn a_connection_closed_right_after_accept_is_retried_for_reads() {
     let server = Server::start([vec![], found()]).await;
     let (client, _) = client(server.url());
     assert_eq!(get(&client).await.unwrap().id, "run_1");
@@ -224,7 +224,7 @@ async fn a_connection_that_is_closed_right_after_it_was_accepted_is_not_trusted(
 }
 
 #[tokio::test]
-async fn a_submission_on_a_used_connection_that_is_cut_is_not_sent_again() {
+async fn a_submission_on_a_reused_connection_that_closes_is_not_resent() {
     let alive = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{RUN}", RUN.len());
     let server = Server::start([vec![Act::Read, Act::Write(alive.into_bytes()), Act::Read], no_runs()]).await;
     let (client, _) = client(server.url());
@@ -237,7 +237,7 @@ async fn a_submission_on_a_used_connection_that_is_cut_is_not_sent_again() {
 }
 
 #[tokio::test]
-async fn attempts_end_when_the_connection_keeps_breaking() {
+async fn attempts_are_limited_if_every_connection_breaks() {
     let server = Server::start(vec![vec![Act::Read]; 9]).await;
     let (client, waits) = client(server.url());
     let error = get(&client).await.unwrap_err();
@@ -247,7 +247,7 @@ async fn attempts_end_when_the_connection_keeps_breaking() {
 }
 
 #[tokio::test]
-async fn an_answer_without_a_length_ends_with_its_connection() {
+async fn a_response_without_a_length_ends_with_its_connection() {
     let server = Server::start([say(format!("HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n{RUN}"))]).await;
     let (client, _) = client(server.url());
     assert_eq!(get(&client).await.unwrap().status, RunStatus::Running);
@@ -258,7 +258,7 @@ async fn an_answer_without_a_length_ends_with_its_connection() {
 const SOON: Duration = Duration::from_millis(50);
 
 #[tokio::test]
-async fn a_server_that_never_answers_is_given_up() {
+async fn a_server_that_never_responds_times_out() {
     let server = Server::start(vec![say_and_stall(""); 2]).await;
     let (client, waits) = client(server.url());
     let error = without_key(client.runs().get("run_1").timeout(SOON).max_retries(1).await.unwrap_err());
@@ -270,7 +270,7 @@ async fn a_server_that_never_answers_is_given_up() {
 }
 
 #[tokio::test]
-async fn a_body_that_never_ends_is_given_up() {
+async fn a_body_that_never_ends_times_out() {
     let start = format!("HTTP/1.1 200 OK\r\ncontent-length: 54\r\n\r\n{}", &RUN[..20]);
     let server = Server::start(vec![say_and_stall(start); 2]).await;
     let (client, waits) = client(server.url());
@@ -282,7 +282,7 @@ async fn a_body_that_never_ends_is_given_up() {
 }
 
 #[tokio::test]
-async fn a_submission_that_runs_out_of_time_is_not_sent_again() {
+async fn a_submission_that_times_out_is_not_resent() {
     let starts = ["", "HTTP/1.1 201 Created\r\ncontent-length: 88\r\n\r\n{\"workOrderId\":"];
     for start in starts {
         let server = Server::start([say_and_stall(start), no_runs(), created()]).await;
@@ -299,7 +299,7 @@ async fn a_submission_that_runs_out_of_time_is_not_sent_again() {
 // Answers that ask for patience
 
 #[tokio::test]
-async fn a_rate_limit_is_waited_out_to_the_second() {
+async fn retry_after_is_respected_to_the_second() {
     let busy = |seconds| answer("429 Too Many Requests", &format!("retry-after: {seconds}\r\n"), "");
     let server = Server::start([busy(7), busy(1), busy(30), found()]).await;
     let (client, waits) = client(server.url());
@@ -309,7 +309,7 @@ async fn a_rate_limit_is_waited_out_to_the_second() {
 }
 
 #[tokio::test]
-async fn a_submission_that_is_refused_for_now_is_sent_again_as_it_was() {
+async fn a_submission_refused_by_429_or_503_is_resent_unchanged() {
     for (status, body) in [("429 Too Many Requests", ""), ("503 Service Unavailable", UNAVAILABLE)] {
         let server = Server::start([answer(status, "retry-after: 3\r\n", body), created()]).await;
         let (client, waits) = client(server.url());
@@ -323,7 +323,7 @@ async fn a_submission_that_is_refused_for_now_is_sent_again_as_it_was() {
 }
 
 #[tokio::test]
-async fn a_wait_that_is_too_long_is_left_to_the_caller() {
+async fn a_retry_after_beyond_the_maximum_delay_is_returned_to_the_caller() {
     for (status, body) in [("429 Too Many Requests", ""), ("503 Service Unavailable", UNAVAILABLE)] {
         let server = Server::start([answer(status, "retry-after: 3600\r\n", body), found()]).await;
         let (client, waits) = client(server.url());
@@ -339,7 +339,7 @@ async fn a_wait_that_is_too_long_is_left_to_the_caller() {
 // Failures of the service
 
 #[tokio::test]
-async fn a_failure_of_the_service_is_tried_again_for_reading_alone() {
+async fn a_5xx_is_retried_only_for_reads() {
     for (status, kind) in [
         ("500 Internal Server Error", ErrorKind::Server),
         ("502 Bad Gateway", ErrorKind::Server),
@@ -376,7 +376,7 @@ async fn what_a_proxy_says_survives_into_the_error() {
 }
 
 #[tokio::test]
-async fn a_failure_whose_body_breaks_off_keeps_its_status() {
+async fn an_error_with_a_truncated_body_keeps_its_status() {
     for (status, kind) in [
         ("401 Unauthorized", ErrorKind::Authentication),
         ("402 Payment Required", ErrorKind::Billing),
@@ -428,7 +428,7 @@ async fn redirects_are_not_followed() {
 // Large answers
 
 #[tokio::test]
-async fn a_body_that_is_too_large_is_refused_before_it_is_read() {
+async fn a_body_with_a_length_over_the_limit_is_rejected_before_it_is_read() {
     // The rest never comes: whoever waits for it waits in vain.
     let start = "HTTP/1.1 200 OK\r\nx-cache: hit\r\ncontent-length: 1000000000000\r\n\r\n{";
     let server = Server::start([say_and_stall(start)]).await;
@@ -444,7 +444,7 @@ async fn a_body_that_is_too_large_is_refused_before_it_is_read() {
 }
 
 #[tokio::test]
-async fn a_body_of_unknown_length_is_refused_once_it_is_too_large() {
+async fn a_body_of_unknown_length_is_rejected_once_it_exceeds_the_limit() {
     let body = "x".repeat(60);
     let chunks = format!("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3c\r\n{body}\r\n3c\r\n{body}\r\n");
     let server = Server::start([say_and_stall(chunks)]).await;
@@ -456,7 +456,7 @@ async fn a_body_of_unknown_length_is_refused_once_it_is_too_large() {
 }
 
 #[tokio::test]
-async fn a_body_of_just_the_size_that_is_accepted_is_accepted() {
+async fn a_body_of_exactly_the_limit_is_accepted() {
     let chunked =
         say(format!("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n{:x}\r\n{RUN}\r\n0\r\n\r\n", RUN.len()));
     for connection in [found(), chunked] {
@@ -468,7 +468,7 @@ async fn a_body_of_just_the_size_that_is_accepted_is_accepted() {
 }
 
 #[tokio::test]
-async fn a_failure_stays_what_it_is_however_long_its_body() {
+async fn an_error_keeps_its_kind_if_its_body_exceeds_the_limit() {
     let page = format!("<html>{}", "x".repeat(1000));
     let server = Server::start([answer("401 Unauthorized", "x-request-id: req_1\r\n", &page)]).await;
     let (builder, _) = builder(server.url());
@@ -498,7 +498,7 @@ async fn a_path_in_the_base_url_is_kept_and_a_trailing_slash_is_not_doubled() {
 }
 
 #[tokio::test]
-async fn every_operation_says_who_it_is_and_what_it_accepts() {
+async fn every_operation_sends_the_api_key_and_user_agent() {
     for operation in Operation::ALL {
         let server = Server::start([html("404 Not Found")]).await;
         let (builder, _) = builder(server.url());
@@ -517,7 +517,7 @@ async fn every_operation_says_who_it_is_and_what_it_accepts() {
 
 /// Errors are JSON too, so this holds for operations whose success has no body.
 #[tokio::test]
-async fn every_operation_accepts_json_and_nothing_else() {
+async fn every_operation_accepts_only_json() {
     let mut others = Vec::new();
     for operation in Operation::ALL {
         let server = Server::start([html("404 Not Found")]).await;
@@ -532,7 +532,7 @@ async fn every_operation_accepts_json_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn bodies_are_json_with_their_length() {
+async fn request_bodies_are_json_with_a_content_length() {
     for operation in Operation::ALL {
         let server = Server::start([html("404 Not Found")]).await;
         let (client, _) = client(server.url());
@@ -555,7 +555,7 @@ fn with_id() -> impl Iterator<Item = &'static Operation> {
 }
 
 #[tokio::test]
-async fn an_id_cannot_leave_its_place_in_the_path() {
+async fn an_id_cannot_leave_its_path_segment() {
     for (id, encoded) in
         [("run/../x?y#z ä", "run%2F..%2Fx%3Fy%23z%20%C3%A4"), ("../credits", "..%2Fcredits"), ("%2e%2e", "%252e%252e")]
     {
@@ -577,7 +577,7 @@ async fn an_id_cannot_leave_its_place_in_the_path() {
 
 /// In a URL, a backslash is as good as a slash. Such an id may be refused or encoded.
 #[tokio::test]
-async fn a_backslash_in_an_id_does_not_lead_elsewhere() {
+async fn a_backslash_in_an_id_does_not_change_the_path() {
     for id in [r"..\credits", r"a\..\..\credits", r"a\b"] {
         let mut wrong = Vec::new();
         for operation in with_id() {
@@ -596,7 +596,7 @@ async fn a_backslash_in_an_id_does_not_lead_elsewhere() {
 }
 
 #[tokio::test]
-async fn an_id_that_is_none_is_refused_before_anything_is_sent() {
+async fn an_invalid_id_is_rejected_before_anything_is_sent() {
     let server = Server::start(vec![found(); 9]).await;
     let (client, waits) = client(server.url());
     for operation in with_id() {
@@ -614,7 +614,7 @@ async fn an_id_that_is_none_is_refused_before_anything_is_sent() {
 // What is shown
 
 #[tokio::test]
-async fn the_key_shows_in_no_debug() {
+async fn debug_output_hides_the_api_key() {
     let server = Server::start([found()]).await;
     let (builder, _) = builder(server.url());
     let mut texts = format!("{builder:?} {builder:#?}");
@@ -627,7 +627,7 @@ async fn the_key_shows_in_no_debug() {
 }
 
 #[tokio::test]
-async fn every_failure_has_one_line_that_says_what_to_do() {
+async fn every_network_error_has_a_one_line_message_with_advice() {
     let page = "x".repeat(1000);
     let mut scenes = broken_answers();
     scenes.extend([

@@ -62,7 +62,7 @@ async fn orders(client: &Client) -> u64 {
 }
 
 #[tokio::test]
-async fn a_submission_that_is_answered_is_submitted_once() {
+async fn a_submission_with_a_response_is_sent_once() {
     let simulator = simulator().await;
     let client = client(&simulator, simulator.url());
     let created = submit(&client).await.unwrap();
@@ -74,7 +74,7 @@ async fn a_submission_that_is_answered_is_submitted_once() {
 }
 
 #[tokio::test]
-async fn a_submission_whose_answer_was_lost_is_found_again() {
+async fn a_submission_whose_response_was_lost_is_found() {
     let simulator = simulator().await;
     let client = client(&simulator, simulator.url());
     simulator.inject(lost_answer());
@@ -85,7 +85,7 @@ async fn a_submission_whose_answer_was_lost_is_found_again() {
 }
 
 #[tokio::test]
-async fn a_submission_that_was_lost_is_made_again() {
+async fn a_lost_submission_is_sent_again() {
     let simulator = simulator().await;
     let client = client(&simulator, simulator.url());
     simulator.inject(lost_request());
@@ -103,7 +103,7 @@ async fn a_submission_that_was_lost_is_made_again() {
 }
 
 #[tokio::test]
-async fn equal_work_orders_are_told_apart() {
+async fn identical_work_orders_of_one_client_are_distinguished() {
     let simulator = simulator().await;
     let client = client(&simulator, simulator.url());
     let first = submit(&client).await.unwrap();
@@ -116,7 +116,7 @@ async fn equal_work_orders_are_told_apart() {
 }
 
 #[tokio::test]
-async fn another_programs_equal_work_order_is_not_taken_for_it() {
+async fn an_identical_work_order_of_another_client_is_not_mistaken_for_it() {
     let simulator = simulator().await;
     let (mine, other) = (client(&simulator, simulator.url()), client(&simulator, simulator.url()));
     let theirs = submit(&other).await.unwrap();
@@ -126,7 +126,7 @@ async fn another_programs_equal_work_order_is_not_taken_for_it() {
 }
 
 #[tokio::test]
-async fn a_work_order_is_found_behind_pages_of_others() {
+async fn a_work_order_is_found_behind_pages_of_newer_ones() {
     let simulator = simulator().await;
     let (mine, other) = (client(&simulator, simulator.url()), client(&simulator, simulator.url()));
     simulator.inject(lost_answer());
@@ -146,7 +146,7 @@ async fn a_work_order_is_found_behind_pages_of_others() {
 }
 
 #[tokio::test]
-async fn a_submission_without_reconcile_is_looked_for_and_never_made_again() {
+async fn a_submission_without_reconcile_is_searched_for_but_never_resent() {
     for fault in [lost_answer(), lost_request()] {
         let simulator = simulator().await;
         let client = client(&simulator, simulator.url());
@@ -171,7 +171,7 @@ async fn a_submission_without_reconcile_is_looked_for_and_never_made_again() {
 }
 
 #[tokio::test]
-async fn a_submission_that_may_be_repeated_is_repeated_without_a_search() {
+async fn a_repeatable_submission_is_resent_without_a_search() {
     let simulator = simulator().await;
     let client = client(&simulator, simulator.url());
     simulator.inject(lost_answer());
@@ -181,7 +181,7 @@ async fn a_submission_that_may_be_repeated_is_repeated_without_a_search() {
 }
 
 #[tokio::test]
-async fn a_wait_goes_on_with_a_submission_that_was_found() {
+async fn and_wait_continues_with_a_reconciled_submission() {
     let simulator = simulator().await;
     let client = client(&simulator, simulator.url());
     simulator.inject(lost_answer());
@@ -196,7 +196,7 @@ async fn a_wait_goes_on_with_a_submission_that_was_found() {
 }
 
 #[tokio::test]
-async fn equal_work_orders_of_others_are_never_taken() {
+async fn identical_work_orders_without_the_token_are_never_mistaken_for_it() {
     // Without metadata, with other metadata, with the token of another submission, with something else in its place.
     let token = "agentgate-submission";
     for metadata in [json!(null), json!({ "ticket": "API-42" }), json!({ token: uuid(7) }), json!({ token: 7 })] {
@@ -241,7 +241,7 @@ fn without_metadata(mut order: serde_json::Value) -> serde_json::Value {
 }
 
 #[tokio::test]
-async fn the_token_belongs_to_the_client_and_other_metadata_to_the_user() {
+async fn the_client_replaces_the_submission_token_and_keeps_other_metadata() {
     let simulator = simulator().await;
     let client = client(&simulator, simulator.url());
     let source = || WorkspaceSource::git("r");
@@ -263,7 +263,7 @@ async fn the_token_belongs_to_the_client_and_other_metadata_to_the_user() {
 }
 
 #[tokio::test]
-async fn a_look_is_bounded_and_one_that_is_cut_short_proves_nothing() {
+async fn a_search_is_bounded_and_an_incomplete_search_does_not_resend() {
     let simulator = simulator().await;
     let (mine, other) = (client(&simulator, simulator.url()), client(&simulator, simulator.url()));
     for _ in 0..60 {
@@ -280,7 +280,7 @@ async fn a_look_is_bounded_and_one_that_is_cut_short_proves_nothing() {
 }
 
 #[tokio::test]
-async fn what_is_known_of_other_work_orders_is_not_fetched_again() {
+async fn known_work_orders_are_not_fetched_again() {
     let simulator = simulator().await;
     let client = client(&simulator, simulator.url());
     for _ in 0..60 {
@@ -294,7 +294,7 @@ async fn what_is_known_of_other_work_orders_is_not_fetched_again() {
 }
 
 #[tokio::test]
-async fn a_work_order_that_may_be_the_one_is_left_to_the_caller() {
+async fn an_ambiguous_work_order_prevents_resubmission() {
     for metadata in [json!({}), json!({ "ticket": "API-42" })] {
         let simulator = simulator().await;
         let client = client(&simulator, simulator.url());
@@ -313,7 +313,7 @@ async fn a_work_order_that_may_be_the_one_is_left_to_the_caller() {
 }
 
 #[tokio::test]
-async fn a_run_whose_work_order_cannot_be_found_proves_nothing() {
+async fn a_run_without_a_work_order_prevents_resubmission() {
     let simulator = simulator().await;
     let client = client(&simulator, simulator.url());
     simulator.inject(lost_answer());
@@ -323,7 +323,7 @@ async fn a_run_whose_work_order_cannot_be_found_proves_nothing() {
 }
 
 #[tokio::test]
-async fn nothing_is_submitted_again_when_the_looking_fails() {
+async fn a_failed_search_prevents_resubmission() {
     let simulator = simulator().await;
     let client = client(&simulator, simulator.url());
     simulator.inject(lost_answer());
@@ -335,7 +335,7 @@ async fn nothing_is_submitted_again_when_the_looking_fails() {
 }
 
 #[tokio::test]
-async fn nothing_is_submitted_again_after_a_success_that_cannot_be_read() {
+async fn an_undecodable_success_prevents_resubmission() {
     let simulator = simulator().await;
     let client = client(&simulator, simulator.url());
     simulator.inject(Fault::response(201, "application/json", "{\"workOrderId\": \"wo").on("createWorkOrder"));
@@ -345,7 +345,7 @@ async fn nothing_is_submitted_again_after_a_success_that_cannot_be_read() {
 }
 
 #[tokio::test]
-async fn a_refusal_is_returned_without_looking() {
+async fn a_rejected_submission_is_not_searched_for() {
     let simulator = simulator().await;
     let client = client(&simulator, simulator.url());
     simulator.set_credits(0);
@@ -355,7 +355,7 @@ async fn a_refusal_is_returned_without_looking() {
 }
 
 #[tokio::test]
-async fn the_last_failure_says_that_it_was_looked_for() {
+async fn the_last_error_mentions_the_search() {
     let simulator = simulator().await;
     let client = client(&simulator, simulator.url());
     simulator.inject(lost_request().times(100));
@@ -367,7 +367,7 @@ async fn the_last_failure_says_that_it_was_looked_for() {
 }
 
 #[tokio::test]
-async fn a_deadline_ends_the_looking() {
+async fn a_deadline_ends_the_search() {
     let simulator = simulator().await;
     let client = client(&simulator, simulator.url());
     simulator.inject(lost_answer());
@@ -415,14 +415,14 @@ async fn through_a_bad_network(seed: u64, submissions: usize, reconcile: bool) -
 }
 
 #[tokio::test]
-async fn a_thousand_submissions_over_a_bad_network_make_a_thousand_work_orders() {
+async fn a_thousand_reconciled_submissions_over_a_lossy_network_create_a_thousand_work_orders() {
     let (answered, counts) = through_a_bad_network(fastrand::u64(..), 1_000, true).await;
     assert_eq!(answered, 1_000);
     assert!(counts.iter().all(|count| *count == 1), "{counts:?}");
 }
 
 #[tokio::test]
-async fn without_safe_resubmission_none_is_made_twice() {
+async fn without_reconcile_no_submission_over_a_lossy_network_is_duplicated() {
     let (answered, counts) = through_a_bad_network(fastrand::u64(..), 1_000, false).await;
     println!("{answered} answered, {} made", counts.iter().sum::<usize>());
     assert!(counts.iter().all(|count| *count <= 1), "{counts:?}");

@@ -83,7 +83,7 @@ proptest! {
 
     /// Each case stops the program up to eight times.
     #[test]
-    fn a_program_that_stops_anywhere_submits_each_task_once(
+    fn a_program_stopped_at_any_point_submits_each_task_once(
         stops in prop::collection::vec(0..60_usize, 5..8),
         latencies in prop::collection::vec(0..1_500_u64, 1..8),
         step in 20..400_u64,
@@ -123,7 +123,7 @@ proptest! {
 }
 
 #[tokio::test]
-async fn a_search_fetches_no_work_order_that_the_client_was_told_of() {
+async fn a_search_skips_remembered_work_orders() {
     let simulator = Simulator::builder().rate_limit(10_000).submission_limit(10_000).concurrent_runs(10_000);
     let time = SimulatedTime::start(simulator).await;
     let before = time.builder().submissions_per_minute(1_000).build().unwrap();
@@ -154,7 +154,7 @@ async fn a_search_fetches_no_work_order_that_the_client_was_told_of() {
 }
 
 #[tokio::test]
-async fn a_clock_that_is_wrong_by_days_hides_no_work_order() {
+async fn a_clock_wrong_by_days_does_not_hide_work_orders() {
     for days in [-400, 400] {
         let time = SimulatedTime::start(Simulator::builder()).await;
         let offset = agentgate::chrono::TimeDelta::days(days);

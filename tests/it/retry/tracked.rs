@@ -21,7 +21,7 @@ fn create(client: &Client) -> agentgate::resources::Call<agentgate::resources::C
 }
 
 #[tokio::test]
-async fn a_submission_that_is_never_polled_is_not_submitted() {
+async fn an_unpolled_submission_is_not_submitted() {
     let time = SimulatedTime::start(simulator()).await;
     let (submission, call) = create(&time.client()).tracked();
     assert_eq!(submission.state(), SubmissionState::NotSubmitted);
@@ -31,7 +31,7 @@ async fn a_submission_that_is_never_polled_is_not_submitted() {
 }
 
 #[tokio::test]
-async fn the_state_follows_the_call_to_its_end() {
+async fn the_submission_state_follows_the_call() {
     let time = SimulatedTime::start(simulator()).await;
     let client = time.client();
     let (submission, call) = create(&client).tracked();
@@ -59,7 +59,7 @@ async fn the_state_follows_the_call_to_its_end() {
 }
 
 #[tokio::test]
-async fn a_refusal_after_an_unknown_outcome_leaves_it_unknown() {
+async fn a_rejection_after_an_unknown_outcome_leaves_the_state_unknown() {
     let time = SimulatedTime::start(simulator()).await;
     time.simulator().inject(Fault::response(502, "text/html", ""));
     time.simulator().inject(Fault::error("INSUFFICIENT_CREDITS").on("createWorkOrder"));
@@ -70,7 +70,7 @@ async fn a_refusal_after_an_unknown_outcome_leaves_it_unknown() {
 }
 
 #[tokio::test]
-async fn every_attempt_has_the_same_token_and_two_submissions_have_two() {
+async fn attempts_share_an_idempotency_key_and_submissions_do_not() {
     let time = SimulatedTime::start(simulator()).await;
     let client = time.client();
     time.simulator().inject(Fault::error("SERVICE_UNAVAILABLE").header("retry-after", "1"));
@@ -88,7 +88,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn a_call_dropped_anywhere_is_known_to_have_sent_nothing_or_is_found_if_it_was_accepted(
+    fn a_dropped_submission_is_not_submitted_or_can_be_found_if_accepted(
         latencies in prop::collection::vec(0..3_000_u64, 1..8),
         steps in 0..40_u32,
         step in 50..700_u64,
