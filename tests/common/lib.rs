@@ -13,6 +13,7 @@ pub mod calls;
 pub mod clock;
 pub mod deliver;
 pub mod delivery;
+mod faults;
 pub mod gateway;
 pub mod proxy;
 pub mod script;
@@ -20,6 +21,7 @@ pub mod time;
 pub mod told;
 
 pub use calls::{Answered, Form, call, call_with, prepare};
+pub use faults::wire_faults;
 
 /// The text of the contract.
 pub const CONTRACT: &str = include_str!("../../openapi.yaml");

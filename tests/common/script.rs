@@ -104,6 +104,7 @@ impl Server {
 }
 
 async fn play(mut socket: TcpStream, script: Connection, seen: Arc<Mutex<Seen>>) {
+    socket.set_nodelay(true).unwrap();
     for act in script {
         match act {
             Act::Read => match read(&mut socket).await {
@@ -114,6 +115,8 @@ async fn play(mut socket: TcpStream, script: Connection, seen: Arc<Mutex<Seen>>)
                 if socket.write_all(&bytes).await.is_err() {
                     return;
                 }
+                // The client reads it before the next bytes are written.
+                tokio::task::yield_now().await;
             }
             Act::Stall => while socket.read(&mut [0; 1024]).await.is_ok_and(|count| count > 0) {},
         }

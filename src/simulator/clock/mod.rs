@@ -1,4 +1,5 @@
 //! The simulated time, and sleeps on it.
 
+pub(crate) mod handle;
 pub(crate) mod sleepers;
 pub(crate) mod time;

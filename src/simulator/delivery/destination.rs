@@ -1,32 +1,30 @@
-//! Where a delivery goes: to this machine, or nowhere.
+//! The address of a delivery.
 //!
-//! A callback URL is HTTPS or on this machine. A simulator has no business on the internet, and tests should not depend
-//! on it, so only the latter is ever connected to. That holds whatever the resolver of this machine says: `localhost`
-//! means the loopback addresses, and no other name is looked up.
+//! The simulator connects to this machine only, so that tests do not depend on the internet. `localhost` means the loopback addresses
+//! whatever the resolver says, and no other name is resolved.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use axum::http::Uri;
-use axum::http::uri::{PathAndQuery, Scheme};
+use http::Uri;
+use http::uri::{PathAndQuery, Scheme};
 
-/// Something on this machine that listens for deliveries.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Destination {
-    /// Where it may listen, the likeliest first.
+    /// The addresses to try, in order.
     pub(crate) addresses: Vec<SocketAddr>,
     /// Path and query.
     pub(crate) path: String,
 }
 
 impl Destination {
-    /// The destination of a callback URL, or why it has none.
+    /// Returns the destination of a URL, or the reason why it has none.
     pub(crate) fn of(url: &Uri) -> Result<Self, &'static str> {
         if url.scheme() != Some(&Scheme::HTTP) {
-            return Err("the simulator delivers to http:// on this machine alone, and never sends anything over HTTPS");
+            return Err("the simulator delivers to http:// URLs on this machine only, and sends nothing over HTTPS");
         }
         let hosts = loopback(url.host().unwrap_or_default());
         if hosts.is_empty() {
-            return Err("the simulator delivers to this machine alone");
+            return Err("the simulator delivers to this machine only");
         }
         let port = match (url.port_u16(), has_port(url)) {
             (Some(port), _) => port,
@@ -40,7 +38,7 @@ impl Destination {
     }
 }
 
-/// Path and query, as a request has them: a URL need not have a path, and a request does.
+/// Returns path and query. Unlike a URL, a request always has a path.
 fn request_target(url: &Uri) -> String {
     match url.path_and_query().map(PathAndQuery::as_str) {
         Some(query) if query.starts_with('?') => format!("/{query}"),
@@ -49,12 +47,12 @@ fn request_target(url: &Uri) -> String {
     }
 }
 
-/// Whether a host is this machine.
+/// Returns `true` if a host is this machine.
 pub(crate) fn is_loopback(host: &str) -> bool {
     !loopback(host).is_empty()
 }
 
-/// The addresses of this machine that a host stands for.
+/// Returns the loopback addresses of a host.
 fn loopback(host: &str) -> Vec<IpAddr> {
     if host.eq_ignore_ascii_case("localhost") {
         return vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
@@ -63,7 +61,7 @@ fn loopback(host: &str) -> Vec<IpAddr> {
     address.into_iter().filter(IpAddr::is_loopback).collect()
 }
 
-/// The host and port of a URL, without a user's name and password: what `host` says.
+/// Returns the value of the `Host` header for a URL.
 pub(crate) fn host_and_port(url: &Uri) -> &str {
     let authority = url.authority().map_or("", |authority| authority.as_str());
     authority.rsplit_once('@').map_or(authority, |(_, host)| host)
@@ -82,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn loopback_is_reached_by_its_names_and_addresses() {
+    fn loopback_has_several_names_and_addresses() {
         for (url, addresses, path) in [
             ("http://127.0.0.1:8080/hooks?a=1", &["127.0.0.1:8080"][..], "/hooks?a=1"),
             ("http://localhost", &["127.0.0.1:80", "[::1]:80"], "/"),
@@ -97,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_else_is() {
+    fn other_destinations_are_refused() {
         for url in [
             "https://127.0.0.1/hooks",
             "https://app.example.com/hooks",
@@ -112,8 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn the_host_is_told_without_who_asks() {
+    fn the_host_header_has_no_credentials() {
         assert_eq!(host_and_port(&"http://me:secret@[::1]:9/x".parse().unwrap()), "[::1]:9");
-        assert_eq!(host_and_port(&"http://localhost/x".parse().unwrap()), "localhost");
     }
 }

@@ -1,9 +1,8 @@
-//! Webhooks: what happens, whom it is told, and how it gets there.
+//! Deliveries of events to webhooks.
 //!
-//! Everything that decides is a value behind the simulator's one lock, and moves only when somebody looks at the clock:
-//! the [`Agenda`] knows what is due when, [`Deliveries`] makes events of it and puts them into line for their targets. So
-//! a test that submits, advances the clock and then asks finds everything decided, and only the sending left to be
-//! waited for. That is the [`courier`]'s: a task in the background that serves each target from a task of its own.
+//! All decisions are made under the lock of the [state](state::SharedState) whenever the clock is read: the [schedule] says which
+//! events are due, and the [dispatcher] turns them into deliveries in the [queue] of their receivers. So a test that advances the
+//! clock finds everything decided, and only has to wait for the requests. These are sent by the [worker], a background task.
 
 pub(crate) mod delivery_faults;
 pub(crate) mod destination;
@@ -11,16 +10,7 @@ pub(crate) mod dispatcher;
 pub(crate) mod queue;
 pub(crate) mod record;
 pub(crate) mod schedule;
-pub(crate) mod sender;
-pub(crate) mod signature;
+mod sender;
 pub(crate) mod signed_request;
-pub(crate) mod wakeups;
+pub(crate) mod state;
 pub(crate) mod worker;
-
-pub use crate::simulator::delivery::delivery_faults::DeliveryOrder;
-pub(crate) use crate::simulator::delivery::destination::is_loopback;
-pub(crate) use crate::simulator::delivery::dispatcher::{Deliveries, Settings};
-pub use crate::simulator::delivery::record::{DeliveryOutcome, RecordedDelivery};
-pub(crate) use crate::simulator::delivery::schedule::{Agenda, Due};
-pub(crate) use crate::simulator::delivery::wakeups::Bells;
-pub(crate) use crate::simulator::model::event::RunEvent;

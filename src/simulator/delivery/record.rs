@@ -1,56 +1,55 @@
-//! The deliveries that were attempted, for a test to look at.
+//! Recorded deliveries.
 
 use std::fmt;
 
 use serde_json::Value;
 
 use crate::simulator::delivery::queue::Delivery;
-use crate::simulator::delivery::signed_request::{self, Parcel};
-use crate::simulator::server::record::header_texts;
+use crate::simulator::delivery::signed_request::{SignedRequest, is_reserved};
+use crate::simulator::model::response::{header_text, header_texts};
 
-/// An attempt to deliver an event, as the simulator made it.
+/// A completed attempt to deliver an event. Returned by [`Simulator::deliveries`](crate::simulator::Simulator::deliveries).
 ///
-/// `Debug` shows no secret: of the headers' values only those that every delivery has, and of the URL neither a password
-/// nor the query.
+/// `Debug` shows no secrets: it redacts the query and the password of the URL, and the values of the webhook's own headers.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RecordedDelivery {
-    /// The id of the event, such as `evt_000001`. It is the same for every attempt and every receiver.
+    /// The id of the event, such as `evt_000001`. It is the same for all attempts and all receivers.
     pub event_id: String,
     /// The type of the event, such as `run.completed`.
     pub event_kind: String,
-    /// Where it was to go.
+    /// The URL of the receiver.
     pub url: String,
-    /// The webhook it was for. `None` if it was for the `webhookUrl` of a work order.
+    /// The id of the webhook. `None` if the receiver is the `webhookUrl` of a work order.
     pub webhook_id: Option<String>,
-    /// Which attempt it was to bring this event to this receiver, from one. Retries count, and so do duplicates.
+    /// The number of the attempt to deliver this event to this receiver, from 1. Retries and duplicates count.
     pub attempt: u32,
-    /// The headers, names in lower case.
+    /// The headers, with names in lower case.
     pub headers: Vec<(String, String)>,
     /// The body, as it was signed.
     pub body: Vec<u8>,
-    /// What came of it.
+    /// The outcome.
     pub outcome: DeliveryOutcome,
 }
 
-/// What came of an attempt to deliver an event.
+/// The outcome of an attempt to deliver an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DeliveryOutcome {
-    /// The receiver answered with this status. 2xx is success; anything else, redirects included, is tried again.
+    /// The receiver responded with this status. Only 2xx is a success; any other status, including a redirect, is retried.
     Responded(u16),
-    /// There was no answer, for this reason. It is tried again.
+    /// There was no response, for this reason. The delivery is retried.
     Failed(String),
-    /// It cannot be delivered, for this reason, and is not tried again: the simulator delivers to `http://` on this
-    /// machine alone.
+    /// The event cannot be delivered, for this reason: the simulator delivers to `http://` URLs on this machine only. The delivery
+    /// is not retried.
     Undeliverable(String),
-    /// It was lost, as [`Simulator::lose_deliveries`](crate::simulator::Simulator::lose_deliveries) had ordered. It was
-    /// never sent, and is not tried again.
+    /// The delivery was lost by [`Simulator::lose_deliveries`](crate::simulator::Simulator::lose_deliveries). It was not sent, and
+    /// is not retried.
     Lost,
 }
 
 impl DeliveryOutcome {
-    /// Whether the receiver has it, and says so.
+    /// Returns `true` if the receiver responded with 2xx.
     #[must_use]
     pub fn is_success(&self) -> bool {
         matches!(self, Self::Responded(200..=299))
@@ -58,35 +57,35 @@ impl DeliveryOutcome {
 }
 
 impl RecordedDelivery {
-    pub(crate) fn new(delivery: &Delivery, parcel: Parcel, outcome: DeliveryOutcome) -> Self {
+    pub(crate) fn new(delivery: &Delivery, request: SignedRequest, outcome: DeliveryOutcome) -> Self {
         Self {
             event_id: delivery.event.id.clone(),
-            event_kind: delivery.event.word.to_owned(),
-            url: parcel.url,
-            webhook_id: parcel.webhook_id,
+            event_kind: delivery.event.kind.to_owned(),
+            url: request.url,
+            webhook_id: request.webhook_id,
             attempt: delivery.attempt,
-            headers: header_texts(&parcel.headers),
-            body: parcel.body.to_vec(),
+            headers: header_texts(&request.headers),
+            body: request.body.to_vec(),
             outcome,
         }
     }
 
-    /// The value of the first header of this name, in whichever case.
+    /// Returns the value of the first header with this name, ignoring case.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+        header_text(&self.headers, name)
     }
 
-    /// The body as JSON.
+    /// Parses the body as JSON.
     ///
     /// # Errors
     ///
-    /// If the body is not JSON. The simulator's own bodies are.
+    /// Fails if the body is not JSON. The bodies of the simulator are.
     pub fn body_json(&self) -> serde_json::Result<Value> {
         serde_json::from_slice(&self.body)
     }
 
-    /// The URL without what may be a secret in it.
+    /// Returns the URL without its password and query.
     fn public_url(&self) -> String {
         let (address, query) =
             self.url.split_once('?').map_or((self.url.as_str(), ""), |(url, _)| (url, "?[redacted]"));
@@ -99,7 +98,7 @@ impl RecordedDelivery {
 
 impl fmt::Debug for RecordedDelivery {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let value = |name: &str, value| if signed_request::is_own(name) { value } else { "[redacted]" };
+        let value = |name: &str, value| if is_reserved(name) { value } else { "[redacted]" };
         let headers: Vec<_> =
             self.headers.iter().map(|(name, text)| (name.as_str(), value(name, text.as_str()))).collect();
         f.debug_struct("RecordedDelivery")
@@ -143,27 +142,5 @@ mod tests {
             assert!(debug.contains(shown), "{shown} in {debug}");
         }
         assert_eq!(delivery("http://localhost/a@b").public_url(), "http://localhost/a@b");
-    }
-
-    #[test]
-    fn what_was_sent_can_be_looked_at() {
-        let delivery = delivery("http://localhost/");
-        assert_eq!(delivery.header("X-AgentGate-Signature"), Some("sha256=00"));
-        assert_eq!(delivery.header("x-missing"), None);
-        assert_eq!(delivery.body_json().unwrap()["id"], "evt_000001");
-    }
-
-    #[test]
-    fn only_2xx_is_success() {
-        for (outcome, success) in [
-            (DeliveryOutcome::Responded(200), true),
-            (DeliveryOutcome::Responded(299), true),
-            (DeliveryOutcome::Responded(302), false),
-            (DeliveryOutcome::Responded(500), false),
-            (DeliveryOutcome::Failed("no".to_owned()), false),
-            (DeliveryOutcome::Lost, false),
-        ] {
-            assert_eq!(outcome.is_success(), success, "{outcome:?}");
-        }
     }
 }

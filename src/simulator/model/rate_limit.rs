@@ -1,18 +1,18 @@
-//! Rate limits: fixed windows of a minute on the simulator's own clock.
+//! Rate limits in fixed windows of a minute.
 
 use std::time::Duration;
 
-use axum::http::{HeaderName, HeaderValue};
 use chrono::{DateTime, Utc};
+use http::{HeaderName, HeaderValue};
 
 use crate::simulator::clock::time::later;
 
 const WINDOW: i64 = 60;
 
-/// The largest limit that can be told: the API's numbers are 32 bits wide and signed.
-const MOST: u32 = i32::MAX.unsigned_abs();
+/// The API's numbers have 32 bits and a sign.
+const MAX: u32 = i32::MAX.unsigned_abs();
 
-/// A limit, as an answer tells it.
+/// The state of a limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Quota {
     pub(crate) limit: u32,
@@ -20,7 +20,7 @@ pub(crate) struct Quota {
     pub(crate) reset_at: DateTime<Utc>,
 }
 
-/// So many in a minute. The windows begin with the minutes of the clock.
+/// A limit of requests per minute. The windows are the minutes of the clock.
 #[derive(Clone, Debug)]
 pub(crate) struct Limit {
     allowed: u32,
@@ -29,8 +29,8 @@ pub(crate) struct Limit {
 }
 
 impl Limit {
-    pub(crate) fn a_minute(allowed: u32) -> Self {
-        Self { allowed: allowed.min(MOST), minute: i64::MIN, used: 0 }
+    pub(crate) fn per_minute(allowed: u32) -> Self {
+        Self { allowed: allowed.min(MAX), minute: i64::MIN, used: 0 }
     }
 
     pub(crate) fn quota(&self, now: DateTime<Utc>) -> Quota {
@@ -45,8 +45,8 @@ impl Limit {
         }
     }
 
-    /// Counts one more, or says how things stand if there is no room for it.
-    pub(crate) fn take(&mut self, now: DateTime<Utc>) -> Result<(), Quota> {
+    /// Counts a request. Fails, and counts nothing, if the limit is exhausted.
+    pub(crate) fn acquire(&mut self, now: DateTime<Utc>) -> Result<(), Quota> {
         let quota = self.quota(now);
         if quota.remaining == 0 {
             return Err(quota);
@@ -61,8 +61,7 @@ fn minute(now: DateTime<Utc>) -> i64 {
     now.timestamp().div_euclid(WINDOW)
 }
 
-/// The headers that tell a limit. They know whole seconds only, so the reset is rounded up: whoever waits for it is not
-/// too early.
+/// Returns the headers of a limit. The reset is rounded up to seconds, so that a client that waits for it is not too early.
 pub(crate) fn headers(quota: Quota) -> [(HeaderName, HeaderValue); 3] {
     let reset = quota.reset_at.timestamp() + i64::from(quota.reset_at.timestamp_subsec_nanos() > 0);
     [
@@ -82,26 +81,19 @@ mod tests {
 
     #[test]
     fn a_window_is_a_minute_of_the_clock() {
-        let mut limit = Limit::a_minute(2);
-        assert_eq!(limit.take(at(59_000)), Ok(()));
-        assert_eq!(limit.take(at(59_999)), Ok(()));
-        assert_eq!(limit.take(at(59_999)), Err(Quota { limit: 2, remaining: 0, reset_at: at(60_000) }));
+        let mut limit = Limit::per_minute(2);
+        assert_eq!(limit.acquire(at(59_000)), Ok(()));
+        assert_eq!(limit.acquire(at(59_999)), Ok(()));
+        assert_eq!(limit.acquire(at(59_999)), Err(Quota { limit: 2, remaining: 0, reset_at: at(60_000) }));
         assert_eq!(limit.quota(at(60_000)), Quota { limit: 2, remaining: 2, reset_at: at(120_000) });
-        assert_eq!(limit.take(at(60_000)), Ok(()));
+        assert_eq!(limit.acquire(at(60_000)), Ok(()));
     }
 
     #[test]
-    fn the_reset_is_told_in_whole_seconds_and_never_too_early() {
+    fn the_reset_is_in_whole_seconds_and_never_too_early() {
         for (millis, seconds) in [(60_000, "60"), (60_001, "61")] {
             let quota = Quota { limit: 1, remaining: 0, reset_at: at(millis) };
             assert_eq!(headers(quota)[2].1, seconds);
         }
-    }
-
-    #[test]
-    fn what_is_refused_is_not_counted() {
-        let mut limit = Limit::a_minute(0);
-        assert!(limit.take(at(0)).is_err());
-        assert_eq!(limit.used, 0);
     }
 }

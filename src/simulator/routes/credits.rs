@@ -1,22 +1,20 @@
-//! Credits: the balance, and what changed it.
+//! Credits: the balance and its transactions.
 
 use crate::simulator::model::credits::Transaction;
 use crate::simulator::model::error::ApiError;
 use crate::simulator::model::organization::Organization;
-use crate::simulator::model::response::Answer;
+use crate::simulator::model::response::{Response, ok};
 use crate::simulator::routes::Call;
 
-// Infallible, but of the shape that all operations have.
-#[allow(clippy::unnecessary_wraps)]
-pub(crate) fn get(organization: &mut Organization, call: &mut Call<'_>) -> Result<Answer, ApiError> {
-    Ok(Answer::ok(&organization.credits.balance(call.now)))
+pub(crate) fn get(organization: &mut Organization, call: &mut Call<'_>) -> Result<Response, ApiError> {
+    Ok(ok(&organization.credits.balance(call.now)))
 }
 
-pub(crate) fn usage(organization: &mut Organization, call: &mut Call<'_>) -> Result<Answer, ApiError> {
+pub(crate) fn usage(organization: &mut Organization, call: &mut Call<'_>) -> Result<Response, ApiError> {
     let page = call.query.page(50);
     let (start, end) = (call.query.time("startDate"), call.query.time("endDate"));
     call.query.check()?;
-    // The types are an open set: one that no transaction has matches none.
+    // The set of types is open: an unknown one matches no transaction.
     let kind = call.query.text("type");
     let (tenant, user) = (call.query.text("tenantId"), call.query.text("tenantUserId"));
     let matching = organization.credits.transactions().filter(|transaction| {
@@ -25,5 +23,5 @@ pub(crate) fn usage(organization: &mut Organization, call: &mut Call<'_>) -> Res
             && kind.is_none_or(|kind| transaction.kind == kind)
             && transaction.tenant.matches(tenant, user)
     });
-    Ok(Answer::ok(&page.of("transactions", matching, Transaction::to_json)))
+    Ok(ok(&page.of("transactions", matching, Transaction::to_json)))
 }

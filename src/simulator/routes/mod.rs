@@ -1,52 +1,31 @@
-//! The operations: one table of what carries them out, and a module for each resource.
+//! The operations of the API, with a module for each resource.
+// Handlers that cannot fail have the signature of the others.
+#![allow(clippy::unnecessary_wraps)]
 
 pub(crate) mod body;
-pub(crate) mod credits;
-pub(crate) mod example;
+mod credits;
+mod example;
 pub(crate) mod query;
-pub(crate) mod runs;
-pub(crate) mod templates;
-pub(crate) mod webhooks;
-pub(crate) mod work_orders;
-pub(crate) mod workspace_source;
+mod runs;
+mod templates;
+mod webhooks;
+mod work_orders;
+mod workspace_source;
 
-use std::fmt;
-use std::sync::LazyLock;
-
-use axum::http::HeaderMap;
-use axum::http::header::CONTENT_TYPE;
 use chrono::{DateTime, Utc};
+use http::HeaderMap;
+use http::header::CONTENT_TYPE;
+use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
+use crate::Operation;
+use crate::simulator::delivery::schedule::Schedule;
 use crate::simulator::model::error::ApiError;
 use crate::simulator::model::organization::Organization;
-use crate::simulator::model::response::Answer;
-use crate::simulator::routes::query::{Query, percent_decode};
+use crate::simulator::model::response::Response;
+use crate::simulator::routes::query::Query;
 
-/// An operation of the contract, and what carries it out.
-pub(crate) struct Operation {
-    pub(crate) id: &'static str,
-    method: &'static str,
-    path: &'static str,
-    /// The scope that a key needs for it.
-    pub(crate) scope: &'static str,
-    /// `None` if the simulator has no behaviour for it.
-    handle: Option<Handle>,
-}
-
-impl Operation {
-    /// Carries it out. An operation without a behaviour responds with the contract's example.
-    pub(crate) fn carry_out(&self, organization: &mut Organization, call: &mut Call<'_>) -> Result<Answer, ApiError> {
-        match self.handle {
-            Some(handle) => handle(organization, call),
-            None => example::respond(self, organization, call),
-        }
-    }
-}
-
-type Handle = fn(&mut Organization, &mut Call<'_>) -> Result<Answer, ApiError>;
-
-/// A request that is allowed, on its way to its operation.
+/// A request that has passed authentication and rate limits.
 #[derive(Debug)]
 pub(crate) struct Call<'a> {
     /// The id in the path; empty if the path has none.
@@ -55,10 +34,12 @@ pub(crate) struct Call<'a> {
     pub(crate) headers: &'a HeaderMap,
     pub(crate) body: &'a [u8],
     pub(crate) now: DateTime<Utc>,
+    /// The schedule of the events that the request causes.
+    pub(crate) schedule: &'a mut Schedule,
 }
 
 impl Call<'_> {
-    /// The body, as JSON.
+    /// Parses the body as JSON.
     fn json(&self) -> Result<Value, ApiError> {
         let value = self.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let media_type = value.split(';').next().unwrap_or_default().trim();
@@ -70,76 +51,82 @@ impl Call<'_> {
     }
 }
 
-/// The behaviour of operations.
-static BEHAVIOUR: &[(crate::Operation, Handle)] = &[
-    (crate::Operation::CREATE_WORK_ORDER, work_orders::create),
-    (crate::Operation::GET_WORK_ORDER, work_orders::get),
-    (crate::Operation::LIST_RUNS, runs::list),
-    (crate::Operation::GET_RUN, runs::get),
-    (crate::Operation::CANCEL_RUN, runs::cancel),
-    (crate::Operation::GET_CREDITS, credits::get),
-    (crate::Operation::LIST_CREDIT_USAGE, credits::usage),
-    (crate::Operation::LIST_WEBHOOKS, webhooks::list),
-    (crate::Operation::CREATE_WEBHOOK, webhooks::create),
-    (crate::Operation::GET_WEBHOOK, webhooks::get),
-    (crate::Operation::UPDATE_WEBHOOK, webhooks::update),
-    (crate::Operation::DELETE_WEBHOOK, webhooks::delete),
-    (crate::Operation::TEST_WEBHOOK, webhooks::test),
-    (crate::Operation::LIST_TEMPLATES, templates::list),
-    (crate::Operation::CREATE_TEMPLATE, templates::create),
-    (crate::Operation::GET_TEMPLATE, templates::get),
-    (crate::Operation::UPDATE_TEMPLATE, templates::update),
-    (crate::Operation::DELETE_TEMPLATE, templates::delete),
+type Handler = fn(&mut Organization, &mut Call<'_>) -> Result<Response, ApiError>;
+
+/// The handlers of the operations.
+static HANDLERS: &[(Operation, Handler)] = &[
+    (Operation::CREATE_WORK_ORDER, work_orders::create),
+    (Operation::GET_WORK_ORDER, work_orders::get),
+    (Operation::LIST_RUNS, runs::list),
+    (Operation::GET_RUN, runs::get),
+    (Operation::CANCEL_RUN, runs::cancel),
+    (Operation::GET_CREDITS, credits::get),
+    (Operation::LIST_CREDIT_USAGE, credits::usage),
+    (Operation::LIST_WEBHOOKS, webhooks::list),
+    (Operation::CREATE_WEBHOOK, webhooks::create),
+    (Operation::GET_WEBHOOK, webhooks::get),
+    (Operation::UPDATE_WEBHOOK, webhooks::update),
+    (Operation::DELETE_WEBHOOK, webhooks::delete),
+    (Operation::TEST_WEBHOOK, webhooks::test),
+    (Operation::LIST_TEMPLATES, templates::list),
+    (Operation::CREATE_TEMPLATE, templates::create),
+    (Operation::GET_TEMPLATE, templates::get),
+    (Operation::UPDATE_TEMPLATE, templates::update),
+    (Operation::DELETE_TEMPLATE, templates::delete),
 ];
 
-/// The operations of the contract, by path.
-pub(crate) static OPERATIONS: LazyLock<Vec<Operation>> = LazyLock::new(|| {
-    let behaviour = |id| BEHAVIOUR.iter().find(|(operation, _)| operation.id() == id).map(|(_, handle)| *handle);
-    crate::Operation::ALL
-        .iter()
-        .map(|operation| Operation {
-            id: operation.id(),
-            method: operation.method(),
-            path: operation.path(),
-            scope: operation.scope(),
-            handle: behaviour(operation.id()),
-        })
-        .collect()
-});
-
-impl fmt::Debug for Operation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.id)
+/// Carries out an operation. An operation of the contract without a handler responds with the contract's example.
+pub(crate) fn handle(
+    operation: Operation,
+    organization: &mut Organization,
+    call: &mut Call<'_>,
+) -> Result<Response, ApiError> {
+    if let Some((_, handler)) = HANDLERS.iter().find(|(known, _)| *known == operation) {
+        return handler(organization, call);
     }
+    // The resource in the path has to exist.
+    if let Some((_, get)) = parent(operation.path()) {
+        get(organization, call)?;
+    }
+    if !call.body.is_empty() {
+        call.json()?;
+    }
+    example::respond(operation)
 }
 
-/// The operation that a request means, and the id in its path.
-#[derive(Debug)]
-pub(crate) struct Route {
-    pub(crate) operation: &'static Operation,
-    pub(crate) id: String,
+/// Returns the handler that gets the resource in a path: that of `/v1/runs/{id}` for `/v1/runs/{id}/retry`.
+fn parent(path: &str) -> Option<&'static (Operation, Handler)> {
+    let (resource, _) = path.split_at(path.rfind('}')? + 1);
+    HANDLERS.iter().find(|(other, _)| other.method() == "GET" && is_same_path(other.path(), resource))
 }
 
-/// Finds the operation of a method and a path.
-pub(crate) fn find(method: &str, path: &str) -> Result<Route, ApiError> {
-    let here: Vec<_> = OPERATIONS.iter().filter_map(|operation| Some((operation, id(operation.path, path)?))).collect();
-    if let Some((operation, id)) = here.iter().find(|(operation, _)| operation.method == method) {
-        return Ok(Route { operation, id: id.clone() });
-    }
-    if here.is_empty() {
+/// Compares two paths of the contract, ignoring the names of their parameters.
+fn is_same_path(one: &str, other: &str) -> bool {
+    let is_same = |(one, other): (&str, &str)| one == other || is_parameter(one) && is_parameter(other);
+    one.split('/').count() == other.split('/').count() && one.split('/').zip(other.split('/')).all(is_same)
+}
+
+/// Finds the operation of a method and a path, and the id in the path.
+///
+/// A router would not do: the contract may name the parameter in one place differently in each path.
+pub(crate) fn find(method: &str, path: &str) -> Result<(Operation, String), ApiError> {
+    let matches = |operation: &Operation| Some((*operation, path_id(operation.path(), path)?));
+    let matching: Vec<_> = Operation::ALL.iter().filter_map(matches).collect();
+    if matching.is_empty() {
         return Err(ApiError::not_found(&format!("path {path}")));
     }
-    let allowed: Vec<_> = here.iter().map(|(operation, _)| operation.method).collect();
-    Err(ApiError::method_not_allowed(&allowed.join(", ")))
+    let allowed: Vec<_> = matching.iter().map(|(operation, _)| operation.method()).collect();
+    let found = matching.into_iter().find(|(operation, _)| operation.method() == method);
+    found.ok_or_else(|| ApiError::method_not_allowed(&allowed.join(", ")))
 }
 
-/// The id in `path`, where the pattern has a parameter, if it is of this pattern, empty if the pattern has none.
-fn id(pattern: &str, path: &str) -> Option<String> {
+/// Returns the id in a path that matches the pattern, empty if the pattern has no parameter; `None` if it does not match.
+fn path_id(pattern: &str, path: &str) -> Option<String> {
     let (mut id, mut segments) = (String::new(), path.split('/'));
     for expected in pattern.split('/') {
         let segment = segments.next()?;
         if is_parameter(expected) && !segment.is_empty() {
-            id = percent_decode(segment);
+            id = percent_decode_str(segment).decode_utf8_lossy().into_owned();
         } else if expected != segment {
             return None;
         }
@@ -147,47 +134,40 @@ fn id(pattern: &str, path: &str) -> Option<String> {
     segments.next().is_none().then_some(id)
 }
 
-/// Returns `true` if this segment of a pattern stands for any text, as `{id}` does.
+/// Returns `true` for `{id}`.
 fn is_parameter(segment: &str) -> bool {
     segment.starts_with('{') && segment.ends_with('}')
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
-    use axum::http::StatusCode;
-
+mod tests {
     use super::*;
 
     #[test]
     fn every_operation_is_found_by_its_method_and_path() {
-        for operation in OPERATIONS.iter() {
+        for operation in Operation::ALL {
             let segment = |segment| if is_parameter(segment) { "a%20b" } else { segment };
-            let path: Vec<_> = operation.path.split('/').map(segment).collect();
-            let route = find(operation.method, &path.join("/")).unwrap();
-            assert_eq!(route.operation.id, operation.id);
-            assert_eq!(route.id, if operation.path.contains('{') { "a b" } else { "" });
+            let path: Vec<_> = operation.path().split('/').map(segment).collect();
+            let (found, id) = find(operation.method(), &path.join("/")).unwrap();
+            assert_eq!(found, *operation);
+            assert_eq!(id, if operation.path().contains('{') { "a b" } else { "" });
         }
     }
 
     #[test]
-    fn a_parameter_may_have_any_name() {
-        assert_eq!(id("/v1/runs/{runId}/cancel", "/v1/runs/run_1/cancel").as_deref(), Some("run_1"));
-        assert_eq!(id("/v1/runs/{runId}/cancel", "/v1/runs//cancel"), None);
-    }
-
-    #[test]
-    fn a_path_that_is_not_quite_one_of_the_api_is_unknown() {
+    fn a_path_that_differs_from_all_operations_is_unknown() {
         for path in
             ["/", "/v1", "/v1/runs/", "//v1/runs", "/v1/runs/x/y", "/v1/runs//cancel", "/v2/runs", "/v1/runs/x/cancel/"]
         {
-            assert_eq!(find("GET", path).unwrap_err().status, StatusCode::NOT_FOUND, "{path}");
+            assert!(find("GET", path).is_err(), "{path}");
         }
     }
 
     #[test]
-    fn a_wrong_method_is_told_the_right_ones() {
-        let answer = find("POST", "/v1/webhooks/wh_000001").unwrap_err().into_answer();
-        assert_eq!(answer.status, StatusCode::METHOD_NOT_ALLOWED);
-        assert_eq!(answer.headers["allow"], "DELETE, GET, PATCH");
+    fn the_resource_in_a_path_is_found_whatever_the_parameter_is_called() {
+        assert_eq!(path_id("/v1/runs/{runId}/cancel", "/v1/runs/run_1/cancel").as_deref(), Some("run_1"));
+        assert_eq!(parent("/v1/runs/{runId}/no-such-action").unwrap().0, Operation::GET_RUN);
+        assert!(parent("/v1/no-such-things/{id}/archive").is_none());
+        assert!(parent("/v1/runs").is_none());
     }
 }

@@ -1,133 +1,94 @@
-//! Work orders: submitting one takes its price and starts its run.
+//! Work orders: create, get. A work order costs the price of a run and starts it.
 
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::simulator::clock::time::timestamp;
 use crate::simulator::model::error::ApiError;
 use crate::simulator::model::organization::Organization;
 use crate::simulator::model::plan::Outcome;
-use crate::simulator::model::response::{Answer, present};
+use crate::simulator::model::response::{Response, created, ok};
 use crate::simulator::model::run::{Run, Tenant};
-use crate::simulator::routes::Call;
-use crate::simulator::routes::body::{self, Check};
-use crate::simulator::routes::workspace_source;
+use crate::simulator::model::work_order::WorkOrder;
+use crate::simulator::routes::body::{Object, Validator};
+use crate::simulator::routes::{Call, workspace_source};
 
-/// The iterations of a work order that does not say how many.
-const MAX_ITERATIONS: u32 = 10;
+const DEFAULT_MAX_ITERATIONS: u32 = 10;
 
-/// A work order that was accepted.
-#[derive(Debug)]
-pub(crate) struct WorkOrder {
-    id: String,
-    run_id: String,
-    submission: Submission,
-    created_at: DateTime<Utc>,
-}
-
-/// The submission.
-#[derive(Debug)]
-struct Submission {
-    task_prompt: String,
-    workspace_source: Option<Value>,
-    max_iterations: u32,
-    tenant: Tenant,
-    metadata: Option<Value>,
-    webhook_url: Option<Arc<str>>,
-}
-
-pub(crate) fn create(organization: &mut Organization, call: &mut Call<'_>) -> Result<Answer, ApiError> {
-    let submission = read(organization, &call.json()?)?;
-    // Only what is accepted counts as submitted, so everything else is looked at first.
-    organization.room_for_a_run(call.now)?;
-    organization.credits.afford(organization.price)?;
-    organization.submissions.take(call.now).map_err(|quota| ApiError::rate_limited(quota, call.now))?;
-
-    let number = organization.work_orders.len() + 1;
-    let (id, run_id) = (format!("wo_{number:06}"), format!("run_{number:06}"));
-    organization.credits.deduct(organization.price, &run_id, submission.tenant.clone(), call.now);
+pub(crate) fn create(organization: &mut Organization, call: &mut Call<'_>) -> Result<Response, ApiError> {
+    let order = read(organization, call)?;
+    let price = organization.settings.price;
+    // Only accepted work orders count as submissions, so this limit is the last check.
+    organization.check_concurrency(call.now)?;
+    organization.credits.check_balance(price)?;
+    organization.submissions.acquire(call.now).map_err(|quota| ApiError::rate_limited(quota, call.now))?;
+    organization.credits.deduct(price, &order.run_id, order.tenant.clone(), call.now);
 
     let mut plan = organization.next_plan();
-    plan.iterations = plan.iterations.min(submission.max_iterations);
+    plan.iterations = plan.iterations.min(order.max_iterations);
     let pull_request = match &plan.outcome {
         Outcome::Succeeded { pull_request: Some(url) } => url.clone(),
-        _ => format!("{}/pull/{number}", submission.repository()),
+        _ => format!("{}/pull/{}", order.repository(), organization.work_orders.len() + 1),
     };
-    organization.agenda.plan_run(organization.runs.len(), &plan, call.now);
+    call.schedule.push_run(organization.runs.len(), &plan, call.now);
     organization.runs.push(Run {
-        id: run_id.clone(),
-        work_order_id: id.clone(),
+        id: order.run_id.clone(),
+        work_order_id: order.id.clone(),
         created_at: call.now,
-        tenant: submission.tenant.clone(),
+        tenant: order.tenant.clone(),
         plan,
         pull_request,
-        price: organization.price,
+        price,
         cancelled_at: None,
-        webhook_url: submission.webhook_url.clone(),
+        webhook_url: order.webhook_url.clone(),
     });
-
-    let created = json!({ "workOrderId": id, "runId": run_id, "status": "pending", "createdAt": timestamp(call.now) });
-    organization.work_orders.push(WorkOrder { id, run_id, submission, created_at: call.now });
-    Ok(Answer::created(&created))
+    let response = created(&json!({
+        "workOrderId": order.id,
+        "runId": order.run_id,
+        "status": "pending",
+        "createdAt": timestamp(call.now),
+    }));
+    organization.work_orders.push(order);
+    Ok(response)
 }
 
-pub(crate) fn get(organization: &mut Organization, call: &mut Call<'_>) -> Result<Answer, ApiError> {
+pub(crate) fn get(organization: &mut Organization, call: &mut Call<'_>) -> Result<Response, ApiError> {
     let found = organization.work_orders.iter().find(|order| order.id == call.id);
     let order = found.ok_or_else(|| ApiError::not_found(&format!("work order {}", call.id)))?;
-    let status = organization.run(&order.run_id)?.status(call.now).word();
-    Ok(Answer::ok(&present(json!({
-        "id": order.id,
-        "taskPrompt": order.submission.task_prompt,
-        "workspaceSource": order.submission.workspace_source,
-        "runId": order.run_id,
-        "status": status,
-        "maxIterations": order.submission.max_iterations,
-        "tenantContext": order.submission.tenant.json(),
-        "metadata": order.submission.metadata,
-        "createdAt": timestamp(order.created_at),
-    }))))
+    Ok(ok(&order.to_json(organization.run(&order.run_id)?.status(call.now))))
 }
 
-fn read(organization: &Organization, body: &Value) -> Result<Submission, ApiError> {
-    let order = body::root(body)?;
-    let mut check = Check::default();
+fn read(organization: &Organization, call: &Call<'_>) -> Result<WorkOrder, ApiError> {
+    let body = call.json()?;
+    let object = Object::root(&body)?;
+    let mut validator = Validator::default();
 
-    check.require(&order, "taskPrompt");
-    let task_prompt = check.some_text(&order, "taskPrompt").unwrap_or_default().to_owned();
-    check.require(&order, "workspaceSource");
-    workspace_source::check(&mut check, &order, "workspaceSource", |id| {
-        organization.templates.iter().any(|template| template.id == id)
-    });
-    let max_iterations = check.count(&order, "maxIterations").unwrap_or(MAX_ITERATIONS);
-    check.object(&order, "gatePlan");
-    let webhook_url = check.callback(&order, "webhookUrl").map(Arc::from);
-    if let Some(tenant) = check.object(&order, "tenantContext") {
-        check.text(&tenant, "tenantId");
-        check.text(&tenant, "tenantUserId");
-        check.object(&tenant, "metadata");
+    validator.require(&object, "taskPrompt");
+    let task_prompt = validator.non_empty_text(&object, "taskPrompt").unwrap_or_default().to_owned();
+    validator.require(&object, "workspaceSource");
+    workspace_source::validate(&mut validator, &object, "workspaceSource", organization);
+    let max_iterations = validator.positive_number(&object, "maxIterations").unwrap_or(DEFAULT_MAX_ITERATIONS);
+    validator.object(&object, "gatePlan");
+    let webhook_url = validator.callback(&object, "webhookUrl").map(Arc::from);
+    if let Some(tenant) = validator.object(&object, "tenantContext") {
+        validator.text(&tenant, "tenantId");
+        validator.text(&tenant, "tenantUserId");
+        validator.object(&tenant, "metadata");
     }
-    check.object(&order, "metadata");
-    check.finish()?;
+    validator.object(&object, "metadata");
+    validator.finish()?;
 
-    Ok(Submission {
+    let number = organization.work_orders.len() + 1;
+    Ok(WorkOrder {
+        id: format!("wo_{number:06}"),
+        run_id: format!("run_{number:06}"),
+        created_at: call.now,
         task_prompt,
-        workspace_source: order.copy("workspaceSource"),
+        workspace_source: object.get("workspaceSource").cloned(),
         max_iterations,
-        tenant: Tenant::new(order.copy("tenantContext")),
-        metadata: order.copy("metadata"),
+        tenant: Tenant(object.get("tenantContext").cloned()),
+        metadata: object.get("metadata").cloned(),
         webhook_url,
     })
-}
-
-impl Submission {
-    /// The web address of the repository to work on; a placeholder if the work order names none that has one.
-    fn repository(&self) -> &str {
-        let repository = self.workspace_source.as_ref().and_then(|source| source["repository"].as_str());
-        match repository {
-            Some(url) if url.starts_with("https://") => url.trim_end_matches('/').trim_end_matches(".git"),
-            _ => "https://github.com/your-org/your-repo",
-        }
-    }
 }

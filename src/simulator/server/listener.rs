@@ -1,143 +1,139 @@
-//! The door to the simulator: where connections come in, or are refused.
+//! The listener, which can refuse connections.
 //!
-//! While connections are refused, nobody listens, so that the operating system refuses them as it does for a service
-//! that is down. The port stays taken all the while: a socket that is bound but does not listen holds it, lest another
-//! program gets it.
+//! While connections are refused, nothing listens, so that the operating system refuses them as it does for a service that is down.
+//! A socket that is bound but does not listen keeps the port from other programs.
 
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::runtime::Handle;
+use tokio::task::JoinSet;
 
-use crate::simulator::server::connection::{Connection, Connections};
+use crate::simulator::server::connection;
+use crate::simulator::server::service::Service;
 
-/// How many connections may wait to be accepted.
+/// Maximum number of connections that wait to be accepted.
 const BACKLOG: u32 = 1024;
 
-/// Accepts the connections, and can be told not to.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Listener {
     address: SocketAddr,
     runtime: Handle,
-    connections: Connections,
-    door: Arc<Mutex<Door>>,
+    state: Mutex<State>,
 }
 
 #[derive(Debug)]
-struct Door {
-    state: DoorState,
-    /// The task to wake when the door opens.
+struct State {
+    socket: ListenState,
+    /// The tasks of the open connections. Dropping them closes the connections.
+    connections: JoinSet<()>,
+    /// Wakes the accepting task when the listener accepts connections again.
     waker: Option<Waker>,
 }
 
 #[derive(Debug)]
-enum DoorState {
-    Open(TcpListener),
-    /// The port is taken, but nobody listens.
-    Shut(TcpSocket),
-    /// Not even the port is taken.
-    Gone,
+enum ListenState {
+    Accepting(TcpListener),
+    /// The port is bound.
+    Refusing(TcpSocket),
+    /// The port is free.
+    Closed,
 }
 
 impl Listener {
-    /// Listens on this address, on the current runtime.
     pub(crate) async fn bind(address: SocketAddr) -> io::Result<Self> {
         let socket = TcpListener::bind(address).await?;
-        Ok(Self {
-            address: socket.local_addr()?,
-            runtime: Handle::current(),
-            connections: Connections::default(),
-            door: Arc::new(Mutex::new(Door { state: DoorState::Open(socket), waker: None })),
-        })
+        let address = socket.local_addr()?;
+        let state = State { socket: ListenState::Accepting(socket), connections: JoinSet::new(), waker: None };
+        Ok(Self { address, runtime: Handle::current(), state: Mutex::new(state) })
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Refuses connections from now on, and cuts those that there are.
+    /// Refuses new connections and closes the open ones.
     pub(crate) fn refuse(&self) -> io::Result<()> {
-        let mut door = self.door();
-        if let DoorState::Open(_) = door.state {
-            // The old socket has to go before a new one can have its port.
-            door.state = DoorState::Gone;
-            // What waits to be accepted goes with it; what was accepted is cut. Nothing comes in between.
-            self.connections.cut();
-            door.state = DoorState::Shut(self.take_port()?);
+        let mut state = self.state();
+        if let ListenState::Accepting(_) = state.socket {
+            // The old socket has to be closed before a new one can bind its port.
+            state.close();
+            state.socket = ListenState::Refusing(self.bind_port()?);
         }
         Ok(())
     }
 
     /// Accepts connections again.
-    pub(crate) fn admit(&self) -> io::Result<()> {
-        let mut door = self.door();
-        let socket = match std::mem::replace(&mut door.state, DoorState::Gone) {
-            DoorState::Shut(socket) => socket,
-            DoorState::Gone => self.take_port()?,
-            open @ DoorState::Open(_) => {
-                door.state = open;
+    pub(crate) fn accept_again(&self) -> io::Result<()> {
+        let mut state = self.state();
+        let socket = match std::mem::replace(&mut state.socket, ListenState::Closed) {
+            ListenState::Refusing(socket) => socket,
+            ListenState::Closed => self.bind_port()?,
+            accepting @ ListenState::Accepting(_) => {
+                state.socket = accepting;
                 return Ok(());
             }
         };
         let _runtime = self.runtime.enter();
-        door.state = DoorState::Open(socket.listen(BACKLOG)?);
-        if let Some(waker) = door.waker.take() {
+        state.socket = ListenState::Accepting(socket.listen(BACKLOG)?);
+        if let Some(waker) = state.waker.take() {
             waker.wake();
         }
         Ok(())
     }
 
-    /// Leaves the port, and cuts all connections.
+    /// Releases the port and closes all connections.
     pub(crate) fn close(&self) {
-        self.door().state = DoorState::Gone;
-        self.connections.cut();
+        self.state().close();
     }
 
-    fn take_port(&self) -> io::Result<TcpSocket> {
+    fn bind_port(&self) -> io::Result<TcpSocket> {
         let socket = TcpSocket::new_v4()?;
-        // The connections that were cut may linger on the port. On Windows, this would let strangers share it.
+        // Closed connections may linger on the port. On Windows, this would let other programs share it.
         #[cfg(not(windows))]
         socket.set_reuseaddr(true)?;
         socket.bind(self.address)?;
         Ok(socket)
     }
 
-    fn poll_accept(&self, context: &mut Context<'_>) -> Poll<io::Result<(Connection, SocketAddr)>> {
-        let mut door = self.door();
-        door.waker = Some(context.waker().clone());
-        let DoorState::Open(socket) = &door.state else { return Poll::Pending };
-        // While the door is held, so that it cannot be shut between here and the list of connections.
-        socket.poll_accept(context).map_ok(|(stream, address)| (self.connections.accept(stream), address))
-    }
-
-    fn door(&self) -> MutexGuard<'_, Door> {
-        self.door.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl axum::serve::Listener for Listener {
-    type Io = Connection;
-    type Addr = SocketAddr;
-
-    async fn accept(&mut self) -> (Connection, SocketAddr) {
+    /// Accepts connections until the task is aborted.
+    pub(crate) async fn run(&self, service: Arc<Service>) {
         use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
         loop {
-            match poll_fn(|context| self.poll_accept(context)).await {
-                Ok(accepted) => return accepted,
-                // The client has gone already.
+            match poll_fn(|context| self.poll_accept(context, &service)).await {
+                Ok(()) => {}
+                // The client has already gone.
                 Err(error) if matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset) => {}
-                // Most likely, there are too many open files. That may pass, but not at once.
+                // Probably too many open files, which may take some time.
                 Err(_) => tokio::time::sleep(Duration::from_secs(1)).await,
             }
         }
     }
 
-    fn local_addr(&self) -> io::Result<SocketAddr> {
-        Ok(self.address)
+    fn poll_accept(&self, context: &mut Context<'_>, service: &Arc<Service>) -> Poll<io::Result<()>> {
+        let mut state = self.state();
+        state.waker = Some(context.waker().clone());
+        let ListenState::Accepting(socket) = &state.socket else { return Poll::Pending };
+        let (stream, _) = ready!(socket.poll_accept(context))?;
+        // Under the same lock, so that `refuse` closes every connection.
+        state.connections.spawn(connection::serve(stream, Arc::clone(service)));
+        while state.connections.try_join_next().is_some() {}
+        Poll::Ready(Ok(()))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn close(&mut self) {
+        self.socket = ListenState::Closed;
+        self.connections = JoinSet::new();
     }
 }

@@ -247,7 +247,7 @@ async fn an_error_is_retryable_if_and_only_if_the_client_retries_it() {
     for operation in [Operation::GET_RUN, Operation::CANCEL_RUN, Operation::CREATE_WEBHOOK, Operation::TEST_WEBHOOK] {
         for (what, fault) in Fault::catalogue() {
             // They take real time.
-            if what.contains("stall") || what.contains("drip") {
+            if what.contains("stall") {
                 continue;
             }
             // Each time with a retry budget of its own.

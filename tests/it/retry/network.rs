@@ -204,6 +204,16 @@ async fn a_submission_with_a_broken_response_is_not_resent() {
 }
 
 #[tokio::test]
+async fn a_response_that_arrives_byte_by_byte_is_read_to_its_end() {
+    let response = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{RUN}", RUN.len());
+    let bytes = response.into_bytes().into_iter().map(|byte| Act::Write(vec![byte]));
+    let server = Server::start([std::iter::once(Act::Read).chain(bytes).collect()]).await;
+    let (client, _) = client(server.url());
+    assert_eq!(get(&client).await.unwrap().id, "run_1");
+    assert_eq!(server.connections(), 1);
+}
+
+#[tokio::test]
 async fn a_connection_closed_right_after_accept_is_retried_for_reads() {
     let server = Server::start([vec![], found()]).await;
     let (client, _) = client(server.url());

@@ -427,6 +427,6 @@ async fn a_receiver_that_hangs_times_out_in_its_turn_and_holds_up_no_sleep() {
     within_guard(simulator.clock().sleep(seconds(60))).await;
     let outcomes: BTreeSet<_> =
         simulator.deliveries().iter().map(|delivery| format!("{:?}", delivery.outcome)).collect();
-    assert_eq!(outcomes, [format!("{:?}", DeliveryOutcome::Failed("no answer within 30s".to_owned()))].into());
+    assert_eq!(outcomes, [format!("{:?}", DeliveryOutcome::Failed("no response within 30s".to_owned()))].into());
     assert_eq!(simulator.delivery_count(), 2);
 }

@@ -678,7 +678,7 @@ async fn a_receiver_that_hangs_times_out_when_the_clock_is_advanced() {
     api.submit().await;
     receiver.has(1).await;
     api.pass(30).await;
-    assert_eq!(api.outcomes(), [DeliveryOutcome::Failed("no answer within 30s".to_owned())]);
+    assert_eq!(api.outcomes(), [DeliveryOutcome::Failed("no response within 30s".to_owned())]);
     api.pass(10).await;
     assert_eq!(api.outcomes()[1..], [DeliveryOutcome::Responded(200)]);
 }
@@ -913,7 +913,7 @@ async fn a_clock_that_goes_by_itself_tries_again_and_times_out_by_itself() {
     assert_eq!(
         api.outcomes(),
         [
-            DeliveryOutcome::Failed("no answer within 30s".to_owned()),
+            DeliveryOutcome::Failed("no response within 30s".to_owned()),
             DeliveryOutcome::Responded(500),
             DeliveryOutcome::Responded(200),
         ]
