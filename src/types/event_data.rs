@@ -40,6 +40,15 @@ macro_rules! event_data {
                 known.unwrap_or_else(|| Self::Other(data.clone()))
             }
 
+            /// Reads the data of an event of this type from the text of the event. `None` if the data is not as documented.
+            #[cfg(feature = "webhooks")]
+            pub(crate) fn read_text(event_type: &$event_type, event: &[u8]) -> Option<Self> {
+                match event_type {
+                    $($($event_type::$word)|+ => $crate::types::event_data::from_text(event).map(Self::$variant),)*
+                    _ => None,
+                }
+            }
+
             #[cfg(feature = "webhooks")]
             pub(crate) fn run_id(&self) -> Option<&$crate::types::RunId> {
                 match self {
@@ -73,6 +82,18 @@ pub(super) fn object<T: super::strict::ReadStrictly + serde::de::DeserializeOwne
     data: &serde_json::Value,
 ) -> Option<Box<T>> {
     data.is_object().then(|| super::strict::read(data).or_else(|_| T::deserialize(data)).ok())?.map(Box::new)
+}
+
+/// Reads the `data` of an event if all of its fields fit.
+#[cfg(feature = "webhooks")]
+pub(super) fn from_text<T: super::strict::ReadStrictly>(event: &[u8]) -> Option<Box<T>> {
+    #[derive(serde::Deserialize)]
+    #[serde(bound = "T: super::strict::ReadStrictly")]
+    struct WithData<T> {
+        #[serde(deserialize_with = "super::strict::read_object")]
+        data: T,
+    }
+    serde_json::from_slice::<WithData<T>>(event).ok().map(|event| Box::new(event.data))
 }
 
 impl RunEventData {

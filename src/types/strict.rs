@@ -19,6 +19,12 @@ pub(super) fn read<'de, D: Deserializer<'de>, T: ReadStrictly>(deserializer: D) 
     T::Strict::deserialize(deserializer).map(Into::into)
 }
 
+/// Reads an object of which all fields fit. A list is none.
+#[cfg(feature = "webhooks")]
+pub(super) fn read_object<'de, D: Deserializer<'de>, T: ReadStrictly>(deserializer: D) -> Result<T, D::Error> {
+    Object::<T::Strict>::deserialize(deserializer).map(|object| object.0.into())
+}
+
 /// Reads a field that is an object or `null`.
 pub(super) fn object<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
 where

@@ -6,6 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use serde_json::Value;
 
 use super::error::{Error, EventFault};
+use super::lazy_json::LazyJson;
 use crate::json;
 use crate::types::{
     EventData, EventId, RunEventData, RunId, TenantContext, VerificationEventData, WebhookEventType, WorkOrderId,
@@ -13,6 +14,21 @@ use crate::types::{
 
 /// The keys under which an event may have its time. The service documents none.
 const TIME_KEYS: [&str; 5] = ["createdAt", "timestamp", "occurredAt", "time", "created"];
+
+/// An event without its data. A key that occurs twice is an error.
+#[derive(Deserialize)]
+struct Head {
+    id: String,
+    #[serde(rename = "type")]
+    kind: String,
+    #[serde(rename = "createdAt")]
+    created_at: Option<Value>,
+    timestamp: Option<Value>,
+    #[serde(rename = "occurredAt")]
+    occurred_at: Option<Value>,
+    time: Option<Value>,
+    created: Option<Value>,
+}
 
 /// An event of a delivery: from [`Verifier::unwrap`](super::Verifier::unwrap).
 ///
@@ -53,7 +69,7 @@ pub struct Event {
     pub created_at: Option<DateTime<Utc>>,
     /// The data of the event, by its type.
     pub data: EventData,
-    json: Value,
+    json: LazyJson,
 }
 
 impl Event {
@@ -64,8 +80,25 @@ impl Event {
     ///
     /// If the bytes are not JSON, even to the parsers of JavaScript and Python, or the JSON has no `id` and `type`.
     pub fn parse_unverified(body: &[u8]) -> Result<Self, Error> {
+        if let Some(event) = Self::read_typed(body) {
+            return Ok(event);
+        }
         let json = json::read(body).map_err(Error::NotJson)?;
         Self::from_json(json).map_err(Error::NotAnEvent)
+    }
+
+    /// Reads an event that is as documented from its text alone, which saves the time for its [`Value`].
+    fn read_typed(body: &[u8]) -> Option<Self> {
+        let Head { id, kind, created_at, timestamp, occurred_at, time: at, created } =
+            serde_json::from_slice(body).ok()?;
+        if id.is_empty() || kind.is_empty() {
+            return None;
+        }
+        let kind = WebhookEventType::from(kind);
+        let created_at =
+            [created_at, timestamp, occurred_at, at, created].iter().find_map(|value| time(value.as_ref()?));
+        let data = EventData::read_text(&kind, body)?;
+        Some(Self { id: id.into(), kind, created_at, data, json: LazyJson::new(body) })
     }
 
     /// Reads an event from its JSON.
@@ -80,7 +113,7 @@ impl Event {
         let kind = WebhookEventType::from(text("type").ok_or(EventFault::NoType)?);
         let created_at = TIME_KEYS.iter().find_map(|key| time(object.get(*key)?));
         let data = EventData::read(&kind, object.get("data").unwrap_or(&Value::Null));
-        Ok(Self { id, kind, created_at, data, json })
+        Ok(Self { id, kind, created_at, data, json: json.into() })
     }
 
     /// Returns the whole event. Its values are those that were delivered, as far as a [`Value`] can hold them: of duplicate keys, the last
@@ -88,7 +121,7 @@ impl Event {
     /// UTF-8 become U+FFFD; numbers beyond `f64`, `NaN`, `Infinity`, and arrays and objects inside of 127 others become `null`.
     #[must_use]
     pub fn json(&self) -> &Value {
-        &self.json
+        self.json.get()
     }
 
     /// Deserializes the event's `data`: for types of events that this version of the crate does not know.
@@ -113,7 +146,7 @@ impl Event {
     /// # }
     /// ```
     pub fn data_as<T: DeserializeOwned>(&self) -> serde_json::Result<T> {
-        T::deserialize(self.json.get("data").unwrap_or(&Value::Null))
+        T::deserialize(self.json().get("data").unwrap_or(&Value::Null))
     }
 
     /// Returns the data of an event about a run. `None` for events of other types, of unknown types even if their name begins with
@@ -157,7 +190,7 @@ impl Event {
 
 impl Serialize for Event {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.json.serialize(serializer)
+        self.json().serialize(serializer)
     }
 }
 

@@ -43,6 +43,7 @@ mod axum;
 mod delivery;
 mod error;
 mod event;
+mod lazy_json;
 mod replay;
 mod signature;
 mod verifier;

@@ -119,8 +119,44 @@ fn members() -> impl Strategy<Value = String> {
     vec(member, 0..6).prop_map(|members| members.join(","))
 }
 
+/// The text of an event, its members in any order, some of them twice.
+fn event_text() -> impl Strategy<Value = String> {
+    let data = prop_oneof![8 => members().prop_map(|members| format!("{{{members}}}")), 1 => json().prop_map(|it| it.to_string())];
+    let more = [
+        r#""createdAt":"2026-01-15T10:30:00Z""#,
+        r#""createdAt":"soon""#,
+        r#""timestamp":1768473060"#,
+        r#""id":"evt_2""#,
+        r#""type":"run.started""#,
+        r#""data":{}"#,
+        r#""note":"\ud83d""#,
+        r#""note":[[1e400]]"#,
+        r#""note":"plain""#,
+    ];
+    (word(), data, vec(select(more.to_vec()), 0..3)).prop_flat_map(|(kind, data, more)| {
+        let own =
+            [r#""id":"evt_1""#.to_owned(), format!(r#""type":{}"#, Value::from(kind)), format!(r#""data":{data}"#)];
+        let members: Vec<String> = own.into_iter().chain(more.into_iter().map(str::to_owned)).collect();
+        Just(members).prop_shuffle().prop_map(|members| format!("{{{}}}", members.join(",")))
+    })
+}
+
 proptest! {
     #![proptest_config(config())]
+
+    #[test]
+    fn an_event_that_is_read_from_its_text_equals_the_event_of_its_json(text in event_text()) {
+        let event = Event::parse_unverified(text.as_bytes()).unwrap();
+        let of_json = Event::from_json(event.json().clone()).unwrap();
+        match from_slice::<Value>(text.as_bytes()) {
+            Ok(json) => {
+                prop_assert_eq!(event.json(), &json);
+                prop_assert_eq!(of_json, event);
+            }
+            // In JSON with replacements, `1.0` becomes `1`.
+            Err(_) => prop_assert_eq!((of_json.id, of_json.kind), (event.id, event.kind)),
+        }
+    }
 
     /// An event reads its data by a struct of its own where all fields fit.
     #[test]
