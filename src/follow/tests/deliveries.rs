@@ -1,4 +1,4 @@
-//! Deliveries may only ever make it sooner: each set-up beside polling at the share that is left to it while deliveries arrive.
+//! With deliveries, no wait is later than with polling at the fallback share: a table of set-ups.
 //!
 //! The figures are printed: `cargo test -p agentgate --lib follow::tests::deliveries -- --nocapture`.
 
@@ -14,10 +14,8 @@ use crate::follow::{FollowState, Watcher};
 use crate::types::RunStatus;
 use crate::webhook::Event;
 
-/// The events that end a wait.
 pub(super) const ENDS: &[&str] = &["run.completed", "run.failed", "run.cancelled"];
 
-/// The type of the event of the end of a run.
 pub(super) fn end_of(run: &Planned) -> &'static str {
     match run.status {
         RunStatus::Succeeded => ENDS[0],
@@ -32,12 +30,12 @@ pub(super) fn event(kind: &str, run: &Planned) -> Event {
     Event::from_json(json!({ "id": "evt_1", "type": kind, "data": data })).unwrap()
 }
 
-/// Does this at that time.
-pub(super) fn at(model: &Model, at: Duration, what: impl FnOnce() + Send + 'static) {
+/// Calls a function at a time.
+pub(super) fn at(model: &Model, time: Duration, action: impl FnOnce() + Send + 'static) {
     let clock = model.clock;
     tokio::spawn(async move {
-        clock.sleep(at.saturating_sub(clock.monotonic())).await;
-        what();
+        clock.sleep(time.saturating_sub(clock.monotonic())).await;
+        action();
     });
 }
 
@@ -46,12 +44,13 @@ pub(super) fn notify_at(model: &Model, watcher: &Watcher, moment: Duration, even
     at(model, moment, move || watcher.notify(&event));
 }
 
-/// Delivers the starts and ends of runs, some of them twice, late or not at all.
-pub(super) fn deliver_by_chance(model: &Model, watcher: &Watcher, random: &mut fastrand::Rng) {
+/// Delivers the starts and ends of runs to random processes, some of them twice, late or not at all.
+pub(super) fn deliver_by_chance(model: &Model, watchers: &[Watcher], random: &mut fastrand::Rng) {
     let lost = random.u8(0..4);
     for run in model.runs() {
         for _ in 0..random.u8(1..3) {
             let late = if random.u8(0..4) == 0 { seconds(random.u64(0..60)) } else { Duration::ZERO };
+            let watcher = &watchers[random.usize(0..watchers.len())];
             if random.u8(0..4) >= lost {
                 notify_at(model, watcher, run.starts + late, event("run.started", &run));
                 notify_at(model, watcher, run.ends + late, event(end_of(&run), &run));
@@ -60,7 +59,7 @@ pub(super) fn deliver_by_chance(model: &Model, watcher: &Watcher, random: &mut f
     }
 }
 
-/// Delivers these events up to some time, to one process after the other.
+/// Delivers events of these types until a time, to the processes in turn.
 fn deliver(model: &Model, watchers: &[Watcher], kinds: &[&str], until: Duration) {
     let mut events: Vec<_> = model
         .runs()
@@ -74,7 +73,7 @@ fn deliver(model: &Model, watchers: &[Watcher], kinds: &[&str], until: Duration)
     }
 }
 
-/// Fifty runs, ten at a time, of which every fifth is cancelled.
+/// Fifty runs, ten at a time. Every fifth is cancelled.
 fn service() -> Model {
     let plans = Model::with_lanes(10, 50, &mut fastrand::Rng::with_seed(7)).runs();
     let model = Model::new();
@@ -89,9 +88,9 @@ struct Setup {
     name: &'static str,
     processes: usize,
     kinds: &'static [&'static str],
-    /// The same client cancels the runs that are cancelled.
+    /// The same client cancels the cancelled runs.
     cancels: bool,
-    /// The receiver is shut down at this time, and says so.
+    /// The time of a graceful shutdown, in seconds.
     stops: Option<u64>,
 }
 
@@ -165,9 +164,7 @@ fn ten_thousand_waits_with_deliveries_end_at_once_and_take_five_requests_a_minut
         let watcher = model.watcher();
         deliver(&model, std::slice::from_ref(&watcher), ENDS, Duration::MAX);
         let late = wait_for_all(&model, &[watcher]).await;
-        let requests = model.requests();
-        let minutes = requests.last().unwrap().as_secs_f64() / 60.0;
-        let each_minute = f64::from(u32::try_from(requests.len()).unwrap()) / minutes;
+        let each_minute = model.requests_a_minute();
         let last_percent = late.part(99);
         println!("100 / 10000 with deliveries: {each_minute:.1} requests a minute, {last_percent:?} late");
         assert!(last_percent < seconds(1) && each_minute <= 5.0);

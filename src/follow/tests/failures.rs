@@ -1,4 +1,4 @@
-//! Each failure is that of one run or one list, and holds up no other wait.
+//! A failure of one run or of lists delays no other wait.
 
 use std::future::IntoFuture;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::{Error, ErrorKind, Operation};
 
 const BROKEN: &str = "run_broken";
 
-/// Every way in which a response can fail.
+/// The failures of a response.
 fn failures() -> Vec<(&'static str, Error)> {
     vec![
         ("500", failure(500)),
@@ -25,7 +25,7 @@ fn failures() -> Vec<(&'static str, Error)> {
     ]
 }
 
-/// A service that runs so many at once, for 2 to 15 minutes.
+/// A service with this number of runs, which all run at once.
 fn service(runs: usize) -> Model {
     Model::with_lanes(runs, runs, &mut fastrand::Rng::with_seed(7))
 }
@@ -35,7 +35,7 @@ fn planned(id: &str, ends: u64, status: &str) -> Planned {
 }
 
 #[test]
-fn a_run_that_cannot_be_fetched_holds_up_no_other() {
+fn a_run_that_cannot_be_fetched_delays_no_other() {
     for (name, error) in failures() {
         in_simulated_time(async {
             let model = service(20);
@@ -50,7 +50,7 @@ fn a_run_that_cannot_be_fetched_holds_up_no_other() {
 }
 
 #[test]
-fn a_run_whose_fetch_hangs_holds_up_no_other() {
+fn a_run_whose_fetch_hangs_delays_no_other() {
     in_simulated_time(async {
         let model = service(20);
         let watcher = model.watcher();
@@ -63,7 +63,7 @@ fn a_run_whose_fetch_hangs_holds_up_no_other() {
 }
 
 #[test]
-fn lists_that_do_not_work_are_done_without() {
+fn waits_end_without_lists() {
     for (name, error) in failures().into_iter().chain([("403", failure(403))]) {
         in_simulated_time(async {
             let model = service(10);
@@ -89,7 +89,7 @@ fn lists_are_used_again_when_they_work_again() {
 }
 
 #[test]
-fn lists_that_always_lag_keep_no_wait_for_long() {
+fn lists_that_lag_delay_waits_by_minutes_at_most() {
     in_simulated_time(async {
         let model = service(50);
         model.set_lists(Lists { lag: seconds(1_000_000), ..Lists::default() });
@@ -99,7 +99,7 @@ fn lists_that_always_lag_keep_no_wait_for_long() {
 }
 
 #[test]
-fn lists_that_leave_out_runs_keep_no_wait_for_long() {
+fn lists_that_omit_runs_delay_waits_by_minutes_at_most() {
     in_simulated_time(async {
         let model = service(50);
         model.set_lists(Lists { skips: 2, ..Lists::default() });
@@ -109,7 +109,7 @@ fn lists_that_leave_out_runs_keep_no_wait_for_long() {
 }
 
 #[test]
-fn what_is_not_the_service_ends_a_wait_after_a_minute_with_the_failure_at_hand() {
+fn persistent_failures_end_a_wait_after_a_minute_with_the_last_failure() {
     for (name, error, kind) in [
         ("301", failure(301), ErrorKind::UnexpectedStatus),
         ("405", failure(405), ErrorKind::UnexpectedStatus),
@@ -145,7 +145,7 @@ fn an_outage_of_ten_minutes_ends_no_wait_and_one_of_hours_ends_it() {
 }
 
 #[test]
-fn a_time_out_says_what_the_last_poll_failed_with() {
+fn a_time_out_has_the_error_of_the_last_poll() {
     in_simulated_time(async {
         let model = service(1);
         model.set_fault(|_, _, now| (now > seconds(20)).then(|| failure(502)));
@@ -162,7 +162,7 @@ fn a_time_out_says_what_the_last_poll_failed_with() {
 }
 
 #[test]
-fn a_final_status_that_is_not_known_ends_a_wait_if_the_run_is_complete() {
+fn an_unknown_status_ends_a_wait_if_the_run_is_complete() {
     for runs in [1, 5] {
         in_simulated_time(async {
             let model = Model::new();
@@ -181,7 +181,7 @@ fn a_final_status_that_is_not_known_ends_a_wait_if_the_run_is_complete() {
 }
 
 #[test]
-fn a_run_that_was_just_submitted_may_be_missing_for_a_while_and_another_may_not() {
+fn a_submitted_run_may_be_missing_for_a_while_and_an_unknown_run_may_not() {
     in_simulated_time(async {
         let model = Model::new();
         model.submit(planned("run_1", 60, "succeeded"));
@@ -211,7 +211,7 @@ fn a_key_that_is_refused_ends_every_wait() {
 // Usage
 
 #[test]
-fn thousands_of_waits_for_one_run_cost_as_much_as_one_and_all_end() {
+fn thousands_of_waits_for_one_run_take_the_requests_of_one() {
     in_simulated_time(async {
         let model = service(1);
         let watcher = model.watcher();
@@ -242,7 +242,7 @@ fn a_thousand_waits_begun_at_once_take_pages_and_two_take_a_fetch_each() {
 }
 
 #[test]
-fn waits_that_begin_and_end_all_the_time_leave_their_share_to_the_others() {
+fn waits_that_begin_and_end_all_the_time_delay_no_other() {
     in_simulated_time(async {
         let model = service(30);
         let watcher = model.watcher();

@@ -9,7 +9,7 @@ use super::{in_simulated_time, seconds};
 use crate::clock::Clock;
 use crate::follow::RunSource;
 
-/// A row: runs at a time, runs awaited, the share; the most that it may be late (median, 99th percentile), and requests a minute.
+/// A row of the table: running runs, awaited runs and the share; the limits of the delays in seconds, and of the requests a minute.
 struct Row {
     lanes: usize,
     runs: usize,
@@ -33,7 +33,7 @@ const ROWS: [Row; 6] = [
 ];
 
 #[test]
-fn waits_end_soon_after_their_runs_within_the_share() {
+fn waits_end_soon_after_their_runs_and_stay_within_the_share() {
     println!("{:>15} {:>10} {:>8} {:>8} {:>8} {:>8}", "at a time", "a minute", "busiest", "median", "90 %", "99 %");
     for row in ROWS {
         in_simulated_time(async {
@@ -41,10 +41,8 @@ fn waits_end_soon_after_their_runs_within_the_share() {
             let model = Model::with_lanes(row.lanes, row.runs, &mut random);
             let watcher = model.watcher().share(row.share);
             let late = wait_for_all(&model, &[watcher]).await;
-            let requests = model.requests();
-            let minutes = requests.last().unwrap().as_secs_f64() / 60.0;
-            let each_minute = f64::from(u32::try_from(requests.len()).unwrap()) / minutes;
-            let busiest = busiest_minute(&requests);
+            let each_minute = model.requests_a_minute();
+            let busiest = busiest_minute(&model.requests());
             println!(
                 "{:>15} {:>10.1} {:>8} {:>7.1}s {:>7.1}s {:>7.1}s",
                 format!("{} / {}", row.lanes, row.runs),
@@ -63,16 +61,14 @@ fn waits_end_soon_after_their_runs_within_the_share() {
     }
 }
 
-/// The cost for a program without this crate: each run is fetched every five seconds, within the rate limit.
+/// A program without this crate fetches each run every five seconds, within the rate limit.
 #[test]
-fn the_loop_that_everybody_writes_spends_the_whole_limit_on_ten_runs() {
+fn a_loop_of_fetches_is_late_with_ten_runs() {
     for (lanes, runs, most_late) in [(1, 1, 5), (3, 9, 8), (10, 100, 60), (10, 1_000, 600), (100, 1_000, 600)] {
         in_simulated_time(async {
             let model = Model::with_lanes(lanes, runs, &mut fastrand::Rng::with_seed(7));
             let late = poll_naively(&model).await;
-            let requests = model.requests();
-            let minutes = requests.last().unwrap().as_secs_f64() / 60.0;
-            let each_minute = f64::from(u32::try_from(requests.len()).unwrap()) / minutes;
+            let each_minute = model.requests_a_minute();
             let [median, last_percent] = [50, 99].map(|part| late.part(part).as_secs_f64());
             println!(
                 "a loop, {lanes} / {runs}: {each_minute:.1} requests a minute, {median:.1} s late, {last_percent:.1} s"
@@ -82,7 +78,7 @@ fn the_loop_that_everybody_writes_spends_the_whole_limit_on_ten_runs() {
     }
 }
 
-/// Fetches each run every five seconds. The service refuses what is beyond the limit, and the loop waits for the next minute.
+/// Fetches each run every five seconds. When the limit is used up, waits for the next minute.
 async fn poll_naively(model: &Model) -> Lateness {
     let loops: Vec<_> = model
         .runs()

@@ -1,6 +1,4 @@
-//! Following runs of a model service, in simulated time and without HTTP.
-//!
-//! The time is that of tokio's paused clock: it passes when every task waits for it to.
+//! Follows runs of a model service without HTTP, in tokio's paused time.
 
 mod broadcast;
 mod deliveries;
@@ -16,7 +14,7 @@ fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-/// Runs this on a runtime of its own, whose time passes by itself.
+/// Runs a test on a runtime with paused time.
 fn in_simulated_time<T>(test: impl Future<Output = T>) -> T {
     fastrand::seed(7);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();

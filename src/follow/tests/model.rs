@@ -1,4 +1,4 @@
-//! A service as its clients see it: runs that start and end by a plan, lists of them, a rate limit, and all that goes wrong.
+//! A model of the service: runs that start and end by a plan, lists of runs, a rate limit, and faults.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
@@ -26,7 +26,7 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 /// The start of the clock.
 const START: i64 = 1_767_225_600;
 
-/// When a run starts and ends, and how.
+/// A run with the times of its start and end, and its final status.
 #[derive(Clone, Debug)]
 pub(super) struct Planned {
     pub(super) id: RunId,
@@ -55,15 +55,15 @@ impl Planned {
     }
 }
 
-/// A failure to inject: by the operation, the run that is fetched if it is a fetch, and the time.
+/// Returns the failure of a request by its operation, the fetched run if it is a fetch, and the time.
 pub(super) type Fault = dyn Fn(Operation, Option<&RunId>, Duration) -> Option<Error> + Send + Sync;
 
-/// The ways in which lists differ from the runs.
+/// The faults of lists.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Lists {
-    /// They are as old as this.
+    /// Lists show the runs as they were this long ago.
     pub(super) lag: Duration,
-    /// One item in so many is left out, or given twice, or changes places with the next. None if 0.
+    /// One item in this many is omitted, repeated, or swapped with the next. 0 is none.
     pub(super) skips: u64,
     pub(super) duplicates: u64,
     pub(super) swaps: u64,
@@ -77,7 +77,7 @@ struct State {
     requests: Vec<(Duration, Operation)>,
     lists: Lists,
     latency: Duration,
-    /// The run whose fetch takes as long as an attempt may.
+    /// The run whose fetch times out.
     hanging: Option<RunId>,
     fault: Option<Box<Fault>>,
 }
@@ -93,7 +93,7 @@ impl Model {
         Self { clock: TokioClock::new(), state: Arc::default() }
     }
 
-    /// A service that runs so many at a time, all of which are submitted now. Each goes on for 2 to 15 minutes.
+    /// A service with this number of lanes, each of which runs one run of 2 to 15 minutes after the other.
     pub(super) fn with_lanes(lanes: usize, runs: usize, random: &mut fastrand::Rng) -> Self {
         let model = Self::new();
         let mut free: BinaryHeap<_> = std::iter::repeat_n(Reverse(Duration::ZERO), lanes).collect();
@@ -141,27 +141,30 @@ impl Model {
         self.state().fault = Some(Box::new(fault));
     }
 
-    /// The times of all requests so far.
     pub(super) fn requests(&self) -> Vec<Duration> {
         self.state().requests.iter().map(|(at, _)| *at).collect()
+    }
+
+    pub(super) fn requests_a_minute(&self) -> f64 {
+        let requests = self.requests();
+        f64::from(u32::try_from(requests.len()).unwrap()) * 60.0 / requests.last().unwrap().as_secs_f64()
     }
 
     pub(super) fn count(&self, operation: Operation) -> usize {
         self.state().requests.iter().filter(|(_, other)| *other == operation).count()
     }
 
-    /// A client of this service.
     pub(super) fn watcher(&self) -> Watcher {
         self.client().0
     }
 
-    /// The same, and what it shares.
+    /// Returns a client of this service.
     pub(super) fn client(&self) -> (Watcher, Arc<FollowState>) {
         let follow = Arc::new(FollowState::new(Arc::new(self.clock)));
         (Watcher::new(RunFollower::new(&follow, self.clone())), follow)
     }
 
-    /// Counts a request, and lets it take its time.
+    /// Records a request, and waits for its latency.
     fn begin(&self, operation: Operation, id: Option<&RunId>) -> impl Future<Output = Result<()>> + Send + use<> {
         let now = self.clock.monotonic();
         let mut state = self.state();
@@ -244,12 +247,12 @@ impl RunSource for Model {
     }
 }
 
-/// The error of a response with this status.
+/// Returns the error of a response with this status.
 pub(super) fn failure(status: u16) -> Error {
     Error::of_response(Operation::GET_RUN, status, "")
 }
 
-/// The error of a response that cannot be read.
+/// Returns the error of a response that cannot be read.
 pub(super) fn undecodable(body: &str) -> Error {
     let source = serde_json::from_str::<Value>(body).err().unwrap_or_else(|| serde::de::Error::custom("no run"));
     let body = Bytes::copy_from_slice(body.as_bytes());
@@ -257,7 +260,7 @@ pub(super) fn undecodable(body: &str) -> Error {
     Error::decode(Operation::GET_RUN, ".", source, &response)
 }
 
-/// The delay with which each wait has ended, in order.
+/// The delays of waits, sorted.
 pub(super) struct Lateness(Vec<Duration>);
 
 impl Lateness {
@@ -266,18 +269,18 @@ impl Lateness {
         Self(late)
     }
 
-    /// The lateness that so many hundredths of the waits do not exceed.
+    /// Returns a percentile of the delays.
     pub(super) fn part(&self, hundredths: usize) -> Duration {
         self.0[(self.0.len() * hundredths / 100).min(self.0.len() - 1)]
     }
 }
 
-/// Waits for all runs at once, each with one of the watchers, and holds each end against the plan.
+/// Waits for all runs at once, with the watchers in turn, and checks each result.
 pub(super) async fn wait_for_all(model: &Model, watchers: &[Watcher]) -> Lateness {
     wait_for_all_that_count(model, watchers, |_| true).await
 }
 
-/// The same. Only these count for the lateness.
+/// Does the same, and returns the delays of these waits only.
 pub(super) async fn wait_for_all_that_count(
     model: &Model,
     watchers: &[Watcher],
@@ -293,7 +296,7 @@ pub(super) async fn wait_for_all_that_count(
             tokio::spawn(async move {
                 let finished = wait.await.unwrap_or_else(|error| panic!("{}: {error}", run.id));
                 assert_eq!(finished.status(), &run.status, "{}", run.id);
-                let late = clock.monotonic().checked_sub(run.ends).expect("no run ends before it does");
+                let late = clock.monotonic().checked_sub(run.ends).expect("no wait ends before its run");
                 counts.then_some(late)
             })
         })
@@ -305,7 +308,7 @@ pub(super) async fn wait_for_all_that_count(
     Lateness::new(late)
 }
 
-/// The most requests in any minute.
+/// Returns the largest number of requests in a minute.
 pub(super) fn busiest_minute(requests: &[Duration]) -> usize {
     let mut first = 0;
     let counts = requests.iter().enumerate().map(|(index, at)| {
