@@ -1,17 +1,16 @@
-//! What a call through the SDK costs beside the same call by plain reqwest: same settings, same headers, same types.
+//! The overhead of a call through the SDK compared with plain reqwest, with the same settings, headers and types.
 //!
 //! ```sh
 //! cargo bench -p agentgate-benches --bench overhead
 //! ```
 //!
-//! The server is a thread that answers each request with the same bytes, over one connection that all callers share. Divan
-//! counts the allocations of the calling thread, on which the client's side of the connection runs as well; those of the
-//! server do not count. Divan measures one caller after the other, and the machine may change its speed in between; so a
-//! second table follows in which the callers take turns, for the ratio. `taskset -c 0` in front keeps client and server on
-//! one core, and the figures steady.
+//! The server is a thread that responds to each request with the same bytes, over one connection that all callers share. Divan
+//! counts the allocations of the calling thread, including the client's side of the connection but not the server. Divan
+//! measures the callers one after the other, and the machine may change its speed in between. A second table therefore
+//! alternates the callers and prints the ratios. `taskset -c 0` keeps client and server on one core for stable figures.
 //!
-//! With `CALLS=<operation> <caller> <number>` it makes so many calls and nothing else, for a profiler. The difference of two
-//! numbers is free of what starting up costs:
+//! With `CALLS=<operation> <caller> <number>` it only makes this number of calls, for a profiler. The difference of two runs
+//! excludes the cost of starting up:
 //!
 //! ```sh
 //! for n in 1000 2000; do CALLS="GetRun Sdk $n" valgrind --tool=callgrind --separate-threads=yes target/release/deps/overhead-*; done
@@ -44,12 +43,12 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 /// Rounds in the table of ratios.
 const ROUNDS: usize = 10_000;
 
-/// Who makes a call.
+/// The client of a call.
 #[derive(Clone, Copy, Debug)]
 enum Caller {
     Reqwest,
     Sdk,
-    /// Without keeping inside the rate limits.
+    /// The SDK without rate limiting.
     SdkLimitsOff,
 }
 
@@ -73,7 +72,7 @@ fn main() {
         return repeat(&calls);
     }
     divan::main();
-    // `cargo test -p agentgate-benches --benches` asks divan to try each once.
+    // `cargo test -p agentgate-benches --benches` runs each benchmark once.
     if std::env::args().any(|argument| argument == "--bench") {
         compare();
     }
@@ -94,13 +93,13 @@ fn submit_work_order(bencher: Bencher, caller: Caller) {
     bencher.bench_local(|| CALLERS.call(Operation::Submit, caller));
 }
 
-/// Prints the ratio of the medians, with the callers taking turns.
+/// Prints the ratios of the medians, alternating the callers.
 fn compare() {
     println!("\nmedian of {ROUNDS} calls each, in turn");
     for operation in Operation::ALL {
         let mut times = Caller::ALL.map(|_| Vec::with_capacity(ROUNDS));
         for round in 0..ROUNDS {
-            // Nobody always comes after the same one.
+            // Rotates the order, so that no caller always follows the same one.
             for place in 0..Caller::ALL.len() {
                 let which = (round + place) % Caller::ALL.len();
                 let start = Instant::now();
@@ -119,7 +118,7 @@ fn compare() {
     }
 }
 
-/// Makes the calls that the variable `CALLS` asks for.
+/// Makes the calls of the variable `CALLS`.
 fn repeat(calls: &str) {
     let words: Vec<_> = calls.split_whitespace().collect();
     let operation = Operation::ALL.into_iter().find(|operation| format!("{operation:?}") == words[0]).unwrap();
@@ -129,10 +128,9 @@ fn repeat(calls: &str) {
     }
 }
 
-/// The same for all measurements: where the system puts the server's thread would weigh more than what is measured.
+/// Shared by all measurements: the placement of the server's thread would outweigh the differences.
 static CALLERS: LazyLock<Callers> = LazyLock::new(Callers::start);
 
-/// All the callers.
 struct Callers {
     runtime: Runtime,
     base_url: String,
@@ -177,7 +175,7 @@ impl Callers {
         });
     }
 
-    /// As one would write it by hand.
+    /// Makes the call as handwritten code would.
     async fn by_reqwest(&self, operation: Operation) -> reqwest::Result<()> {
         let Self { http, base_url, headers, .. } = self;
         match operation {
@@ -211,7 +209,7 @@ async fn by_sdk(client: &Client, operation: Operation) -> agentgate::Result<()> 
     Ok(())
 }
 
-/// A minute passes with each call, so that the limit on submissions holds nobody up.
+/// A clock that advances by more than a minute per call, so that the submission limit delays no call.
 #[derive(Debug)]
 struct FastClock(Instant);
 
@@ -221,16 +219,16 @@ impl Clock for FastClock {
     }
 
     fn monotonic(&self) -> Duration {
-        // 20 µs are more than a minute.
+        // 20 µs become more than a minute.
         self.0.elapsed().saturating_mul(4_000_000)
     }
 
     fn sleep(&self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>> {
-        panic!("there is nothing to wait for, and a call waits {duration:?}")
+        panic!("unexpected wait of {duration:?}")
     }
 }
 
-/// With the settings that the SDK gives its own.
+/// Creates an HTTP client with the settings of the SDK's own.
 fn http() -> reqwest::Client {
     let builder = reqwest::Client::builder().connect_timeout(Duration::from_secs(10));
     builder.redirect(redirect::Policy::none()).no_proxy().build().unwrap()
@@ -253,14 +251,14 @@ fn start_server() -> String {
     format!("http://{address}")
 }
 
-/// Answers the requests on a connection until the client closes it.
+/// Responds to the requests on a connection until the client closes it.
 fn serve(mut stream: &TcpStream) {
-    let [run, page, created] = [run(), page(), created()].map(|body| answer(&body.to_string()));
+    let [run, page, created] = [run(), page(), created()].map(|body| response(&body.to_string()));
     stream.set_nodelay(true).unwrap();
     let mut requests = BufReader::new(stream);
     let mut line = String::new();
     loop {
-        let mut answer = &run;
+        let mut response = &run;
         let mut body_length = 0;
         loop {
             line.clear();
@@ -268,9 +266,9 @@ fn serve(mut stream: &TcpStream) {
                 return;
             }
             if line.starts_with("POST") {
-                answer = &created;
+                response = &created;
             } else if line.starts_with("GET /v1/runs?") {
-                answer = &page;
+                response = &page;
             } else if let Some(length) = line.strip_prefix("content-length:") {
                 body_length = length.trim().parse().unwrap();
             } else if line == "\r\n" {
@@ -278,12 +276,12 @@ fn serve(mut stream: &TcpStream) {
             }
         }
         std::io::copy(&mut requests.by_ref().take(body_length), &mut std::io::sink()).unwrap();
-        stream.write_all(answer).unwrap();
+        stream.write_all(response).unwrap();
     }
 }
 
-/// An answer with the headers of the service; of the rate limit there is plenty left.
-fn answer(body: &str) -> Vec<u8> {
+/// Returns a response with the headers of the service and a high rate limit.
+fn response(body: &str) -> Vec<u8> {
     let length = body.len();
     let head = "HTTP/1.1 200 OK\r\n\
         content-type: application/json\r\n\

@@ -1,10 +1,10 @@
-//! What a rate limit that is shared through Redis costs: the time of a call with and without it, and the round trips for 1,000 calls.
+//! The cost of a rate limit shared through Redis: the time of a call with and without it, and the round trips for 1,000 calls.
 //!
 //! ```sh
 //! cargo bench -p agentgate-benches --bench shared_limit
 //! ```
 //!
-//! It starts a `redis-server` of its own, and ends at once where there is none. The service is the simulator, in the same process.
+//! It starts its own `redis-server`, and exits if there is none. The service is the simulator, in the same process.
 
 #![allow(clippy::unwrap_used)]
 
@@ -36,7 +36,7 @@ impl SharedRateLimit for Counted {
     }
 }
 
-/// Ends with this value.
+/// A Redis server that is killed on drop.
 struct Redis(Child);
 
 impl Drop for Redis {
@@ -88,7 +88,7 @@ async fn main() {
     }
 }
 
-/// Returns the time of a call, of so many tasks that each make one after the other.
+/// Returns the mean time of a call, made by concurrent tasks.
 async fn time(client: &Client, tasks: usize) -> Duration {
     let start = Instant::now();
     let mut running = JoinSet::new();

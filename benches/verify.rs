@@ -1,14 +1,14 @@
-//! What verifying a delivery costs, beside plain `hmac` and `sha2` and beside `ring`, for deliveries of three sizes.
+//! The cost of verifying a delivery, compared with plain `hmac` and `sha2` and with `ring`, for three sizes.
 //!
 //! ```sh
 //! cargo bench -p agentgate-benches --bench verify
 //! ```
 //!
-//! All compare the same signature header with the same body. `HmacSha2` computes the key schedule for each delivery, as one would
-//! write it by hand; `HmacSha2KeyKept` and `RingKeyKept` do it once, as the verifier does. `Unwrap` parses the event, too, and
-//! `HmacSha2AndJson` parses the body to a `serde_json::Value`.
-//! Divan measures one after the other, and the machine may change its speed in between; so a second table follows in
-//! which they take turns, for the ratio.
+//! All verify the same signature header and body. `HmacSha2` computes the key schedule for each delivery, as handwritten code often
+//! does. `HmacSha2KeyKept` and `RingKeyKept` compute it once, like the verifier. `Unwrap` also parses the event, and
+//! `HmacSha2AndJson` also parses the body to a `serde_json::Value`.
+//! Divan measures one after the other, and the machine may change its speed in between. A second table therefore alternates
+//! them and prints the ratios.
 
 #![allow(clippy::unwrap_used)]
 
@@ -29,12 +29,12 @@ static ALLOCATOR: AllocProfiler = AllocProfiler::system();
 
 const SECRET: &str = "whsec_4f7d1c2a9b8e6035d4c3b2a190f8e7d6";
 
-/// How long the table of ratios takes for each size.
+/// Duration of the measurement of ratios for each size.
 const TIME: Duration = Duration::from_secs(10);
-/// What is timed at once takes about so long: the clock is too coarse for a call.
+/// Minimum duration of a timed batch, as the clock is too coarse for a single call.
 const BATCH: Duration = Duration::from_micros(50);
 
-/// Who verifies.
+/// The method of verification.
 #[derive(Clone, Copy, Debug)]
 enum By {
     HmacSha2,
@@ -54,7 +54,7 @@ impl By {
 
 fn main() {
     divan::main();
-    // `cargo test -p agentgate-benches --benches` asks divan to try each once.
+    // `cargo test -p agentgate-benches --benches` runs each benchmark once.
     if std::env::args().any(|argument| argument == "--bench") {
         compare();
     }
@@ -79,7 +79,7 @@ fn measure(bencher: Bencher, by: By, delivery: &Delivery) {
     bencher.counter(BytesCount::of_slice(&delivery.body)).bench_local(|| VERIFIERS.verify(black_box(delivery), by));
 }
 
-/// Prints the ratio of the medians, with the verifiers taking turns.
+/// Prints the ratios of the medians, alternating the verifiers.
 fn compare() {
     println!("\nmedian for one delivery, in turn; ratio to `HmacSha2`, `HmacSha2KeyKept` and `HmacSha2AndJson`");
     for delivery in &*DELIVERIES {
@@ -90,7 +90,7 @@ fn compare() {
             if start.elapsed() > TIME {
                 break;
             }
-            // Nobody always comes after the same one.
+            // Rotates the order, so that no verifier always follows the same one.
             for place in 0..By::ALL.len() {
                 let which = (round + place) % By::ALL.len();
                 times[which].push(time(delivery, By::ALL[which], many[which]) / many[which]);
@@ -112,7 +112,7 @@ fn compare() {
     }
 }
 
-/// How many are timed at once.
+/// Returns the number of verifications in a batch.
 fn batch(delivery: &Delivery, by: By) -> u32 {
     let mut many = 1;
     while time(delivery, by, many) < BATCH {
@@ -157,7 +157,7 @@ impl Verifiers {
     }
 }
 
-/// As one would write it by hand.
+/// Verifies as handwritten code would.
 fn by_hmac(key: &Hmac<Sha256>, body: &[u8], signature: &str) {
     let mut mac = key.clone();
     mac.update(body);
@@ -180,7 +180,7 @@ struct Delivery {
 }
 
 impl Delivery {
-    /// With a body of so many bytes.
+    /// Creates a delivery with a body of `size` bytes.
     fn new((mut event, size): (Value, usize)) -> Self {
         event["data"]["note"] = "".into();
         let missing = size - event.to_string().len();
@@ -201,7 +201,7 @@ impl Delivery {
     }
 }
 
-/// The least that an event tells.
+/// Returns an event with few fields.
 fn small() -> Value {
     json!({
         "id": "evt_7h2k9d",
@@ -211,7 +211,7 @@ fn small() -> Value {
     })
 }
 
-/// The whole run, with its tenant and so many of the tenant's labels.
+/// Returns an event with a whole run and `entries` labels of its tenant.
 fn run(entries: usize) -> Value {
     let metadata: serde_json::Map<_, _> = (0..entries)
         .map(|number| {

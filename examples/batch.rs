@@ -1,11 +1,11 @@
-//! Submits a work order for each line of a file, or of the standard input, waits for all runs, and prints a table:
+//! Submits a work order for each line of a file or of the standard input, waits for all runs, and prints a table:
 //!
 //! ```text
 //! cargo run -p agentgate --example batch -- https://github.com/your-org/your-repo prompts.txt
 //! ```
 //!
-//! The exit code is 0 if all runs have succeeded, 1 if any has not, and 2 if nothing could be submitted. The client keeps to the
-//! rate limit by itself, and the waits share their polls, so a file may have as many lines as you have credits for.
+//! The exit code is 0 if all runs have succeeded, 1 if any has not, and 2 if nothing could be submitted. The client respects the
+//! rate limit, and the waits share their polls, so only your credits limit the number of lines.
 
 use std::io;
 use std::process::ExitCode;
@@ -33,7 +33,7 @@ async fn main() -> ExitCode {
     }
 }
 
-/// Returns whether all runs have succeeded.
+/// Returns `true` if all runs have succeeded.
 async fn batch(mut arguments: impl Iterator<Item = String>) -> Result<bool, Box<dyn std::error::Error>> {
     let source = WorkspaceSource::git(arguments.next().ok_or(USAGE)?);
     let text = match arguments.next() {
@@ -43,7 +43,7 @@ async fn batch(mut arguments: impl Iterator<Item = String>) -> Result<bool, Box<
     let prompts: Vec<_> = text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect();
 
     let client = Client::builder().user_agent("batch/1.0").from_env()?.build()?;
-    client.ping().await?; // one message about a wrong key, rather than one for each line
+    client.ping().await?; // one error for an invalid key, instead of one per line
 
     let mut runs = JoinSet::new();
     for (index, prompt) in prompts.iter().cloned().enumerate() {
@@ -53,7 +53,7 @@ async fn batch(mut arguments: impl Iterator<Item = String>) -> Result<bool, Box<
     let mut results = Vec::new();
     while let Some(ended) = runs.join_next().await {
         results.push(ended?);
-        eprintln!("{} of {} have ended", results.len(), prompts.len());
+        eprintln!("{} of {} runs have ended", results.len(), prompts.len());
     }
     results.sort_by_key(|(index, _)| *index);
 
@@ -64,7 +64,7 @@ async fn batch(mut arguments: impl Iterator<Item = String>) -> Result<bool, Box<
     Ok(results.iter().all(|(_, result)| result.is_ok()))
 }
 
-/// Submits a work order, and waits until its run has succeeded. A failed run is an error that has the run.
+/// Submits a work order, and waits until its run has succeeded. A failed run is an error that holds the run.
 async fn run(client: &Client, prompt: String, source: GitWorkspaceSource) -> Result<Run, Error> {
     let order = client.work_orders().create(prompt, source).metadata("submitted-by", "batch");
     order.and_wait().timeout(TIMEOUT).await?.succeeded()

@@ -1,11 +1,11 @@
-//! A check for cron: are there enough credits, and which runs have failed during the last day?
+//! A check for cron: compares the credits with a minimum, and lists the runs that failed during the last day.
 //!
 //! ```text
 //! 0 7 * * *  daily_check 50000 || mail-the-team
 //! ```
 //!
-//! It prints one line of JSON for the log. The exit code is 0 if all is well, 1 if somebody should look, and 2 if the check itself has
-//! failed. It has no use for `async`, so it uses the blocking client.
+//! It prints one line of JSON. The exit code is 0 without findings, 1 with findings, and 2 if the check itself has failed. It does
+//! not need `async`, so it uses the blocking client.
 
 use std::env;
 use std::error::Error;
@@ -17,7 +17,7 @@ use agentgate::chrono::{DateTime, TimeDelta, Utc};
 use agentgate::serde_json::json;
 use agentgate::types::{RunId, RunStatus, RunSummary};
 
-/// Time limit for each call, its retries included: cron runs the next check anyway.
+/// Time limit for each call, including retries.
 const DEADLINE: Duration = Duration::from_secs(5 * 60);
 
 fn main() -> ExitCode {
@@ -31,9 +31,9 @@ fn main() -> ExitCode {
     }
 }
 
-/// Returns whether all is well.
+/// Returns `true` without findings.
 fn check() -> Result<bool, Box<dyn Error>> {
-    let least: i64 = match env::args().nth(1) {
+    let minimum: i64 = match env::args().nth(1) {
         Some(cents) => cents.parse().map_err(|_| format!("`{cents}` is not a number of cents"))?,
         None => 0,
     };
@@ -42,13 +42,14 @@ fn check() -> Result<bool, Box<dyn Error>> {
     let credits = client.credits().balance().send()?.total_credits_cents;
     let failed = failed_since(&client, now - TimeDelta::days(1))?;
 
-    let is_well = credits >= least && failed.is_empty();
-    let check = if is_well { "ok" } else { "alert" };
+    let is_ok = credits >= minimum && failed.is_empty();
+    let check = if is_ok { "ok" } else { "alert" };
     println!("{}", json!({"time": now, "check": check, "credits_cents": credits, "failed_runs": failed}));
-    Ok(is_well)
+    Ok(is_ok)
 }
 
-/// The runs that have failed since then. Lists have no filter by time, and no documented order, so all failed runs are read.
+/// Returns the runs that have failed since a time. Lists have neither a time filter nor a documented order, so this reads all
+/// failed runs.
 fn failed_since(client: &Client, since: DateTime<Utc>) -> agentgate::Result<Vec<RunId>> {
     let is_recent = |run: &RunSummary| run.completed_at.or(run.created_at).is_none_or(|ended| ended >= since);
     let mut failed = Vec::new();

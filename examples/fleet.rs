@@ -1,15 +1,15 @@
-//! Three processes behind a load balancer, of which one is killed:
+//! Three processes behind a load balancer, one of which is killed:
 //!
 //! ```text
 //! cargo run -p agentgate --example fleet --features axum,redis,simulator
 //! ```
 //!
-//! Each process (a *replica*) submits work orders, waits for their runs and receives webhooks. A delivery goes to any of them, and ends the
-//! wait in whichever it is, as they share deliveries through Redis, and the rate limit. Without `redis-server` in the `PATH`, they
-//! share neither, and polling finds what others were told.
+//! Each process (a *replica*) submits work orders, waits for their runs and receives webhooks. The replicas share the rate limit and
+//! the deliveries through Redis, so a delivery to any replica ends the wait in the replica that waits. Without `redis-server` in the
+//! `PATH`, they share neither, and a wait ends by polling.
 //!
-//! The parent process starts Redis, the simulator and the replicas, and is the load balancer. It keeps the ids of the runs, as a database
-//! would. In the middle it kills a replica, and starts another that takes up its runs.
+//! The parent process starts Redis, the simulator and the replicas, and acts as the load balancer. It stores the ids of the runs, like
+//! a database. Midway it kills a replica, and starts another that resumes the waits for its runs.
 
 use std::collections::HashMap;
 use std::env;
@@ -33,7 +33,7 @@ use tokio::sync::mpsc;
 
 type Outcome = Result<(), Box<dyn Error + Send + Sync>>;
 
-/// Number of work orders that each of the first three replicas submits: together, what may be submitted in a minute.
+/// Number of work orders that each of the first three replicas submits: together within the submission limit of a minute.
 const ORDERS: usize = 6;
 
 #[tokio::main]
@@ -46,7 +46,7 @@ async fn main() -> Outcome {
 
 // A replica
 
-/// Submits work orders, and waits for their runs and for those that another replica has left.
+/// Submits work orders, and waits for their runs and for those of a killed replica.
 async fn replica(orders: usize, left: &[String]) -> Outcome {
     end_with_parent();
     let (client, watcher) = connect().await?;
@@ -68,7 +68,7 @@ async fn replica(orders: usize, left: &[String]) -> Outcome {
     Ok(server.await??)
 }
 
-/// The client of a replica, which shares its rate limit and its deliveries with the others.
+/// Creates the client of a replica, which shares the rate limit and deliveries with the others.
 async fn connect() -> Result<(Client, Watcher), Box<dyn Error + Send + Sync>> {
     let builder = Client::builder().from_env()?;
     let Ok(url) = env::var("REDIS_URL") else {
@@ -86,7 +86,7 @@ async fn receive(Extension(watcher): Extension<Watcher>, Delivery(event): Delive
     watcher.notify(&event);
 }
 
-/// Waits for a run, and prints how many milliseconds after its end the wait ends.
+/// Waits for a run, and prints the delay between the end of the run and the end of the wait in milliseconds.
 async fn wait(client: Client, id: RunId) {
     match client.runs().wait(&id).summary_only().await {
         Ok(finished) => {
@@ -98,7 +98,7 @@ async fn wait(client: Client, id: RunId) {
     }
 }
 
-/// Ends this process when the parent closes the standard input, or ends in whichever way.
+/// Ends this process when the parent closes the standard input or exits.
 fn end_with_parent() {
     std::thread::spawn(|| {
         let _ = io::copy(&mut io::stdin(), &mut io::sink());
@@ -108,7 +108,7 @@ fn end_with_parent() {
 
 // The parent
 
-/// A process that ends with this value.
+/// A process that is killed on drop.
 struct Process(Child);
 
 impl Drop for Process {
@@ -118,7 +118,7 @@ impl Drop for Process {
     }
 }
 
-/// What the parent knows.
+/// The state of the parent.
 #[derive(Default)]
 struct Fleet {
     environment: Vec<(&'static str, String)>,
@@ -128,7 +128,7 @@ struct Fleet {
     ports: Arc<Mutex<HashMap<usize, u16>>>,
     /// The replica that waits for each run.
     waiting: HashMap<RunId, usize>,
-    /// The replica that has seen the end of each run, and how late in milliseconds.
+    /// The replica that saw the end of each run, with its delay in milliseconds.
     ended: Vec<(RunId, usize, u64)>,
 }
 
@@ -150,7 +150,7 @@ async fn fleet() -> Outcome {
     let redis = start_redis().await;
     match &redis {
         Some((_, url)) => fleet.environment.push(("REDIS_URL", url.clone())),
-        None => println!("There is no redis-server: each replica finds by polling what others were told"),
+        None => println!("There is no redis-server: each replica polls its runs"),
     }
     tokio::spawn(balance(balancer, Arc::clone(&fleet.ports)));
 
@@ -162,17 +162,12 @@ async fn fleet() -> Outcome {
     while fleet.ended.len() < 3 * ORDERS {
         let line = tokio::time::timeout(Duration::from_secs(50), lines.recv()).await?.ok_or("no replica is left")?;
         match line {
-            (replica, Some(line)) => fleet.note(replica, &line)?,
-            // The replica that was killed has said its last.
+            (replica, Some(line)) => fleet.apply(replica, &line)?,
+            // The killed replica has printed its last line.
             (replica, None) => {
                 let left = fleet.waiting.iter().filter(|(_, other)| **other == replica);
                 let left: Vec<_> = left.map(|(id, _)| id.to_string()).collect();
-                println!(
-                    "Replica {} takes up {} runs of replica {}",
-                    fleet.replicas.len() + 1,
-                    left.len(),
-                    replica + 1
-                );
+                println!("Replica {} resumes {} runs of replica {}", fleet.replicas.len() + 1, left.len(), replica + 1);
                 fleet.start(0, &left, &sender)?;
             }
         }
@@ -212,8 +207,8 @@ impl Fleet {
         Ok(())
     }
 
-    /// Takes note of what a replica has printed.
-    fn note(&mut self, replica: usize, line: &str) -> Outcome {
+    /// Applies a line that a replica has printed.
+    fn apply(&mut self, replica: usize, line: &str) -> Outcome {
         match line.split(' ').collect::<Vec<_>>()[..] {
             ["listening", port] => {
                 self.ports.lock().unwrap_or_else(PoisonError::into_inner).insert(replica, port.parse()?);
@@ -233,7 +228,7 @@ impl Fleet {
                 }
                 self.ended.push((id, replica, late.parse()?));
             }
-            _ => return Err(format!("replica {} says `{line}`", replica + 1).into()),
+            _ => return Err(format!("unexpected line of replica {}: `{line}`", replica + 1).into()),
         }
         Ok(())
     }
@@ -257,7 +252,7 @@ impl Fleet {
     }
 }
 
-/// Hands each connection to a replica at random. One that is gone refuses it.
+/// Forwards each connection to a random replica that accepts it.
 async fn balance(listener: TcpListener, ports: Arc<Mutex<HashMap<usize, u16>>>) {
     while let Ok((mut inbound, _)) = listener.accept().await {
         let mut ports: Vec<_> = ports.lock().unwrap_or_else(PoisonError::into_inner).values().copied().collect();
@@ -273,7 +268,7 @@ async fn balance(listener: TcpListener, ports: Arc<Mutex<HashMap<usize, u16>>>) 
     }
 }
 
-/// Starts a Redis server in memory, if there is the program for it. Returns its address, too.
+/// Starts an in-memory Redis server if `redis-server` is installed. Also returns its URL.
 async fn start_redis() -> Option<(Process, String)> {
     let port = TcpListener::bind("127.0.0.1:0").await.ok()?.local_addr().ok()?.port();
     let mut command = Command::new("redis-server");

@@ -4,9 +4,8 @@
 //! RUST_LOG=multi_tenant=info,agentgate=debug cargo run -p agentgate --example multi_tenant
 //! ```
 //!
-//! `AGENTGATE_PROXY` is the address of the proxy, with its user and password if it needs them. Each job is a span with the tenant, and
-//! has the client's spans inside, one for each call, whose fields are those of OpenTelemetry. `tracing-opentelemetry` exports them as
-//! they are.
+//! `AGENTGATE_PROXY` is the URL of the proxy, with user and password if needed. Each job has a span with the tenant. It contains the
+//! client's spans, one per call, with OpenTelemetry field names. `tracing-opentelemetry` exports them unchanged.
 
 use std::env;
 use std::error::Error;
@@ -41,7 +40,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Makes the client of the process. All tenants share it, and so its connections, rate limit and polls.
+/// Creates the client of the process. All tenants share its connections, rate limit and polls.
 fn connect() -> Result<Client, Box<dyn Error>> {
     let mut builder = Client::builder().user_agent("acme-platform/3.0").on_event(count).from_env()?;
     if let Ok(address) = env::var("AGENTGATE_PROXY") {
@@ -51,7 +50,7 @@ fn connect() -> Result<Client, Box<dyn Error>> {
     Ok(builder.build()?)
 }
 
-/// Counts and measures calls, by the names that the metrics layer of `tracing-opentelemetry` takes.
+/// Counts and measures calls, with the field names of the metrics layer of `tracing-opentelemetry`.
 fn count(event: CallEvent<'_>) {
     if let CallEvent::End(end) = event {
         let (operation, status) = (end.operation.id(), end.outcome.status().map(|status| status.as_u16()));
@@ -67,13 +66,13 @@ struct Agents {
 
 impl Agents {
     fn tenant(&self, id: &'static str) -> Tenant {
-        // The proxy's log tells tenants apart, and no tenant waits long for the limit that another has spent.
+        // The header identifies the tenant in the proxy's log. A tenant waits at most a minute for the shared rate limit.
         let options = CallOptions::new().request_header("x-acme-tenant", id).max_wait(Duration::from_secs(60));
         Tenant { client: self.client.with_options(options), id }
     }
 }
 
-/// AgentGate for one tenant: its work orders are submitted in its name, and it sees no runs but its own.
+/// AgentGate for one tenant: submits work orders for the tenant, and lists only its runs.
 struct Tenant {
     client: Client,
     id: &'static str,
@@ -92,7 +91,7 @@ impl Tenant {
         job.instrument(info_span!("job", tenant = self.id, user)).await
     }
 
-    /// The tenant's failed runs.
+    /// Returns the tenant's failed runs.
     async fn failed_runs(&self) -> agentgate::Result<Vec<RunSummary>> {
         self.client.runs().list().tenant(self.id).status(RunStatus::Failed).items().try_collect().await
     }

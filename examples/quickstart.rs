@@ -1,10 +1,10 @@
-//! Submits a work order, follows its run to the end, and shows what an error looks like:
+//! Submits a work order, watches its run, and prints an error:
 //!
 //! ```text
 //! cargo run -p agentgate --example quickstart --features simulator -- [repository]
 //! ```
 //!
-//! With `AGENTGATE_API_KEY` set it talks to the service, and the run costs credits. Without, it starts the simulator.
+//! With `AGENTGATE_API_KEY` set it uses the service, and the run costs credits. Without, it starts the simulator.
 
 use std::error::Error;
 use std::time::Duration;
@@ -41,9 +41,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
     }
 
     println!();
-    println!("And this is what a mistake looks like, an empty prompt:");
+    println!("The error for an empty prompt:");
     match client.work_orders().create("", source).await {
-        Ok(order) => println!("The service took it, as {}", order.work_order_id),
+        Ok(order) => println!("The service accepted it, as {}", order.work_order_id),
         Err(error) => {
             println!("  {error}");
             for fault in error.field_errors() {
@@ -54,11 +54,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// A client for the service, or for a simulator, which lives as long as it is held.
+/// Creates a client for the service, or for a simulator, which runs until it is dropped.
 async fn connect() -> Result<(Client, Option<Simulator>), Box<dyn Error>> {
     if std::env::var_os("AGENTGATE_API_KEY").is_some_and(|key| !key.is_empty()) {
         let client = Client::from_env()?;
-        println!("Talking to {}; the run costs credits.", client.base_url());
+        println!("Using {}; the run costs credits.", client.base_url());
         return Ok((client, None));
     }
     let simulator = Simulator::builder()

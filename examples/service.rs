@@ -3,15 +3,15 @@
 //! ```text
 //! cargo run -p agentgate --example service --features axum,redis
 //! curl --data 'Add error handling to the API routes' http://127.0.0.1:3000/orders   # the id of the run
-//! curl http://127.0.0.1:3000/runs/run_3n9x2p                                       # its status, at the latest after 25 s
+//! curl http://127.0.0.1:3000/runs/run_3n9x2p                                       # its status, after at most 25 s
 //! ```
 //!
 //! | variable | |
 //! |---|---|
-//! | `AGENTGATE_API_KEY`, `AGENTGATE_WEBHOOK_SECRET` | the key, and the secret that deliveries are signed with |
-//! | `PUBLIC_URL` | where AgentGate reaches this service; `http://<address>` unless set |
-//! | `ADDRESS` | where it listens; `127.0.0.1:3000` unless set |
-//! | `REDIS_URL` | where several processes remember the events they have handled; unless set, each remembers its own |
+//! | `AGENTGATE_API_KEY`, `AGENTGATE_WEBHOOK_SECRET` | the API key, and the secret that signs deliveries |
+//! | `PUBLIC_URL` | the URL at which AgentGate reaches this service; defaults to `http://<address>` |
+//! | `ADDRESS` | the address to listen at; defaults to `127.0.0.1:3000` |
+//! | `REDIS_URL` | the store of handled events, shared by all processes; defaults to the memory of each process |
 
 use std::env;
 use std::error::Error;
@@ -29,7 +29,7 @@ use axum::http::StatusCode;
 use axum::routing::{get, post};
 use tokio::net::TcpListener;
 
-/// How long a request waits for the end of a run: less than browsers and proxies wait for a response.
+/// Time for which a request waits for the end of a run: less than the timeouts of browsers and proxies.
 const LONG_POLL: Duration = Duration::from_secs(25);
 
 #[derive(Clone)]
@@ -40,7 +40,7 @@ struct App {
     public_url: String,
 }
 
-/// Where the extractor of deliveries finds the verifier.
+/// Provides the verifier to the extractor of deliveries.
 impl FromRef<App> for Verifier {
     fn from_ref(app: &App) -> Self {
         app.verifier.clone()
@@ -68,8 +68,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .route("/agentgate", post(receive))
         .with_state(app);
 
-    // Requests that wait for a run are finished before the process ends. Their runs are polled from then on, as the deliveries go to
-    // other processes, or come again later.
+    // Pending requests complete before the process ends. Their runs are polled, as deliveries now go to other processes or are
+    // retried later.
     let shutdown = async move {
         stop_signal().await;
         watcher.deliveries_stopped();
@@ -89,7 +89,7 @@ async fn submit(State(app): State<App>, prompt: String) -> Result<(StatusCode, S
     }
 }
 
-/// Waits for the end of a run for a while, and responds with its status.
+/// Waits for the end of a run, for a limited time, and responds with its status.
 async fn status(State(app): State<App>, Path(id): Path<String>) -> Result<String, (StatusCode, String)> {
     match app.client.runs().wait(id).timeout(LONG_POLL).await {
         Ok(finished) => Ok(format!("{}\n", finished.status())),
@@ -100,7 +100,7 @@ async fn status(State(app): State<App>, Path(id): Path<String>) -> Result<String
     }
 }
 
-/// The response to a caller of ours when a call to AgentGate has failed. The details are for the log.
+/// Returns the response for a failed call to AgentGate. The details go to the log.
 fn failure(error: &agentgate::Error) -> (StatusCode, String) {
     eprintln!("{error}");
     let status = match error.kind() {
@@ -109,10 +109,10 @@ fn failure(error: &agentgate::Error) -> (StatusCode, String) {
         _ if error.is_retryable() => StatusCode::SERVICE_UNAVAILABLE,
         _ => StatusCode::BAD_GATEWAY,
     };
-    (status, format!("{}\n", error.message().unwrap_or("AgentGate could not be used")))
+    (status, format!("{}\n", error.message().unwrap_or("AgentGate is not available")))
 }
 
-/// Receives verified deliveries only. The service delivers an event again if it is not handled, and sometimes if it is.
+/// Receives verified deliveries. The service retries a delivery that was not handled, and sometimes one that was.
 async fn receive(State(app): State<App>, Delivery(event): Delivery) -> Result<Once<()>, OnceError<std::io::Error>> {
     app.client.runs().watcher().notify(&event); // ends the waits for this run
     once(&app.guard, &event.id, handle(&event)).await
@@ -123,14 +123,14 @@ async fn receive(State(app): State<App>, Delivery(event): Delivery) -> Result<On
 async fn handle(event: &Event) -> Result<(), std::io::Error> {
     let run = event.run_id().map_or("no run", |id| id.as_str());
     match event.kind {
-        WebhookEventType::RunCompleted => println!("{run} is done: tell the customer"),
-        WebhookEventType::RunFailed => println!("{run} failed: tell the team"),
+        WebhookEventType::RunCompleted => println!("{run} succeeded: notify the customer"),
+        WebhookEventType::RunFailed => println!("{run} failed: notify the team"),
         _ => {}
     }
     Ok(())
 }
 
-/// Waits for Ctrl-C, or for the signal by which a container is stopped.
+/// Waits for Ctrl-C or SIGTERM.
 async fn stop_signal() {
     #[cfg(unix)]
     {

@@ -4,8 +4,8 @@
 //! cargo test -p agentgate --example unit_tests --features simulator
 //! ```
 //!
-//! The function takes the client as an argument, so that a test hands over one for a simulator. The tests need no network, no key and no
-//! time: the client waits on the simulator's clock, which advances when everybody sleeps.
+//! The function takes the client as an argument, so a test can pass one for a simulator. The tests need no network and no key, and take
+//! no time: the client sleeps on the simulator's clock, which advances while everything sleeps.
 
 use std::time::Duration;
 
@@ -17,13 +17,13 @@ async fn main() -> agentgate::Result<()> {
     match fix(&Client::from_env()?, "Fix the flaky test of the date parser").await? {
         Outcome::Done { pull_request } => println!("done: {}", pull_request.unwrap_or_default()),
         Outcome::Failed { reason } => println!("failed: {reason}"),
-        Outcome::TooSlow => println!("cancelled, as it took too long"),
+        Outcome::TooSlow => println!("cancelled after the timeout"),
         Outcome::NoCredits { missing } => println!("{missing} credits are missing"),
     }
     Ok(())
 }
 
-/// What came of it, in the words of this program.
+/// The outcome of a work order in the terms of this program.
 #[derive(Debug, PartialEq)]
 enum Outcome {
     Done { pull_request: Option<String> },
@@ -67,7 +67,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_run_of_twenty_minutes_is_waited_for() {
+    async fn a_wait_for_a_run_of_twenty_minutes_returns_its_pull_request() {
         let (simulator, client) = simulated().await;
         let url = "https://github.com/your-org/your-repo/pull/7";
         simulator.next_run(RunPlan::succeeds().running(Duration::from_secs(20 * 60)).pull_request(url));
@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_failed_run_gives_its_reason() {
+    async fn a_failed_run_returns_its_reason() {
         let (simulator, client) = simulated().await;
         simulator.next_run(RunPlan::fails("TESTS_FAILED", "2 of 14 tests failed"));
 
@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_run_that_takes_too_long_is_cancelled() {
+    async fn a_run_that_exceeds_the_timeout_is_cancelled() {
         let (simulator, client) = simulated().await;
         simulator.next_run(RunPlan::succeeds().forever());
 
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn missing_credits_are_counted_and_nothing_is_submitted() {
+    async fn nothing_is_submitted_without_enough_credits() {
         let (simulator, client) = simulated().await;
         simulator.set_credits(0);
 
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_lost_response_leads_to_no_second_run() {
+    async fn a_lost_response_does_not_start_a_second_run() {
         let (simulator, client) = simulated().await;
         simulator.inject(Fault::close().after_acting());
 

@@ -1,4 +1,5 @@
-//! What each peer does: `peer <base URL> <seconds> <at a time>` makes calls as often as it can, prints how often, and ends with its input.
+//! The loop of each peer: `peer <base URL> <seconds> <at a time>` makes calls for this time, prints their number, and exits when its input
+//! closes.
 
 use std::env::args;
 use std::error::Error;
@@ -6,7 +7,7 @@ use std::future::Future;
 use std::io::{read_to_string, stdin};
 use std::time::{Duration, Instant};
 
-/// Makes calls by a client that is made for the base URL.
+/// Creates a client for the base URL, and makes calls with it.
 pub(crate) async fn run<C, E, F>(
     client: impl Fn(&str) -> Result<C, E>,
     call: impl Fn(C) -> F + Copy + Send + 'static,

@@ -1,4 +1,4 @@
-//! Whatever the body is, reading an event does not panic; and an event that was read survives a queue as it is.
+//! Parsing an event from any body does not panic, and a parsed event stays equal after serialization.
 
 #![no_main]
 

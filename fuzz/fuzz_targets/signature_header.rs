@@ -1,4 +1,4 @@
-//! Whatever stands in the signature headers, verifying does not panic, and accepts nothing but the genuine signature.
+//! Verifying any signature headers does not panic, and accepts only the genuine signature.
 
 #![no_main]
 
@@ -10,7 +10,7 @@ use libfuzzer_sys::fuzz_target;
 
 const BODY: &[u8] = br#"{"id": "evt_1", "type": "run.completed", "data": {"runId": "run_1"}}"#;
 const SECRETS: [&str; 2] = ["whsec_0123456789", "whsec_abcdefghij"];
-/// What they make of this body. `dictionaries/signature_header.dict` has it, too, so that the fuzzer finds out what is accepted.
+/// The signatures of the body. `dictionaries/signature_header.dict` contains them, so that the fuzzer finds accepted inputs.
 const TAGS: [&str; 2] = [
     "20275f80cdf0e001f8a854434f0f7e681aff8b57171c87e4e7d586ae50eb54f1",
     "e155df7699d871122c36946b38cc8f702da69427126c468044e1b7fc22fc6e9e",
@@ -34,7 +34,7 @@ fuzz_target!(|input: &[u8]| {
     let one_by_one = values.iter().any(|value| VERIFIER.verify(BODY, value).is_ok());
     assert_eq!(one_by_one, genuine, "verify");
 
-    // What cannot stand in a header does not arrive in one.
+    // Skips values that are not valid in a header.
     let mut headers = HeaderMap::new();
     let mut genuine = false;
     for value in values {
@@ -52,7 +52,7 @@ fuzz_target!(|input: &[u8]| {
     }
 });
 
-/// What is accepted, said in another way than the crate says it.
+/// Returns `true` for an acceptable value, by an independent implementation.
 fn is_genuine(value: &[u8]) -> bool {
     value
         .split(|byte| *byte == b',')

@@ -1,5 +1,5 @@
-//! What one of the secrets signed is accepted, wherever the signature stands; what was changed afterwards is not; and
-//! an event is accepted only within its age.
+//! A body signed with any of the secrets is accepted, a changed one is rejected, and an event is accepted only within the
+//! maximum age.
 
 #![no_main]
 
@@ -13,18 +13,18 @@ use libfuzzer_sys::fuzz_target;
 #[derive(Arbitrary, Debug)]
 struct Input<'a> {
     body: &'a [u8],
-    /// The body is an event that happened at this time.
+    /// The time of the event. The body is then an event with this time.
     happened: Option<i64>,
     now: i64,
     max_age: Duration,
     max_skew: Duration,
     secrets: Vec<&'a str>,
-    /// Which of them signs.
+    /// Index of the secret that signs.
     signer: usize,
-    /// Values of the signature header beside the genuine one.
+    /// Other values of the signature header.
     others: Vec<&'a [u8]>,
     place: usize,
-    /// Which bit of the body, and which of the tag, is flipped.
+    /// Index of the bit of the body, and of the digit of the tag, to change.
     body_bit: usize,
     tag_bit: usize,
 }
@@ -50,23 +50,23 @@ fuzz_target!(|input: Input| {
     verifier.verify_any(&body, &values).unwrap();
     verifier.verify(&body, values.join(&b',')).unwrap();
 
-    // Refused after a change.
+    // Rejected after a change.
     let mut changed = body.clone();
     if !changed.is_empty() {
         let bit = input.body_bit % (8 * changed.len());
         changed[bit / 8] ^= 1 << (bit % 8);
-        refused(&verifier, &changed, &signature);
+        assert_rejected(&verifier, &changed, &signature);
     }
     changed = body.clone();
     changed.push(input.tag_bit as u8);
-    refused(&verifier, &changed, &signature);
+    assert_rejected(&verifier, &changed, &signature);
     let mut tag = signature.clone().into_bytes();
     let digit = 7 + input.tag_bit % 64;
     tag[digit] = if tag[digit] == b'0' { b'1' } else { b'0' };
-    refused(&verifier, &body, &tag);
-    // One is enough, and all together are worth no more than each.
-    let other_fits = input.others.iter().any(|value| verifier.verify(&body, value).is_ok());
-    assert_eq!(verifier.verify_any(&body, &input.others).is_ok(), other_fits);
+    assert_rejected(&verifier, &body, &tag);
+    // Several values are accepted if and only if one of them is.
+    let any_accepted = input.others.iter().any(|value| verifier.verify(&body, value).is_ok());
+    assert_eq!(verifier.verify_any(&body, &input.others).is_ok(), any_accepted);
     let limited = verifier.clone().max_body_size(body.len().saturating_sub(1));
     if !body.is_empty() {
         assert!(matches!(limited.verify(&body, &signature), Err(Error::BodyTooLarge { .. })));
@@ -79,7 +79,7 @@ fuzz_target!(|input: Input| {
     match Event::parse_unverified(&body).map(|event| event.created_at) {
         Err(_) => assert!(matches!(outcome, Err(Error::NotJson(_) | Error::NotAnEvent(_)))),
         Ok(None) => assert!(matches!(outcome, Err(Error::NoTime))),
-        // A time in the fuzzer's own words may be a leap second, which is counted in a way of its own.
+        // A time in an arbitrary body may be a leap second, which has a different arithmetic.
         Ok(Some(happened)) if input.happened.is_some() => {
             let age = nanoseconds(now) - nanoseconds(happened);
             let limit = |duration: Duration| i128::try_from(duration.as_nanos()).unwrap();
@@ -99,7 +99,7 @@ fn nanoseconds(time: DateTime<Utc>) -> i128 {
     i128::from(time.timestamp()) * 1_000_000_000 + i128::from(time.timestamp_subsec_nanos())
 }
 
-fn refused(verifier: &Verifier, body: &[u8], signature: impl AsRef<[u8]>) {
+fn assert_rejected(verifier: &Verifier, body: &[u8], signature: impl AsRef<[u8]>) {
     let error = verifier.verify(body, signature).unwrap_err();
     assert!(matches!(error, Error::NoMatch { signatures: 1, .. }), "{error:?}");
 }

@@ -39,7 +39,7 @@ pub(crate) fn calls(context: &Context<'_>) -> Result<File, SpecError> {
     rust(quote! {
         #[allow(deprecated, clippy::all, clippy::pedantic)]
         /// Makes the typed call of an operation in one of its forms. The id stands for each text in the path.
-        pub async fn call_with(client: &Client, operation: &str, id: &str, form: Form) -> Result<Answered> {
+        pub async fn call_with(client: &Client, operation: &str, id: &str, form: Form) -> Result<Outcome> {
             #[allow(unused_imports)]
             use agentgate::types::*;
 
@@ -162,7 +162,7 @@ fn shown(context: &Context<'_>, endpoint: &Endpoint<'_>) -> TokenStream {
     let schema = named_schema(context.document, name).unwrap_or(&Value::Null);
     let holds_secret = |schema| has_secret(context.document, &reachable_from_schema(context.document, schema));
     if !holds_secret(schema) {
-        return quote! { answered(&response, json(response.value())) };
+        return quote! { outcome(&response, json(response.value())) };
     }
     let item = context.types.items.iter().find_map(|item| match item {
         Item::Struct(item) if item.ident == name => Some(item),
@@ -182,9 +182,9 @@ fn shown(context: &Context<'_>, endpoint: &Endpoint<'_>) -> TokenStream {
         .collect();
     match fields {
         Some(fields) if !endpoint.may_be_empty() => {
-            quote! { answered(&response, [#(#fields),*].into_iter().collect()) }
+            quote! { outcome(&response, [#(#fields),*].into_iter().collect()) }
         }
-        _ => quote! { answered(&response, Value::Null) },
+        _ => quote! { outcome(&response, Value::Null) },
     }
 }
 

@@ -1,4 +1,4 @@
-//! A call of each operation, made of the contract's examples. A new operation of the contract is there without an edit.
+//! A call of each operation, generated from the contract's examples. New operations of the contract need no edit here.
 
 use agentgate::{Client, Operation, Response, Result, WorkspaceSource};
 use serde::Serialize;
@@ -7,10 +7,10 @@ use serde_json::Value;
 
 include!(concat!(env!("OUT_DIR"), "/calls.rs"));
 
-/// The outcome of a call.
+/// The result of a successful call.
 #[derive(Debug)]
-pub struct Answered {
-    /// The typed value, written as JSON again.
+pub struct Outcome {
+    /// The typed value, serialized to JSON.
     pub value: Value,
     pub status: u16,
     pub attempts: u32,
@@ -22,11 +22,11 @@ pub enum Form {
     Required,
     /// Everything that has a generated setter.
     Everything,
-    /// Null, for everything that may be null.
+    /// Null for every nullable value.
     Cleared,
 }
 
-/// Makes the typed call of an operation, with what is required. The id stands for each text in the path.
+/// Makes the typed call of an operation with its required values. The id replaces each path parameter.
 ///
 /// # Errors
 ///
@@ -35,12 +35,12 @@ pub enum Form {
 /// # Panics
 ///
 /// If the contract has no such operation.
-pub async fn call(client: &Client, operation: &str, id: &str) -> Result<Answered> {
+pub async fn call(client: &Client, operation: &str, id: &str) -> Result<Outcome> {
     call_with(client, operation, id, Form::Required).await
 }
 
-fn answered<T>(response: &Response<T>, value: Value) -> Answered {
-    Answered { value, status: response.status().as_u16(), attempts: response.attempts() }
+fn outcome<T>(response: &Response<T>, value: Value) -> Outcome {
+    Outcome { value, status: response.status().as_u16(), attempts: response.attempts() }
 }
 
 fn json<T: Serialize + ?Sized>(value: &T) -> Value {
@@ -52,8 +52,8 @@ fn value<T: DeserializeOwned>(json: &str) -> T {
     serde_json::from_str(json).unwrap_or_else(|error| panic!("{json}: {error}"))
 }
 
-/// Makes what an operation is about in a simulator, and returns its id: one of the prefix of its path, such as `/v1/runs/`. For an
-/// operation on a thing that no call here can make, and for one on nothing, it is any id.
+/// Creates the resource of an operation in a simulator, such as a run for `/v1/runs/{id}`, and returns its id. Returns a
+/// placeholder for an operation without a resource, or with one that no call can create.
 ///
 /// # Panics
 ///

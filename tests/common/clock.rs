@@ -1,4 +1,4 @@
-//! A clock on which every sleep ends at once, and one that is wrong.
+//! A clock on which every sleep ends at once, and a clock with an offset.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -8,7 +8,7 @@ use std::time::Duration;
 use agentgate::Clock;
 use agentgate::chrono::{DateTime, TimeDelta, Utc};
 
-/// A clock that is moved by sleeps alone, and then at once. Other tasks have their turn in between. It records the sleeps.
+/// A clock that only sleeps advance, and at once. A sleep yields to other tasks. It records the sleeps.
 #[derive(Clone, Debug, Default)]
 pub struct InstantClock(Arc<Mutex<Sleeps>>);
 
@@ -27,7 +27,7 @@ impl InstantClock {
 
 impl Clock for InstantClock {
     fn now(&self) -> DateTime<Utc> {
-        // The moment at which a simulator's clock stands.
+        // The start of a simulator's clock.
         const START: DateTime<Utc> = DateTime::from_timestamp(1_767_225_600, 0).unwrap();
         START + self.0.lock().unwrap().total
     }
@@ -40,7 +40,7 @@ impl Clock for InstantClock {
     }
 }
 
-/// A clock that differs from another by some time.
+/// A clock with an offset to another clock.
 #[derive(Clone, Debug)]
 pub struct WrongClock<C>(pub C, pub TimeDelta);
 

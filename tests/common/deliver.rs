@@ -1,4 +1,4 @@
-//! Deliveries of the simulator, handed to a client's watcher by a receiver on loopback.
+//! Deliveries of the simulator, passed to a client's watcher by a receiver on loopback.
 
 use agentgate::follow::Watcher;
 use agentgate::types::WebhookEventType;
@@ -13,7 +13,7 @@ use tokio::net::TcpListener;
 
 use crate::time::SimulatedTime;
 
-/// Has the events of all runs delivered to this client's watcher.
+/// Delivers the events of all runs to this client's watcher.
 pub async fn deliver(time: &SimulatedTime, client: &Client) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap());

@@ -1,4 +1,4 @@
-//! Deliveries as the service makes them, and as others do; sent over a bare connection, and what a receiver answers.
+//! Genuine and forged deliveries, sent over a plain TCP connection, and the receiver's response.
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
@@ -10,13 +10,13 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 pub const SECRET: &str = "whsec_k3pt-by-the-receiver";
-/// The largest body that [`verifier`] takes.
+/// The largest body that [`verifier`] accepts.
 pub const LIMIT: usize = 1717;
 
-/// Nothing here takes long. What does is stuck.
-const PATIENCE: Duration = Duration::from_secs(300);
+/// Time limit for an exchange. Only a receiver that hangs reaches it.
+const TIMEOUT: Duration = Duration::from_secs(300);
 
-/// Verifies by [`SECRET`], checks the age by a clock that stands still at [`now`], and takes [`LIMIT`] bytes.
+/// Returns a verifier with [`SECRET`], a clock fixed at [`now`], a maximum age of an hour and a limit of [`LIMIT`] bytes.
 pub fn verifier() -> Verifier {
     Verifier::new([SECRET]).unwrap().max_body_size(LIMIT).max_age(Duration::from_secs(3600)).clock(now)
 }
@@ -34,12 +34,12 @@ fn body_at(event_id: &str, time: &str) -> String {
     format!(r#"{{"id":"{event_id}","type":"run.completed","createdAt":"{time}","data":{{"runId":"run_1"}}}}"#)
 }
 
-/// Bytes that are no text, of this number.
+/// Returns this number of bytes that are not UTF-8.
 pub fn binary(length: usize) -> Vec<u8> {
     (0..=u8::MAX).rev().cycle().take(length).collect()
 }
 
-/// A request, before it is sent.
+/// A delivery to send.
 #[derive(Clone, Debug)]
 pub struct Sent {
     pub name: &'static str,
@@ -68,7 +68,7 @@ impl Sent {
         self
     }
 
-    /// The request up to its body, and without the header that tells the body's length.
+    /// The head of the request without the length of the body.
     pub fn head(&self, path: &str) -> String {
         let mut head = format!("POST {path} HTTP/1.1\r\nHost: receiver.example.com\r\nConnection: close\r\n");
         for (name, value) in &self.headers {
@@ -82,7 +82,7 @@ impl Sent {
         [format!("{}Content-Length: {}\r\n\r\n", self.head(path), self.body.len()).as_bytes(), &self.body].concat()
     }
 
-    /// The same with a body of three chunks, which tells no length beforehand.
+    /// The request with a chunked body and no content length.
     pub fn chunked(&self, path: &str) -> Vec<u8> {
         let mut bytes = format!("{}Transfer-Encoding: chunked\r\n\r\n", self.head(path)).into_bytes();
         for part in self.body.chunks(self.body.len().div_ceil(3).max(1)) {
@@ -97,7 +97,7 @@ impl Sent {
     }
 }
 
-/// Deliveries that [`verifier`] refuses, each for a reason of its own.
+/// Deliveries that [`verifier`] rejects, each for a different reason.
 pub fn refused() -> Vec<Sent> {
     let genuine = || body("evt_1");
     let unsigned = |name| Sent::unsigned(name, genuine());
@@ -125,7 +125,7 @@ pub fn refused() -> Vec<Sent> {
     ]
 }
 
-/// What nobody may learn from an answer.
+/// Texts that a response must not contain.
 pub fn private() -> Vec<String> {
     let mut private: Vec<String> =
         ["sha256", "hmac", "secret", "whsec", "hex", "JSON", "1717", "3600", "clock", "agentgate"]
@@ -137,7 +137,7 @@ pub fn private() -> Vec<String> {
     private
 }
 
-/// What a receiver answered.
+/// The response of a receiver.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
     pub status: u16,
@@ -146,7 +146,7 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// Reads an answer that may have no head at all, which is `None`, but none of which a part is missing.
+    /// Parses a whole response. Returns `None` if there are no bytes.
     pub fn read(bytes: &[u8]) -> Option<Self> {
         if bytes.is_empty() {
             return None;
@@ -157,7 +157,7 @@ impl Answer {
         Some(Self { status, head, body: bytes[head_end..].to_vec() })
     }
 
-    /// Reads an answer if its body is as long as its head says.
+    /// Parses a response if its body has the announced length.
     fn complete(bytes: &[u8]) -> Option<Self> {
         bytes.windows(4).find(|window| window == b"\r\n\r\n")?;
         let answer = Self::read(bytes)?;
@@ -170,7 +170,7 @@ impl Answer {
         std::str::from_utf8(&self.body).unwrap()
     }
 
-    /// Fails if the answer tells what is private.
+    /// Panics if the response contains a private text.
     pub fn assert_tells_nothing(&self, name: &str) {
         let told = self.head.to_lowercase() + &String::from_utf8_lossy(&self.body).to_lowercase();
         for private in private() {
@@ -179,19 +179,19 @@ impl Answer {
     }
 }
 
-/// Sends these bytes, and takes the answer.
+/// Sends these bytes and returns the response.
 pub async fn exchange(receiver: SocketAddr, bytes: &[u8]) -> Answer {
     try_exchange(receiver, bytes).await.unwrap()
 }
 
-/// Sends these bytes, and takes the answer if there is one: nothing if the receiver is not there or hangs up.
+/// Sends these bytes and returns the response. Returns `None` if the receiver does not listen or closes the connection.
 pub async fn try_exchange(receiver: SocketAddr, bytes: &[u8]) -> Option<Answer> {
     let mut connection = TcpStream::connect(receiver).await.ok()?;
     connection.write_all(bytes).await.ok()?;
     to_end(connection).await
 }
 
-/// Sends these bytes and no more, so that what they promise does not come, and takes the answer if there is one.
+/// Sends an incomplete request, closes the writing half, and returns the response if there is one.
 pub async fn break_off(receiver: SocketAddr, bytes: &[u8]) -> Option<Answer> {
     let mut connection = TcpStream::connect(receiver).await.unwrap();
     connection.write_all(bytes).await.unwrap();
@@ -199,7 +199,7 @@ pub async fn break_off(receiver: SocketAddr, bytes: &[u8]) -> Option<Answer> {
     to_end(connection).await
 }
 
-/// Sends these bytes, and then more without end, until the receiver has answered. Returns how much was sent as well.
+/// Sends this head and a body without end until the receiver responds. Also returns the number of bytes sent.
 pub async fn send_without_end(receiver: SocketAddr, head: &str) -> (Answer, usize) {
     let (mut reading, mut writing) = TcpStream::connect(receiver).await.unwrap().into_split();
     writing.write_all(head.as_bytes()).await.unwrap();
@@ -209,19 +209,22 @@ pub async fn send_without_end(receiver: SocketAddr, head: &str) -> (Answer, usiz
         while writing.write_all(&chunk).await.is_ok() {
             sent += 0x1000;
         }
-        // The receiver hung up, and its answer is still to be read.
+        // The receiver closed the connection, and its response is still to be read.
         std::future::pending().await
     };
     let answered = async {
         let mut bytes = Vec::new();
         loop {
-            assert!(reading.read_buf(&mut bytes).await.unwrap() > 0, "the receiver hung up without an answer");
+            assert!(
+                reading.read_buf(&mut bytes).await.unwrap() > 0,
+                "the receiver closed the connection without a response"
+            );
             if let Some(answer) = Answer::complete(&bytes) {
                 return answer;
             }
         }
     };
-    let answer = tokio::time::timeout(PATIENCE, async {
+    let answer = tokio::time::timeout(TIMEOUT, async {
         tokio::select! {
             answer = answered => answer,
             never = sending => never,
@@ -233,7 +236,7 @@ pub async fn send_without_end(receiver: SocketAddr, head: &str) -> (Answer, usiz
 
 async fn to_end(mut connection: impl tokio::io::AsyncRead + Unpin) -> Option<Answer> {
     let mut bytes = Vec::new();
-    // A receiver that does not read to the end resets the connection after its answer.
-    let _ = tokio::time::timeout(PATIENCE, connection.read_to_end(&mut bytes)).await.unwrap();
+    // A receiver that does not read to the end resets the connection after its response.
+    let _ = tokio::time::timeout(TIMEOUT, connection.read_to_end(&mut bytes)).await.unwrap();
     Answer::read(&bytes)
 }

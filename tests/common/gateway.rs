@@ -1,4 +1,4 @@
-//! A gateway between a client and a server, which responds in the server's place: before it forwards a request, or after.
+//! A gateway between a client and a server that replaces some responses, before or after it forwards the request.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 
 use crate::script::{Request, read};
 
-/// What gateways respond. The service itself sends none of it.
+/// Typical responses of gateways. The service itself sends none of them.
 pub const RESPONSES: [(&str, &str); 14] = [
     ("502 Bad Gateway", "<h1>Bad Gateway</h1>"),
     ("502 Bad Gateway", ""),
@@ -30,12 +30,12 @@ pub const RESPONSES: [(&str, &str); 14] = [
     ("303 See Other\r\nlocation: /v1/work-orders/wo_1", ""),
 ];
 
-/// How a gateway behaves.
+/// The behaviour of a gateway.
 #[derive(Clone, Copy, Debug)]
 pub struct Behaviour {
-    /// The share of the POSTs that the gateway responds to itself. Of other requests it is a third of that.
+    /// The share of POST requests with a replaced response. For other methods it is a third of that.
     pub share: f64,
-    /// The time that it adds to all times in responses.
+    /// Offset added to all times in responses.
     pub shift: TimeDelta,
 }
 
@@ -71,7 +71,7 @@ impl Gateway {
         &self.url
     }
 
-    /// The token of the submission with this idempotency key, if one came.
+    /// Returns the token of the submission with this idempotency key, if it was received.
     pub fn token(&self, key: &str) -> Option<String> {
         self.tokens.lock().unwrap().get(key).cloned()
     }
@@ -93,11 +93,11 @@ async fn serve(
     while let Some(request) = read(&mut client).await {
         if let Some(token) = token(&request) {
             let key = request.headers("idempotency-key")[0].to_owned();
-            // A submission keeps its token.
+            // All attempts of a submission have the same token.
             assert_eq!(*tokens.lock().unwrap().entry(key).or_insert_with(|| token.clone()), token);
         }
         let own = match RESPONSES.get(random.usize(..=RESPONSES.len())) {
-            // A redirect is the response to a submission alone.
+            // Only a submission gets a redirect.
             Some((status, _)) if status.starts_with("303") && !request.line().starts_with("POST") => Vec::new(),
             Some((status, body)) => format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\n\r\n{body}", body.len()).into(),
             None => Vec::new(),

@@ -1,4 +1,4 @@
-//! What the integration tests share: clocks, servers that follow a script, deliveries, and a call of each operation.
+//! Shared helpers of the integration tests: clocks, scripted servers, deliveries, and a call of each operation.
 
 #![allow(
     deprecated,
@@ -15,19 +15,19 @@ pub mod deliver;
 pub mod delivery;
 mod faults;
 pub mod gateway;
+pub mod logs;
 pub mod proxy;
 pub mod script;
 pub mod time;
-pub mod told;
 
-pub use calls::{Answered, Form, call, call_with, prepare};
+pub use calls::{Form, Outcome, call, call_with, prepare};
 pub use faults::wire_faults;
 
 /// The text of the contract.
 pub const CONTRACT: &str = include_str!("../../openapi.yaml");
 
-/// Checks that an error and what is behind it say nothing twice, as a report prints the whole chain.
-pub fn assert_says_nothing_twice(error: &(dyn std::error::Error + 'static)) {
+/// Checks that no message in an error's source chain repeats another, as reports print the whole chain.
+pub fn assert_chain_repeats_nothing(error: &(dyn std::error::Error + 'static)) {
     let chain: Vec<String> =
         std::iter::successors(Some(error), |&error| error.source()).map(ToString::to_string).collect();
     for (place, above) in chain.iter().enumerate() {
@@ -37,9 +37,35 @@ pub fn assert_says_nothing_twice(error: &(dyn std::error::Error + 'static)) {
     }
 }
 
-/// The path with this text in the place of each parameter, such as `{id}`.
+/// Replaces each parameter of a path, such as `{id}`, with this text.
 #[must_use]
 pub fn fill(path: &str, text: &str) -> String {
     let segments = path.split('/').map(|segment| if segment.starts_with('{') { text } else { segment });
     segments.collect::<Vec<_>>().join("/")
+}
+
+/// A field that the contract does not have.
+pub const UNKNOWN_FIELD: &str = "unknownField";
+
+/// Normalizes a value for comparison: no empty values, no unknown fields, and all numbers as floating-point numbers.
+#[must_use]
+pub fn normalized(value: &Value) -> Value {
+    let is_significant = |value: &Value| match value {
+        Value::Null => false,
+        Value::Array(items) => !items.is_empty(),
+        Value::Object(fields) => !fields.is_empty(),
+        _ => true,
+    };
+    match value {
+        Value::Number(number) => json!(number.as_f64()),
+        Value::Array(items) => items.iter().map(normalized).collect(),
+        Value::Object(fields) => {
+            let fields =
+                fields.iter().filter(|(name, _)| *name != UNKNOWN_FIELD).map(|(name, value)| (name, normalized(value)));
+            Value::Object(
+                fields.filter(|(_, value)| is_significant(value)).map(|(name, value)| (name.clone(), value)).collect(),
+            )
+        }
+        value => value.clone(),
+    }
 }

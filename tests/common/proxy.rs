@@ -7,10 +7,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
-/// Bytes after which a connection is cut at the latest: about those of a submission and its answer.
+/// Upper bound of the bytes before a cut: about the size of a submission and its response.
 const WITHIN: usize = 1_000;
 
-/// Stands between a client and a server, and cuts a share of the connections.
+/// A proxy between a client and a server that cuts a share of the connections.
 #[derive(Debug)]
 pub struct Proxy {
     address: String,
@@ -46,7 +46,7 @@ impl Proxy {
         self.address.clone()
     }
 
-    /// Connections cut so far.
+    /// Returns the number of connections cut so far.
     pub fn cuts(&self) -> usize {
         self.cuts.load(Ordering::Relaxed)
     }
@@ -58,7 +58,7 @@ impl Drop for Proxy {
     }
 }
 
-/// Forwards until so many bytes have passed, in both directions together.
+/// Forwards until `left` bytes have passed in both directions together.
 async fn forward(mut client: TcpStream, mut server: TcpStream, mut left: usize, cuts: Arc<AtomicUsize>) {
     let (mut up, mut down) = (vec![0; 4_096], vec![0; 4_096]);
     loop {
@@ -77,7 +77,7 @@ async fn forward(mut client: TcpStream, mut server: TcpStream, mut left: usize, 
         if passing < length || left == 0 {
             cuts.fetch_add(1, Ordering::Relaxed);
             if is_up && passing == length {
-                // The server has it all, and is not to act after its client has looked whether it did.
+                // The server has the whole request. It must act before the client checks for the outcome.
                 let _ = server.read(&mut down).await;
             }
             return;

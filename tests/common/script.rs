@@ -1,4 +1,4 @@
-//! A server that follows a script, down to the byte: it answers, hangs up, breaks off and falls silent as it is told.
+//! A TCP server that follows a script to the byte: it responds, truncates, stalls or closes the connection.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -7,20 +7,20 @@ use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-/// What a server does on one connection, before it closes it.
-pub type Connection = Vec<Act>;
+/// The steps of a server on one connection, before it closes the connection.
+pub type Connection = Vec<Step>;
 
 #[derive(Clone, Debug)]
-pub enum Act {
-    /// Reads a request to its end.
+pub enum Step {
+    /// Reads a whole request.
     Read,
     /// Writes these bytes.
     Write(Vec<u8>),
-    /// Says nothing until the client hangs up.
+    /// Sends nothing until the client closes the connection.
     Stall,
 }
 
-/// A request as it arrived.
+/// A received request.
 #[derive(Clone, Debug)]
 pub struct Request {
     pub head: String,
@@ -28,7 +28,7 @@ pub struct Request {
 }
 
 impl Request {
-    /// `GET /v1/runs/run_1`.
+    /// Returns the method and the target, such as `GET /v1/runs/run_1`.
     pub fn line(&self) -> &str {
         self.head.lines().next().unwrap().strip_suffix(" HTTP/1.1").unwrap()
     }
@@ -45,7 +45,7 @@ struct Seen {
     requests: Vec<Request>,
 }
 
-/// Follows one script for each connection, in their order. It hangs up on those that come after the last script.
+/// A server with one script per connection, in order. It closes connections after the last script at once.
 #[derive(Debug)]
 pub struct Server {
     pub address: SocketAddr,
@@ -57,12 +57,12 @@ impl Server {
         Self::listen(script, false).await
     }
 
-    /// Refuses every connection after the last script. Its port is closed before the last script begins.
-    pub async fn start_and_leave(script: impl IntoIterator<Item = Connection>) -> Self {
+    /// Starts a server that refuses connections after the last script. It closes its port before the last script begins.
+    pub async fn start_then_refuse(script: impl IntoIterator<Item = Connection>) -> Self {
         Self::listen(script, true).await
     }
 
-    async fn listen(script: impl IntoIterator<Item = Connection>, leaves: bool) -> Self {
+    async fn listen(script: impl IntoIterator<Item = Connection>, refuses_later: bool) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let seen = Arc::new(Mutex::new(Seen::default()));
@@ -72,12 +72,12 @@ impl Server {
             loop {
                 let (socket, _) = listener.accept().await.unwrap();
                 shared.lock().unwrap().connections += 1;
-                let script_of_this = script.pop_front().unwrap_or_default();
-                if leaves && script.is_empty() {
+                let steps = script.pop_front().unwrap_or_default();
+                if refuses_later && script.is_empty() {
                     drop(listener);
-                    return play(socket, script_of_this, shared).await;
+                    return play(socket, steps, shared).await;
                 }
-                tokio::spawn(play(socket, script_of_this, Arc::clone(&shared)));
+                tokio::spawn(play(socket, steps, Arc::clone(&shared)));
             }
         });
         Self { address, seen }
@@ -95,7 +95,7 @@ impl Server {
         self.seen.lock().unwrap().requests.clone()
     }
 
-    /// The one request that came.
+    /// Returns the only request received.
     pub fn request(&self) -> Request {
         let requests = self.requests();
         assert_eq!(requests.len(), 1, "{requests:#?}");
@@ -105,20 +105,20 @@ impl Server {
 
 async fn play(mut socket: TcpStream, script: Connection, seen: Arc<Mutex<Seen>>) {
     socket.set_nodelay(true).unwrap();
-    for act in script {
-        match act {
-            Act::Read => match read(&mut socket).await {
+    for step in script {
+        match step {
+            Step::Read => match read(&mut socket).await {
                 Some(request) => seen.lock().unwrap().requests.push(request),
                 None => return,
             },
-            Act::Write(bytes) => {
+            Step::Write(bytes) => {
                 if socket.write_all(&bytes).await.is_err() {
                     return;
                 }
                 // The client reads it before the next bytes are written.
                 tokio::task::yield_now().await;
             }
-            Act::Stall => while socket.read(&mut [0; 1024]).await.is_ok_and(|count| count > 0) {},
+            Step::Stall => while socket.read(&mut [0; 1024]).await.is_ok_and(|count| count > 0) {},
         }
     }
 }
@@ -147,23 +147,23 @@ async fn more(socket: &mut TcpStream, bytes: &mut Vec<u8>) -> Option<()> {
     }
 }
 
-/// Reads a request, writes these bytes and hangs up.
-pub fn say(bytes: impl Into<Vec<u8>>) -> Connection {
-    vec![Act::Read, Act::Write(bytes.into())]
+/// Reads a request, writes these bytes and closes the connection.
+pub fn respond_raw(bytes: impl Into<Vec<u8>>) -> Connection {
+    vec![Step::Read, Step::Write(bytes.into())]
 }
 
-/// Reads a request, writes these bytes and falls silent.
-pub fn say_and_stall(bytes: impl Into<Vec<u8>>) -> Connection {
-    vec![Act::Read, Act::Write(bytes.into()), Act::Stall]
+/// Reads a request, writes these bytes and stalls.
+pub fn respond_raw_and_stall(bytes: impl Into<Vec<u8>>) -> Connection {
+    vec![Step::Read, Step::Write(bytes.into()), Step::Stall]
 }
 
-/// A whole answer, after which the server hangs up.
-pub fn answer(status: &str, headers: &str, body: &str) -> Connection {
+/// Reads a request, writes a whole response and closes the connection.
+pub fn respond(status: &str, headers: &str, body: &str) -> Connection {
     let length = body.len();
-    say(format!("HTTP/1.1 {status}\r\n{headers}content-length: {length}\r\nconnection: close\r\n\r\n{body}"))
+    respond_raw(format!("HTTP/1.1 {status}\r\n{headers}content-length: {length}\r\nconnection: close\r\n\r\n{body}"))
 }
 
-/// A port that nobody listens on.
+/// Returns the URL of a port without a listener.
 pub async fn closed_port() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     format!("http://{}", listener.local_addr().unwrap())

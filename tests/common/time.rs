@@ -1,8 +1,7 @@
-//! The simulator's time as the client's clock: it passes only when everything else stands still.
+//! The simulator's time as the client's clock. It passes only while everything else is idle.
 //!
-//! The runtime has one thread, and everything runs on it: the calls, the simulator, the links between them. When nothing
-//! has stirred through many turns of the runtime, all are waiting for time to pass, and it passes up to the moment that
-//! the first of them waits for.
+//! The runtime has one thread that runs the calls, the simulator and the links between them. After many turns of the
+//! runtime without activity, every task waits for time, and the clock advances to the earliest sleeper.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -21,31 +20,31 @@ use tokio::net::TcpListener;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::oneshot;
 
-/// So many turns of the runtime in which nothing stirs mean that everything waits for time to pass.
-const QUIET: u32 = 200;
+/// Number of turns of the runtime without activity after which every task waits for time.
+const IDLE_TURNS: u32 = 200;
 
 /// Longer than any test here takes in real time, on a machine that is busy with other things.
-const GUARD: Duration = Duration::from_secs(900);
+const TEST_TIMEOUT: Duration = Duration::from_secs(900);
 
-/// A time, and a number that tells those apart who wait for the same.
+/// The time at which a sleep ends, and a number that makes it unique.
 type Moment = (DateTime<Utc>, u64);
 
-/// With the timers of tokio in step, no more time passes at once than this, so that they fire in their order.
+/// The largest step of time with tokio's timers, so that they fire in order.
 const STEP: Duration = Duration::from_secs(5);
 
-/// A simulator, its time, and the clock that tells it.
+/// A simulator and a clock that follows its time.
 #[derive(Clone, Debug)]
 pub struct SimulatedTime(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
     simulator: Simulator,
-    /// Who waits for which moment, in that order.
+    /// Pending sleeps, in order of their end.
     sleepers: Mutex<BTreeMap<Moment, oneshot::Sender<()>>>,
     next_id: AtomicU64,
-    /// Grows with everything that is done by somebody who looks at the clock.
-    stirred: AtomicUsize,
-    /// The timers of tokio, such as those of an attempt's time-out, go by this time too.
+    /// Counts the uses of the clock.
+    activity: AtomicUsize,
+    /// Advances tokio's timers as well, such as that of an attempt's timeout.
     moves_tokio: bool,
 }
 
@@ -54,8 +53,8 @@ impl SimulatedTime {
         Self::new(simulator.start().await.unwrap(), false)
     }
 
-    /// Starts one that the timers of tokio go by, such as those of an attempt's time-out. Everything has to be awaited in
-    /// [`run`](Self::run): elsewhere, tokio lets time pass by itself.
+    /// Starts a simulator whose time also drives tokio's timers, such as that of an attempt's timeout. Await everything in
+    /// [`run`](Self::run): outside of it, tokio advances its time itself.
     pub async fn start_with_tokio(simulator: simulator::Builder) -> Self {
         let time = Self::new(simulator.start().await.unwrap(), true);
         tokio::time::pause();
@@ -67,7 +66,7 @@ impl SimulatedTime {
             simulator,
             sleepers: Mutex::default(),
             next_id: AtomicU64::new(0),
-            stirred: AtomicUsize::new(0),
+            activity: AtomicUsize::new(0),
             moves_tokio,
         }))
     }
@@ -76,7 +75,7 @@ impl SimulatedTime {
         &self.0.simulator
     }
 
-    /// A client of the simulator, on its clock.
+    /// Returns a builder for a client of the simulator, with its clock.
     pub fn builder(&self) -> ClientBuilder {
         let simulator = self.simulator();
         Client::builder().api_key(simulator.api_key()).base_url(simulator.url()).clock(self.clone())
@@ -86,7 +85,7 @@ impl SimulatedTime {
         self.builder().build().unwrap()
     }
 
-    /// Runs this to its end, and lets time pass for it.
+    /// Runs a future to completion, and advances time for it.
     pub async fn run<T>(&self, work: impl Future<Output = T>) -> T {
         let mut work = pin!(work);
         let drive = async {
@@ -109,44 +108,45 @@ impl SimulatedTime {
             Poll::Ready(output) => Poll::Ready(output),
             Poll::Pending => drive.as_mut().poll(context),
         });
-        if self.0.moves_tokio { both.await } else { tokio::time::timeout(GUARD, both).await.unwrap() }
+        if self.0.moves_tokio { both.await } else { tokio::time::timeout(TEST_TIMEOUT, both).await.unwrap() }
     }
 
-    /// Lets everything go as far as it can without time passing.
+    /// Runs all tasks until they are idle, without advancing time.
     pub async fn settle(&self) {
-        let (mut quiet, mut before) = (0, self.stirred());
-        while quiet < QUIET {
+        let (mut idle, mut before) = (0, self.activity());
+        while idle < IDLE_TURNS {
             tokio::task::yield_now().await;
-            let now = self.stirred();
-            quiet = if now == before { quiet + 1 } else { 0 };
+            let now = self.activity();
+            idle = if now == before { idle + 1 } else { 0 };
             before = now;
         }
     }
 
-    /// Lets time pass, and wakes those who waited for it.
+    /// Advances time, and wakes the sleepers whose time has come.
     pub fn advance(&self, by: Duration) {
         self.0.simulator.advance(by);
         let later = (self.0.simulator.now() + Duration::from_nanos(1), 0);
         let mut sleepers = self.0.sleepers.lock().unwrap();
         let rest = sleepers.split_off(&later);
         for (_, wake) in std::mem::replace(&mut *sleepers, rest) {
-            // Who has given up does not mind.
+            // The sleeper may have been dropped.
             let _ = wake.send(());
         }
     }
 
-    /// How much time has passed since the simulator's clock began.
+    /// Returns the time since the start of the simulator's clock.
     pub fn passed(&self) -> Duration {
         const START: DateTime<Utc> = DateTime::from_timestamp(1_767_225_600, 0).unwrap();
         (self.0.simulator.now() - START).to_std().unwrap()
     }
 
-    /// How much of it since then.
+    /// Returns the time since an earlier value of [`passed`](Self::passed).
     pub fn passed_since(&self, earlier: Duration) -> Duration {
         self.passed().checked_sub(earlier).unwrap()
     }
 
-    /// An address that leads to the simulator over a slow line: each way takes as long as `latency` says each time.
+    /// Returns a URL that leads to the simulator over a link with latency: `latency` returns the delay of each chunk, in each
+    /// direction.
     pub async fn slow_line(&self, latency: impl Fn() -> Duration + Send + Sync + 'static) -> String {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
@@ -166,30 +166,30 @@ impl SimulatedTime {
         url
     }
 
-    /// A [slow line](Self::slow_line) that takes these milliseconds, one after the other and again from the start.
+    /// Returns the URL of a [slow line](Self::slow_line) that cycles through these latencies in milliseconds.
     pub async fn slow_line_of(&self, latencies: Vec<u64>) -> String {
         let next = AtomicUsize::new(0);
         let latency = move || latencies[next.fetch_add(1, Ordering::Relaxed) % latencies.len()];
         self.slow_line(move || Duration::from_millis(latency())).await
     }
 
-    fn stirred(&self) -> usize {
-        self.0.stirred.load(Ordering::Relaxed) + self.simulator().request_count()
+    fn activity(&self) -> usize {
+        self.0.activity.load(Ordering::Relaxed) + self.simulator().request_count()
     }
 
-    fn stir(&self) {
-        self.0.stirred.fetch_add(1, Ordering::Relaxed);
+    fn record_activity(&self) {
+        self.0.activity.fetch_add(1, Ordering::Relaxed);
     }
 }
 
 impl Clock for SimulatedTime {
     fn now(&self) -> DateTime<Utc> {
-        self.stir();
+        self.record_activity();
         self.0.simulator.now()
     }
 
     fn sleep(&self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>> {
-        self.stir();
+        self.record_activity();
         let (wake, woken) = oneshot::channel();
         let key = (self.0.simulator.now() + duration, 1 + self.0.next_id.fetch_add(1, Ordering::Relaxed));
         self.0.sleepers.lock().unwrap().insert(key, wake);
@@ -197,12 +197,12 @@ impl Clock for SimulatedTime {
         Box::pin(async move {
             let sleeper = sleeper;
             let _ = woken.await;
-            sleeper.clock.stir();
+            sleeper.clock.record_activity();
         })
     }
 }
 
-/// Nobody waits for who has given up.
+/// Removes a sleep when it is dropped.
 struct Sleeper {
     clock: SimulatedTime,
     key: Moment,

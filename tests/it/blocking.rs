@@ -1,4 +1,4 @@
-//! The client without `async`, against the simulator.
+//! The blocking client, against the simulator.
 
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -13,12 +13,12 @@ use agentgate::simulator::{self, Fault, RunPlan, Simulator};
 use agentgate::types::{Run, RunId, RunStatus};
 use agentgate::{ClientBuilder, Error, ErrorKind, Operation, RateLimitMode, WorkspaceSource};
 use common::clock::InstantClock;
-use common::script::{Act, Server};
+use common::script::{Server, Step};
 use common::{call, prepare};
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::{block_in_place, spawn_blocking};
 
-/// Longer than any test here takes, and the time after which one that hangs has failed.
+/// Time limit for a test. Only a test that hangs reaches it.
 const GUARD: Duration = Duration::from_secs(300);
 
 /// A simulator on a runtime of its own.
@@ -38,7 +38,7 @@ impl Service {
         Self { simulator: runtime.block_on(simulator.start()).unwrap(), runtime }
     }
 
-    /// A client that does not wait for time to pass.
+    /// Returns a builder for a client whose delays take no time.
     fn builder(&self) -> ClientBuilder {
         let (url, key) = (self.simulator.url(), self.simulator.api_key());
         Client::builder().base_url(url).api_key(key).rate_limit_mode(RateLimitMode::Off).clock(InstantClock::default())
@@ -65,7 +65,7 @@ fn order(client: &Client) -> RunId {
     client.work_orders().create("Fix it", source()).send().unwrap().run_id
 }
 
-/// Fails if this takes too long, even where it blocks for ever.
+/// Panics if this takes longer than [`GUARD`], even if it never returns.
 fn guarded<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     let (sender, receiver) = mpsc::channel();
     let worker = thread::spawn(move || {
@@ -73,7 +73,7 @@ fn guarded<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     });
     match receiver.recv_timeout(GUARD) {
         Ok(output) => output,
-        Err(mpsc::RecvTimeoutError::Timeout) => panic!("it hangs"),
+        Err(mpsc::RecvTimeoutError::Timeout) => panic!("timed out"),
         Err(mpsc::RecvTimeoutError::Disconnected) => std::panic::resume_unwind(worker.join().unwrap_err()),
     }
 }
@@ -88,14 +88,14 @@ fn every_operation_returns_the_same_value_as_the_async_client() {
         assert_eq!(id, same_id);
         let mut sent = call(&blocking, operation.id(), &id).send().unwrap();
         let mut awaited = other.runtime.block_on(call(&asynchronous, operation.id(), &id)).unwrap();
-        // A token is made at random.
-        for answered in [&mut sent, &mut awaited] {
-            if let Some(token) = answered.value.pointer_mut("/metadata/agentgate-submission") {
+        // The token is random.
+        for outcome in [&mut sent, &mut awaited] {
+            if let Some(token) = outcome.value.pointer_mut("/metadata/agentgate-submission") {
                 *token = "[random]".into();
             }
         }
         assert_eq!((sent.status, sent.attempts), (awaited.status, awaited.attempts), "{operation}");
-        // A secret is made at random.
+        // The secret is random.
         if operation != Operation::CREATE_WEBHOOK {
             assert_eq!(sent.value, awaited.value, "{operation}");
         }
@@ -115,13 +115,13 @@ fn every_operation_fails_with_the_same_error_as_the_async_client() {
             let sent = call(&blocking, operation.id(), "x").send();
             let awaited = other.runtime.block_on(call(&asynchronous, operation.id(), "x"));
             let line =
-                |result: agentgate::Result<common::Answered>| format!("{:?}", result.map(|answered| answered.status));
+                |result: agentgate::Result<common::Outcome>| format!("{:?}", result.map(|outcome| outcome.status));
             assert_eq!(line(sent), line(awaited), "{operation}");
         }
     }
 }
 
-/// `send` is a method of the generic call, so that one of each form stands for all.
+/// `send` is a method of the generic call, so one call of each type is enough.
 #[test]
 fn every_call_type_can_be_sent() {
     let service = Service::start();
@@ -149,13 +149,13 @@ fn with_response_returns_the_headers() {
 fn connections_are_reused_between_calls() {
     const CALLS: usize = 20;
     let runtime = many_threads();
-    let connection = vec![[Act::Read, Act::Write(b"HTTP/1.1 204 No Content\r\n\r\n".to_vec())]; CALLS].concat();
+    let connection = vec![[Step::Read, Step::Write(b"HTTP/1.1 204 No Content\r\n\r\n".to_vec())]; CALLS].concat();
     let server = runtime.block_on(Server::start(vec![connection; CALLS]));
     let client = Client::builder().api_key("k").base_url(server.url()).build_blocking().unwrap();
     for _ in 0..CALLS {
         client.templates().delete("ours").send().unwrap();
     }
-    // A call that comes before the connection is back in the pool opens another.
+    // A call that starts before the connection returns to the pool opens another.
     assert!(server.connections() < CALLS / 2, "{} connections", server.connections());
 }
 
@@ -208,7 +208,7 @@ fn a_watch_is_an_iterator_over_run_updates() {
     let simulator = service.simulator;
     let seen = guarded(move || {
         let mut changes = client.runs().watch(id).blocking();
-        // The iterator has what it needs.
+        // The iterator does not need the client.
         drop(client);
         let mut seen = Vec::new();
         for run in &mut changes {
@@ -268,7 +268,7 @@ fn an_invalid_configuration_fails_with_the_same_error_as_the_async_client() {
     assert_eq!(blocking.to_string(), asynchronous.to_string());
 }
 
-/// What a blocking call and a blocking iterator come to inside of an async runtime.
+/// Returns the errors of blocking calls and a blocking iterator inside an async runtime.
 fn attempts(client: &Client) -> Vec<Error> {
     let changes: Vec<_> = client.runs().watch("run_000001").blocking().collect();
     assert_eq!(changes.len(), 1, "the iterator ends with the error");
@@ -278,7 +278,7 @@ fn attempts(client: &Client) -> Vec<Error> {
     errors
 }
 
-/// The runtimes that there are, with work in them: as a program's `main`, and as a task.
+/// Runs the work on every kind of runtime: in `block_on`, and as a task.
 fn in_every_runtime<T, F>(work: impl Fn() -> F) -> Vec<T>
 where
     F: Future<Output = T> + Send + 'static,
@@ -323,7 +323,7 @@ async fn a_blocking_call_in_an_async_test_fails_instead_of_hanging() {
     let builder = Client::builder().base_url(simulator.url()).api_key(simulator.api_key());
     let client = builder.build_blocking().unwrap();
     assert_eq!(client.credits().balance().send().unwrap_err().kind(), ErrorKind::Configuration);
-    // What it says helps.
+    // The advice of the error works.
     client.credits().balance().await.unwrap();
     let in_place = client.clone();
     spawn_blocking(move || in_place.credits().balance().send()).await.unwrap().unwrap();

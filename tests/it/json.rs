@@ -1,8 +1,8 @@
-//! JSON that other parsers read is read: by the client in responses, by the verifier in deliveries.
+//! The client and the verifier decode JSON that other parsers accept.
 //!
-//! Good bodies are written anew with everything that JSON allows and `serde_json` refuses in one place or another: unpaired
-//! surrogates, numbers beyond `f64`, deep nesting, keys that occur twice, `null` for what is optional, bytes that are not UTF-8.
-//! What was not changed has to come out as it was. Python says whether the bodies are JSON, and which others it reads.
+//! Valid bodies are rewritten with everything that JSON allows and `serde_json` rejects in some place: unpaired surrogates,
+//! numbers beyond `f64`, deep nesting, duplicate keys, `null` for optional values, bytes that are not UTF-8. Unchanged values
+//! must be preserved. Python is the reference for valid JSON.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Command, Stdio};
@@ -10,18 +10,15 @@ use std::process::{Command, Stdio};
 use agentgate::Client;
 use agentgate::simulator::{Fault, Simulator};
 use agentgate::webhook::{Error, Event, Verifier};
-use common::call;
+use common::{UNKNOWN_FIELD, call, normalized};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use proptest::strategy::ValueTree as _;
 use proptest::test_runner::TestRunner;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-/// A field that nobody has heard of.
-const UNHEARD_OF: &str = "unheardOf";
-
-/// Operations, and what they respond. A key that ends in `?` is that of a field that may be missing.
+/// Operations and their responses. A key that ends in `?` marks an optional field.
 fn responses() -> Vec<(&'static str, Value)> {
     let run = json!({
         "id": "run_1", "workOrderId": "wo_1", "status": "failed", "iterations?": 3, "prUrl?": "https://example.com/pull/1",
@@ -66,7 +63,7 @@ fn responses() -> Vec<(&'static str, Value)> {
     ]
 }
 
-/// An event, with its optional keys marked in the same way.
+/// An event, with its optional fields marked in the same way.
 fn event() -> Value {
     json!({
         "id": "evt_1", "type": "run.failed", "createdAt?": "2026-01-15T10:35:00Z", "data?": {
@@ -78,13 +75,13 @@ fn event() -> Value {
     })
 }
 
-// JSON as it is written, and as it is to be read
+// JSON as written, and the expected value
 
 #[derive(Clone, Debug)]
 struct Json {
     kind: Kind,
     is_optional: bool,
-    /// Values that stand under the same key before this one. `None` if this is not the value of a key.
+    /// Earlier values of the same key. `None` if this is not the value of a key.
     earlier: Option<Vec<Vec<u8>>>,
 }
 
@@ -114,7 +111,7 @@ impl Json {
         (name.to_owned(), Self { is_optional: name != key, earlier: Some(Vec::new()), ..Self::new(value) })
     }
 
-    /// The value that is to be read.
+    /// Returns the expected value.
     fn read(&self) -> Value {
         match &self.kind {
             Kind::Word { read, .. } => read.clone(),
@@ -144,7 +141,7 @@ impl Json {
                     for earlier in value.earlier.iter().flatten() {
                         output.extend([space, b"\"", name.as_bytes(), b"\"", space, b":", earlier, b","].concat());
                     }
-                    // Two spellings of one key are the same key.
+                    // An escaped key is the same key.
                     let name =
                         if value.earlier.iter().flatten().count() % 2 == 1 { escaped(name) } else { name.clone() };
                     output.extend([space, b"\"", name.as_bytes(), b"\"", space, b":"].concat());
@@ -171,30 +168,30 @@ fn escaped(text: &str) -> String {
     text.encode_utf16().fold(String::new(), |text, unit| text + &format!("\\u{unit:04x}"))
 }
 
-// What happens to it
+// Changes
 
 #[derive(Clone, Debug)]
 enum Change {
-    /// Appends this to a string: as it is written, and as it is read.
+    /// Appends to a string: the written bytes, and the expected text.
     Append(&'static [u8], &'static str),
-    /// Writes a string by escapes alone.
+    /// Writes a string entirely in escapes.
     Escape,
-    /// Writes an integer with this after it, which does not change it.
+    /// Appends a suffix to an integer that does not change its value.
     Respell(&'static str),
     /// Writes this in place of an optional number.
     Replace(Vec<u8>),
     /// Writes `null` in place of an optional value.
     Null,
-    /// Writes this value before the right one, under the same key.
+    /// Writes this value first, under the same key.
     Repeat(Vec<u8>),
-    /// Adds a field that nobody has heard of, with this value.
+    /// Adds an unknown field with this value.
     Add(Vec<u8>),
 }
 
 impl Change {
     fn fits(&self, json: &Json) -> bool {
         match (self, &json.kind) {
-            // A time with something after it is no time.
+            // A time with a suffix does not parse.
             (Self::Append(..), Kind::Text { read, .. }) => !read.ends_with('Z'),
             (Self::Escape, Kind::Text { written, read }) => written == read.as_bytes(),
             (Self::Respell(_), Kind::Word { written, read }) => {
@@ -220,9 +217,9 @@ impl Change {
             (Self::Null, kind) => *kind = Kind::Word { written: b"null".to_vec(), read: Value::Null },
             (Self::Repeat(value), _) => json.earlier.get_or_insert_default().push(value.clone()),
             (Self::Add(value), Kind::Object(members)) => {
-                let mut added = Json::member(UNHEARD_OF, &Value::Null).1;
+                let mut added = Json::member(UNKNOWN_FIELD, &Value::Null).1;
                 added.kind = Kind::Word { written: value.clone(), read: Value::Null };
-                members.push((UNHEARD_OF.to_owned(), added));
+                members.push((UNKNOWN_FIELD.to_owned(), added));
             }
             _ => {}
         }
@@ -256,7 +253,7 @@ fn huge() -> impl Strategy<Value = Vec<u8>> {
     ]
 }
 
-/// Values of all kinds, those that parsers differ over among them.
+/// Values of all kinds, including those on which parsers differ.
 fn value() -> impl Strategy<Value = Vec<u8>> {
     let written: [&[u8]; 12] = [
         b"null",
@@ -308,7 +305,7 @@ fn changes() -> impl Strategy<Value = (Vec<(Change, Index)>, &'static str, bool)
     (vec((change(), any::<Index>()), 1..12), space, prop::bool::weighted(0.1))
 }
 
-/// What is written of a body after the changes, and what is to be read of it.
+/// Applies the changes. Returns the body and the expected value.
 fn changed(
     base: &Value,
     (changes, space, has_mark): &(Vec<(Change, Index)>, &'static str, bool),
@@ -327,31 +324,11 @@ fn changed(
     (body, read)
 }
 
-/// The value without what says nothing, without unknown fields, and with numbers as JavaScript has them.
-fn plain(value: &Value) -> Value {
-    let says_something = |value: &Value| match value {
-        Value::Null => false,
-        Value::Array(items) => !items.is_empty(),
-        Value::Object(members) => !members.is_empty(),
-        _ => true,
-    };
-    match value {
-        Value::Number(number) => json!(number.as_f64()),
-        Value::Array(items) => items.iter().map(plain).collect(),
-        Value::Object(members) => {
-            let known = members.iter().filter(|(name, _)| *name != UNHEARD_OF);
-            let plain = known.map(|(name, value)| (name.clone(), plain(value)));
-            Value::Object(plain.filter(|(_, value)| says_something(value)).collect::<Map<_, _>>())
-        }
-        other => other.clone(),
-    }
-}
-
 fn shown(body: &[u8]) -> String {
     String::from_utf8_lossy(body).chars().take(2000).collect()
 }
 
-/// What fails is printed; no file is to remember it.
+/// A configuration without a file for failures, which are printed.
 fn config(cases: u32) -> ProptestConfig {
     ProptestConfig { failure_persistence: None, cases, ..ProptestConfig::default() }
 }
@@ -372,9 +349,9 @@ fn every_response_that_other_parsers_accept_decodes_and_keeps_unchanged_values()
         let (operation, base) = response;
         let (body, read) = changed(&base, &changes, is_enveloped);
         simulator.inject(Fault::response(200, "application/json", body.clone()).on(operation));
-        let answered = runtime.block_on(call(&client, operation, "id_1"));
-        let answered = answered.map_err(|error| TestCaseError::fail(format!("{error}: {}", shown(&body))))?;
-        prop_assert_eq!(plain(&answered.value), plain(&read), "{}", shown(&body));
+        let outcome = runtime.block_on(call(&client, operation, "id_1"));
+        let outcome = outcome.map_err(|error| TestCaseError::fail(format!("{error}: {}", shown(&body))))?;
+        prop_assert_eq!(normalized(&outcome.value), normalized(&read), "{}", shown(&body));
     });
 }
 
@@ -437,7 +414,7 @@ proptest! {
 
     #[test]
     fn every_delivery_that_other_parsers_accept_decodes_and_keeps_unchanged_values(mut changes in changes()) {
-        // An event is no response: there, an integer that is written as `3.0` costs its field.
+        // Unlike a response, an event drops an integer that is written as `3.0`.
         changes.0.retain(|(change, _)| !matches!(change, Change::Respell(_)));
         let (body, read) = changed(&event(), &changes, false);
         let event = deliver(&body).map_err(|error| TestCaseError::fail(format!("{error}: {}", shown(&body))))?;
@@ -445,9 +422,9 @@ proptest! {
         prop_assert_eq!(event.kind.as_str(), &read["type"]);
         prop_assert_eq!(event.created_at.is_some(), read["createdAt"].is_string());
         let data = serde_json::to_value(&event.data).unwrap();
-        prop_assert_eq!(plain(&data), plain(&read["data"]), "{}", shown(&body));
+        prop_assert_eq!(normalized(&data), normalized(&read["data"]), "{}", shown(&body));
 
-        // It survives a queue.
+        // Serializing it for a queue preserves it.
         let queued = serde_json::to_vec(&event).unwrap();
         prop_assert_eq!(serde_json::from_slice::<Event>(&queued).unwrap(), event);
     }
@@ -464,9 +441,9 @@ fn cuts(most: usize) -> impl Strategy<Value = Vec<(Index, u8)>> {
     vec((any::<Index>(), any::<u8>()), 1..most)
 }
 
-/// The body with some bytes changed, or cut off at the last of them.
+/// Changes some bytes of the body, or truncates it.
 fn broken(mut body: Vec<u8>, cuts: &[(Index, u8)]) -> Vec<u8> {
-    /// What JSON is made of.
+    /// Bytes with a meaning in JSON.
     const BYTES: &[u8] = b"[]{}\",:\\u.-+e0dD8 \nNtI\xff\xed";
     for (place, byte) in cuts {
         let place = place.index(body.len());
@@ -489,7 +466,7 @@ fn deeply_nested_bodies_are_an_error_without_stack_overflow() {
 
 // Other parsers
 
-/// Answers each line with whether Python reads the body in it, after the bytes were decoded as `fetch` and `requests` do.
+/// Prints for each line if Python parses the body in it, decoded as `fetch` and `requests` decode it.
 const PYTHON: &str = r"
 import json, sys
 
@@ -498,7 +475,7 @@ for line in sys.stdin:
         json.loads(bytes.fromhex(line).decode('utf-8-sig', 'replace'))
         print('read', flush=True)
     except (ValueError, RecursionError):
-        print('refused', flush=True)
+        print('rejected', flush=True)
 ";
 
 #[test]
@@ -523,8 +500,8 @@ fn every_body_that_python_parses_decodes() {
         .collect();
     let writer = std::thread::spawn(move || input.write_all(lines.as_bytes()).unwrap());
     let mut only_by_others = 0;
-    for ((body, is_good), answer) in bodies.iter().zip(BufReader::new(python.stdout.take().unwrap()).lines()) {
-        let python_reads = answer.unwrap() == "read";
+    for ((body, is_good), line) in bodies.iter().zip(BufReader::new(python.stdout.take().unwrap()).lines()) {
+        let python_reads = line.unwrap() == "read";
         assert!(python_reads || !is_good, "Python does not read {}", shown(body));
         let is_json = !matches!(deliver(body), Err(Error::NotJson(_)));
         assert!(is_json || !python_reads, "only Python reads {}", shown(body));

@@ -1,4 +1,4 @@
-//! Lists as streams, over the wire: against the simulator, and against services that count wrong, repeat themselves or never end.
+//! Paginated lists as streams: against the simulator, and against services with wrong totals, repeated pages or endless lists.
 
 use std::future::{Future, poll_fn};
 use std::ops::Range;
@@ -16,7 +16,7 @@ use axum::extract::{RawQuery, State};
 use axum::{Router, http::header::CONTENT_TYPE, response::IntoResponse, routing::get};
 use tokio::sync::Semaphore;
 
-// The real simulator
+// The simulator
 
 async fn simulator() -> (Simulator, Client) {
     let simulator = Simulator::builder()
@@ -37,7 +37,7 @@ fn client(url: &str, key: &str) -> Client {
     client.submissions_per_minute(1_000_000).max_retries(0).build().unwrap()
 }
 
-/// Submits so many work orders. Gives the ids of their runs, newest first.
+/// Submits `count` work orders. Returns the ids of their runs, newest first.
 async fn submit(client: &Client, count: usize) -> Vec<String> {
     let mut ids = Vec::new();
     for _ in 0..count {
@@ -56,7 +56,7 @@ async fn ids(mut runs: Items<RunSummary>) -> Vec<String> {
     ids
 }
 
-/// The queries of the list requests that came.
+/// Returns the queries of the received list requests.
 fn queries(simulator: &Simulator) -> Vec<String> {
     simulator
         .requests()
@@ -136,7 +136,7 @@ async fn no_run_is_missed_if_earlier_ones_leave_the_filtered_list() {
     let mut given = Vec::new();
     while let Some(run) = runs.next().await {
         let run = run.unwrap();
-        // Each is cancelled as soon as it is seen, and so leaves the list.
+        // A cancelled run leaves the filtered list.
         client.runs().cancel(&run.id).await.unwrap();
         given.push(run.id.to_string());
     }
@@ -272,79 +272,79 @@ async fn a_stream_ends_after_100_consecutive_failures() {
     assert_eq!(failures, 100);
 }
 
-// A service by the rules of a test
+// A scripted service
 
 #[derive(Default)]
-struct Book {
+struct RunList {
     /// The numbers of runs, oldest first.
     runs: Vec<usize>,
-    /// How many more to add after each answer.
+    /// Runs still to be added, one after each response.
     growth: Range<usize>,
     requests: usize,
-    answers: usize,
+    responses: usize,
 }
 
-type Rule = dyn Fn(&mut Book, usize, usize) -> Value + Send + Sync;
+type Rule = dyn Fn(&mut RunList, usize, usize) -> Value + Send + Sync;
 
 #[derive(Clone)]
 struct Service {
-    book: Arc<Mutex<Book>>,
+    list: Arc<Mutex<RunList>>,
     rule: Arc<Rule>,
-    /// Answers that may be given.
-    leave: Arc<Semaphore>,
+    /// Permits to respond.
+    permits: Arc<Semaphore>,
 }
 
 fn run(number: usize) -> Value {
     json!({ "id": format!("run_{number}"), "workOrderId": "wo_1", "status": "running" })
 }
 
-/// The page that was asked for.
-fn honest(book: &Book, limit: usize, offset: usize) -> Vec<Value> {
-    book.runs.iter().rev().skip(offset).take(limit).map(|number| run(*number)).collect()
+/// Returns the requested page.
+fn requested_page(list: &RunList, limit: usize, offset: usize) -> Vec<Value> {
+    list.runs.iter().rev().skip(offset).take(limit).map(|number| run(*number)).collect()
 }
 
-async fn answer(State(service): State<Service>, RawQuery(query): RawQuery) -> impl IntoResponse {
+async fn respond(State(service): State<Service>, RawQuery(query): RawQuery) -> impl IntoResponse {
     let query = query.unwrap();
     let number = |name: &str| query.split('&').find_map(|pair| pair.strip_prefix(name)).unwrap().parse().unwrap();
     let (limit, offset) = (number("limit="), number("offset="));
-    service.book.lock().unwrap().requests += 1;
-    service.leave.acquire().await.unwrap().forget();
-    let mut book = service.book.lock().unwrap();
-    let answer = (service.rule)(&mut book, limit, offset);
-    book.answers += 1;
-    ([(CONTENT_TYPE, "application/json")], answer.to_string())
+    service.list.lock().unwrap().requests += 1;
+    service.permits.acquire().await.unwrap().forget();
+    let mut list = service.list.lock().unwrap();
+    let response = (service.rule)(&mut list, limit, offset);
+    list.responses += 1;
+    ([(CONTENT_TYPE, "application/json")], response.to_string())
 }
 
-/// Serves so many runs by a rule.
+/// Serves `count` runs by a rule.
 async fn serve(
     count: usize,
-    rule: impl Fn(&mut Book, usize, usize) -> Value + Send + Sync + 'static,
+    rule: impl Fn(&mut RunList, usize, usize) -> Value + Send + Sync + 'static,
 ) -> (Service, Client) {
-    let book = Book { runs: (0..count).collect(), ..Book::default() };
-    let leave = Arc::new(Semaphore::new(Semaphore::MAX_PERMITS / 2));
-    let service = Service { book: Arc::new(Mutex::new(book)), rule: Arc::new(rule), leave };
+    let list = RunList { runs: (0..count).collect(), ..RunList::default() };
+    let permits = Arc::new(Semaphore::new(Semaphore::MAX_PERMITS / 2));
+    let service = Service { list: Arc::new(Mutex::new(list)), rule: Arc::new(rule), permits };
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let client = client(&format!("http://{}", listener.local_addr().unwrap()), "org_live_1");
-    let router = Router::new().route("/v1/runs", get(answer)).with_state(service.clone());
+    let router = Router::new().route("/v1/runs", get(respond)).with_state(service.clone());
     tokio::spawn(async move { axum::serve(listener, router).await });
     (service, client)
 }
 
 impl Service {
     fn requests(&self) -> usize {
-        self.book.lock().unwrap().requests
+        self.list.lock().unwrap().requests
     }
 
-    fn answers(&self) -> usize {
-        self.book.lock().unwrap().answers
+    fn responses(&self) -> usize {
+        self.list.lock().unwrap().responses
     }
 }
 
-/// What was given, and the error at the end if there was one.
+/// Returns the items, and the error at the end if there is one.
 async fn read(mut runs: Items<RunSummary>) -> (Vec<usize>, Option<String>) {
     let (mut given, mut end) = (Vec::new(), None);
     while let Some(run) = runs.next().await {
-        assert!(end.is_none(), "something comes after the error");
+        assert!(end.is_none(), "the stream continues after the error");
         match run {
             Ok(run) => given.push(run.id.as_str().strip_prefix("run_").unwrap().parse().unwrap()),
             Err(error) => {
@@ -359,7 +359,7 @@ async fn read(mut runs: Items<RunSummary>) -> (Vec<usize>, Option<String>) {
 async fn read_pages(mut pages: Pages<RunPage>) -> (usize, Option<String>) {
     let (mut count, mut end) = (0, None);
     while let Some(page) = pages.next().await {
-        assert!(end.is_none(), "something comes after the error");
+        assert!(end.is_none(), "the stream continues after the error");
         match page {
             Ok(page) => count += page.data.len(),
             Err(error) => end = Some(error.to_string()),
@@ -378,8 +378,8 @@ const REPEATS: &str = "could not list runs: the service returned the same page 4
 #[tokio::test]
 async fn a_list_with_smaller_pages_than_requested_is_read_to_the_end() {
     for cap in [1, 2, 7, 50] {
-        let (service, client) = serve(120, move |book, limit, offset| {
-            json!({ "data": honest(book, limit.min(cap), offset), "limit": cap, "offset": offset, "total": 120 })
+        let (service, client) = serve(120, move |list, limit, offset| {
+            json!({ "data": requested_page(list, limit.min(cap), offset), "limit": cap, "offset": offset, "total": 120 })
         })
         .await;
         assert_eq!(read(client.runs().list().items()).await, (newest_first(120), None));
@@ -391,8 +391,11 @@ async fn a_list_with_smaller_pages_than_requested_is_read_to_the_end() {
 #[tokio::test]
 async fn a_missing_or_wrong_total_loses_no_items() {
     for total in [json!(null), json!(0), json!(3), json!(119), json!(121), json!(1_000_000)] {
-        let (service, client) =
-            serve(250, move |book, limit, offset| json!({ "data": honest(book, limit, offset), "total": total })).await;
+        let (service, client) = serve(
+            250,
+            move |list, limit, offset| json!({ "data": requested_page(list, limit, offset), "total": total }),
+        )
+        .await;
         assert_eq!(read(client.runs().list().items()).await, (newest_first(250), None));
         assert!(service.requests() <= 4);
         assert_eq!(read_pages(client.runs().list().pages()).await, (250, None));
@@ -403,7 +406,7 @@ async fn a_missing_or_wrong_total_loses_no_items() {
 async fn an_ignored_offset_is_an_error_after_four_identical_pages() {
     for total in [json!(null), json!(250)] {
         let (service, client) =
-            serve(250, move |book, limit, _| json!({ "data": honest(book, limit, 0), "total": total })).await;
+            serve(250, move |list, limit, _| json!({ "data": requested_page(list, limit, 0), "total": total })).await;
         let (given, end) = read(client.runs().list().items()).await;
         assert_eq!((given.len(), end.as_deref(), service.requests()), (100, Some(REPEATS), 4));
         let (given, end) = read_pages(client.runs().list().pages()).await;
@@ -415,7 +418,7 @@ async fn an_ignored_offset_is_an_error_after_four_identical_pages() {
 async fn a_list_returned_whole_on_every_request_is_read_once() {
     for (count, total) in [(250, json!(null)), (250, json!(250)), (100, json!(100))] {
         let (service, client) =
-            serve(count, move |book, _, _| json!({ "data": honest(book, 1_000, 0), "total": total })).await;
+            serve(count, move |list, _, _| json!({ "data": requested_page(list, 1_000, 0), "total": total })).await;
         assert_eq!(read(client.runs().list().items()).await, (newest_first(count), None));
         assert_eq!(service.requests(), 4);
         assert_eq!(read_pages(client.runs().list().pages()).await, (count, None));
@@ -440,8 +443,8 @@ async fn a_list_that_grows_as_fast_as_it_is_read_is_an_error_after_1000_pages() 
 
 #[tokio::test]
 async fn pages_without_overlap_are_an_error_after_100_requests() {
-    let (service, client) = serve(0, |book, limit, _| {
-        let first = limit * book.answers;
+    let (service, client) = serve(0, |list, limit, _| {
+        let first = limit * list.responses;
         json!({ "data": (first..first + limit).map(run).collect::<Vec<_>>() })
     })
     .await;
@@ -464,13 +467,13 @@ async fn an_empty_page_ends_the_stream() {
 
 #[tokio::test]
 async fn more_than_a_page_of_new_items_between_requests_neither_duplicates_nor_loses_items() {
-    let (service, client) = serve(500, |book, limit, offset| {
-        let answer = json!({ "data": honest(book, limit, offset), "total": book.runs.len() });
-        let next = book.runs.len();
-        if book.answers % 2 == 0 {
-            book.runs.extend(next..next + 450);
+    let (service, client) = serve(500, |list, limit, offset| {
+        let response = json!({ "data": requested_page(list, limit, offset), "total": list.runs.len() });
+        let next = list.runs.len();
+        if list.responses % 2 == 0 {
+            list.runs.extend(next..next + 450);
         }
-        answer
+        response
     })
     .await;
     let (given, end) = read(client.runs().list().items()).await;
@@ -483,14 +486,14 @@ async fn more_than_a_page_of_new_items_between_requests_neither_duplicates_nor_l
 #[tokio::test]
 async fn the_next_page_is_requested_while_the_current_one_is_read() {
     let (service, client) =
-        serve(30, |book, limit, offset| json!({ "data": honest(book, limit, offset), "total": 30 })).await;
+        serve(30, |list, limit, offset| json!({ "data": requested_page(list, limit, offset), "total": 30 })).await;
     for (reads_ahead, most) in [(true, 2), (false, 1)] {
-        service.book.lock().unwrap().requests = 0;
+        service.list.lock().unwrap().requests = 0;
         let mut runs = client.runs().list().limit(10).items().read_ahead(reads_ahead);
         for _ in 0..9 {
             runs.next().await.unwrap().unwrap();
             while reads_ahead && service.requests() < most {
-                // The request goes on only while the stream is polled, by its connection.
+                // The request progresses only while other tasks run.
                 tokio::task::yield_now().await;
             }
         }
@@ -501,8 +504,8 @@ async fn the_next_page_is_requested_while_the_current_one_is_read() {
 #[tokio::test]
 async fn a_stream_dropped_at_any_point_sends_no_further_request() {
     let (service, client) =
-        serve(30, |book, limit, offset| json!({ "data": honest(book, limit, offset), "total": 30 })).await;
-    // So many polls, and then it is dropped.
+        serve(30, |list, limit, offset| json!({ "data": requested_page(list, limit, offset), "total": 30 })).await;
+    // Drops the stream after this many polls.
     for polls in 0..60 {
         let mut runs = client.runs().list().limit(10).items();
         let mut given = Vec::new();
@@ -518,7 +521,7 @@ async fn a_stream_dropped_at_any_point_sends_no_further_request() {
         let expected: Vec<_> = newest_first(30).iter().map(|number| format!("run_{number}")).collect();
         assert_eq!(given, expected[..given.len()]);
     }
-    // None is polled any more, so none goes on to its second page.
+    // A dropped stream requests no further page.
     let before = service.requests();
     for _ in 0..1_000 {
         tokio::task::yield_now().await;
@@ -529,25 +532,25 @@ async fn a_stream_dropped_at_any_point_sends_no_further_request() {
 
 #[tokio::test]
 async fn a_stream_dropped_while_waiting_closes_its_connection() {
-    let (service, client) = serve(30, |_, _, _| panic!("it is never answered")).await;
-    service.leave.forget_permits(usize::MAX);
+    let (service, client) = serve(30, |_, _, _| panic!("no response is expected")).await;
+    service.permits.forget_permits(usize::MAX);
     let mut runs = client.runs().list().items();
     while service.requests() == 0 {
         assert!(pin!(runs.next()).poll(&mut Context::from_waker(Waker::noop())).is_pending());
         tokio::task::yield_now().await;
     }
     // The handler holds a clone of the service, until hyper sees that the connection is closed.
-    let waiting = Arc::strong_count(&service.book);
+    let waiting = Arc::strong_count(&service.list);
     drop(runs);
-    while Arc::strong_count(&service.book) >= waiting {
+    while Arc::strong_count(&service.list) >= waiting {
         tokio::task::yield_now().await;
     }
-    assert_eq!(service.answers(), 0);
+    assert_eq!(service.responses(), 0);
 }
 
 // A long list
 
-/// Reads to the end, and counts by the numbers of the runs how often each came.
+/// Reads to the end, and counts the occurrences of each run.
 async fn count(mut runs: Items<RunSummary>, counts: &mut [u8]) {
     while let Some(run) = runs.next().await {
         let number: usize = run.unwrap().id.as_str().strip_prefix("run_").unwrap().parse().unwrap();
@@ -557,34 +560,34 @@ async fn count(mut runs: Items<RunSummary>, counts: &mut [u8]) {
     }
 }
 
-/// The most memory that is held at a time by reading so many runs, while new ones are added; and how many requests it takes.
+/// Returns the peak memory and the number of requests for reading `runs` runs while `new` ones are added.
 fn peak(runs: usize, new: usize) -> (u64, usize) {
-    // The service has a thread of its own, whose memory is not counted.
-    let (tell, told) = std::sync::mpsc::channel();
+    // The service runs on its own thread, so its memory is not counted.
+    let (sender, receiver) = std::sync::mpsc::channel();
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let server = std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
-            let (service, client) = serve(runs, |book, limit, offset| {
-                let answer = json!({ "data": honest(book, limit, offset), "total": book.runs.len() });
-                let number = book.growth.next();
-                book.runs.extend(number);
-                answer
+            let (service, client) = serve(runs, |list, limit, offset| {
+                let response = json!({ "data": requested_page(list, limit, offset), "total": list.runs.len() });
+                let number = list.growth.next();
+                list.runs.extend(number);
+                response
             })
             .await;
-            service.book.lock().unwrap().growth = runs..runs + new;
-            tell.send((service, client)).unwrap();
+            service.list.lock().unwrap().growth = runs..runs + new;
+            sender.send((service, client)).unwrap();
             let _ = stopped.await;
         });
     });
-    let (service, client) = told.recv().unwrap();
+    let (service, client) = receiver.recv().unwrap();
     let mut counts = vec![0; runs];
     let measured = allocation_counter::measure(|| {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(count(client.runs().list().items(), &mut counts));
     });
     assert!(counts.iter().all(|count| *count == 1));
-    assert_eq!(service.book.lock().unwrap().growth.len(), 0);
+    assert_eq!(service.list.lock().unwrap().growth.len(), 0);
     drop(stop);
     server.join().unwrap();
     (measured.bytes_max, service.requests())

@@ -3,7 +3,7 @@
 #![allow(deprecated, reason = "the contract may deprecate what is tested")]
 
 mod blocking;
-/// What `build.rs` is made of. It names itself `crate::build`.
+/// The modules of `build.rs`, which refer to themselves as `crate::build`.
 #[path = "../../build/mod.rs"]
 mod build;
 mod client;

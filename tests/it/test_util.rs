@@ -1,4 +1,4 @@
-//! What the library offers to tests of programs: replies, replays, examples and tokio's time.
+//! Test utilities of the crate: replies, replays, examples and tokio's time.
 
 use std::future::IntoFuture;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -49,8 +49,8 @@ fn a_response_of_a_reply_has_its_headers_and_value() {
 
 // Errors
 
-/// All that can be told of what a call returns.
-fn told(error: &agentgate::Error) -> (String, Value) {
+/// Returns the text and the JSON of an error.
+fn details(error: &agentgate::Error) -> (String, Value) {
     (error.to_string(), serde_json::to_value(error).unwrap())
 }
 
@@ -77,10 +77,10 @@ async fn an_error_of_a_reply_equals_the_error_of_a_call() {
         let replay = Replay::new([reply.clone()]);
         let called = replay.client().unwrap().runs().get("run_1").max_retries(0).await.unwrap_err();
         if !called.is_decode() {
-            assert_eq!(told(&reply.clone().into_error(Operation::GET_RUN)), told(&called));
+            assert_eq!(details(&reply.clone().into_error(Operation::GET_RUN)), details(&called));
         }
         let made = reply.into_result::<Run>(Operation::GET_RUN).unwrap_err();
-        assert_eq!(told(&made), told(&called));
+        assert_eq!(details(&made), details(&called));
         assert_eq!(made.may_have_reached_server(), called.may_have_reached_server());
     }
 }
@@ -94,7 +94,7 @@ fn into_error_of_a_success_is_an_unexpected_status() {
 #[test]
 fn secrets_in_a_reply_are_redacted() {
     let error = Reply::error("INVALID_API_KEY").message("No key org_live_1234.").into_error(Operation::GET_RUN);
-    let (text, json) = told(&error);
+    let (text, json) = details(&error);
     assert!(!text.contains("1234") && !json.to_string().contains("1234"), "{text} {json}");
 }
 
@@ -144,7 +144,7 @@ async fn a_replayed_lost_submission_is_searched_for() {
     assert!(submissions == 1 && requests.len() > 1, "{requests:#?}");
 }
 
-/// A run that is read as this, by the request.
+/// Responds with a run of this status, as a single run or in a list.
 fn run(request: &agentgate::http::Request<bytes::Bytes>, status: &str) -> Reply {
     let run = json!({ "id": "run_1", "workOrderId": "wo_1", "status": status, "createdAt": "2026-01-01T00:00:00Z" });
     match request.uri().path() {

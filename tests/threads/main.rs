@@ -1,4 +1,4 @@
-//! The thread behind blocking clients. It is the process's, so what is told of it here stands alone.
+//! The background thread of blocking clients. It is shared by the process, so this test has its own binary.
 
 #![cfg(target_os = "linux")]
 
@@ -10,13 +10,13 @@ use agentgate::blocking::{BlockingStream, Call, Client};
 use agentgate::simulator::Simulator;
 use tokio::runtime::Runtime;
 
-/// Longer than it takes.
+/// Time limit. Only a test that hangs reaches it.
 const GUARD: Duration = Duration::from_secs(300);
 
-/// How many threads of this process have the name.
+/// Returns the number of background threads of this process.
 fn threads() -> usize {
     let tasks = fs::read_dir("/proc/self/task").unwrap();
-    // A thread that ends meanwhile has no name any more.
+    // A thread may end before its name is read.
     let names = tasks.filter_map(|task| fs::read_to_string(task.unwrap().path().join("comm")).ok());
     names.filter(|name| name.trim() == "agentgate").count()
 }
@@ -52,12 +52,12 @@ fn one_thread_serves_all_blocking_clients_and_ends_with_the_last() {
         wait_for_threads(0);
     }
 
-    // Where tokio's own runtime could not be dropped.
+    // A tokio runtime cannot be dropped here, but the client can.
     let client = client();
     runtime.block_on(async move { drop(client) });
     wait_for_threads(0);
 
-    // A call that was made before is sent after, and an iterator holds the thread as long as it has items.
+    // A call can outlive its client, and an iterator keeps the thread until its end.
     let client = Client::builder().base_url(simulator.url()).api_key(simulator.api_key()).build_blocking().unwrap();
     let (call, changes) = (client.credits().balance(), client.runs().watch("run_0"));
     drop(client);

@@ -1,4 +1,4 @@
-//! What works in a JavaScript host. `run.mjs` loads this in Node, and stands between it and the simulator.
+//! Checks in a JavaScript host. `run.mjs` loads this module in Node, and intercepts its requests to the simulator.
 
 use std::future::{Future, IntoFuture as _, poll_fn};
 use std::pin::pin;
@@ -35,10 +35,10 @@ fn client(base_url: &str, key: &str) -> Result<(Client, Arc<AtomicU32>), JsError
 pub async fn retries(base_url: String, key: String) -> Outcome {
     let (client, _) = client(&base_url, &key)?;
     let response = client.credits().balance().with_response().await?;
-    check(response.attempts() == 2, "the call is not repeated once")
+    check(response.attempts() == 2, "expected exactly one retry")
 }
 
-/// The host says on the first response that nothing is left for two seconds.
+/// The first response reports no remaining requests for two seconds.
 #[wasm_bindgen]
 pub async fn waits_for_the_rate_limit(base_url: String, key: String) -> Outcome {
     let (client, waits) = client(&base_url, &key)?;
@@ -49,21 +49,21 @@ pub async fn waits_for_the_rate_limit(base_url: String, key: String) -> Outcome 
 
 /// The host never responds.
 #[wasm_bindgen]
-pub async fn gives_up_after_the_timeout(base_url: String, key: String) -> Outcome {
+pub async fn times_out(base_url: String, key: String) -> Outcome {
     let (client, _) = client(&base_url, &key)?;
     let call = client.runs().list().max_retries(0).timeout(Duration::from_millis(100));
     check(call.await.is_err_and(|error| error.is_timeout()), "not a time-out")
 }
 
-/// The host begins to respond, and does not end.
+/// The host responds with an endless body.
 #[wasm_bindgen]
-pub async fn gives_up_in_the_middle_of_a_body(base_url: String, key: String) -> Outcome {
-    gives_up_after_the_timeout(base_url, key).await
+pub async fn times_out_within_a_body(base_url: String, key: String) -> Outcome {
+    times_out(base_url, key).await
 }
 
 /// The host never responds.
 #[wasm_bindgen]
-pub async fn cancels_a_call_that_is_dropped(base_url: String, key: String) -> Outcome {
+pub async fn cancels_a_dropped_call(base_url: String, key: String) -> Outcome {
     let (client, _) = client(&base_url, &key)?;
     let mut call = Box::pin(client.runs().list().into_future());
     let timer = client.clone();
@@ -77,7 +77,7 @@ pub async fn cancels_a_call_that_is_dropped(base_url: String, key: String) -> Ou
     Ok(())
 }
 
-/// A submission, and polls until its run has ended.
+/// Submits a work order, and polls until its run has ended.
 #[wasm_bindgen]
 pub async fn follows_a_run(base_url: String, key: String) -> Outcome {
     let (client, _) = client(&base_url, &key)?;
@@ -86,9 +86,9 @@ pub async fn follows_a_run(base_url: String, key: String) -> Outcome {
     check(*finished.status() == RunStatus::Succeeded, "the run has not succeeded")
 }
 
-/// A future of a call can be sent to another thread, here as everywhere.
+/// Calls are `Send`, as on other platforms.
 #[wasm_bindgen]
-pub fn makes_calls_that_are_send(base_url: String, key: String) -> Outcome {
+pub fn calls_are_send(base_url: String, key: String) -> Outcome {
     fn is_send(_: impl Send) {}
     let (client, _) = client(&base_url, &key)?;
     is_send(client.runs().get("run_1").into_future());
@@ -96,7 +96,7 @@ pub fn makes_calls_that_are_send(base_url: String, key: String) -> Outcome {
     Ok(())
 }
 
-/// Needs the clock.
+/// Verification reads the clock.
 #[wasm_bindgen]
 pub fn verifies_a_delivery() -> Outcome {
     let verifier = Verifier::new(["whsec_0123456789"])?.max_age(Duration::from_secs(300));

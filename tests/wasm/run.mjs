@@ -1,4 +1,4 @@
-// Runs the functions of lib.rs against the simulator, with the faults that each takes: node run.mjs <module>
+// Runs the functions of lib.rs against the simulator, each with its faults: node run.mjs <module>
 
 import assert from "node:assert/strict";
 import { createRequire } from "node:module";
@@ -7,17 +7,17 @@ const module = createRequire(import.meta.url)(process.argv[2]);
 const { AGENTGATE_BASE_URL: baseUrl, AGENTGATE_API_KEY: key } = process.env;
 const real = globalThis.fetch;
 
-/// The answers to the next requests, in order. What follows goes to the simulator.
+/// The responses to the next requests, in order. Later requests go to the simulator.
 let next = [];
 globalThis.fetch = async (request) => {
   const response = await (next.shift() ?? real)(request);
-  // A response that is made here has no URL of its own.
+  // A constructed response has no URL.
   if (response.url === "") Object.defineProperty(response, "url", { value: request.url });
   return response;
 };
 
 let aborted = 0;
-const never = (request) =>
+const noResponse = (request) =>
   new Promise((_, reject) => {
     request.signal.addEventListener("abort", () => {
       aborted += 1;
@@ -27,7 +27,7 @@ const never = (request) =>
 
 const unavailable = () => new Response("", { status: 503, headers: { "retry-after-ms": "50" } });
 
-const spent = async (request) => {
+const exhausted = async (request) => {
   const response = await real(request);
   const headers = new Headers(response.headers);
   headers.set("x-ratelimit-remaining", "0");
@@ -36,7 +36,7 @@ const spent = async (request) => {
   return new Response(await response.text(), { status: response.status, headers });
 };
 
-const halfABody = async (request) => {
+const partialBody = async (request) => {
   const body = new ReadableStream({
     start(controller) {
       controller.enqueue(new TextEncoder().encode('{"runs": ['));
@@ -48,11 +48,11 @@ const halfABody = async (request) => {
 
 const cases = [
   ["retries", [unavailable]],
-  ["waits_for_the_rate_limit", [spent]],
-  ["gives_up_after_the_timeout", [never]],
-  ["gives_up_in_the_middle_of_a_body", [halfABody]],
-  ["cancels_a_call_that_is_dropped", [never, never]],
-  ["makes_calls_that_are_send", []],
+  ["waits_for_the_rate_limit", [exhausted]],
+  ["times_out", [noResponse]],
+  ["times_out_within_a_body", [partialBody]],
+  ["cancels_a_dropped_call", [noResponse, noResponse]],
+  ["calls_are_send", []],
   ["follows_a_run", []],
   ["verifies_a_delivery", []],
 ];
@@ -64,6 +64,6 @@ for (const [name, responses] of cases) {
   const duration = performance.now() - begun;
   assert.equal(next.length, 0, `${name}: a request was not sent`);
   await new Promise((resolve) => setTimeout(resolve, 10));
-  if (name === "cancels_a_call_that_is_dropped") assert.equal(aborted, 2, name);
+  if (name === "cancels_a_dropped_call") assert.equal(aborted, 2, name);
   console.log(`${name}: ok (${duration.toFixed()} ms)`);
 }

@@ -1,4 +1,4 @@
-//! Fetches a run by plain reqwest.
+//! Fetches a run with plain reqwest.
 
 #[path = "../run.rs"]
 mod run;
@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-#[expect(dead_code, reason = "they are read as a program would read them")]
+#[expect(dead_code, reason = "decoded as a program would decode them")]
 struct Run {
     id: String,
     work_order_id: String,
@@ -23,7 +23,7 @@ struct Run {
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-#[expect(dead_code, reason = "they are read as a program would read them")]
+#[expect(dead_code, reason = "decoded as a program would decode them")]
 struct Timing {
     started_at: Option<String>,
     completed_at: Option<String>,
@@ -31,7 +31,7 @@ struct Timing {
 }
 
 #[derive(Debug, Deserialize)]
-#[expect(dead_code, reason = "they are read as a program would read them")]
+#[expect(dead_code, reason = "decoded as a program would decode them")]
 struct Cost {
     credits: Option<f64>,
 }

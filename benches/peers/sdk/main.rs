@@ -1,4 +1,4 @@
-//! Fetches a run by the SDK.
+//! Fetches a run with the SDK.
 
 #[path = "../run.rs"]
 mod run;

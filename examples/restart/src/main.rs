@@ -1,5 +1,5 @@
-//! Keeps tasks in SQLite, submits a work order for each, and follows its run. It may be killed at any line: started again, it takes up
-//! where it was. No task is lost, and none is paid for twice.
+//! Stores tasks in SQLite, submits a work order for each, and waits for its run. It can be killed at any point and resumes after a
+//! restart: no task is lost, and none is submitted twice.
 //!
 //! ```text
 //! cargo run -p agentgate-restart -- tasks.db "Fix the date parser" "Update the dependencies"
@@ -26,7 +26,7 @@ async fn main() -> Result<(), Error> {
     }
     let client = Client::from_env()?;
     let tasks = store.tasks()?;
-    // A search for one submission need not look at the work orders of the others.
+    // A search for one submission can skip the work orders of the others.
     for (order, token) in tasks.iter().filter_map(|task| Some((task.order.as_ref()?, task.token?.0))) {
         client.work_orders().remember(order, token);
     }
@@ -45,13 +45,13 @@ async fn main() -> Result<(), Error> {
     Ok(())
 }
 
-/// Brings a task from wherever it is to its end.
+/// Completes a task from its stored state.
 async fn finish(store: Store, client: Client, task: Task) -> Result<(), Error> {
     let run = match task.run {
         Some(run) => run,
         None => submit(&store, &client, &task).await?,
     };
-    // The waits of all tasks share their polls, also right after a restart.
+    // The waits of all tasks share their polls.
     let finished = client.runs().wait(&run).summary_only().await?;
     store.set_status(task.id, finished.status().as_str())
 }
@@ -60,7 +60,7 @@ async fn submit(store: &Store, client: &Client, task: &Task) -> Result<RunId, Er
     let source = WorkspaceSource::git("https://github.com/your-org/your-repo");
     let call = client.work_orders().create(&task.prompt, source);
     let order = if let Some((token, stored_at)) = task.token {
-        // Stopped before the work order was stored. It may have been submitted.
+        // The process stopped before it stored the work order, which may have been submitted.
         call.submission_token(token).resume(stored_at).await?
     } else {
         let token = SubmissionToken::random();
@@ -71,7 +71,7 @@ async fn submit(store: &Store, client: &Client, task: &Task) -> Result<RunId, Er
     Ok(order.run_id)
 }
 
-/// A task as it is stored. What is there, in this order, says how far it came.
+/// A stored task. The optional values are set in this order.
 struct Task {
     id: i64,
     prompt: String,
@@ -81,7 +81,7 @@ struct Task {
     status: Option<String>,
 }
 
-/// The tasks in SQLite. Each method is a transaction.
+/// The store of tasks. Each method is a transaction.
 #[derive(Clone)]
 struct Store(Arc<Mutex<Connection>>);
 

@@ -1,12 +1,12 @@
-//! Compressed answers: not asked for by the SDK, and bounded where a program's own HTTP client unpacks them.
+//! Compressed responses: not requested by the client, and bounded where a custom HTTP client decompresses them.
 
 use std::io::Write as _;
 
 use agentgate::{Client, ClientBuilder, ErrorKind};
-use common::script::{Server, say};
+use common::script::{Server, respond_raw};
 use flate2::{Compression, write::GzEncoder};
 
-/// Responds to one request with a packed body of so many zeros.
+/// Responds to one request with a compressed body of `length` zeros.
 async fn serve_zeros(length: usize) -> Server {
     let mut packed = GzEncoder::new(Vec::new(), Compression::best());
     for _ in 0..length / 1024 {
@@ -17,7 +17,7 @@ async fn serve_zeros(length: usize) -> Server {
         "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-encoding: gzip\r\ncontent-length: {}\r\n\r\n",
         packed.len()
     );
-    Server::start([say([head.as_bytes(), &packed].concat())]).await
+    Server::start([respond_raw([head.as_bytes(), &packed].concat())]).await
 }
 
 fn builder(url: &str) -> ClientBuilder {

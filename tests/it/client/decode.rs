@@ -1,9 +1,8 @@
-//! A good answer never fails, and a bad one says where.
+//! Valid responses decode, and the errors of invalid ones name the location.
 //!
-//! The contract gives the answers: each example of each operation is served as it is, and in all the ways in which the
-//! service may deviate from it without breaking its word. What the typed call then returns is written as JSON again and
-//! held against what was served, so that nothing gets lost on the way. After that come the answers that do break the
-//! contract, whose errors have to name the place.
+//! The responses come from the contract: each example of each operation is served unchanged, and with every deviation that
+//! the contract allows. The typed value is serialized again and compared with the served JSON, so that no value is lost.
+//! Then follow responses that violate the contract. Their errors must name the location.
 
 use std::fmt::Write as _;
 
@@ -13,22 +12,19 @@ use agentgate::types::{
 };
 use agentgate::{Client, Error, Operation};
 use common::clock::InstantClock;
-use common::{Answered, call};
+use common::{Outcome, UNKNOWN_FIELD, call, normalized};
 use serde_json::{Map, Value, json};
 
 use crate::build::yaml;
 
-/// The keys under which a list may stand.
+/// The keys of lists in responses.
 const LIST_KEYS: [&str; 3] = ["data", "webhooks", "templates"];
-
-/// A field and a word that nobody has heard of.
-const UNHEARD_OF: &str = "unheardOf";
 
 // The contract
 
 struct Contract(Value);
 
-/// An answer that the contract gives as an example.
+/// An example response of the contract.
 struct Example {
     operation: String,
     name: String,
@@ -37,12 +33,12 @@ struct Example {
     value: Value,
 }
 
-/// A value within an answer, with what the contract says of it.
+/// A value in a response, with its schema.
 struct Place {
     /// A JSON pointer.
     pointer: String,
     schema: Value,
-    /// Whether it belongs to an open union, which keeps what it does not understand.
+    /// `true` inside an open union, which keeps unknown variants.
     in_union: bool,
 }
 
@@ -56,7 +52,7 @@ impl Contract {
         methods.filter(|operation| operation.get("operationId").is_some())
     }
 
-    /// Every example of an answer with a body.
+    /// Returns every example of a response with a body.
     fn examples(&self) -> Vec<Example> {
         let mut examples = Vec::new();
         for operation in self.operations() {
@@ -79,7 +75,7 @@ impl Contract {
         examples
     }
 
-    /// The operations whose answers have no documented body.
+    /// Returns the operations whose responses have no documented body.
     fn without_body(&self) -> Vec<String> {
         let with: Vec<_> = self.examples().into_iter().map(|example| example.operation).collect();
         let ids = self.operations().map(|operation| operation["operationId"].as_str().unwrap().to_owned());
@@ -95,7 +91,7 @@ impl Contract {
         }
     }
 
-    /// All that the contract describes in an example, from the outside in.
+    /// Returns all values in an example that have a schema, outermost first.
     fn places(&self, example: &Example) -> Vec<Place> {
         let mut places = Vec::new();
         self.collect(&example.schema, &example.value, "", false, &mut places);
@@ -111,7 +107,7 @@ impl Contract {
             }
             return self.collect(self.variant(schema, value), value, pointer, in_union || is_union, places);
         }
-        // An open set of words is the set, or any other string.
+        // An open enum is the enum, or any other string.
         let schema = schema.get("anyOf").map_or(schema, |forms| &forms[0]);
         places.push(Place { pointer: pointer.to_owned(), schema: schema.clone(), in_union });
         for (field, child) in schema["properties"].as_object().into_iter().flatten() {
@@ -126,7 +122,7 @@ impl Contract {
         }
     }
 
-    /// What a value is, of the things it may be.
+    /// Returns the variant of a union that a value matches.
     fn variant<'a>(&'a self, schema: &'a Value, value: &Value) -> &'a Value {
         if let Some(tag) = schema.pointer("/discriminator/propertyName").and_then(Value::as_str) {
             let reference = schema["discriminator"]["mapping"][value[tag].as_str().unwrap()].as_str().unwrap();
@@ -147,7 +143,7 @@ impl Place {
         self.schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect()
     }
 
-    /// The fields that may be missing, whether or not they are there.
+    /// Returns the optional fields of the schema, present or not.
     fn optional(&self) -> Vec<&str> {
         let fields = self.schema["properties"].as_object().into_iter().flat_map(Map::keys).map(String::as_str);
         fields.filter(|field| !self.required().contains(field)).collect()
@@ -171,7 +167,7 @@ fn path(pointer: &str) -> String {
     path
 }
 
-// Changes to an answer
+// Changes to a response
 
 fn with(value: &Value, pointer: &str, new: Value) -> Value {
     let mut value = value.clone();
@@ -179,7 +175,7 @@ fn with(value: &Value, pointer: &str, new: Value) -> Value {
     value
 }
 
-/// Sets a field of the object at this place, if the object is still there.
+/// Sets a field of the object at this pointer, if the object exists.
 fn with_field(value: &Value, pointer: &str, field: &str, new: Value) -> Value {
     let mut value = value.clone();
     if let Some(object) = value.pointer_mut(pointer) {
@@ -196,33 +192,11 @@ fn without_field(value: &Value, pointer: &str, field: &str) -> Value {
     value
 }
 
-/// The value as a typed call can give it back: lists without their wrapping, nothing that says nothing, no field that
-/// the crate does not know, and numbers that do not care how they are written.
+/// Normalizes a response for comparison: a list without its wrapping, and a [normalized] value.
 fn comparable(operation: &str, value: &Value) -> Value {
     let is_list = matches!(operation, "listWebhooks" | "listTemplates");
     let list = LIST_KEYS.iter().filter(|_| is_list).find_map(|key| value.get(key));
-    plain(list.unwrap_or(value))
-}
-
-fn plain(value: &Value) -> Value {
-    let says_something = |value: &Value| match value {
-        Value::Null => false,
-        Value::Array(items) => !items.is_empty(),
-        Value::Object(fields) => !fields.is_empty(),
-        _ => true,
-    };
-    match value {
-        Value::Number(number) => json!(number.as_f64()),
-        Value::Array(items) => items.iter().map(plain).collect(),
-        Value::Object(fields) => {
-            let fields =
-                fields.iter().filter(|(name, _)| *name != UNHEARD_OF).map(|(name, value)| (name, plain(value)));
-            Value::Object(
-                fields.filter(|(_, value)| says_something(value)).map(|(name, value)| (name.clone(), value)).collect(),
-            )
-        }
-        value => value.clone(),
-    }
+    normalized(list.unwrap_or(value))
 }
 
 // The calls
@@ -237,41 +211,41 @@ impl Service {
     async fn start() -> Self {
         let simulator = Simulator::start().await.unwrap();
         let client = Client::builder().api_key(simulator.api_key()).base_url(simulator.url());
-        // A call that misses its fault is a request that counts: nothing waits here for the next minute.
+        // Calls that count against the rate limit do not wait in real time.
         let client = client.clock(InstantClock::default()).build().unwrap();
         Self { simulator, client, contract: Contract::read() }
     }
 
-    /// Makes the call and answers it with this.
-    async fn answer(&self, operation: &str, status: u16, body: impl Into<Vec<u8>>) -> Result<Answered, Error> {
+    /// Makes a call, and responds to it with this body.
+    async fn respond(&self, operation: &str, status: u16, body: impl Into<Vec<u8>>) -> Result<Outcome, Error> {
         self.simulator.inject(Fault::response(status, "application/json", body).on(operation));
         call(&self.client, operation, "id_1").await
     }
 
     async fn fail(&self, operation: &str, status: u16, body: impl Into<Vec<u8>>) -> Error {
         let body = body.into();
-        match self.answer(operation, status, body.clone()).await {
+        match self.respond(operation, status, body.clone()).await {
             Err(error) => error,
-            Ok(answered) => panic!("{operation} took {} for {answered:?}", String::from_utf8_lossy(&body)),
+            Ok(outcome) => panic!("{operation} took {} for {outcome:?}", String::from_utf8_lossy(&body)),
         }
     }
 
-    /// Serves a good answer. What comes out has to be what is expected.
+    /// Serves a valid response. Returns a description if the value is not the expected one.
     async fn problem(&self, example: &Example, status: u16, served: &Value, expected: &Value) -> Option<String> {
         let Example { operation, name, .. } = example;
         let expected = comparable(operation, expected);
-        match self.answer(operation, status, served.to_string()).await {
+        match self.respond(operation, status, served.to_string()).await {
             Err(error) => Some(format!("{operation} {name}: {error}: {served}")),
-            Ok(answered) if answered.attempts != 1 => Some(format!("{operation} {name}: {answered:?}")),
-            Ok(answered) if answered.status != status => Some(format!("{operation} {name}: {answered:?}")),
-            Ok(answered) => {
-                let value = plain(&answered.value);
+            Ok(outcome) if outcome.attempts != 1 => Some(format!("{operation} {name}: {outcome:?}")),
+            Ok(outcome) if outcome.status != status => Some(format!("{operation} {name}: {outcome:?}")),
+            Ok(outcome) => {
+                let value = normalized(&outcome.value);
                 (value != expected).then(|| format!("{operation} {name}: {value} is not {expected}, from {served}"))
             }
         }
     }
 
-    /// Serves each example in each of its forms: what is sent, and what is to come out.
+    /// Serves each example in each of its forms: the body, and the expected value.
     async fn all_decode(&self, at_least: usize, forms: impl Fn(&Example) -> Vec<(Value, Value)>) {
         let mut served = 0;
         let mut problems = Vec::new();
@@ -282,10 +256,10 @@ impl Service {
             }
         }
         assert!(problems.is_empty(), "{} of {served}: {problems:#?}", problems.len());
-        assert!(served >= at_least, "only {served} answers were served");
+        assert!(served >= at_least, "only {served} responses were served");
     }
 
-    /// Serves each example with each of its faults: what is sent, and words that the error has to hold.
+    /// Serves each example with each of its faults: the body, and texts that the error must contain.
     async fn all_fail(&self, at_least: usize, forms: impl Fn(&Example) -> Vec<(Value, Vec<String>)>) {
         let mut served = 0;
         let mut problems = Vec::new();
@@ -293,8 +267,8 @@ impl Service {
             for (sent, words) in forms(&example) {
                 served += 1;
                 let Example { operation, name, .. } = &example;
-                match self.answer(operation, example.status, sent.to_string()).await {
-                    Ok(answered) => problems.push(format!("{operation} {name} took {sent} for {answered:?}")),
+                match self.respond(operation, example.status, sent.to_string()).await {
+                    Ok(outcome) => problems.push(format!("{operation} {name} took {sent} for {outcome:?}")),
                     Err(error) => {
                         let text = error.to_string();
                         if !error.is_decode() || !words.iter().all(|word| text.contains(word)) {
@@ -305,11 +279,11 @@ impl Service {
             }
         }
         assert!(problems.is_empty(), "{} of {served}: {problems:#?}", problems.len());
-        assert!(served >= at_least, "only {served} answers were served");
+        assert!(served >= at_least, "only {served} responses were served");
     }
 }
 
-// Good answers
+// Valid responses
 
 #[tokio::test]
 async fn every_example_of_the_contract_decodes_without_loss() {
@@ -349,7 +323,7 @@ async fn a_response_whose_optional_fields_are_all_null_decodes() {
     service
         .all_decode(20, |example| {
             let mut value = example.value.clone();
-            // From the inside out, so that the inner ones are seen as well before they go.
+            // Innermost first, before the outer ones remove them.
             for place in service.contract.places(example).iter().rev() {
                 for field in place.optional() {
                     value = with_field(&value, &place.pointer, field, Value::Null);
@@ -402,7 +376,7 @@ async fn unknown_fields_are_ignored_in_every_object() {
         .all_decode(50, |example| {
             let objects: Vec<_> = service.contract.places(example).into_iter().filter(Place::is_object).collect();
             let new = json!({ "deep": [1, null, { "deeper": true }] });
-            let add = |value: &Value, place: &Place| with_field(value, &place.pointer, UNHEARD_OF, new.clone());
+            let add = |value: &Value, place: &Place| with_field(value, &place.pointer, UNKNOWN_FIELD, new.clone());
             let mut forms: Vec<_> = objects.iter().map(|place| add(&example.value, place)).collect();
             forms.push(objects.iter().fold(example.value.clone(), |value, place| add(&value, place)));
             forms.into_iter().map(|value| (value, example.value.clone())).collect()
@@ -444,9 +418,9 @@ async fn responses_without_a_documented_body_can_have_any_body_or_none() {
     for operation in operations {
         for status in [200, 201, 202, 204] {
             for body in ["", "null", "{}", r#"{"deleted": true}"#, r#"{"data": null}"#, "[1", "<p>Done</p>", "\u{0}"] {
-                let answered = service.answer(&operation, status, body).await;
-                let answered = answered.unwrap_or_else(|error| panic!("{status} {body}: {error}"));
-                assert_eq!((answered.value, answered.status, answered.attempts), (Value::Null, status, 1));
+                let outcome = service.respond(&operation, status, body).await;
+                let outcome = outcome.unwrap_or_else(|error| panic!("{status} {body}: {error}"));
+                assert_eq!((outcome.value, outcome.status, outcome.attempts), (Value::Null, status, 1));
             }
         }
     }
@@ -609,9 +583,9 @@ async fn empty_pages_decode() {
             json!({ list: [], "total": 0, "limit": 20, "offset": 0 }),
             json!({ "data": { list: [] } }),
         ] {
-            let answered = service.answer(operation, 200, body.to_string()).await;
-            let answered = answered.unwrap_or_else(|error| panic!("{body}: {error}"));
-            assert_eq!(answered.value[list], json!([]), "{body}");
+            let outcome = service.respond(operation, 200, body.to_string()).await;
+            let outcome = outcome.unwrap_or_else(|error| panic!("{body}: {error}"));
+            assert_eq!(outcome.value[list], json!([]), "{body}");
         }
     }
 }
@@ -628,13 +602,13 @@ async fn times_decode_in_every_form_of_rfc_3339() {
         "2026-01-15t10:30:00z",
     ] {
         let body = json!({ "id": "run_1", "status": "cancelled", "cancelledAt": time });
-        let answered = service.answer("cancelRun", 200, body.to_string()).await;
-        let answered = answered.unwrap_or_else(|error| panic!("{time}: {error}"));
-        assert_eq!(answered.value["cancelledAt"], "2026-01-15T10:30:00Z", "{time}");
+        let outcome = service.respond("cancelRun", 200, body.to_string()).await;
+        let outcome = outcome.unwrap_or_else(|error| panic!("{time}: {error}"));
+        assert_eq!(outcome.value["cancelledAt"], "2026-01-15T10:30:00Z", "{time}");
     }
 }
 
-// Bad answers
+// Invalid responses
 
 #[tokio::test]
 async fn the_error_names_a_field_of_the_wrong_type() {
@@ -770,7 +744,7 @@ async fn a_response_truncated_anywhere_does_not_decode() {
     }
 }
 
-/// Answers that nothing can be made of: what is wrong, the operation, the status, the body.
+/// Responses that do not decode: the fault, the operation, the status, the body.
 const BAD: &[(&str, &str, u16, &str)] = &[
     (
         "a date that does not parse",
@@ -836,7 +810,7 @@ const BAD: &[(&str, &str, u16, &str)] = &[
         200,
         r#"{"error": {"code": "INTERNAL_ERROR", "message": "Oops."}}"#,
     ),
-    ("the answer to a submission", "createWorkOrder", 201, r#"{"workOrderId": "wo_1", "status": "pending"}"#),
+    ("the response to a submission", "createWorkOrder", 201, r#"{"workOrderId": "wo_1", "status": "pending"}"#),
 ];
 
 #[tokio::test]
@@ -910,7 +884,7 @@ async fn the_error_of_a_long_response_keeps_the_first_64_kib() {
 
 // Secrets
 
-/// An answer to `createWebhook`.
+/// A response to `createWebhook`.
 fn created(webhook: &Value) -> String {
     format!(r#"{{"secret": "whsec_0123456789abcdef", "webhook": {webhook}}}"#)
 }
@@ -933,7 +907,7 @@ async fn a_decode_error_of_a_new_webhook_hides_its_secret() {
     let body = created(&json!({ "id": "wh_1" }));
     let error = service.fail("createWebhook", 201, body.as_str()).await;
     assert!(error.is_decode());
-    assert_eq!(error.body(), Some(body.as_bytes()), "whoever asks for the body gets it");
+    assert_eq!(error.body(), Some(body.as_bytes()), "the body is available on request");
     let texts = format!("{error} {error:?} {error:#?}");
     assert!(!texts.contains("0123456789abcdef"), "{texts}");
 }

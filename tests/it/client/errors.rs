@@ -1,4 +1,4 @@
-//! What every documented error, and every undocumented one, looks like.
+//! Documented and undocumented errors: their messages, kinds and details.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -69,15 +69,15 @@ async fn the_error_for_a_rejected_key_names_the_source_of_the_key() {
 /// The nouns of the resources, as texts name them.
 const RESOURCES: [&str; 5] = ["work order", "run", "webhook", "template", "credit"];
 
-/// Whether a text about this operation may name a resource: its own, or the one that the code speaks of. A work order is
-/// followed by its run.
+/// Returns `true` if a message about this operation can name a resource: its own, or that of the code. A submission can
+/// also name its run.
 fn may_name(operation: &Operation, code: &str, resource: &str) -> bool {
     operation.path().contains(&resource.replace(' ', "-"))
         || code.to_lowercase().contains(resource)
         || (operation.id() == "createWorkOrder" && resource == "run")
 }
 
-/// The resources that a text names, in the singular or the plural.
+/// Returns the resources that a text names, in singular or plural.
 fn named(text: &str) -> Vec<&str> {
     let words: Vec<_> = text.split(|letter: char| !letter.is_alphanumeric()).collect();
     let is_named = |noun: &&str| {
@@ -89,7 +89,7 @@ fn named(text: &str) -> Vec<&str> {
     RESOURCES.into_iter().filter(is_named).collect()
 }
 
-/// What an error says after the words of the service: what to do.
+/// Returns the part of an error's text after the message of the service.
 fn advice(error: &Error) -> String {
     let text = error.to_string();
     let (_, advice) = text.split_once("Refused").unwrap_or_else(|| panic!("{text}"));
@@ -120,10 +120,10 @@ async fn advice_mentions_only_resources_and_ids_of_the_operation() {
             let has_id = operation.path().contains('{');
             assert!(has_id || !advice.contains("Check the id"), "{}, {case}: `{advice}`", operation.id());
             if error.is_rate_limited() {
-                // It holds what comes after it.
+                // A 429 pauses later calls of the client.
                 on = Failing::start().await;
             }
-            // Whether it may have been done depends on the failure, not on the advice.
+            // This sentence depends on the failure, not on the advice.
             let advice = advice.split(" The service may have done it").next().unwrap_or_default().to_owned();
             texts.entry(advice).or_default().entry(case.clone()).or_default().push(operation.id());
         }
@@ -230,7 +230,6 @@ fn an_error_has_the_size_of_a_pointer() {
     assert_eq!(check::<Error>(), size_of::<usize>());
 }
 
-/// What `is_retryable` says is what the client does.
 #[tokio::test]
 async fn an_error_is_retryable_if_and_only_if_the_client_retries_it() {
     let simulator = Simulator::builder().rate_limit(u32::MAX).start().await.unwrap();
@@ -246,11 +245,11 @@ async fn an_error_is_retryable_if_and_only_if_the_client_retries_it() {
     let mut seen = BTreeMap::new();
     for operation in [Operation::GET_RUN, Operation::CANCEL_RUN, Operation::CREATE_WEBHOOK, Operation::TEST_WEBHOOK] {
         for (what, fault) in Fault::catalogue() {
-            // They take real time.
+            // These faults take real time.
             if what.contains("stall") {
                 continue;
             }
-            // Each time with a retry budget of its own.
+            // A new client, as each has its own retry budget.
             let send = |max_retries| {
                 simulator.inject(fault.clone().on(operation.id()));
                 let client = builder.clone().max_retries(max_retries).build().unwrap();

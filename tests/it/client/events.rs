@@ -1,4 +1,4 @@
-//! The events in the course of a call: what they tell, and that what has begun also ends.
+//! The events of a call: their content, their order, and that every call that starts also ends.
 
 use std::fmt::Write as _;
 use std::future::{IntoFuture, poll_fn};
@@ -10,20 +10,20 @@ use agentgate::events::{CallEvent, CallOutcome, WaitReason};
 use agentgate::resources::{Call, CallFuture, CreateWorkOrder};
 use agentgate::simulator::{Fault, Simulator};
 use agentgate::{Client, Operation, WorkspaceSource};
-use common::script::{Server, say_and_stall};
+use common::script::{Server, respond_raw_and_stall};
 use common::time::SimulatedTime;
 use proptest::prelude::*;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Writes down the events of a client, a line each.
+/// Records the events of a client, one per line.
 #[derive(Clone, Debug, Default)]
-struct Told(Arc<Mutex<String>>);
+struct EventLog(Arc<Mutex<String>>);
 
-impl Told {
+impl EventLog {
     fn client(time: &SimulatedTime) -> (Self, Client) {
-        let told = Self::default();
-        (told.clone(), time.builder().on_event(move |event| told.add(event)).build().unwrap())
+        let log = Self::default();
+        (log.clone(), time.builder().on_event(move |event| log.add(event)).build().unwrap())
     }
 
     fn add(&self, event: CallEvent<'_>) {
@@ -83,31 +83,31 @@ fn submit(client: &Client) -> Call<CreateWorkOrder> {
 #[tokio::test]
 async fn a_call_emits_events_for_its_attempts_retries_and_end() {
     let time = SimulatedTime::start(Simulator::builder()).await;
-    let (told, client) = Told::client(&time);
+    let (log, client) = EventLog::client(&time);
     time.simulator().inject(Fault::error("SERVICE_UNAVAILABLE").header("retry-after", "2"));
     time.simulator().inject(Fault::error("RATE_LIMITED").header("retry-after", "3"));
     time.run(submit(&client).into_future()).await.unwrap();
     client.runs().get("run_17").await.unwrap_err();
     client.runs().get("run_17").deadline(Duration::ZERO).await.unwrap_err();
-    insta::assert_snapshot!(told.take());
+    insta::assert_snapshot!(log.take());
 }
 
 #[tokio::test]
 async fn the_twenty_first_submission_emits_a_wait_event_with_reason_and_duration() {
     let time = SimulatedTime::start(Simulator::builder().concurrent_runs(100)).await;
-    let (told, client) = Told::client(&time);
+    let (log, client) = EventLog::client(&time);
     for _ in 0..20 {
         submit(&client).await.unwrap();
     }
-    told.take();
+    log.take();
     let calls = async { tokio::try_join!(submit(&client).into_future(), submit(&client).into_future()) };
     time.run(calls).await.unwrap();
-    insta::assert_snapshot!(told.take());
+    insta::assert_snapshot!(log.take());
 }
 
 #[tokio::test]
 async fn a_call_that_waits_for_an_unknown_limit_emits_a_first_response_wait() {
-    let server = Server::start(vec![say_and_stall(""); 10]).await;
+    let server = Server::start(vec![respond_raw_and_stall(""); 10]).await;
     let reasons = Arc::new(Mutex::new(Vec::new()));
     let note = Arc::clone(&reasons);
     let client = Client::builder().api_key("k").base_url(server.url()).on_event(move |event| {
@@ -131,7 +131,7 @@ async fn a_panic_in_the_event_callback_panics_the_call_and_ends_its_events() {
     let counter = Arc::clone(&count);
     let client = Client::builder().base_url(simulator.url()).api_key(simulator.api_key()).on_event(move |_| {
         *counter.lock().unwrap_or_else(std::sync::PoisonError::into_inner) += 1;
-        panic!("the program's own");
+        panic!("the callback panics");
     });
     let client = client.build().unwrap();
     let call = tokio::spawn(client.credits().balance().into_future());
@@ -139,19 +139,19 @@ async fn a_panic_in_the_event_callback_panics_the_call_and_ends_its_events() {
     assert_eq!(*count.lock().unwrap_or_else(std::sync::PoisonError::into_inner), 1);
 }
 
-/// What is done with one call.
+/// The action on one call.
 #[derive(Clone, Debug)]
-enum Act {
+enum Action {
     Finish,
-    /// Polls it so often, with the rest of the program running in between, and drops it.
+    /// Polls the call this many times, with other tasks running in between, and drops it.
     Drop(u32),
 }
 
-fn act() -> impl Strategy<Value = Act> {
-    prop_oneof![Just(Act::Finish), (0..12_u32).prop_map(Act::Drop)]
+fn action() -> impl Strategy<Value = Action> {
+    prop_oneof![Just(Action::Finish), (0..12_u32).prop_map(Action::Drop)]
 }
 
-/// The events of one call, as the documentation describes them.
+/// Returns `true` if the events of one call are in the documented order.
 fn is_in_order(events: &[&str]) -> bool {
     let pattern = events.iter().map(|line| match *line {
         line if line.contains(" waits") => 'w',
@@ -179,14 +179,14 @@ proptest! {
 
     #[test]
     fn every_call_emits_ordered_events_and_one_end_even_if_dropped(
-        acts in prop::collection::vec((act(), 0..3_u32, any::<bool>()), 1..24),
+        actions in prop::collection::vec((action(), 0..3_u32, any::<bool>()), 1..24),
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
-            // A limit that some of the calls wait for.
+            // A limit at which some calls wait.
             let time = SimulatedTime::start(Simulator::builder().rate_limit(5)).await;
-            let (told, client) = Told::client(&time);
-            for (act, faults, is_submission) in acts {
+            let (log, client) = EventLog::client(&time);
+            for (action, faults, is_submission) in actions {
                 for _ in 0..faults {
                     time.simulator().inject(Fault::error("SERVICE_UNAVAILABLE").header("retry-after", "1"));
                 }
@@ -197,9 +197,9 @@ proptest! {
                     let call = client.credits().balance().into_future();
                     Box::pin(async { call.await.map(drop) })
                 };
-                match act {
-                    Act::Finish => time.run(call).await.unwrap_or_default(),
-                    Act::Drop(polls) => {
+                match action {
+                    Action::Finish => time.run(call).await.unwrap_or_default(),
+                    Action::Drop(polls) => {
                         for poll in 0..polls {
                             if poll_fn(|context| Poll::Ready(call.as_mut().poll(context))).await.is_ready() {
                                 break;
@@ -212,11 +212,11 @@ proptest! {
                         drop(call);
                     }
                 }
-                let events = told.take();
+                let events = log.take();
                 let events: Vec<_> = events.lines().collect();
-                // A call that was never polled has not begun.
-                let is_unbegun = events.is_empty() && matches!(act, Act::Drop(0));
-                assert!(is_unbegun || is_in_order(&events), "{act:?}: {events:#?}");
+                // A call that was never polled has no events.
+                let is_unbegun = events.is_empty() && matches!(action, Action::Drop(0));
+                assert!(is_unbegun || is_in_order(&events), "{action:?}: {events:#?}");
             }
         });
     }

@@ -1,4 +1,4 @@
-//! What a caller adds to the request of a call: sent with every request of the call, or refused before anything is sent.
+//! Extra headers, query parameters and body fields: sent with every request of the call, or rejected before it is sent.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ fn source() -> WorkspaceSource {
 }
 
 #[track_caller]
-fn refused<T>(simulator: &Simulator, result: Result<T>, problem: &str) {
+fn assert_rejected<T>(simulator: &Simulator, result: Result<T>, problem: &str) {
     let error = result.map(|_| ()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidRequest, "{error}");
     assert!(error.to_string().contains(problem), "{error}");
@@ -59,7 +59,7 @@ async fn headers_set_by_the_client_are_rejected() {
         "transfer-encoding",
     ] {
         let result = client.credits().balance().request_header(name, "x").await;
-        refused(&simulator, result, &format!("the header `{}` is set by the client", name.to_lowercase()));
+        assert_rejected(&simulator, result, &format!("the header `{}` is set by the client", name.to_lowercase()));
     }
 }
 
@@ -67,31 +67,39 @@ async fn headers_set_by_the_client_are_rejected() {
 async fn invalid_headers_are_rejected_without_showing_their_values() {
     let (simulator, client) = start().await;
     for name in ["", "x team", "x:y", "ü", "x\r\ny"] {
-        refused(&simulator, client.credits().balance().request_header(name, "x").await, "not a name that a header");
+        assert_rejected(
+            &simulator,
+            client.credits().balance().request_header(name, "x").await,
+            "not a name that a header",
+        );
     }
     for value in ["s3cret\r\nx: y", "s3cret\n", "s3cret\0"] {
         let error = client.credits().balance().request_header("x-team", value).await.unwrap_err();
         assert!(!format!("{error:#?}").contains("s3cret"), "{error:#?}");
-        refused::<()>(&simulator, Err(error), "`x-team` has a value that no header can have");
+        assert_rejected::<()>(&simulator, Err(error), "`x-team` has a value that no header can have");
     }
 }
 
 #[tokio::test]
 async fn an_extra_field_is_rejected_if_the_body_is_not_an_object() {
     let (simulator, client) = start().await;
-    refused(&simulator, client.runs().list().extra_body("a", 1).await, "no JSON object as its body");
-    refused(&simulator, client.runs().cancel("run_1").extra_body("a", 1).await, "no JSON object as its body");
+    assert_rejected(&simulator, client.runs().list().extra_body("a", 1).await, "no JSON object as its body");
+    assert_rejected(&simulator, client.runs().cancel("run_1").extra_body("a", 1).await, "no JSON object as its body");
 }
 
 #[tokio::test]
 async fn fields_and_parameters_set_by_the_call_cannot_be_overwritten() {
     let (simulator, client) = start().await;
     let create = || client.work_orders().create("Fix it", source());
-    refused(&simulator, create().extra_body("taskPrompt", "x").await, "the call sets the field `taskPrompt`");
-    refused(&simulator, create().extra_body("metadata", "x").await, "the call sets the field `metadata`");
-    refused(&simulator, client.runs().list().limit(1).extra_query("limit", "2").await, "query parameter `limit`");
+    assert_rejected(&simulator, create().extra_body("taskPrompt", "x").await, "the call sets the field `taskPrompt`");
+    assert_rejected(&simulator, create().extra_body("metadata", "x").await, "the call sets the field `metadata`");
+    assert_rejected(
+        &simulator,
+        client.runs().list().limit(1).extra_query("limit", "2").await,
+        "query parameter `limit`",
+    );
     let items = client.runs().list().extra_query("offset", "0").items().next().await.unwrap();
-    refused(&simulator, items, "query parameter `offset`");
+    assert_rejected(&simulator, items, "query parameter `offset`");
 }
 
 #[tokio::test]
@@ -118,7 +126,7 @@ async fn every_page_of_a_list_is_requested_with_the_extra_header() {
     assert!(requests.len() > 1 && requests.iter().all(|request| request.header("x-team") == Some("a")));
 }
 
-/// A gateway that asks for a header asks for it there, too; a field of a work order is none of a list.
+/// A gateway may require a header on every request, but a field of a work order does not apply to a list.
 #[tokio::test]
 async fn reconciliation_requests_have_only_the_extra_headers() {
     let (simulator, client) = start().await;

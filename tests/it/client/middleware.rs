@@ -1,4 +1,4 @@
-//! Middleware around attempts: what it sees and adds, what it refuses, and what it cannot hold up.
+//! Middleware around attempts: observing, adding headers, rejecting requests, and never completing.
 
 use std::future::pending;
 use std::sync::{Arc, Mutex};
@@ -9,7 +9,7 @@ use agentgate::simulator::{Fault, Simulator};
 use agentgate::{Client, ErrorKind, WorkspaceSource};
 use common::time::SimulatedTime;
 
-/// Writes down what it sees, and adds its name to each request.
+/// Records requests and responses, and adds its name as a header.
 struct Named(&'static str, Arc<Mutex<Vec<String>>>);
 
 impl Named {
@@ -83,7 +83,7 @@ async fn middleware_observes_a_failed_connection() {
     assert_eq!(last.as_deref(), Some("a: getCredits attempt 1 ended: None, not whole, Some(Connect)"));
 }
 
-/// Refuses, or never comes to an end.
+/// Rejects requests, or never completes.
 struct Obstacle {
     never_ends_before: bool,
     never_ends_after: bool,
@@ -137,10 +137,10 @@ async fn middleware_that_never_completes_ends_with_the_timeout_of_the_call() {
     assert_eq!(time.passed(), 2 * timeout);
 }
 
-/// Tries to set headers that are the client's own, or none.
-struct Forger(Arc<Mutex<Vec<String>>>);
+/// Tries to set headers of the client, and invalid headers.
+struct HeaderSetter(Arc<Mutex<Vec<String>>>);
 
-impl Middleware for Forger {
+impl Middleware for HeaderSetter {
     fn before<'a>(&'a self, request: &'a mut AttemptRequest<'_>) -> MiddlewareFuture<'a, Result<(), Refusal>> {
         Box::pin(async move {
             for (name, value) in [("Authorization", "Bearer x"), ("idempotency-key", "1"), ("a b", "1"), ("x-a", "\n")]
@@ -159,7 +159,7 @@ async fn middleware_cannot_set_headers_of_the_client() {
     let simulator = Simulator::start().await.unwrap();
     let seen = Arc::new(Mutex::new(Vec::new()));
     let builder = Client::builder().base_url(simulator.url()).api_key(simulator.api_key());
-    let client = builder.middleware(Forger(Arc::clone(&seen))).build().unwrap();
+    let client = builder.middleware(HeaderSetter(Arc::clone(&seen))).build().unwrap();
     client.credits().balance().await.unwrap();
     insta::assert_snapshot!(seen.lock().unwrap().join("\n"));
 }

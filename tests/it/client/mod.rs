@@ -1,4 +1,4 @@
-//! Calls that succeed and calls that fail: requests on the wire, decoded responses, errors, and what is traced.
+//! Calls that succeed and calls that fail: sent requests, decoded responses, errors, and traces.
 
 mod compression;
 mod decode;
@@ -19,7 +19,7 @@ use agentgate::Client;
 use agentgate::simulator::Simulator;
 use common::clock::InstantClock;
 
-/// Starts a simulator, and makes a client of it whose delays take no time.
+/// Starts a simulator, and creates a client for it whose delays take no time.
 async fn start() -> (Simulator, Client) {
     let simulator = Simulator::start().await.unwrap();
     let client =

@@ -1,4 +1,4 @@
-//! What a call tells the outside: its span, its events and the client's `on_retry`; and what none of them may tell.
+//! Spans, events and `on_retry` of a call, and the values that none of them reveals.
 
 use std::fmt::{Debug, Write as _};
 use std::sync::{Arc, Mutex, OnceLock};
@@ -15,18 +15,18 @@ use tracing::{Event, Subscriber};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
 use tracing_subscriber::registry::LookupSpan;
 
-// What is told
+// Spans and events
 
-/// Writes down everything that is told on this thread, in lines.
+/// Records all spans and events on this thread.
 #[derive(Clone, Debug, Default)]
-struct Notes(Arc<Mutex<String>>);
+struct Trace(Arc<Mutex<String>>);
 
-impl Notes {
-    /// Begins to write down.
-    fn take() -> (Self, DefaultGuard) {
-        let notes = Self::default();
-        let guard = tracing::subscriber::set_default(tracing_subscriber::registry().with(notes.clone()));
-        (notes, guard)
+impl Trace {
+    /// Starts recording on this thread.
+    fn capture() -> (Self, DefaultGuard) {
+        let trace = Self::default();
+        let guard = tracing::subscriber::set_default(tracing_subscriber::registry().with(trace.clone()));
+        (trace, guard)
     }
 
     fn line(&self, what: &str, fields: &Fields) {
@@ -41,7 +41,7 @@ impl Notes {
         self.0.lock().unwrap().clone()
     }
 
-    /// What this crate told, without the simulator's port.
+    /// Returns the records of this crate, without the simulator's port.
     fn of(&self, simulator: &Simulator) -> String {
         let port = simulator.url().rsplit(':').next().unwrap();
         let (mut text, mut is_ours) = (String::new(), false);
@@ -66,7 +66,7 @@ impl Visit for Fields {
     }
 }
 
-impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Notes {
+impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Trace {
     fn on_new_span(&self, attributes: &Attributes<'_>, _: &Id, _: Context<'_, S>) {
         let mut fields = Fields::default();
         attributes.record(&mut fields);
@@ -93,7 +93,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Notes {
 async fn start() -> (SimulatedTime, Client) {
     let time = SimulatedTime::start(Simulator::builder()).await;
     let client = time.client();
-    // A span that another thread registers while a test begins to listen may be lost to it. This one is never sent.
+    // Registers the span's call site before the test records: a concurrent registration may lose it. Nothing is sent.
     let _ = client.credits().balance().deadline(Duration::ZERO).await;
     (time, client)
 }
@@ -101,54 +101,54 @@ async fn start() -> (SimulatedTime, Client) {
 #[tokio::test]
 async fn the_span_and_the_events_of_a_success() {
     let (time, client) = start().await;
-    let (notes, _guard) = Notes::take();
+    let (trace, _guard) = Trace::capture();
     client.credits().balance().await.unwrap();
-    insta::assert_snapshot!(notes.of(time.simulator()));
+    insta::assert_snapshot!(trace.of(time.simulator()));
 }
 
 #[tokio::test]
 async fn the_span_and_the_events_of_a_success_at_the_second_attempt() {
     let (time, client) = start().await;
     time.simulator().inject(Fault::error("SERVICE_UNAVAILABLE").header("retry-after", "2"));
-    let (notes, _guard) = Notes::take();
+    let (trace, _guard) = Trace::capture();
     let call = client.work_orders().create("Fix it", WorkspaceSource::git("https://github.com/your-org/your-repo"));
     time.run(call.into_future()).await.unwrap();
-    insta::assert_snapshot!(notes.of(time.simulator()));
+    insta::assert_snapshot!(trace.of(time.simulator()));
 }
 
 #[tokio::test]
 async fn the_span_and_the_events_of_a_raw_request() {
     let (time, client) = start().await;
-    let (notes, _guard) = Notes::take();
+    let (trace, _guard) = Trace::capture();
     client.request(Method::PUT, "/v1/secret-id").query("token", "s3cret").await.unwrap_err();
-    insta::assert_snapshot!(notes.of(time.simulator()));
+    insta::assert_snapshot!(trace.of(time.simulator()));
 }
 
 #[tokio::test]
 async fn the_span_and_the_events_of_a_failure() {
     let (time, client) = start().await;
     time.simulator().inject(Fault::error("SERVICE_UNAVAILABLE").header("retry-after", "2"));
-    let (notes, _guard) = Notes::take();
+    let (trace, _guard) = Trace::capture();
     time.run(client.runs().get("run_17").into_future()).await.unwrap_err();
-    insta::assert_snapshot!(notes.of(time.simulator()));
+    insta::assert_snapshot!(trace.of(time.simulator()));
 }
 
 #[tokio::test]
 async fn the_span_and_the_events_of_a_call_that_was_never_sent() {
     let (time, client) = start().await;
-    let (notes, _guard) = Notes::take();
+    let (trace, _guard) = Trace::capture();
     client.runs().get("run_17").deadline(Duration::ZERO).await.unwrap_err();
-    insta::assert_snapshot!(notes.of(time.simulator()));
+    insta::assert_snapshot!(trace.of(time.simulator()));
 }
 
 #[tokio::test]
 async fn every_operation_has_a_span_with_its_name() {
     let (time, client) = start().await;
     for operation in Operation::ALL {
-        let (notes, _guard) = Notes::take();
-        // Whether there is such a thing makes no difference.
+        let (trace, _guard) = Trace::capture();
+        // The result does not matter.
         let _ = common::call(&client, operation.id(), "id_1").await;
-        let text = notes.of(time.simulator());
+        let text = trace.of(time.simulator());
         for line in [
             format!("agentgate.operation = \"{operation}\""),
             format!("http.request.method = \"{}\"", operation.method()),
@@ -162,12 +162,12 @@ async fn every_operation_has_a_span_with_its_name() {
     }
 }
 
-// What is never told
+// Secrets
 
-/// Writes down what crates tell by `log`, those below this one among them.
-struct Logged(Mutex<String>);
+/// Records the `log` output of all crates, including dependencies.
+struct LogRecords(Mutex<String>);
 
-impl log::Log for Logged {
+impl log::Log for LogRecords {
     fn enabled(&self, _: &log::Metadata<'_>) -> bool {
         true
     }
@@ -179,13 +179,13 @@ impl log::Log for Logged {
     fn flush(&self) {}
 }
 
-fn logged() -> &'static Logged {
-    static LOGGED: OnceLock<Logged> = OnceLock::new();
-    let logged = LOGGED.get_or_init(|| Logged(Mutex::default()));
-    if log::set_logger(logged).is_ok() {
+fn log_records() -> &'static LogRecords {
+    static LOG_RECORDS: OnceLock<LogRecords> = OnceLock::new();
+    let log_records = LOG_RECORDS.get_or_init(|| LogRecords(Mutex::default()));
+    if log::set_logger(log_records).is_ok() {
         log::set_max_level(log::LevelFilter::Trace);
     }
-    logged
+    log_records
 }
 
 const KEY: &str = "org_live_k3yThatN0bodyMaySee";
@@ -197,8 +197,8 @@ const REPOSITORY: &str = "r3pository";
 
 #[tokio::test]
 async fn no_key_secret_or_body_is_logged_at_any_level_by_any_crate() {
-    let logged = logged();
-    let (notes, _guard) = Notes::take();
+    let log_records = log_records();
+    let (trace, _guard) = Trace::capture();
     let (time, client) = start().await;
     let mut secrets = vec![time.simulator().api_key().to_owned()];
 
@@ -216,7 +216,7 @@ async fn no_key_secret_or_body_is_logged_at_any_level_by_any_crate() {
     };
     submit().await.unwrap();
 
-    // Failures of every sort: refused, failed half-way, unreadable, and at the second attempt.
+    // Failures of every kind: rejected, interrupted, undecodable, and retried.
     for fault in [
         Fault::error("INVALID_VALUE").message(MESSAGE),
         Fault::error("SERVICE_UNAVAILABLE").message(MESSAGE),
@@ -233,34 +233,34 @@ async fn no_key_secret_or_body_is_logged_at_any_level_by_any_crate() {
     secrets.push("s3cretOfTheAnswer".to_owned());
     client.webhooks().create("https://app.example.com/hooks", ["run.completed"]).await.unwrap_err();
 
-    // A key that is not accepted, and a service that is not there.
+    // A rejected key, and an unreachable service.
     for url in [time.simulator().url().to_owned(), common::script::closed_port().await] {
         let client = time.builder().api_key(KEY).base_url(url).build().unwrap();
         time.run(client.credits().balance().into_future()).await.unwrap_err();
     }
 
     secrets.extend([KEY, PROMPT, METADATA, HEADER, MESSAGE, REPOSITORY].map(str::to_owned));
-    let told = notes.text() + &logged.0.lock().unwrap();
+    let output = trace.text() + &log_records.0.lock().unwrap();
     for target in ["[agentgate", "[hyper_util", "[reqwest"] {
-        println!("{} lines of {target}]", told.matches(target).count());
-        assert!(told.contains(target), "nothing of {target}] was written down:\n{told}");
+        println!("{} lines of {target}]", output.matches(target).count());
+        assert!(output.contains(target), "there are no records of {target}]:\n{output}");
     }
     for secret in secrets {
         assert!(!secret.is_empty());
-        // Not even a part that gives it away.
+        // Half of a secret must not appear either.
         let part = &secret[secret.len() / 2..];
-        let line = told.lines().find(|line| line.contains(part));
+        let line = output.lines().find(|line| line.contains(part));
         assert_eq!(line, None, "{secret}");
     }
 }
 
-// What is told to the program
+// The callback
 
 #[tokio::test]
 async fn on_retry_is_called_once_per_retry_with_its_details() {
     let time = SimulatedTime::start(Simulator::builder()).await;
-    let told = Arc::new(Mutex::new(Vec::new()));
-    let note = Arc::clone(&told);
+    let retries = Arc::new(Mutex::new(Vec::new()));
+    let note = Arc::clone(&retries);
     let client = time
         .builder()
         .on_retry(move |retry| {
@@ -270,16 +270,18 @@ async fn on_retry_is_called_once_per_retry_with_its_details() {
         .build()
         .unwrap();
     client.credits().balance().await.unwrap();
-    assert_eq!(told.lock().unwrap().len(), 0);
+    assert_eq!(retries.lock().unwrap().len(), 0);
 
     for (code, wait) in [("SERVICE_UNAVAILABLE", "2"), ("RATE_LIMITED", "5"), ("INTERNAL_ERROR", "1")] {
         time.simulator().inject(Fault::error(code).header("retry-after", wait));
     }
     time.run(client.clone().runs().list().into_future()).await.unwrap();
-    let told = std::mem::take(&mut *told.lock().unwrap());
+    let retries = std::mem::take(&mut *retries.lock().unwrap());
     let seconds = Duration::from_secs;
-    let facts: Vec<_> =
-        told.iter().map(|(operation, attempts, pause, status, _)| (*operation, *attempts, *pause, *status)).collect();
+    let facts: Vec<_> = retries
+        .iter()
+        .map(|(operation, attempts, pause, status, _)| (*operation, *attempts, *pause, *status))
+        .collect();
     assert_eq!(
         facts,
         [
@@ -288,20 +290,20 @@ async fn on_retry_is_called_once_per_retry_with_its_details() {
             (Operation::LIST_RUNS, 3, seconds(1), Some(500)),
         ]
     );
-    assert!(told[0].4.contains("SERVICE_UNAVAILABLE"), "{told:?}");
+    assert!(retries[0].4.contains("SERVICE_UNAVAILABLE"), "{retries:?}");
 }
 
 #[tokio::test]
 async fn on_retry_is_not_called_for_failures_that_are_not_retried() {
     let time = SimulatedTime::start(Simulator::builder()).await;
-    let told = Arc::new(Mutex::new(0));
-    let count = Arc::clone(&told);
+    let retries = Arc::new(Mutex::new(0));
+    let count = Arc::clone(&retries);
     let client = time.builder().on_retry(move |_| *count.lock().unwrap() += 1).build().unwrap();
     client.runs().get("run_17").await.unwrap_err();
     time.simulator().inject(Fault::error("SERVICE_UNAVAILABLE").times(2));
     client.credits().balance().max_retries(0).await.unwrap_err();
-    assert_eq!(*told.lock().unwrap(), 0);
-    // The last of the attempts is followed by none.
+    assert_eq!(*retries.lock().unwrap(), 0);
+    // There is no retry after the last attempt.
     time.run(client.credits().balance().max_retries(1).into_future()).await.unwrap();
-    assert_eq!(*told.lock().unwrap(), 1);
+    assert_eq!(*retries.lock().unwrap(), 1);
 }

@@ -1,4 +1,4 @@
-//! Each operation against the simulator: once as it should go, once as it should not.
+//! Each operation against the simulator: a success and a failure.
 
 use std::future::IntoFuture as _;
 use std::time::Duration;
@@ -241,14 +241,14 @@ async fn every_operation_succeeds_with_the_examples_of_the_contract() {
     for operation in Operation::ALL {
         for form in [Form::Required, Form::Everything] {
             let (_simulator, client) = start().await;
-            // A work order or a template may start from one that the examples name.
+            // The examples of work orders and templates refer to this template.
             client.templates().create("acme-order-service", "Ours", source()).await.unwrap();
             if *operation == Operation::CREATE_TEMPLATE {
                 client.templates().delete("acme-order-service").await.unwrap();
             }
             let id = prepare(&client, *operation).await;
-            let answered = call_with(&client, operation.id(), &id, form).await;
-            answered.unwrap_or_else(|error| panic!("{operation}, {form:?}: {error}"));
+            let outcome = call_with(&client, operation.id(), &id, form).await;
+            outcome.unwrap_or_else(|error| panic!("{operation}, {form:?}: {error}"));
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Options of calls and of derived clients, and the longest wait.
+//! Options of calls and of derived clients, and the maximum wait.
 
 use std::future::{IntoFuture, poll_fn};
 use std::task::Poll;
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use agentgate::simulator::{Fault, Simulator};
 use agentgate::{CallOptions, Client, ErrorKind, RateLimitMode, WorkspaceSource};
-use common::script::{Server, say_and_stall};
+use common::script::{Server, respond_raw_and_stall};
 use common::time::SimulatedTime;
 
 use super::start;
@@ -60,9 +60,9 @@ async fn polls_ignore_the_options_of_a_derived_client() {
     assert!(time.simulator().requests().iter().all(|request| request.header("x-team").is_none()));
 }
 
-// The longest wait
+// The maximum wait
 
-/// A client whose 2 requests of the first minute are spent.
+/// Returns a client that has used the 2 requests of the first minute.
 async fn spent() -> (SimulatedTime, Client) {
     let time = SimulatedTime::start(Simulator::builder().rate_limit(2)).await;
     let client = time.client();
@@ -117,10 +117,10 @@ async fn other_delays_do_not_count_towards_max_wait() {
     assert_eq!(time.passed(), 20 * SECOND);
 }
 
-/// Ten calls whose responses do not come, so that the limit is not known.
+/// Returns a client with ten pending calls whose responses never arrive, so that the limit is unknown.
 async fn unknown() -> (SimulatedTime, Client, Vec<agentgate::resources::CallFuture<agentgate::types::CreditBalance>>) {
     let time = SimulatedTime::start(Simulator::builder()).await;
-    let server = Server::start(vec![say_and_stall(""); 20]).await;
+    let server = Server::start(vec![respond_raw_and_stall(""); 20]).await;
     let client = time.builder().base_url(server.url()).build().unwrap();
     let mut calls: Vec<_> = (0..10).map(|_| client.credits().balance().into_future()).collect();
     for call in &mut calls {
@@ -145,7 +145,7 @@ async fn a_deadline_that_passes_before_the_first_response_is_a_timeout() {
     assert_eq!((error.kind(), time.passed()), (ErrorKind::Timeout, 3 * SECOND));
 }
 
-// The mode of one call
+// The rate limit mode of a call
 
 #[tokio::test]
 async fn the_rate_limit_mode_can_be_set_per_call() {

@@ -1,4 +1,4 @@
-//! Requests that the typed calls do not cover: sent by the same transport, with what it promises.
+//! Requests that the typed calls do not cover, sent by the same transport.
 
 use std::sync::{Arc, Mutex};
 
@@ -73,7 +73,7 @@ async fn a_lost_response_is_retried_if_the_method_or_the_caller_allows_it() {
         (Method::POST, "/v1/x", false, 1),
         (Method::POST, "/v1/x", true, 2),
         (Method::POST, "/v1/work-orders", false, 1),
-        // The contract says that it is idempotent.
+        // Idempotent by the contract.
         (Method::POST, "/v1/runs/run_1/cancel", false, 2),
     ] {
         simulator.clear_requests();
@@ -110,7 +110,7 @@ async fn an_invalid_raw_request_is_rejected_before_it_is_sent() {
     struct Unwritable;
     impl Serialize for Unwritable {
         fn serialize<S: serde::Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
-            Err(serde::ser::Error::custom("no JSON of it"))
+            Err(serde::ser::Error::custom("not serializable"))
         }
     }
     let (simulator, client) = start().await;
@@ -119,7 +119,7 @@ async fn an_invalid_raw_request_is_rejected_before_it_is_sent() {
         (get("v1/runs"), "could not send `GET v1/runs`: the path does not begin with a slash"),
         (get("/v1/../admin"), "a `.` or `..` segment"),
         (get("/v1/runs?limit=1"), "contains a query"),
-        (get("/v1/runs").json(&Unwritable), "cannot be written as JSON: no JSON of it"),
+        (get("/v1/runs").json(&Unwritable), "cannot be written as JSON: not serializable"),
         (get("/v1/runs").request_header("authorization", "x"), "the header `authorization` is set by the client"),
         (client.request(Method::TRACE, "/v1/runs"), "could not send `TRACE /v1/runs`: the client does not send"),
         (client.request(Method::from_bytes(b"get").unwrap(), "/v1/runs"), "the client does not send"),
@@ -143,21 +143,21 @@ async fn the_error_hides_the_body_of_an_undecodable_response() {
 #[tokio::test]
 async fn a_raw_request_calls_on_retry_and_can_be_spawned() {
     let simulator = Simulator::start().await.unwrap();
-    let told = Arc::new(Mutex::new(Vec::new()));
-    let tell = Arc::clone(&told);
+    let retries = Arc::new(Mutex::new(Vec::new()));
+    let record = Arc::clone(&retries);
     let client = Client::builder()
         .base_url(simulator.url())
         .api_key(simulator.api_key())
         .clock(InstantClock::default())
-        .on_retry(move |retry| tell.lock().unwrap().push(retry.error.to_string()))
+        .on_retry(move |retry| record.lock().unwrap().push(retry.error.to_string()))
         .build()
         .unwrap();
     simulator.inject(Fault::error("SERVICE_UNAVAILABLE"));
     simulator.inject(Fault::response(200, "application/json", "[1]"));
     let value = tokio::spawn(client.request(Method::POST, "/v1/x").send_as::<Vec<u8>>()).await.unwrap().unwrap();
     assert_eq!(value, [1]);
-    let told = told.lock().unwrap();
-    assert!(told.len() == 1 && told[0].starts_with("could not send `POST /v1/x`: 503"), "{told:?}");
+    let retries = retries.lock().unwrap();
+    assert!(retries.len() == 1 && retries[0].starts_with("could not send `POST /v1/x`: 503"), "{retries:?}");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! No secret stands in what is shown: errors, their sources, responses, types and traces.
+//! Errors, their sources, responses, types and traces contain no secret.
 
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex};
@@ -6,13 +6,13 @@ use std::sync::{Arc, Mutex};
 use agentgate::{Client, Error, Operation, WorkspaceSource};
 use common::call;
 use common::clock::InstantClock;
-use common::script::{Connection, Server, answer, say};
-use common::told::Told;
+use common::logs::Logs;
+use common::script::{Connection, Server, respond, respond_raw};
 
-/// What no text may hold: the middle of each secret.
+/// Texts that must not appear: the middle of each secret.
 const PARTS: [&str; 3] = ["k3yThatN0body", "s3cretOfAWebhook", "pr0xyKeyOfThe"];
 
-/// A key of the service, and one that a proxy in front of it wants in its place.
+/// A key of the service, and a key for a proxy in front of it.
 const KEYS: [&str; 2] = ["org_live_k3yThatN0bodyMaySee", "team-pr0xyKeyOfTheCompany"];
 
 const SECRET: &str = "whsec_s3cretOfAWebhookEndpoint";
@@ -45,7 +45,7 @@ fn check(what: &str, texts: impl IntoIterator<Item = String>) {
     }
 }
 
-/// Responses that hold a secret wherever a response can.
+/// Responses with a secret in every possible place.
 fn responses(secret: &str) -> Vec<(String, Connection)> {
     let mut all = Vec::new();
     let bodies = [
@@ -70,11 +70,11 @@ fn responses(secret: &str) -> Vec<(String, Connection)> {
             "location: https://login.example/?key={secret}\r\nx-request-id: {secret}\r\nx-echo: Bearer {secret}\r\n"
         );
         for body in &bodies {
-            all.push((format!("{status} {body}"), answer(status, &headers, body)));
-            // Cut off within the secret.
+            all.push((format!("{status} {body}"), respond(status, &headers, body)));
+            // Truncated within the secret.
             let cut = body.rfind(secret).map_or(body.len(), |start| start + secret.len() - 3);
             let head = format!("HTTP/1.1 {status}\r\n{headers}content-length: 9999\r\n\r\n");
-            all.push((format!("{status} cut {body}"), say(head + &body[..cut])));
+            all.push((format!("{status} cut {body}"), respond_raw(head + &body[..cut])));
         }
     }
     all
@@ -82,7 +82,7 @@ fn responses(secret: &str) -> Vec<(String, Connection)> {
 
 #[tokio::test]
 async fn no_error_of_any_operation_shows_a_secret() {
-    let (told, _guard) = Told::listen();
+    let (logs, _guard) = Logs::capture();
     let http = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap();
     let mut errors = 0;
     for key in KEYS {
@@ -116,7 +116,7 @@ async fn no_error_of_any_operation_shows_a_secret() {
                         }
                     }
                     check(&what, retries.lock().unwrap().drain(..));
-                    check(&what, told.take());
+                    check(&what, logs.take());
                 }
             }
         }
@@ -130,10 +130,10 @@ fn texts_of_retry(retry: &agentgate::events::Retry<'_>) -> [String; 2] {
 
 #[tokio::test]
 async fn a_truncated_response_to_a_new_webhook_hides_its_secret() {
-    // A secret that does not look like one, so that only the operation tells.
+    // A secret without the usual prefix: only the operation reveals that it is one.
     let body = r#"{"secret":"s3cretOfAWebhook","webhook":{"id":"#;
     for status in ["201 Created", "303 See Other"] {
-        let cut = say(format!("HTTP/1.1 {status}\r\ncontent-length: 999\r\n\r\n{body}"));
+        let cut = respond_raw(format!("HTTP/1.1 {status}\r\ncontent-length: 999\r\n\r\n{body}"));
         let server = Server::start(vec![cut; 4]).await;
         let seen = Arc::new(Mutex::new(Vec::new()));
         let note = Arc::clone(&seen);
@@ -158,21 +158,21 @@ async fn no_response_and_no_failed_run_shows_a_secret() {
     for key in KEYS {
         let run = r#"{"id":"run_1","workOrderId":"wo_1","status":"running"}"#;
         let headers = format!("x-request-id: {key}\r\nx-echo: Bearer {key}\r\nx-secret: {SECRET}\r\n");
-        let server = Server::start([answer("200 OK", &headers, run)]).await;
+        let server = Server::start([respond("200 OK", &headers, run)]).await;
         let client = Client::builder().base_url(server.url()).api_key(key).build().unwrap();
-        let (told, _guard) = Told::listen();
+        let (logs, _guard) = Logs::capture();
         let response = client.runs().get("run_1").with_response().await.unwrap();
         check("response", texts(&response));
         check("headers", texts(response.headers()));
-        check("traces", told.take());
+        check("traces", logs.take());
         assert_eq!(response.headers()["x-secret"], SECRET);
     }
     let run = format!(
         r#"{{"id":"run_1","workOrderId":"wo_1","status":"failed","error":{{"code":"X","message":"{} {SECRET}"}}}}"#,
         KEYS[0]
     );
-    let list = answer("200 OK", "", &format!(r#"{{"data":[{run}],"total":1}}"#));
-    let server = Server::start(vec![answer("200 OK", "", &run), list]).await;
+    let list = respond("200 OK", "", &format!(r#"{{"data":[{run}],"total":1}}"#));
+    let server = Server::start(vec![respond("200 OK", "", &run), list]).await;
     let client =
         Client::builder().base_url(server.url()).api_key(KEYS[0]).clock(InstantClock::default()).build().unwrap();
     if let Ok(finished) = client.runs().wait("run_1").await {

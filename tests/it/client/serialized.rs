@@ -8,7 +8,7 @@ use agentgate::test_util::Reply;
 use agentgate::{Client, Error, Operation, RateLimitMode, WorkspaceSource};
 use serde_json::json;
 
-/// Errors of each shape, with the values that differ each time made alike.
+/// Errors of each shape, without values that differ between runs.
 async fn errors() -> Vec<Error> {
     let simulator = Simulator::start().await.unwrap();
     let builder = Client::builder().base_url(simulator.url()).api_key(simulator.api_key()).clock(simulator.clock());

@@ -1,4 +1,4 @@
-//! How a client is set up, and what it refuses.
+//! Client configuration: accepted and rejected settings.
 
 use agentgate::simulator::{Fault, Simulator};
 use agentgate::{Client, ClientBuilder, ErrorKind, Secret};
@@ -7,8 +7,8 @@ fn local() -> ClientBuilder {
     Client::builder().base_url("http://127.0.0.1:9").api_key("org_live_secret")
 }
 
-fn refusal(builder: ClientBuilder) -> String {
-    let error = builder.build().expect_err("it cannot work");
+fn configuration_error(builder: ClientBuilder) -> String {
+    let error = builder.build().expect_err("the configuration is invalid");
     assert_eq!(error.kind(), ErrorKind::Configuration);
     assert_eq!((error.attempts(), error.operation(), error.status()), (0, None, None));
     error.to_string()
@@ -29,20 +29,20 @@ use std::future::IntoFuture as _;
 #[test]
 fn every_configuration_error_has_a_message_with_advice() {
     let texts = [
-        refusal(Client::builder().base_url("http://127.0.0.1:9")),
-        refusal(local().api_key("  \n")),
-        refusal(local().api_key("two words")),
-        refusal(local().api_key("schlüssel")),
-        refusal(local().api_key("line\nend")),
-        refusal(local().user_agent("a\nb")),
-        refusal(local().base_url("")),
-        refusal(local().base_url("agentgate.mynewapi.com")),
-        refusal(local().base_url("ftp://example.com")),
-        refusal(local().base_url("http://example.com")),
-        refusal(local().base_url("https://me:hunter2@example.com")),
-        refusal(local().base_url("https://example.com/?key=1")),
-        refusal(local().base_url("https://example.com/v1/")),
-        refusal(local().submissions_per_minute(0)),
+        configuration_error(Client::builder().base_url("http://127.0.0.1:9")),
+        configuration_error(local().api_key("  \n")),
+        configuration_error(local().api_key("two words")),
+        configuration_error(local().api_key("schlüssel")),
+        configuration_error(local().api_key("line\nend")),
+        configuration_error(local().user_agent("a\nb")),
+        configuration_error(local().base_url("")),
+        configuration_error(local().base_url("agentgate.mynewapi.com")),
+        configuration_error(local().base_url("ftp://example.com")),
+        configuration_error(local().base_url("http://example.com")),
+        configuration_error(local().base_url("https://me:hunter2@example.com")),
+        configuration_error(local().base_url("https://example.com/?key=1")),
+        configuration_error(local().base_url("https://example.com/v1/")),
+        configuration_error(local().submissions_per_minute(0)),
     ];
     insta::assert_snapshot!(texts.join("\n"));
 }
@@ -145,7 +145,7 @@ async fn configure_http_cannot_enable_redirects() {
     simulator.inject(Fault::response(302, "text/html", "").header("location", "/v1/credits"));
     let client = Client::builder()
         .api_key(simulator.api_key())
-        // Resolved by the program alone.
+        // Only the configured resolver knows this host.
         .base_url(simulator.url().replace("127.0.0.1", "agentgate.example"))
         .allow_http(true)
         .configure_http({
@@ -173,7 +173,7 @@ async fn a_configured_proxy_is_used_for_loopback_too() {
         .configure_http(move |http| http.proxy(proxy.clone()))
         .build()
         .unwrap();
-    // The simulator is no proxy, and sees the whole URL as the path.
+    // The simulator is not a proxy: it receives the whole URL as the path.
     let _ = client.credits().balance().max_retries(0).await;
     assert_eq!(simulator.request_count(), 1);
 }
@@ -183,8 +183,8 @@ fn settings_that_a_custom_http_client_would_ignore_are_rejected() {
     let ready = || local().http_client(agentgate::reqwest::Client::new());
     ready().build().unwrap();
     let texts = [
-        refusal(ready().connect_timeout(std::time::Duration::from_secs(1))),
-        refusal(ready().configure_http(|http| http)),
+        configuration_error(ready().connect_timeout(std::time::Duration::from_secs(1))),
+        configuration_error(ready().configure_http(|http| http)),
     ];
     insta::assert_snapshot!(texts.join("\n"));
 }

@@ -1,4 +1,4 @@
-//! What each call sends, as a server saw it. A difference here is a difference that the service sees.
+//! The request of each call, as a server receives it.
 
 use std::fmt::Write as _;
 use std::future::IntoFuture;
@@ -10,7 +10,7 @@ use agentgate::{Client, Operation, WorkspaceSource};
 use common::{Form, call_with};
 use serde_json::json;
 
-/// Headers that say nothing of the contract.
+/// Headers that do not depend on the call.
 const LEFT_OUT: [&str; 2] = ["host", "content-length"];
 
 struct Recorder {
@@ -32,7 +32,7 @@ impl Recorder {
         Self { simulator, client, wire: String::new() }
     }
 
-    /// Sends a call, and writes down what the server saw. The answer does not matter here: 418 ends each call.
+    /// Sends a call, and records the request. The response is a 418, which ends each call.
     async fn record<C: IntoFuture>(&mut self, what: &str, call: C) {
         self.simulator.clear_requests();
         self.simulator.inject(Fault::response(418, "text/plain", ""));
@@ -78,7 +78,7 @@ fn shown(request: &RecordedRequest) -> String {
     text
 }
 
-/// The calls made of the contract's examples: with what is required, and with everything that can be set.
+/// The calls from the contract's examples: with the required values, with every value, and with nulls.
 #[tokio::test]
 async fn every_operation_sends_the_documented_request() {
     let mut on = Recorder::start().await;
@@ -99,7 +99,7 @@ async fn every_operation_sends_the_documented_request() {
     insta::assert_snapshot!(on.wire);
 }
 
-/// Whether the last request of one text is that of the other, but for its title.
+/// Returns `true` if the last requests of two texts are equal, apart from their titles.
 fn same_request(before: &str, after: &str) -> bool {
     let request = |text: &str| {
         text.rsplit("## ").next().and_then(|text| text.split_once('\n')).map(|(_, request)| request.to_owned())
@@ -107,7 +107,6 @@ fn same_request(before: &str, after: &str) -> bool {
     request(before) == request(after)
 }
 
-/// What the crate writes by hand beside the generated calls.
 #[tokio::test]
 async fn hand_written_setters_send_the_documented_request() {
     let mut on = Recorder::start().await;

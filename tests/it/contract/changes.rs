@@ -1,20 +1,20 @@
-//! Changes of a contract, such as a living API makes: a table for the tests of the generator and of `cargo xtask contract-diff`.
+//! Typical changes of an API contract: a table for the tests of the generator and of `cargo xtask contract-diff`.
 
 use serde_json::Value;
 
 use crate::differences::Class::{self, Additive, Breaking, Documentation};
 
-/// A JSON pointer, and the JSON to put there; nothing to remove what is there. The segment `-` appends to a list.
+/// A JSON pointer and its new JSON, or `None` to remove the value. The segment `-` appends to a list.
 pub(crate) type Edit = (&'static str, Option<&'static str>);
 
-/// The outcome of a changed contract.
+/// The result of generating from a changed contract.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
-    /// The crate compiles, and has what the change says.
+    /// The crate compiles with the change.
     Works,
-    /// The crate is generated. What it has by hand uses what the change takes away.
+    /// The code is generated, but handwritten code uses what was removed.
     Generated,
-    /// One line says what is wrong, and where.
+    /// The generator rejects the contract with one line.
     OneLine,
 }
 
@@ -731,7 +731,7 @@ pub(crate) const CHANGES: &[Change] = &[
     ),
 ];
 
-/// The contract after the edits of a change, or the place that is not there.
+/// Applies the edits of a change. Returns an error if a place does not exist.
 pub(crate) fn apply(contract: &Value, edits: &[Edit]) -> Result<Value, String> {
     let mut contract = contract.clone();
     edits.iter().try_for_each(|it| edit(&mut contract, *it))?;

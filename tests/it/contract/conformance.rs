@@ -1,8 +1,7 @@
-//! The simulator's answers, held against `openapi.yaml`.
+//! The simulator's responses, checked against `openapi.yaml`.
 //!
-//! The simulator writes its JSON by itself, so nothing but this keeps it and the contract in agreement. Each operation
-//! of the contract is made to give every answer that the contract documents for it, and each answer is checked: its
-//! status, its headers, and its body with all formats.
+//! The simulator has its own JSON, so only this test keeps it consistent with the contract. Each operation is made to return
+//! every documented response, and each response is checked: status, headers, and body with all formats.
 
 use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap};
@@ -18,11 +17,11 @@ use crate::build::yaml;
 
 pub(super) struct Contract {
     pub(super) document: Value,
-    /// By the schema they are of: most answers are errors, and all errors have the same one.
+    /// By schema: most responses are errors, which share one schema.
     validators: RefCell<HashMap<String, Validator>>,
 }
 
-/// An operation, as the contract has it.
+/// An operation of the contract.
 #[derive(Clone)]
 pub(super) struct Operation {
     pub(super) id: String,
@@ -36,7 +35,7 @@ impl Operation {
         self.definition["responses"].as_object().unwrap()
     }
 
-    /// The response that documents a status, by itself or by a range such as `2XX`.
+    /// Returns the documented response of a status, or of its range such as `2XX`.
     fn response(&self, status: u16) -> Option<&Value> {
         let range = format!("{}XX", status / 100);
         self.responses().get(&status.to_string()).or_else(|| self.responses().get(&range))
@@ -90,50 +89,50 @@ impl Contract {
     }
 
     fn validator(&self, schema: &Value) -> Validator {
-        // A reference hides what stands beside it, and the components have to stand in the root of the document.
+        // A reference hides its siblings, and the components must be at the root of the document.
         let mut document = json!({ "allOf": [schema], "components": self.document["components"] });
         translate(&mut document);
-        // OpenAPI 3.0 writes `exclusiveMinimum` and its like as JSON Schema did in draft 4.
+        // OpenAPI 3.0 uses `exclusiveMinimum` as in draft 4 of JSON Schema.
         let options = jsonschema::options().with_draft(Draft::Draft4).should_validate_formats(true);
         options.build(&document).unwrap_or_else(|error| panic!("{error}: {schema}"))
     }
 
-    /// Checks an answer of an operation.
-    pub(super) fn check(&self, operation: &Operation, answer: &Answer) {
-        let context = format!("{} -> {answer:?}", operation.id);
-        let Some(response) = operation.response(answer.status) else {
-            // Every operation can fail as any other does, whether it says so or not.
+    /// Checks a response of an operation.
+    pub(super) fn check(&self, operation: &Operation, actual: &Response) {
+        let context = format!("{} -> {actual:?}", operation.id);
+        let Some(response) = operation.response(actual.status) else {
+            // Every operation can return the common errors, documented or not.
             let error = json!({ "$ref": "#/components/schemas/ErrorResponse" });
-            let body = serde_json::from_slice(&answer.body).unwrap_or_default();
+            let body = serde_json::from_slice(&actual.body).unwrap_or_default();
             let violations = self.violations(&error, &body);
-            assert!(answer.status >= 400 && violations.is_empty(), "this status is not documented: {context}");
+            assert!(actual.status >= 400 && violations.is_empty(), "this status is not documented: {context}");
             return;
         };
         let response = self.resolve(response);
 
         for (name, header) in response["headers"].as_object().into_iter().flatten() {
-            let value = answer.headers.get(name).unwrap_or_else(|| panic!("{name} is missing: {context}"));
+            let value = actual.headers.get(name).unwrap_or_else(|| panic!("{name} is missing: {context}"));
             let text = value.to_str().unwrap();
             let value = text.parse::<i64>().map_or_else(|_| json!(text), |number| json!(number));
             let violations = self.violations(&self.resolve(header)["schema"], &value);
             assert!(violations.is_empty(), "{name}: {violations:?}: {context}");
         }
 
-        let content_type = answer.headers.get("content-type").map(|value| value.to_str().unwrap());
+        let content_type = actual.headers.get("content-type").map(|value| value.to_str().unwrap());
         match response.get("content").and_then(Value::as_object) {
             Some(documented) => {
                 let media = content_type.and_then(|content_type| documented.get(content_type));
                 let media = media.unwrap_or_else(|| panic!("this content type is not documented: {context}"));
-                let body = serde_json::from_slice(&answer.body).unwrap();
+                let body = serde_json::from_slice(&actual.body).unwrap();
                 let violations = self.violations(&media["schema"], &body);
                 assert!(violations.is_empty(), "{violations:#?}: {context}");
             }
-            None if answer.status == 204 => assert!(answer.body.is_empty(), "{context}"),
+            None if actual.status == 204 => assert!(actual.body.is_empty(), "{context}"),
             None => {}
         }
     }
 
-    /// The examples of requests that the contract gives for an operation.
+    /// Returns the request examples of an operation.
     fn request_examples(&self, operation: &Operation) -> Vec<Value> {
         let body = operation.definition.get("requestBody").map(|body| self.resolve(body));
         let examples = body.and_then(|body| body.pointer("/content/application~1json/examples")?.as_object());
@@ -141,7 +140,7 @@ impl Contract {
     }
 }
 
-/// Makes an OpenAPI 3.0 schema a JSON Schema: `nullable` becomes one more type.
+/// Converts an OpenAPI 3.0 schema to a JSON Schema: `nullable` becomes an alternative type.
 fn translate(schema: &mut Value) {
     match schema {
         Value::Object(fields) => {
@@ -172,13 +171,13 @@ struct Api {
     seen: BTreeSet<(String, u16)>,
 }
 
-pub(super) struct Answer {
+pub(super) struct Response {
     pub(super) status: u16,
     headers: HeaderMap,
     pub(super) body: Vec<u8>,
 }
 
-impl Answer {
+impl Response {
     pub(super) async fn of(response: reqwest::Response) -> Self {
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         Self { status, headers, body: response.bytes().await.unwrap().to_vec() }
@@ -190,14 +189,14 @@ impl Answer {
     }
 }
 
-impl std::fmt::Debug for Answer {
+impl std::fmt::Debug for Response {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} {:?} {}", self.status, self.headers, String::from_utf8_lossy(&self.body))
     }
 }
 
 impl Api {
-    /// A simulator whose limits are out of the way, but for those of runs at a time and of webhook tests.
+    /// Starts a simulator with high limits, except for concurrent runs and webhook tests.
     async fn start() -> Self {
         let simulator = Simulator::builder().rate_limit(100_000).submission_limit(100_000).start().await.unwrap();
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
@@ -205,8 +204,8 @@ impl Api {
         Self { simulator, http, key, contract: Contract::read(), seen: BTreeSet::new() }
     }
 
-    /// Sends a request, and checks its answer.
-    async fn call(&mut self, id: &str, target: &str, query: &str, body: Option<&Value>) -> Answer {
+    /// Sends a request, and checks its response.
+    async fn call(&mut self, id: &str, target: &str, query: &str, body: Option<&Value>) -> Response {
         let operation = self.contract.operation(id);
         let path = common::fill(&operation.path, target);
         let url = format!("{}{path}{query}", self.simulator.url());
@@ -217,16 +216,16 @@ impl Api {
         if let Some(body) = body {
             request = request.json(body);
         }
-        let answer = Answer::of(request.send().await.unwrap()).await;
-        self.contract.check(&operation, &answer);
-        self.seen.insert((id.to_owned(), answer.status));
-        answer
+        let response = Response::of(request.send().await.unwrap()).await;
+        self.contract.check(&operation, &response);
+        self.seen.insert((id.to_owned(), response.status));
+        response
     }
 
     async fn expect(&mut self, status: u16, id: &str, target: &str, query: &str, body: Option<&Value>) -> Value {
-        let answer = self.call(id, target, query, body).await;
-        assert_eq!(answer.status, status, "{id} {target}{query} {body:?} -> {answer:?}");
-        serde_json::from_slice(&answer.body).unwrap_or_default()
+        let response = self.call(id, target, query, body).await;
+        assert_eq!(response.status, status, "{id} {target}{query} {body:?} -> {response:?}");
+        serde_json::from_slice(&response.body).unwrap_or_default()
     }
 
     fn advance(&self, seconds: u64) {
@@ -234,7 +233,7 @@ impl Api {
     }
 }
 
-/// Everything that can be said in a work order.
+/// A work order with every field.
 fn work_order() -> Value {
     json!({
         "taskPrompt": "Add error handling to the API routes",
@@ -265,7 +264,7 @@ pub(super) fn template() -> Value {
     })
 }
 
-/// Something of this operation's kind that exists, if the operation is about one that the simulator knows.
+/// Returns the id of an existing resource of the operation, or a placeholder.
 pub(super) fn target(operation: &Operation) -> &'static str {
     let kinds = [
         ("/v1/work-orders/{", "wo_000001"),
@@ -276,7 +275,7 @@ pub(super) fn target(operation: &Operation) -> &'static str {
     kinds.iter().find(|(prefix, _)| operation.path.starts_with(prefix)).map_or("any_1", |(_, id)| id)
 }
 
-/// Every operation succeeds, in each state that shows in its answer.
+/// Makes every operation succeed, in each state that its response shows.
 async fn succeed(api: &mut Api) {
     api.simulator.purchase_credits(1_000);
     api.simulator.next_run(RunPlan::succeeds());
@@ -325,13 +324,13 @@ async fn succeed(api: &mut Api) {
     for operation in api.contract.operations() {
         if !api.seen.iter().any(|(id, status)| *id == operation.id && (200..300).contains(status)) {
             let body = api.contract.request_examples(&operation).into_iter().next();
-            let answer = api.call(&operation.id, target(&operation), "", body.as_ref()).await;
-            assert!((200..300).contains(&answer.status), "{} -> {answer:?}", operation.id);
+            let response = api.call(&operation.id, target(&operation), "", body.as_ref()).await;
+            assert!((200..300).contains(&response.status), "{} -> {response:?}", operation.id);
         }
     }
 }
 
-/// Every operation fails in every way in which it can by itself.
+/// Makes every operation fail in every way that needs no fault.
 async fn fail(api: &mut Api) {
     let operations = api.contract.operations();
     let valid = api.key.clone();
@@ -376,8 +375,8 @@ async fn fail(api: &mut Api) {
         let parameters = operation.definition["parameters"].as_array().into_iter().flatten();
         let limit = parameters.map(|parameter| api.contract.resolve(parameter)).find(|it| it["name"] == "limit");
         let Some(maximum) = limit.and_then(|limit| limit["schema"]["maximum"].as_u64()) else { continue };
-        let answer = api.call(&operation.id, target(operation), &format!("?limit={}", maximum + 1), None).await;
-        assert!(answer.is_example() || answer.status == 400, "{} -> {answer:?}", operation.id);
+        let response = api.call(&operation.id, target(operation), &format!("?limit={}", maximum + 1), None).await;
+        assert!(response.is_example() || response.status == 400, "{} -> {response:?}", operation.id);
     }
     api.expect(409, "cancelRun", "run_000001", "", None).await;
     api.expect(409, "updateTemplate", "python-flask", "", Some(&json!({}))).await;
@@ -398,7 +397,7 @@ async fn fail(api: &mut Api) {
     api.expect(429, "testWebhook", "wh_000001", "", None).await;
 }
 
-/// Every operation fails by every code of the contract that has a status the operation documents.
+/// Makes every operation fail with every code that has a documented status.
 async fn fail_on_demand(api: &mut Api) {
     let operations = api.contract.operations();
     let codes = api
@@ -410,7 +409,7 @@ async fn fail_on_demand(api: &mut Api) {
         .unwrap()
         .clone();
     for code in codes.iter().map(|code| code.as_str().unwrap()).chain(["CONFLICT"]) {
-        // The fault knows its status. It is asked where nothing else could answer.
+        // Reads the status of the fault from a path without an operation.
         api.simulator.inject(Fault::error(code.to_owned()));
         let nowhere = api.http.get(format!("{}/nowhere", api.simulator.url()));
         let status = nowhere.send().await.unwrap().status().as_u16();
@@ -430,7 +429,7 @@ async fn every_response_conforms_to_the_contract_and_every_documented_status_occ
     fail_on_demand(&mut api).await;
 
     let operations = api.contract.operations();
-    // One success of several is enough, and an error without a code is none that the simulator knows.
+    // One of several successes is enough, and the simulator knows only errors with a code.
     let codes = api.contract.document.pointer("/components/schemas/ErrorCode/x-errors").unwrap().as_object().unwrap();
     let statuses: Vec<_> = codes.values().map(|code| code["status"].as_u64().unwrap()).chain([409]).collect();
     let mut documented = BTreeSet::new();
@@ -441,7 +440,7 @@ async fn every_response_conforms_to_the_contract_and_every_documented_status_occ
         documented.extend(success.into_iter().chain(errors).map(|status| (operation.id.clone(), *status)));
     }
     let missed: Vec<_> = documented.difference(&api.seen).collect();
-    assert!(missed.is_empty(), "documented, but never answered: {missed:?}");
+    assert!(missed.is_empty(), "documented, but never returned: {missed:?}");
 }
 
 #[tokio::test]
@@ -455,8 +454,8 @@ async fn every_request_example_of_the_contract_is_accepted() {
             if operation.id != "createTemplate" {
                 api.expect(201, "createTemplate", "", "", Some(&template())).await;
             }
-            let answer = api.call(&operation.id, target(operation), "", Some(&example)).await;
-            assert!((200..300).contains(&answer.status), "{} {example} -> {answer:?}", operation.id);
+            let response = api.call(&operation.id, target(operation), "", Some(&example)).await;
+            assert!((200..300).contains(&response.status), "{} {example} -> {response:?}", operation.id);
             accepted += 1;
         }
     }

@@ -1,4 +1,4 @@
-//! The impact of changes of the contract on users.
+//! The classification of contract changes by their impact on users.
 
 use std::fmt::Write as _;
 
@@ -53,7 +53,7 @@ fn a_renamed_schema_breaks_only_rust() {
     assert_eq!(differences.len(), 1);
 }
 
-/// The lines of a surface that a change takes away and adds.
+/// Returns the lines of the public API that a change removes and adds.
 fn lines_changed(before: &str, after: &str) -> String {
     let mut text = String::new();
     let mut only = |sign: char, lines: &str, others: &str| {
@@ -67,7 +67,7 @@ fn lines_changed(before: &str, after: &str) -> String {
     text
 }
 
-/// The surface of what is generated from a contract, or the line that says what is wrong.
+/// Returns the public API generated from a contract, or the error.
 fn surface(contract: &Value) -> Result<String, String> {
     let generated = build::generate(&contract.to_string()).map_err(|error| error.to_string())?;
     let mut owner = String::new();
@@ -90,15 +90,15 @@ fn every_contract_change_generates_or_is_rejected_and_shows_in_the_outline() {
     let (before, shown) = (surface(&old).unwrap(), outline(&old));
     let run = |(what, edits, _, _, expected): &Change| {
         let new = apply(&old, edits).unwrap();
-        let (surface, comes_of_it) = match surface(&new) {
+        let (surface, actual) = match surface(&new) {
             Ok(after) => (lines_changed(&before, &after), Outcome::Works),
             Err(line) => (format!("    {line}\n"), Outcome::OneLine),
         };
         assert_ne!(outline(&new), shown, "{what} does not show in the outline");
-        let is_as_expected = (*expected == Outcome::OneLine) == (comes_of_it == Outcome::OneLine);
-        (format!("# {what}\n{surface}\n"), (!is_as_expected).then(|| format!("{what}: {comes_of_it:?}\n{surface}")))
+        let is_as_expected = (*expected == Outcome::OneLine) == (actual == Outcome::OneLine);
+        (format!("# {what}\n{surface}\n"), (!is_as_expected).then(|| format!("{what}: {actual:?}\n{surface}")))
     };
-    // The generator takes its time without optimization.
+    // The generator is slow without optimization.
     let half = CHANGES.len() / 2;
     let (first, second) = std::thread::scope(|scope| {
         let first = scope.spawn(|| CHANGES[..half].iter().map(run).collect::<Vec<_>>());

@@ -1,4 +1,4 @@
-//! Facts of the contract that the crate, its documentation and the simulator state, too.
+//! Facts of the contract that the crate and its documentation repeat.
 
 use agentgate::simulator::{Fault, Simulator};
 use agentgate::{Client, Operation};
@@ -11,7 +11,7 @@ fn contract() -> Value {
     yaml::read(common::CONTRACT).unwrap()
 }
 
-/// The name of a header of all responses, and its example.
+/// Returns the name of a header component and its example.
 fn header(contract: &Value, name: &str) -> (String, String) {
     let header = contract.pointer(&format!("/components/headers/{name}")).unwrap();
     let responses = contract["paths"].as_object().unwrap().values().flat_map(|item| item.as_object().unwrap().values());

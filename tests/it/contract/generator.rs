@@ -1,4 +1,4 @@
-//! The generator: what it makes of the contract, and of a contract with a mistake in it.
+//! The generator: the code for the contract, and the errors for invalid contracts.
 
 use std::fmt::Write as _;
 
@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use crate::build;
 
-/// A mistake, the text to find, and the text to put in its place.
-const MISTAKES: &[(&str, &str, &str)] = &[
+/// Invalid contracts: the fault, the text to find, and its replacement.
+const INVALID_CONTRACTS: &[(&str, &str, &str)] = &[
     ("bad YAML", "openapi: 3.0.3\n", "openapi: 3.0.3: 1\n"),
     ("a key that stands twice", "openapi: 3.0.3\n", "openapi: 3.0.3\nopenapi: 3.0.3\n"),
     ("OpenAPI 3.1", "openapi: 3.0.3", "openapi: 3.1.0"),
@@ -292,7 +292,7 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     ),
 ];
 
-fn with_mistake(what: &str, find: &str, replace: &str) -> String {
+fn with_replacement(what: &str, find: &str, replace: &str) -> String {
     assert!(CONTRACT.contains(find), "{what}: the contract has no {find:?}");
     CONTRACT.replacen(find, replace, 1)
 }
@@ -316,12 +316,12 @@ fn line_endings_make_no_difference() {
 #[test]
 fn every_error_in_the_contract_is_one_line_with_its_location() {
     let mut lines = String::new();
-    for (what, find, replace) in MISTAKES {
-        let text = with_mistake(what, find, replace);
-        let mistake = build::generate(&text).err().expect(what).to_string();
-        assert!(mistake.starts_with("openapi.yaml: "), "{what}: {mistake}");
-        assert_eq!(mistake.lines().count(), 1, "{what}: {mistake}");
-        writeln!(lines, "{what}\n    {mistake}").unwrap();
+    for (what, find, replace) in INVALID_CONTRACTS {
+        let text = with_replacement(what, find, replace);
+        let error = build::generate(&text).err().expect(what).to_string();
+        assert!(error.starts_with("openapi.yaml: "), "{what}: {error}");
+        assert_eq!(error.lines().count(), 1, "{what}: {error}");
+        writeln!(lines, "{what}\n    {error}").unwrap();
     }
     insta::assert_snapshot!(lines);
 }
@@ -361,7 +361,7 @@ fn every_reference_cycle_is_rejected() {
     };
     let line = |contract: &str| build::generate(contract).err().expect(contract).to_string();
     let sections = ["callbacks", "examples", "headers", "links", "parameters", "requestBodies", "responses", "schemas"];
-    // Some of these are keywords too, and elsewhere there is data under them.
+    // Some of these are also keywords, and some hold data elsewhere.
     for name in ["A", "default", "example", "examples", "enum", "x-a", "properties"] {
         for section in sections {
             let reference = |name: &str| format!("{{$ref: '#/components/{section}/{name}'}}");
@@ -393,12 +393,12 @@ fn a_schema_that_references_itself_generates_or_is_rejected() {
         format!("{{description: It., not: {{{itself}}}}}"),
     ] {
         let text =
-            with_mistake(&property, "        prUrl:\n", &format!("        parent: {property}\n        prUrl:\n"));
+            with_replacement(&property, "        prUrl:\n", &format!("        parent: {property}\n        prUrl:\n"));
         code_or_one_line(&text);
     }
 }
 
-/// The code for a contract, if it can be generated; otherwise there is one line.
+/// Returns `true` if code is generated, and checks that an error is one line.
 fn code_or_one_line(text: &str) -> bool {
     match build::generate(text) {
         Ok(generated) => {
@@ -407,15 +407,15 @@ fn code_or_one_line(text: &str) -> bool {
             }
             true
         }
-        Err(mistake) => {
-            let line = mistake.to_string();
+        Err(error) => {
+            let line = error.to_string();
             assert!(line.starts_with("openapi.yaml: ") && line.lines().count() == 1, "{line}");
             false
         }
     }
 }
 
-/// The contract without its examples, which are most of it.
+/// The contract without its examples, which are most of its size.
 fn without_examples() -> Value {
     fn strip(value: &mut Value) {
         if let Value::Object(object) = value {
@@ -432,7 +432,7 @@ fn without_examples() -> Value {
     contract
 }
 
-/// All places of a document, as JSON pointers.
+/// Collects the JSON pointers of all values of a document.
 fn pointers(value: &Value, pointer: &str, found: &mut Vec<String>) {
     found.push(pointer.to_owned());
     let escaped = |key: &str| key.replace('~', "~0").replace('/', "~1");
@@ -447,7 +447,7 @@ fn pointers(value: &Value, pointer: &str, found: &mut Vec<String>) {
     }
 }
 
-/// Deletes, renames, doubles or replaces something.
+/// Deletes, renames, duplicates or replaces a random value.
 fn mutate(contract: &mut Value, random: &mut fastrand::Rng) {
     let mut places = Vec::new();
     pointers(contract, "", &mut places);
@@ -483,7 +483,7 @@ fn mutate(contract: &mut Value, random: &mut fastrand::Rng) {
     }
 }
 
-/// `CONTRACT_MUTATIONS=5000` in the environment makes more of them.
+/// The variable `CONTRACT_MUTATIONS` sets the number of mutations.
 #[test]
 fn a_random_mutation_of_the_contract_generates_or_is_rejected() {
     let contract = without_examples();
@@ -500,7 +500,7 @@ fn a_random_mutation_of_the_contract_generates_or_is_rejected() {
     assert!(generated > 0);
 }
 
-/// The same JSON, with the keys of each object in the opposite order.
+/// Writes JSON with the keys of each object reversed.
 fn with_keys_reversed(value: &Value) -> String {
     let list = |items: Vec<String>| items.join(",");
     match value {
@@ -513,7 +513,7 @@ fn with_keys_reversed(value: &Value) -> String {
     }
 }
 
-/// With `--features serde_json/preserve_order`, as another crate may set it, this compares two orders.
+/// With `--features serde_json/preserve_order`, which another crate may enable, this compares two orders.
 #[test]
 fn the_generated_code_does_not_depend_on_the_order_of_keys() {
     let contract: Value = build::yaml::read(CONTRACT).unwrap();
@@ -563,11 +563,11 @@ fn names_similar_to_reserved_ones_are_accepted() {
     for name in
         ["type", "self", "async", "default", "example", "examples", "enum", "properties", "x-note", "value", "url"]
     {
-        let text = with_mistake(name, "        prUrl:\n", &format!("        {name}: {property}\n        prUrl:\n"));
+        let text = with_replacement(name, "        prUrl:\n", &format!("        {name}: {property}\n        prUrl:\n"));
         assert!(code_or_one_line(&text), "{name}");
     }
     for name in ["Error", "Value", "Secret", "DateTimeRange", "Client"] {
-        let text = with_mistake(
+        let text = with_replacement(
             name,
             "        prUrl:\n",
             &format!("        more: {{$ref: '#/components/schemas/{name}'}}\n        prUrl:\n"),
@@ -602,7 +602,7 @@ fn every_field_of_a_lenient_object_decodes_leniently() {
     insta::assert_snapshot!(readings);
 }
 
-/// A type as a user meets it: its name and its public fields.
+/// Returns the name and the public fields of a type.
 fn outline(item: &syn::Item) -> Option<String> {
     let compact = |tokens: proc_macro2::TokenStream| {
         tokens
@@ -622,7 +622,7 @@ fn outline(item: &syn::Item) -> Option<String> {
             Some(text)
         }
         syn::Item::Macro(item) => {
-            // `open_enum! { #[doc = "…"] Name { … } }`: what counts is left when the descriptions are gone.
+            // `open_enum! { #[doc = "…"] Name { … } }`, without the descriptions.
             let mut text = format!("{}!", quote::ToTokens::to_token_stream(&item.mac.path));
             let mut tokens = item.mac.tokens.clone().into_iter().peekable();
             undocumented(&mut tokens, &mut text);
@@ -644,7 +644,7 @@ fn undocumented(tokens: &mut dyn Iterator<Item = proc_macro2::TokenTree>, text: 
     }
 }
 
-/// The fields and variants of the public types of a file.
+/// Returns the fields and variants of the public types of a file.
 pub(super) fn fields(source: &str) -> String {
     let outlines: Vec<_> = syn::parse_file(source).unwrap().items.iter().filter_map(outline).collect();
     outlines.join("\n")
@@ -656,7 +656,7 @@ fn the_generated_types_match_the_snapshot() {
     insta::assert_snapshot!(fields(&types));
 }
 
-/// The signatures of the public methods of a file, by the type that has them.
+/// Returns the signatures of the public methods of a file, by type.
 pub(super) fn signatures(source: &str) -> String {
     let mut text = String::new();
     for item in syn::parse_file(source).unwrap().items {
@@ -700,7 +700,7 @@ fn calls(edits: &[(&str, &str)]) -> String {
     signatures(&generated.calls)
 }
 
-/// A property of a request, before which others can be put.
+/// A property of a request, used as the insertion point for others.
 const GATE_PLAN: &str = "        gatePlan:\n          type: object\n";
 
 const RETRY: &str = "  /v1/runs/{id}/retry:
@@ -757,8 +757,8 @@ fn an_incompletely_described_paginated_list_is_rejected() {
         let start = CONTRACT.find("    RunPage:\n").unwrap();
         let text = format!("{}{}", &CONTRACT[..start], CONTRACT[start..].replacen(find, replace, 1));
         assert!(text != CONTRACT, "{what}");
-        let mistake = build::generate(&text).err().map_or_else(|| "generated".to_owned(), |error| error.to_string());
-        writeln!(lines, "{what}\n    {mistake}").unwrap();
+        let error = build::generate(&text).err().map_or_else(|| "generated".to_owned(), |error| error.to_string());
+        writeln!(lines, "{what}\n    {error}").unwrap();
     }
     insta::assert_snapshot!(lines);
 }

@@ -1,29 +1,29 @@
-//! The Rust that is generated for parts of OpenAPI that the contract may come to use.
+//! The Rust code for parts of OpenAPI that the contract does not use yet.
 
 use super::fixture::CONTRACT;
 
 use crate::build;
 
-/// A property of a request, before which others can be put.
+/// A property of a request, used as the insertion point for others.
 const GATE_PLAN: &str = "        gatePlan:\n          type: object\n";
 
-/// The contract with one text in the place of another.
+/// Returns the contract with one text replaced.
 fn with(find: &str, replace: &str) -> String {
     assert!(CONTRACT.contains(find), "the contract has no {find:?}");
     CONTRACT.replacen(find, replace, 1)
 }
 
-/// The contract with one more property of a run.
+/// Returns the contract with an additional property of a run.
 fn with_property(name: &str, property: &str) -> String {
     with("        prUrl:\n", &format!("        {name}: {property}\n        prUrl:\n"))
 }
 
-/// The types of a contract.
+/// Returns the generated types of a contract.
 fn types(text: &str) -> String {
     generate(text).types
 }
 
-/// The generated parts of a contract, each without line breaks and indentation.
+/// Generates a contract, without line breaks and indentation in the code.
 fn generate(text: &str) -> build::Generated {
     let mut generated = build::generate(text).map_err(|error| error.to_string()).unwrap();
     for part in [&mut generated.types, &mut generated.endpoints, &mut generated.calls] {
@@ -33,7 +33,7 @@ fn generate(text: &str) -> build::Generated {
     generated
 }
 
-/// The line about a contract that does not generate.
+/// Returns the error of an invalid contract.
 fn line(text: &str) -> String {
     let line = build::generate(text).err().unwrap_or_else(|| panic!("it generates")).to_string();
     assert_eq!(line.lines().count(), 1, "{line}");
@@ -170,13 +170,13 @@ fn other_uses_of_all_of_in_a_property_are_rejected() {
     }
 }
 
-/// The contract with one more schema, to which a run refers.
+/// Returns the contract with an additional schema that a run references.
 fn with_schema(schema: &str) -> String {
     let text = with_property("probe", "{$ref: '#/components/schemas/Probe'}");
     text.replacen("    RunTiming:\n", &format!("    Probe: {schema}\n    RunTiming:\n"), 1)
 }
 
-/// A struct of the types, from its name on.
+/// Returns the code of a struct.
 fn structure<'a>(types: &'a str, name: &str) -> &'a str {
     let start = types.find(&format!("pub struct {name} {{")).unwrap_or_else(|| panic!("no {name}"));
     types[start..].split_inclusive('}').next().unwrap_or_default()
@@ -252,7 +252,7 @@ fn all_of_without_an_object_is_rejected_with_advice() {
     }
 }
 
-/// The contract with one more response of an operation.
+/// Returns the contract with an additional response of an operation.
 fn with_response(operation: &str, response: &str) -> String {
     let (before, after) = CONTRACT.split_at(CONTRACT.find(&format!("operationId: {operation}\n")).unwrap());
     format!("{before}{}", after.replacen("      responses:\n", &format!("      responses:\n        {response}\n"), 1))
@@ -543,7 +543,7 @@ fn null_that_cannot_be_sent_is_rejected_with_advice() {
     assert!(both.contains("give the request an object of its own"), "{both}");
 }
 
-/// The contract with one more property of a run, and with one more of what is submitted.
+/// Returns the contract with an additional property of a run, and of a submission.
 fn with_property_each_way(property: &str) -> [(&'static str, String); 2] {
     let sent = with(GATE_PLAN, &format!("        probe: {property}\n{GATE_PLAN}"));
     [("Run", with_property("probe", property)), ("NewWorkOrder", sent)]

@@ -1,4 +1,4 @@
-//! The contract: what is generated from it, and what the simulator makes of it.
+//! The contract: the code generated from it, and the simulator's conformance to it.
 
 mod changes;
 mod conformance;
@@ -10,7 +10,7 @@ mod outline;
 mod requests;
 mod schemas;
 
-/// A contract for the tests that change one: the live contract may change without a change of theirs.
+/// A fixed contract for the tests that modify one, independent of changes of the live contract.
 mod fixture {
     pub(super) const CONTRACT: &str = include_str!("fixture.yaml");
 }

@@ -1,4 +1,4 @@
-//! The contract as users notice it, in one text: a difference here is a difference that they see.
+//! The outline of the contract: every difference that users notice changes it.
 
 mod writer;
 
@@ -8,7 +8,7 @@ pub(super) use writer::outline;
 
 use crate::build::yaml;
 
-/// Keywords that the outline leaves out.
+/// Keywords that the outline omits.
 const LEFT_OUT: [&str; 4] = ["example", "examples", "externalDocs", "x-codeSamples"];
 
 fn contract() -> Value {
@@ -22,7 +22,7 @@ fn the_contract_outline_matches_the_snapshot() {
     insta::assert_snapshot!(outline(&contract()));
 }
 
-/// The places of all values that are neither objects nor lists.
+/// Collects the pointers of all values that are neither objects nor lists.
 fn leaves(value: &Value, pointer: &str, found: &mut Vec<String>) {
     match value {
         Value::Object(map) => {

@@ -1,8 +1,8 @@
-//! Which requests are valid: the contract and the simulator have to agree, in both directions.
+//! The validation of requests by the simulator, checked against `openapi.yaml`.
 //!
-//! Everything here is derived from `openapi.yaml`. Each request body and each query is built from its schema, with all of
-//! its fields; then every value in it is replaced, removed or added to, one at a time. Whatever the contract calls valid
-//! the simulator has to accept, and whatever the contract calls invalid it has to refuse with 400, naming the field.
+//! Each request body and query is built from its schema with all fields. Then each value is replaced, removed or extended,
+//! one at a time. The simulator must accept every valid request, and must reject every invalid one with a 400 that names the
+//! field.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -10,16 +10,16 @@ use std::time::Duration;
 use agentgate::simulator::{RunPlan, Simulator};
 use serde_json::{Map, Value, json};
 
-use super::conformance::{Answer, Contract, Operation, target, template, webhook};
+use super::conformance::{Contract, Operation, Response, target, template, webhook};
 
-/// Keywords of a schema that are no rules by themselves.
+/// Keywords of a schema that are not rules.
 const ANNOTATIONS: [&str; 8] =
     ["additionalProperties", "default", "description", "discriminator", "example", "items", "properties", "title"];
 
-/// The field that a request body does not know.
+/// A field that no request body has.
 const EXTRA: &str = "extraField";
 
-/// Values of every type, some of which break each rule that the contract has.
+/// Values of every type, which together violate every rule of the contract.
 fn pool() -> Vec<Value> {
     vec![
         json!(null),
@@ -53,11 +53,11 @@ fn pool() -> Vec<Value> {
     ]
 }
 
-/// A place in a value: its JSON pointer, and the schema of what stands there.
+/// A place in a value: its JSON pointer, and its schema.
 type Place = (String, Value);
 
 impl Contract {
-    /// The alternatives that a schema has: one of these is what a value may be.
+    /// Returns the alternatives of a schema.
     fn alternatives(&self, schema: &Value) -> Vec<Value> {
         let schema = self.resolve(schema);
         match schema.get("oneOf").and_then(Value::as_array) {
@@ -66,7 +66,7 @@ impl Contract {
         }
     }
 
-    /// An open set of words is as wide as its last alternative, any string.
+    /// Returns the widest alternative: an open enum accepts any string.
     fn widest<'a>(&'a self, schema: &'a Value) -> &'a Value {
         let schema = self.resolve(schema);
         schema
@@ -76,7 +76,7 @@ impl Contract {
             .map_or(schema, |last| self.widest(last))
     }
 
-    /// Valid values with all of their fields: the first, and for each choice within it one that chooses otherwise.
+    /// Returns valid values with all fields: one, and a variation of it for each alternative within it.
     fn samples(&self, schema: &Value) -> Vec<Value> {
         self.alternatives(schema).iter().flat_map(|schema| self.samples_of_one(schema)).collect()
     }
@@ -117,7 +117,7 @@ impl Contract {
         }
     }
 
-    /// All places in a value of this schema, itself the first.
+    /// Returns all places in a value of this schema, starting with the value itself.
     fn places(&self, schema: &Value, value: &Value, pointer: &str) -> Vec<Place> {
         let alternatives = self.alternatives(schema);
         let schema = alternatives.iter().find(|schema| self.violations(schema, value).is_empty()).unwrap();
@@ -141,7 +141,7 @@ impl Contract {
         places
     }
 
-    /// Values for a place of this schema: the pool, and what lies at and beyond each of its bounds.
+    /// Returns test values for a schema: the pool, and values at and beyond each bound.
     fn candidates(&self, schema: &Value) -> Vec<Value> {
         let mut candidates = pool();
         candidates.extend(self.samples(schema));
@@ -162,17 +162,17 @@ impl Contract {
                 }
             }
         }
-        self.every_rule_is_broken(schema, &candidates);
+        self.assert_every_rule_is_violated(schema, &candidates);
         candidates
     }
 
-    /// For each rule of a schema, one of the candidates breaks it and no other.
-    fn every_rule_is_broken(&self, schema: &Value, candidates: &[Value]) {
+    /// Checks that for each rule of a schema, a candidate violates only this rule.
+    fn assert_every_rule_is_violated(&self, schema: &Value, candidates: &[Value]) {
         for (keyword, rule) in schema.as_object().unwrap() {
             let is_rule = match keyword.as_str() {
-                // Not those of numbers, which are no rules.
+                // The formats of numbers are not rules.
                 "format" => rule == "date-time",
-                // The words say the type, too.
+                // The enum implies the type.
                 "type" => schema.get("enum").is_none(),
                 "required" => false,
                 _ => !ANNOTATIONS.contains(&keyword.as_str()) && !keyword.starts_with("x-"),
@@ -189,7 +189,7 @@ impl Contract {
         }
     }
 
-    /// Each value that differs from this one at a single place, and that place.
+    /// Returns each value that differs from this one at a single place, with that place.
     fn mutants(&self, schema: &Value, value: &Value) -> Vec<(Value, String)> {
         let mut mutants = vec![(value.clone(), String::new())];
         for (pointer, schema) in self.places(schema, value, "") {
@@ -207,7 +207,7 @@ impl Contract {
             let mut mutant = value.clone();
             mutant.pointer_mut(&pointer).unwrap()[EXTRA] = json!(null);
             mutants.push((mutant, format!("{pointer}/{EXTRA}")));
-            // Nothing but what is required.
+            // Only the required fields.
             let mut mutant = value.clone();
             let required = schema["required"].as_array().cloned().unwrap_or_default();
             mutant
@@ -244,7 +244,7 @@ struct Api {
 }
 
 impl Api {
-    /// A simulator without limits, with one webhook and one template.
+    /// Starts a simulator without limits, with one webhook and one template.
     async fn start() -> Self {
         let builder = Simulator::builder().price(0).rate_limit(u32::MAX).submission_limit(u32::MAX);
         let simulator = builder.concurrent_runs(u32::MAX).start().await.unwrap();
@@ -257,12 +257,12 @@ impl Api {
     }
 
     /// Sends a request and checks that its response is a documented one.
-    async fn send(&self, operation: &Operation, target: &str, query: &str, body: Option<&Value>) -> Answer {
+    async fn send(&self, operation: &Operation, target: &str, query: &str, body: Option<&Value>) -> Response {
         let request = self.request(operation, target, query);
         let request = if let Some(body) = body { request.json(body) } else { request };
-        let answer = Answer::of(request.send().await.unwrap()).await;
-        self.contract.check(operation, &answer);
-        answer
+        let response = Response::of(request.send().await.unwrap()).await;
+        self.contract.check(operation, &response);
+        response
     }
 
     fn request(&self, operation: &Operation, target: &str, query: &str) -> reqwest::RequestBuilder {
@@ -273,39 +273,42 @@ impl Api {
 
 /// The simulator's responses to requests that the contract forbids, by operation and field.
 #[derive(Default)]
-struct Verdicts {
+struct ValidationResults {
     count: usize,
     /// The requests that were accepted, and the number of those that were refused.
     invalid: BTreeMap<String, (Vec<String>, usize)>,
 }
 
-impl Verdicts {
+impl ValidationResults {
     /// Checks that a valid request is accepted, and that a refusal names the field.
-    fn add(&mut self, operation: &Operation, field: &str, violations: &[String], answer: &Answer, request: &str) {
+    fn add(&mut self, operation: &Operation, field: &str, violations: &[String], response: &Response, request: &str) {
         self.count += 1;
-        if answer.is_example() {
+        if response.is_example() {
             return;
         }
         let top = field.split(['.', '[']).next().unwrap_or_default();
         let (accepted, refused) = self.invalid.entry(format!("{} {top}", operation.id)).or_default();
-        if answer.status != 400 {
-            assert!((200..300).contains(&answer.status) || answer.status == 409, "{request} -> {answer:?}");
+        if response.status != 400 {
+            assert!((200..300).contains(&response.status) || response.status == 409, "{request} -> {response:?}");
             if !violations.is_empty() {
                 accepted.push(format!("accepted, though {violations:?}: {request}"));
             }
             return;
         }
         *refused += usize::from(!violations.is_empty());
-        let body: Value = serde_json::from_slice(&answer.body).unwrap();
+        let body: Value = serde_json::from_slice(&response.body).unwrap();
         let errors = body["error"]["details"]["errors"].as_array().unwrap();
-        // No schema says which templates exist.
+        // A schema cannot list the existing templates.
         let unknown = |error: &Value| error["message"].as_str().unwrap().starts_with("there is no template");
-        assert!(!violations.is_empty() || errors.iter().all(unknown), "refused, though valid: {request} -> {answer:?}");
+        assert!(
+            !violations.is_empty() || errors.iter().all(unknown),
+            "refused, though valid: {request} -> {response:?}"
+        );
         let names = |error: &Value| error["field"].as_str().unwrap().starts_with(field);
-        assert!(errors.iter().any(names), "{field} is not named: {request} -> {answer:?}");
+        assert!(errors.iter().any(names), "{field} is not named: {request} -> {response:?}");
     }
 
-    /// The fields that the simulator does not look at. Of the others, it refuses every invalid value.
+    /// Returns the fields that the simulator does not validate. Panics if it validates a field only partly.
     fn ignored(&self) -> Vec<&str> {
         let mut ignored = Vec::new();
         for (field, (accepted, refused)) in &self.invalid {
@@ -322,25 +325,25 @@ impl Verdicts {
 #[tokio::test]
 async fn a_body_is_accepted_if_and_only_if_the_contract_allows_it() {
     let api = Api::start().await;
-    let mut verdicts = Verdicts::default();
+    let mut results = ValidationResults::default();
     for operation in &api.contract.operations() {
         let Some(schema) = body_schema(&api.contract, operation) else { continue };
         for sample in api.contract.samples(&schema) {
             for (body, pointer) in api.contract.mutants(&schema, &sample) {
                 let violations = api.contract.violations(&schema, &body);
-                let answer = api.send(operation, target(operation), "", Some(&body)).await;
-                verdicts.add(operation, &field(&pointer), &violations, &answer, &format!("{} {body}", operation.id));
+                let response = api.send(operation, target(operation), "", Some(&body)).await;
+                results.add(operation, &field(&pointer), &violations, &response, &format!("{} {body}", operation.id));
             }
         }
     }
-    assert!(verdicts.count > 1_000, "{}", verdicts.count);
-    insta::assert_debug_snapshot!(verdicts.ignored());
+    assert!(results.count > 1_000, "{}", results.count);
+    insta::assert_debug_snapshot!(results.ignored());
 }
 
 #[tokio::test]
 async fn a_query_is_accepted_if_and_only_if_the_contract_allows_it() {
     let api = Api::start().await;
-    let mut verdicts = Verdicts::default();
+    let mut results = ValidationResults::default();
     for operation in &api.contract.operations() {
         for parameter in operation.definition["parameters"].as_array().into_iter().flatten() {
             let parameter = api.contract.resolve(parameter);
@@ -358,13 +361,13 @@ async fn a_query_is_accepted_if_and_only_if_the_contract_allows_it() {
                 let value = value.map_or_else(|| json!(text), |number| json!(number));
                 let violations = api.contract.violations(schema, &value);
                 let request = api.request(operation, target(operation), "").query(&[(name, &text)]);
-                let answer = Answer::of(request.send().await.unwrap()).await;
-                verdicts.add(operation, name, &violations, &answer, &format!("{} {name}={text}", operation.id));
+                let response = Response::of(request.send().await.unwrap()).await;
+                results.add(operation, name, &violations, &response, &format!("{} {name}={text}", operation.id));
             }
         }
     }
-    assert!(verdicts.count > 100, "{}", verdicts.count);
-    insta::assert_debug_snapshot!(verdicts.ignored());
+    assert!(results.count > 100, "{}", results.count);
+    insta::assert_debug_snapshot!(results.ignored());
 }
 
 #[tokio::test]
@@ -386,12 +389,12 @@ async fn a_body_of_another_media_type_is_rejected() {
             if let Some(media_type) = media_type {
                 request = request.header("content-type", media_type);
             }
-            let answer = Answer::of(request.send().await.unwrap()).await;
-            api.contract.check(operation, &answer);
-            if answer.is_example() {
+            let response = Response::of(request.send().await.unwrap()).await;
+            api.contract.check(operation, &response);
+            if response.is_example() {
                 continue;
             }
-            assert_eq!(answer.status != 400, accepted, "{} {media_type:?} -> {answer:?}", operation.id);
+            assert_eq!(response.status != 400, accepted, "{} {media_type:?} -> {response:?}", operation.id);
         }
     }
 }
@@ -405,13 +408,13 @@ async fn an_invalid_body_is_rejected_before_the_resource_is_looked_up() {
             continue;
         }
         for target in [target(operation), "unknown", "python-flask"] {
-            let answer = api.send(operation, target, "", Some(&json!([]))).await;
-            assert!(answer.is_example() || answer.status == 400, "{} {target} -> {answer:?}", operation.id);
+            let response = api.send(operation, target, "", Some(&json!([]))).await;
+            assert!(response.is_example() || response.status == 400, "{} {target} -> {response:?}", operation.id);
         }
     }
 }
 
-/// Not by the contract: a receiver on this machine rarely speaks TLS, and the simulator delivers to no other.
+/// An exception to the contract: local receivers rarely use TLS, and the simulator delivers only to them.
 #[tokio::test]
 async fn deliveries_to_loopback_need_no_https() {
     let api = Api::start().await;

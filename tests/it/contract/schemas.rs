@@ -1,4 +1,4 @@
-//! The JSON Schemas of all public types. A difference here is a difference that users of the types see.
+//! The JSON Schemas of all public types.
 
 use agentgate::types;
 use schemars::{JsonSchema, SchemaGenerator};

@@ -11,7 +11,7 @@ use agentgate::resources::{Call, CreateWorkOrder};
 use agentgate::simulator::{Fault, RunPlan, Simulator};
 use agentgate::types::{RunId, RunStatus};
 use agentgate::{Client, Clock, ErrorKind, RateLimitMode, WorkspaceSource};
-use common::assert_says_nothing_twice;
+use common::assert_chain_repeats_nothing;
 use common::time::SimulatedTime;
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -140,7 +140,7 @@ async fn a_run_that_cannot_be_cancelled_either_is_an_error_with_that_failure_as_
     let error = time.run(wait.into_future()).await.unwrap_err();
     let source = std::error::Error::source(&error).unwrap().downcast_ref::<agentgate::Error>().unwrap();
     assert_eq!((error.kind(), source.kind()), (ErrorKind::WaitTimeout, ErrorKind::PermissionDenied));
-    assert_says_nothing_twice(&error);
+    assert_chain_repeats_nothing(&error);
 }
 
 #[tokio::test]
@@ -194,7 +194,7 @@ async fn what_is_not_the_service_ends_a_wait_and_the_last_poll_is_the_source() {
         let error = time.run(client.runs().wait(&ids[0]).into_future()).await.unwrap_err();
         assert!(time.passed_since(began) < seconds(90), "{error}");
         let last = std::error::Error::source(&error).unwrap().downcast_ref::<agentgate::Error>().unwrap();
-        assert_says_nothing_twice(&error);
+        assert_chain_repeats_nothing(&error);
         assert_eq!((last.kind(), last.attempts()), (error.kind(), 1));
         assert_eq!(error.run_id(), Some(&ids[0]));
         lines.push(error.to_string());
@@ -217,7 +217,7 @@ async fn a_wait_that_times_out_says_what_the_last_poll_failed_with() {
         .await;
     assert_eq!((error.kind(), error.run_status()), (ErrorKind::WaitTimeout, Some(&RunStatus::Running)));
     let last = std::error::Error::source(&error).unwrap().downcast_ref::<agentgate::Error>().unwrap();
-    assert_says_nothing_twice(&error);
+    assert_chain_repeats_nothing(&error);
     assert_eq!(last.kind(), ErrorKind::Server);
     insta::assert_snapshot!(error);
 }

@@ -1,4 +1,4 @@
-//! Shared rate limits that work, or do not, on the simulator's time.
+//! A fake shared rate limit on the simulator's time, working or failing.
 
 use std::fmt;
 use std::future::pending;
@@ -12,22 +12,22 @@ use fastrand::Rng;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// What a shared limit does when it is asked.
+/// The behaviour of a fake shared limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Behaviour {
     Works,
-    /// It works, and takes a moment.
+    /// Works after a delay.
     Slow(Duration),
     Fails,
     Hangs,
     Panics,
-    /// It leases nothing, and may be asked again at once.
+    /// Leases nothing, and can be retried at once.
     Nothing,
-    /// It leases nothing, and may be asked again at the end of time.
+    /// Leases nothing, and can be retried after the maximum time.
     NothingForEver,
-    /// It leases more than it was asked for, until the end of time.
+    /// Leases more than requested, for the maximum time.
     TooMuch,
-    /// What it leases has expired.
+    /// Leases permits that have expired.
     Expired,
 }
 
@@ -54,10 +54,10 @@ struct Inner {
 
 struct State {
     behaviour: Behaviour,
-    /// Changes the behaviour at times.
+    /// Changes the behaviour at random.
     random: Option<Rng>,
-    asked: Vec<(Duration, LeaseRequest)>,
-    /// Permits that were leased while it worked.
+    requests_seen: Vec<(Duration, LeaseRequest)>,
+    /// Number of permits leased while working.
     leased: u32,
     minute: u128,
     used: u32,
@@ -66,11 +66,12 @@ struct State {
 
 impl FakeLimit {
     pub(super) fn new(time: &SimulatedTime, limit: u32, behaviour: Behaviour) -> Self {
-        let state = State { behaviour, random: None, asked: Vec::new(), leased: 0, minute: 0, used: 0, submissions: 0 };
+        let state =
+            State { behaviour, random: None, requests_seen: Vec::new(), leased: 0, minute: 0, used: 0, submissions: 0 };
         Self(Arc::new(Inner { time: time.clone(), limit, state: Mutex::new(state) }))
     }
 
-    /// A limit that does something else at times.
+    /// Creates a limit that changes its behaviour at random.
     pub(super) fn random(time: &SimulatedTime, limit: u32, random: Rng) -> Self {
         let fake = Self::new(time, limit, Behaviour::Works);
         fake.0.state.lock().unwrap().random = Some(random);
@@ -81,16 +82,16 @@ impl FakeLimit {
         self.0.state.lock().unwrap().behaviour = behaviour;
     }
 
-    /// Every request so far, with the time at which it came.
-    pub(super) fn asked(&self) -> Vec<(Duration, LeaseRequest)> {
-        self.0.state.lock().unwrap().asked.clone()
+    /// Returns every request so far, with its time.
+    pub(super) fn requests(&self) -> Vec<(Duration, LeaseRequest)> {
+        self.0.state.lock().unwrap().requests_seen.clone()
     }
 
     pub(super) fn leased(&self) -> u32 {
         self.0.state.lock().unwrap().leased
     }
 
-    /// The window is a minute of the simulator's clock, as it is for the simulator.
+    /// Leases permits from the simulator's window, a minute of its clock.
     fn work(&self, request: &LeaseRequest) -> Lease {
         let mut state = self.0.state.lock().unwrap();
         let passed = self.0.time.passed();
@@ -116,7 +117,7 @@ impl SharedRateLimit for FakeLimit {
     fn lease(&self, request: LeaseRequest) -> LeaseFuture<'_> {
         let behaviour = {
             let mut state = self.0.state.lock().unwrap();
-            state.asked.push((self.0.time.passed(), request.clone()));
+            state.requests_seen.push((self.0.time.passed(), request.clone()));
             if let Some(random) = &mut state.random
                 && random.u8(0..4) == 0
             {
@@ -135,7 +136,7 @@ impl SharedRateLimit for FakeLimit {
                 }
                 Behaviour::Fails => return Err("it is broken".into()),
                 Behaviour::Hangs => pending().await,
-                Behaviour::Panics => panic!("the shared limit panics, as it should"),
+                Behaviour::Panics => panic!("the shared limit panics"),
                 Behaviour::Nothing => Lease::new(0, Duration::ZERO),
                 Behaviour::NothingForEver => Lease::new(0, Duration::MAX).retry_in(Duration::MAX).clients(u32::MAX),
                 Behaviour::TooMuch => Lease::new(u32::MAX, Duration::MAX).submissions(u32::MAX).clients(0),

@@ -1,4 +1,4 @@
-//! Permits that are leased from a shared rate limit: one that works, and ones that do not.
+//! Permits leased from a shared rate limit, working or failing.
 
 use std::future::IntoFuture as _;
 use std::time::Duration;
@@ -7,8 +7,8 @@ use agentgate::resources::CallFuture;
 use agentgate::shared_rate_limit::{LeaseFuture, LeaseRequest, SharedRateLimit};
 use agentgate::simulator::Simulator;
 use agentgate::{Client, Clock as _, ErrorKind, RateLimitMode, WorkspaceSource};
+use common::logs::Logs;
 use common::time::SimulatedTime;
-use common::told::Told;
 use tokio::task::JoinSet;
 
 use super::fake::{Behaviour, FakeLimit};
@@ -25,7 +25,7 @@ fn client(time: &SimulatedTime, limit: &FakeLimit) -> Client {
     time.builder().shared_rate_limit(limit.clone()).build().unwrap()
 }
 
-/// Makes so many calls at once. Returns how many succeed within an hour, and how long they took.
+/// Makes `count` calls at once. Returns the number that succeed within an hour, and the elapsed time.
 async fn calls(time: &SimulatedTime, client: &Client, count: usize) -> (usize, Duration) {
     let start = time.passed();
     let all = async {
@@ -36,14 +36,14 @@ async fn calls(time: &SimulatedTime, client: &Client, count: usize) -> (usize, D
     (within_an_hour(time, all).await.expect("calls hang"), time.passed_since(start))
 }
 
-// A limit that works
+// A working limit
 
 #[tokio::test]
 async fn calls_that_wait_together_share_a_round_trip() {
     let time = time(100).await;
     let limit = FakeLimit::new(&time, 100, Behaviour::Works);
     assert_eq!(calls(&time, &client(&time, &limit), 90).await, (90, Duration::ZERO));
-    assert!(limit.asked().len() <= 5, "{}", limit.asked().len());
+    assert!(limit.requests().len() <= 5, "{}", limit.requests().len());
     assert_eq!(limit.leased(), 90);
 }
 
@@ -74,13 +74,13 @@ async fn clones_and_derived_clients_lease_as_one_client_without_revealing_the_ke
     calls(&time, &one, 1).await;
     calls(&time, &derived, 1).await;
     calls(&time, &client(&time, &limit), 1).await;
-    let asked: Vec<_> = limit.asked().into_iter().filter(|(_, request)| request.requests > 0).collect();
-    assert_eq!(asked[0].1.client, asked[1].1.client);
-    assert_ne!(asked[0].1.client, asked[2].1.client);
-    assert_eq!(asked[0].1.organization, asked[2].1.organization);
-    let text = format!("{asked:?}");
+    let requests: Vec<_> = limit.requests().into_iter().filter(|(_, request)| request.requests > 0).collect();
+    assert_eq!(requests[0].1.client, requests[1].1.client);
+    assert_ne!(requests[0].1.client, requests[2].1.client);
+    assert_eq!(requests[0].1.organization, requests[2].1.organization);
+    let text = format!("{requests:?}");
     assert!(!text.contains(time.simulator().api_key()) && !text.contains(time.simulator().url()));
-    assert_eq!(asked[0].1.organization.len(), 64);
+    assert_eq!(requests[0].1.organization.len(), 64);
 }
 
 #[tokio::test]
@@ -95,10 +95,10 @@ async fn submissions_are_leased_separately_and_their_completion_is_reported() {
         time.sleep(SECOND).await;
     };
     within_an_hour(&time, submit).await.unwrap();
-    let asked = limit.asked();
-    assert_eq!(asked.iter().map(|(_, request)| request.submissions).sum::<u32>(), 3);
-    assert_eq!(asked.iter().map(|(_, request)| request.submissions_ended).sum::<u32>(), 3);
-    assert_eq!(asked.iter().map(|(_, request)| request.requests).sum::<u32>(), 0);
+    let requests = limit.requests();
+    assert_eq!(requests.iter().map(|(_, request)| request.submissions).sum::<u32>(), 3);
+    assert_eq!(requests.iter().map(|(_, request)| request.submissions_ended).sum::<u32>(), 3);
+    assert_eq!(requests.iter().map(|(_, request)| request.requests).sum::<u32>(), 0);
 }
 
 #[tokio::test]
@@ -127,7 +127,7 @@ async fn a_fail_fast_call_waits_for_a_lease_but_not_for_a_window() {
     let before = time.passed();
     let error = within_an_hour(&time, client.credits().balance().into_future()).await.unwrap().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::RateLimited);
-    // A lease may be under way that reports the new window.
+    // A pending lease may report the new window.
     assert!(time.passed_since(before) <= Duration::from_millis(250));
     assert!(error.retry_after().is_some_and(|wait| wait > 50 * SECOND), "{error:?}");
 }
@@ -143,11 +143,11 @@ async fn a_call_fails_at_once_if_its_permit_would_come_after_max_wait() {
 #[tokio::test]
 async fn a_429_is_reported_to_the_shared_limit_and_pauses_all_calls() {
     let time = time(10).await;
-    // It knows nothing of the other program's requests.
+    // The limit does not know the requests of the other program.
     let limit = FakeLimit::new(&time, 100, Behaviour::TooMuch);
     let client = client(&time, &limit);
     assert_eq!(calls(&time, &client, 30).await.0, 30);
-    assert!(limit.asked().iter().any(|(_, request)| request.hold_for.is_some()));
+    assert!(limit.requests().iter().any(|(_, request)| request.hold_for.is_some()));
 }
 
 #[tokio::test]
@@ -184,7 +184,7 @@ async fn random_drops_never_exceed_the_leased_permits_or_lose_a_permit_beyond_it
         within_an_hour(&time, program).await.unwrap_or_else(|| panic!("program {seed} hangs"));
         let sent = time.simulator().request_count();
         assert!(sent <= limit.leased() as usize, "program {seed}: {sent} sent, {} leased", limit.leased());
-        // Held and not polled, they take nothing from the windows to come but what they were granted before.
+        // Unpolled calls use no permits of later windows except those already granted.
         time.run(time.sleep(3 * MINUTE)).await;
         let (succeeded, took) = calls(&time, &client, 10).await;
         assert_eq!(succeeded, 10);
@@ -197,7 +197,7 @@ async fn submit(client: &Client) -> agentgate::Result<agentgate::types::WorkOrde
     client.work_orders().create("Fix it", WorkspaceSource::template("python-flask")).await
 }
 
-// Limits that do not work
+// Failing limits
 
 #[tokio::test]
 async fn a_shared_limit_that_fails_delays_no_call() {
@@ -232,7 +232,7 @@ async fn a_failed_shared_limit_is_retried_with_backoff_until_it_recovers() {
         }
     };
     within_an_hour(&time, call_each_second(300)).await.unwrap();
-    let tries = limit.asked().len();
+    let tries = limit.requests().len();
     assert!((10..=20).contains(&tries), "{tries}");
     limit.set(Behaviour::Works);
     within_an_hour(&time, call_each_second(40)).await.unwrap();
@@ -245,13 +245,13 @@ async fn a_failing_shared_limit_is_logged_once_until_it_recovers() {
         let time = time(1_000).await;
         let limit = FakeLimit::new(&time, 1_000, behaviour);
         let client = client(&time, &limit);
-        let (told, _guard) = Told::listen();
+        let (logs, _guard) = Logs::capture();
         let calls = async || {
             for _ in 0..40 {
                 within_an_hour(&time, client.credits().balance().into_future()).await.unwrap().unwrap();
                 time.run(time.sleep(SECOND)).await;
             }
-            let all = told.take().into_iter().filter(|line| line.contains("shared rate limit"));
+            let all = logs.take().into_iter().filter(|line| line.contains("shared rate limit"));
             all.map(|line| line.split(' ').next().unwrap().to_owned()).collect::<Vec<_>>()
         };
         assert_eq!(calls().await, ["WARN"], "{behaviour:?}");
@@ -284,7 +284,7 @@ async fn clients_divide_the_window_while_the_shared_limit_fails() {
     assert_eq!(within_an_hour(&time, all).await, Some(true));
     assert!(time.simulator().response_count(429) <= 8, "{}", time.simulator().response_count(429));
     assert!(time.passed_since(start) <= 4 * MINUTE, "{:?}", time.passed_since(start));
-    // One that is alone takes what the other leaves.
+    // A single client can use the permits of the other.
     time.run(time.sleep(MINUTE)).await;
     assert_eq!(calls(&time, &clients[0], 98).await, (98, Duration::ZERO));
 }
@@ -295,9 +295,9 @@ async fn absurd_leases_do_not_hang_calls() {
         let time = time(20).await;
         let limit = FakeLimit::new(&time, 20, behaviour);
         let (succeeded, took) = calls(&time, &client(&time, &limit), 30).await;
-        println!("{behaviour:?}: {took:?}, {} leases", limit.asked().len());
+        println!("{behaviour:?}: {took:?}, {} leases", limit.requests().len());
         assert_eq!(succeeded, 30, "{behaviour:?}");
-        assert!(limit.asked().len() < 1_000, "{behaviour:?}: {}", limit.asked().len());
+        assert!(limit.requests().len() < 1_000, "{behaviour:?}: {}", limit.requests().len());
     }
 }
 
@@ -312,7 +312,7 @@ fn a_runtime_dropped_during_a_lease_does_not_block_calls_of_another() {
         let mut call = Box::pin(client.credits().balance().into_future());
         assert!(poll_once(call.as_mut()).await.is_pending());
     });
-    // It is there, and nobody runs it.
+    // The lease of the first runtime is pending, and nothing polls it.
     second.block_on(client.credits().balance().into_future()).unwrap();
     drop(first);
     second.block_on(client.credits().balance().into_future()).unwrap();

@@ -1,7 +1,7 @@
 //! Many calls against the organization's limits, in simulated time.
 //!
-//! The simulator keeps the limits as the service documents them, and the client's clock is the simulator's: an hour of
-//! waiting passes as soon as nothing else is left to do.
+//! The simulator enforces the documented limits, and the client uses the simulator's clock, which advances as soon as
+//! everything else is idle.
 
 use std::future::Future;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -26,7 +26,7 @@ async fn submit(client: &Client) -> Result<WorkOrderCreated, Error> {
     client.work_orders().create("Fix it", WorkspaceSource::git("https://github.com/your-org/your-repo")).await
 }
 
-/// Starts these futures in their order.
+/// Spawns these futures in order.
 fn spawn<F>(futures: impl IntoIterator<Item = F>) -> JoinSet<F::Output>
 where
     F: Future<Output: Send + 'static> + Send + 'static,
@@ -44,7 +44,7 @@ fn submissions(client: &Client, count: usize) -> JoinSet<Result<WorkOrderCreated
     spawn(clients.into_iter().map(|client| async move { submit(&client).await }))
 }
 
-/// How many calls have ended, once everything has gone as far as it can.
+/// Returns the number of calls that have completed, once all tasks are idle.
 async fn ended<T: 'static>(time: &SimulatedTime, calls: &mut JoinSet<Result<T, Error>>) -> usize {
     time.settle().await;
     let mut count = 0;
@@ -59,11 +59,11 @@ fn sent(time: &SimulatedTime) -> usize {
     time.simulator().request_count()
 }
 
-/// Counts the 429s that were answered to a client: each is followed by a retry or is the call's error.
+/// Counts the 429s of a client: each is followed by a retry or is the call's error.
 #[derive(Clone, Debug, Default)]
-struct Refusals(Arc<AtomicU32>);
+struct TooManyRequests(Arc<AtomicU32>);
 
-impl Refusals {
+impl TooManyRequests {
     fn watch(&self, builder: ClientBuilder) -> ClientBuilder {
         let count = self.clone();
         builder.on_retry(move |retry| count.add(retry.error))
@@ -94,16 +94,16 @@ struct Figures {
 /// 200 tasks make five calls each, one after the other.
 async fn thousand_calls(set_up: impl FnOnce(ClientBuilder) -> ClientBuilder) -> Figures {
     let time = SimulatedTime::start(Simulator::builder()).await;
-    let refusals = Refusals::default();
-    let client = refusals.watch(set_up(time.builder())).build().unwrap();
+    let too_many = TooManyRequests::default();
+    let client = too_many.watch(set_up(time.builder())).build().unwrap();
     let succeeded = Arc::new(AtomicU32::new(0));
     let tasks = spawn((0..200).map(|_| {
-        let (client, refusals, succeeded) = (client.clone(), refusals.clone(), Arc::clone(&succeeded));
+        let (client, too_many, succeeded) = (client.clone(), too_many.clone(), Arc::clone(&succeeded));
         async move {
             for _ in 0..5 {
                 match read(&client).await {
                     Ok(()) => _ = succeeded.fetch_add(1, Ordering::Relaxed),
-                    Err(error) => refusals.add(&error),
+                    Err(error) => too_many.add(&error),
                 }
             }
         }
@@ -114,7 +114,7 @@ async fn thousand_calls(set_up: impl FnOnce(ClientBuilder) -> ClientBuilder) -> 
         succeeded,
         failed: 1000 - succeeded,
         requests: sent(&time).try_into().unwrap(),
-        refused: refusals.count(),
+        refused: too_many.count(),
         took: time.passed(),
     }
 }
@@ -125,7 +125,7 @@ async fn a_thousand_calls_from_200_tasks_succeed_with_at_most_one_percent_429s()
     println!("waiting: {figures:?}");
     assert_eq!((figures.succeeded, figures.failed), (1000, 0));
     assert!(figures.refused * 100 <= figures.requests, "{figures:?}");
-    // A hundred a minute, and not one slot given away.
+    // A hundred per minute, without an unused slot.
     assert_eq!(figures.took, 9 * MINUTE);
 }
 
@@ -136,15 +136,15 @@ async fn without_the_limiter_most_of_the_thousand_calls_fail() {
     assert!(off.failed >= 500, "{off:?}");
     assert!(off.refused * 100 >= off.requests * 50, "{off:?}");
 
-    // Even one that is patient with each refusal.
+    // Respecting each `Retry-After` is not enough either.
     let patient =
         |builder: ClientBuilder| builder.rate_limit_mode(RateLimitMode::Off).max_retries(3).max_retry_delay(2 * MINUTE);
     let patient = thousand_calls(patient).await;
-    println!("off, with pauses as long as the service asks for: {patient:?}");
+    println!("off, with pauses as long as `Retry-After`: {patient:?}");
     assert!(patient.refused * 100 >= patient.requests * 30, "{patient:?}");
 }
 
-// Everyone waits
+// Waiting
 
 #[tokio::test]
 async fn one_429_pauses_all_calls_of_the_client_and_its_clones() {
@@ -198,7 +198,7 @@ async fn calls_dropped_while_waiting_use_no_permits() {
     time.settle().await;
     assert_eq!(sent(&time), 2);
 
-    // They do not count as ahead of others, either: the next two have room in the next window.
+    // Dropped calls do not count as waiting: the next two fit into the next window.
     let mut calls = spawn([1, 2].map(|_| {
         let client = client.clone();
         async move { client.credits().balance().deadline(MINUTE + SECOND).await }
@@ -240,11 +240,11 @@ async fn a_submission_dropped_before_it_is_sent_uses_no_slot() {
 #[tokio::test]
 async fn two_clients_of_one_organization_both_make_progress() {
     let time = SimulatedTime::start(Simulator::builder()).await;
-    let refusals = Refusals::default();
+    let too_many = TooManyRequests::default();
     let done = Arc::new(Mutex::new([0, 0]));
     let (mut tasks, mut progress) = (JoinSet::new(), Vec::new());
     for number in 0..2 {
-        let client = refusals.watch(time.builder()).max_retries(10).build().unwrap();
+        let client = too_many.watch(time.builder()).max_retries(10).build().unwrap();
         for _ in 0..250 {
             let (client, done) = (client.clone(), Arc::clone(&done));
             tasks.spawn(async move {
@@ -258,16 +258,16 @@ async fn two_clients_of_one_organization_both_make_progress() {
         progress.push(*done.lock().unwrap());
         time.advance(MINUTE);
     }
-    println!("two clients: {} 429s, calls done in each minute: {progress:?}", refusals.count());
+    println!("two clients: {} 429s, calls done in each minute: {progress:?}", too_many.count());
     assert_eq!(progress[19], [250, 250]);
     for minute in &progress[2..] {
         assert!(minute.iter().all(|done| *done >= 25), "{progress:?}");
     }
 }
 
-// Who cannot wait
+// Failing instead of waiting
 
-/// A client whose window is spent for a minute.
+/// Returns a client that has used all requests of a minute.
 async fn spent(set_up: impl FnOnce(ClientBuilder) -> ClientBuilder) -> (SimulatedTime, Client) {
     let time = SimulatedTime::start(Simulator::builder().rate_limit(3)).await;
     let client = set_up(time.builder()).build().unwrap();
@@ -302,7 +302,7 @@ async fn a_deadline_takes_the_waiting_calls_into_account() {
     let (time, client) = spent(|builder| builder).await;
     let mut waiting = reads(&client, 5);
     assert_eq!(ended(&time, &mut waiting).await, 0);
-    // The next window has room for three, the one after it for one more.
+    // The next window has room for three calls, the one after it for the rest.
     let error = client.credits().balance().deadline(119 * SECOND).await.unwrap_err();
     assert_not_sent(&error, 2 * MINUTE);
     let mut call = JoinSet::new();
@@ -347,32 +347,32 @@ async fn with_the_mode_off_everything_is_sent() {
     assert_eq!(sent(&time), 8);
 }
 
-// Limits of their own
+// Other limits
 
 #[tokio::test]
 async fn forty_submissions_are_limited_to_twenty_per_minute() {
     let time = SimulatedTime::start(Simulator::builder().concurrent_runs(100)).await;
-    let refusals = Refusals::default();
-    let client = refusals.watch(time.builder()).build().unwrap();
+    let too_many = TooManyRequests::default();
+    let client = too_many.watch(time.builder()).build().unwrap();
     let mut calls = submissions(&client, 40);
     assert_eq!(ended(&time, &mut calls).await, 20);
     time.advance(MINUTE);
     assert_eq!(ended(&time, &mut calls).await, 20);
-    assert_eq!((sent(&time), refusals.count()), (40, 0));
+    assert_eq!((sent(&time), too_many.count()), (40, 0));
 }
 
 #[tokio::test]
 async fn the_submission_limit_can_be_changed() {
     for limit in [3, 50] {
         let time = SimulatedTime::start(Simulator::builder().concurrent_runs(100).submission_limit(limit)).await;
-        let refusals = Refusals::default();
-        let client = refusals.watch(time.builder()).submissions_per_minute(limit).build().unwrap();
+        let too_many = TooManyRequests::default();
+        let client = too_many.watch(time.builder()).submissions_per_minute(limit).build().unwrap();
         let count = limit as usize;
         let mut calls = submissions(&client, 2 * count);
         assert_eq!(ended(&time, &mut calls).await, count);
         time.advance(MINUTE);
         assert_eq!(ended(&time, &mut calls).await, count);
-        assert_eq!((sent(&time), refusals.count()), (2 * count, 0));
+        assert_eq!((sent(&time), too_many.count()), (2 * count, 0));
     }
 }
 
@@ -407,7 +407,7 @@ async fn a_429_for_the_submission_limit_does_not_pause_reads() {
     assert_eq!(ended(&time, &mut submitted).await, 1);
     assert_eq!(ended(&time, &mut reads(&client, 50)).await, 50);
     assert_eq!(client.rate_limit().unwrap().limit, Some(100));
-    // And more submissions are not even tried.
+    // Further submissions are not sent.
     let before = sent(&time);
     submitted.spawn(async move { submit(&client).await });
     time.settle().await;
@@ -439,8 +439,8 @@ async fn a_429_for_the_webhook_test_limit_does_not_pause_reads() {
     assert_eq!(ended(&time, &mut tests).await, 1);
 }
 
-/// A 429 with requests left in the window: it is about another limit.
-fn with_requests_left(operation: &str) -> Fault {
+/// Returns a 429 with requests remaining in the window, which concerns another limit.
+fn with_requests_remaining(operation: &str) -> Fault {
     Fault::error("RATE_LIMITED")
         .header("retry-after", "50")
         .header("x-ratelimit-limit", "100")
@@ -457,7 +457,7 @@ async fn a_429_with_requests_remaining_pauses_only_its_call() {
         if is_known {
             read(&client).await.unwrap();
         }
-        time.simulator().inject(with_requests_left("listTemplates"));
+        time.simulator().inject(with_requests_remaining("listTemplates"));
         let mut refused = spawn([client.templates().list().into_future()]);
         assert_eq!(ended(&time, &mut refused).await, 0);
         assert_eq!(ended(&time, &mut reads(&client, 30)).await, 30, "is known: {is_known}");
@@ -477,7 +477,7 @@ async fn a_429_to_a_submission_with_requests_remaining_pauses_only_submissions()
         if is_known {
             read(&client).await.unwrap();
         }
-        time.simulator().inject(with_requests_left("createWorkOrder"));
+        time.simulator().inject(with_requests_remaining("createWorkOrder"));
         let mut submitted = submissions(&client, 1);
         assert_eq!(ended(&time, &mut submitted).await, 0);
         assert_eq!(ended(&time, &mut reads(&client, 30)).await, 30, "is known: {is_known}");
@@ -491,7 +491,7 @@ async fn a_429_to_a_submission_with_requests_remaining_pauses_only_submissions()
     }
 }
 
-// What the service says
+// Reported limits
 
 #[tokio::test]
 async fn rate_limit_returns_the_last_reported_limit() {
@@ -527,23 +527,23 @@ async fn gateway_errors_before_the_first_response_do_not_lift_the_limit() {
         ("404", Fault::response(404, "text/html", "no such host")),
     ] {
         let time = SimulatedTime::start(Simulator::builder()).await;
-        // So slow that all of them would be sent before a second response comes.
+        // Slow enough to send all of them before the second response.
         let url = time.slow_line(|| Duration::from_millis(100)).await;
-        let refusals = Refusals::default();
-        let client = refusals.watch(time.builder()).base_url(url).build().unwrap();
+        let too_many = TooManyRequests::default();
+        let client = too_many.watch(time.builder()).base_url(url).build().unwrap();
         time.simulator().inject(fault.times(10));
         let ends = time.run(reads(&client, 500).join_all()).await;
         let failed = ends.iter().filter(|end| end.is_err()).count();
         // The faults themselves may be 429s, and a 404 is not retried.
-        assert!(refusals.count() <= 10 && failed <= 10, "{what}: {} 429s, {failed} failed", refusals.count());
+        assert!(too_many.count() <= 10 && failed <= 10, "{what}: {} 429s, {failed} failed", too_many.count());
     }
 }
 
 #[tokio::test]
 async fn an_idle_client_respects_the_current_window_when_it_resumes() {
     let time = SimulatedTime::start(Simulator::builder()).await;
-    let refusals = Refusals::default();
-    let client = refusals.watch(time.builder()).build().unwrap();
+    let too_many = TooManyRequests::default();
+    let client = too_many.watch(time.builder()).build().unwrap();
     read(&client).await.unwrap();
     // Fifty seconds into some later window.
     time.advance(5 * MINUTE + 50 * SECOND);
@@ -553,8 +553,8 @@ async fn an_idle_client_respects_the_current_window_when_it_resumes() {
         }
     })
     .await;
-    // What is left of that window, and the two after it.
-    assert_eq!((time.passed(), refusals.count()), (7 * MINUTE, 0));
+    // The rest of that window, and the two after it.
+    assert_eq!((time.passed(), too_many.count()), (7 * MINUTE, 0));
 }
 
 #[tokio::test]
@@ -571,7 +571,7 @@ async fn absurd_rate_limit_headers_do_not_stall_calls() {
                     let what = format!("{status}: limit {limit:?}, remaining {left:?}, reset {reset:?}");
                     let took = absurd(status, [limit, left, reset]).await;
                     slowest = slowest.max(took);
-                    // Four calls; each waits for a window at most, and after each of three refusals.
+                    // Each of four calls waits for at most a window, and again after each of three 429s.
                     assert!(took <= 4 * 4 * (MINUTE + SECOND), "{what}: {took:?}");
                 }
             }
@@ -605,8 +605,8 @@ async fn absurd(status: u16, [limit, left, reset]: [&str; 3]) -> Duration {
 #[tokio::test]
 async fn one_response_with_absurd_headers_does_not_affect_later_calls() {
     let time = SimulatedTime::start(Simulator::builder()).await;
-    let refusals = Refusals::default();
-    let client = refusals.watch(time.builder()).build().unwrap();
+    let too_many = TooManyRequests::default();
+    let client = too_many.watch(time.builder()).build().unwrap();
     let absurd = Fault::response(200, "application/json", r#"{"includedCreditsCents":1,"totalCreditsCents":1}"#)
         .header("x-ratelimit-limit", "100")
         .header("x-ratelimit-remaining", "90")
@@ -617,14 +617,14 @@ async fn one_response_with_absurd_headers_does_not_affect_later_calls() {
     drop(first.join_next().await);
     time.advance(2 * MINUTE);
     time.run(reads(&client, 350).join_all()).await.into_iter().for_each(Result::unwrap);
-    assert_eq!(refusals.count(), 0);
+    assert_eq!(too_many.count(), 0);
     assert_eq!(time.passed(), 5 * MINUTE);
 }
 
-// Anything may happen
+// Random programs
 
-/// Random limits, latencies, idle times and starts. Alone, a client never exceeds the window; beside another program, it
-/// loses no call.
+/// Random limits, latencies, idle times and starts. A client alone never exceeds the window. Beside another program, every
+/// call succeeds.
 #[tokio::test]
 async fn the_window_is_never_exceeded_and_no_call_is_lost() {
     for seed in 0..24 {
@@ -659,8 +659,8 @@ async fn random_program(seed: u64, beside_another: bool) -> Outcome {
     let slowest = random.u64(1..4_000);
     let line = Mutex::new(random.fork());
     let url = time.slow_line(move || Duration::from_millis(line.lock().unwrap().u64(0..slowest))).await;
-    let refusals = Refusals::default();
-    let client = refusals.watch(time.builder()).base_url(url).max_retries(100).build().unwrap();
+    let too_many = TooManyRequests::default();
+    let client = too_many.watch(time.builder()).base_url(url).max_retries(100).build().unwrap();
 
     let (tasks, each) = (random.u64(1..=40), random.u64(1..=12));
     let lost = Arc::new(AtomicU32::new(0));
@@ -681,7 +681,7 @@ async fn random_program(seed: u64, beside_another: bool) -> Outcome {
             }
         });
     }
-    let refused_others = Refusals::default();
+    let refused_others = TooManyRequests::default();
     let mut others = JoinSet::new();
     if beside_another {
         let other = time.builder().rate_limit_mode(RateLimitMode::Off).max_retries(0).build().unwrap();
@@ -689,7 +689,7 @@ async fn random_program(seed: u64, beside_another: bool) -> Outcome {
         let (time, mut random, refused) = (time.clone(), random.fork(), refused_others.clone());
         others.spawn(async move {
             loop {
-                // On average its share of the window, by fits and starts.
+                // Its share of the window on average, in bursts.
                 let burst = random.u64(1..=share);
                 for error in
                     reads(&other, burst.try_into().unwrap()).join_all().await.into_iter().filter_map(Result::err)
@@ -704,17 +704,17 @@ async fn random_program(seed: u64, beside_another: bool) -> Outcome {
     let before = time.passed();
     time.run(set.join_all()).await;
     let calls = tasks * each;
-    // At half of the window at least, with some for the way.
+    // At least half of the window, plus the latency.
     let windows = u32::try_from(calls).unwrap() / (limit / 2) + 2;
-    let way = Duration::from_millis(slowest * 8 * each);
+    let latency = Duration::from_millis(slowest * 8 * each);
     Outcome {
         limit,
         tasks,
         calls,
-        refused: refusals.count(),
+        refused: too_many.count(),
         refused_others: refused_others.count(),
         lost: lost.load(Ordering::Relaxed),
         took: time.passed_since(before),
-        enough: MINUTE * windows * 2 + idle + way,
+        enough: MINUTE * windows * 2 + idle + latency,
     }
 }

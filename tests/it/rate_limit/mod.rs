@@ -1,4 +1,4 @@
-//! The rate limit: how calls keep to it, and that none stops another.
+//! The rate limiter: limits, fairness, shared limits, and unpolled calls.
 
 mod fake;
 mod leases;
@@ -20,7 +20,7 @@ async fn poll_once<F: Future + ?Sized>(mut future: Pin<&mut F>) -> Poll<F::Outpu
     poll_fn(|context| Poll::Ready(future.as_mut().poll(context))).await
 }
 
-/// The output of the first of two futures to end. The other can go on.
+/// Returns the output of the first future to complete. The other can be polled again.
 async fn first<A: Future + Unpin, B: Future + Unpin>(mut a: A, mut b: B) -> Result<A::Output, B::Output> {
     poll_fn(|context| {
         if let Poll::Ready(output) = Pin::new(&mut a).poll(context) {
@@ -31,13 +31,13 @@ async fn first<A: Future + Unpin, B: Future + Unpin>(mut a: A, mut b: B) -> Resu
     .await
 }
 
-/// Runs this to its end, or gives `None` if an hour of simulated time is not enough.
+/// Runs a future to completion. Returns `None` after an hour of simulated time.
 async fn within_an_hour<T>(time: &SimulatedTime, work: impl Future<Output = T>) -> Option<T> {
     let hour = time.sleep(Duration::from_secs(60 * 60));
     time.run(async { first(pin!(work), hour).await.ok() }).await
 }
 
-/// Submits so many work orders with a client of its own, and lets a minute pass.
+/// Submits `count` work orders with a separate client, and advances time by a minute.
 async fn submit_runs(time: &SimulatedTime, count: usize) {
     let client = time.client();
     time.run(async {
@@ -51,8 +51,8 @@ async fn submit_runs(time: &SimulatedTime, count: usize) {
     time.simulator().clear_requests();
 }
 
-/// Spends the window.
-async fn spend(time: &SimulatedTime, client: &Client, limit: u32) {
+/// Uses all requests of the window.
+async fn exhaust(time: &SimulatedTime, client: &Client, limit: u32) {
     time.run(async {
         for _ in 0..limit {
             client.credits().balance().await.unwrap();

@@ -1,6 +1,6 @@
-//! Random programs of calls, streams and waits that are polled, left unpolled, raced and dropped: whatever is polled ends.
+//! Random programs of calls, streams and waits that are polled, left unpolled, raced and dropped: every polled one completes.
 //!
-//! Each program has an hour of simulated time, of which it needs a part. `RANDOM_PROGRAMS=1000` runs more of them.
+//! Each program has an hour of simulated time, and needs only a part of it. The variable `RANDOM_PROGRAMS` sets their number.
 
 use std::collections::BTreeMap;
 use std::pin::pin;
@@ -46,12 +46,12 @@ struct Program {
     submission_limit: u32,
     mode: RateLimitMode,
     actors: u32,
-    /// Requests that the program may begin: what fits into some ten windows.
+    /// Maximum number of requests: those of about ten windows.
     calls: u32,
     /// Some requests are never responded to.
     stalls: bool,
     beside_another: bool,
-    /// Permits come from a shared limit, which does not always work.
+    /// Permits come from a shared limit that fails at times.
     leases: bool,
 }
 
@@ -72,7 +72,7 @@ impl Program {
         }
     }
 
-    /// Returns how many calls were made and how long they took, or what went wrong.
+    /// Returns the number of calls and the elapsed time, or a description of the failure.
     async fn run(&self) -> Result<(u32, Duration), String> {
         let simulator = Simulator::builder()
             .rate_limit(self.limit)
@@ -127,7 +127,7 @@ impl Program {
             while let Some(actor) = actors.join_next().await {
                 actor.unwrap();
             }
-            // Nothing that was dropped holds up what comes after it.
+            // Dropped calls must not block later ones.
             client.clone().credits().balance().await.map_err(|error| shared.note(&error))
         })
         .await;
@@ -142,7 +142,7 @@ impl Program {
     }
 }
 
-/// What goes wrong with some request.
+/// Returns a random fault.
 fn fault(random: &mut Rng, stalls: bool) -> Fault {
     let wait = random.u32(0..60).to_string();
     let fault = match random.u8(0..if stalls { 8 } else { 7 }) {
@@ -157,7 +157,7 @@ fn fault(random: &mut Rng, stalls: bool) -> Fault {
     fault.times(random.u32(1..=4))
 }
 
-/// What the actors of a program share.
+/// The shared state of the actors of a program.
 #[derive(Debug, Default)]
 struct Shared {
     calls_left: AtomicU32,
@@ -173,7 +173,7 @@ impl Shared {
     }
 }
 
-/// A task of a program. What it holds, it does not poll.
+/// A task of a program. It does not poll the calls that it holds.
 struct Actor {
     number: u32,
     client: Client,
@@ -224,7 +224,7 @@ impl Actor {
                 }
             }
             8 => {
-                // Both ways round: the other, too, may be the one that is left.
+                // Either call can win the race.
                 if let (Some(one), Some(other)) = (self.call(), self.take_held()) {
                     self.race(one, other).await;
                 }
@@ -269,12 +269,12 @@ impl Actor {
         }
     }
 
-    /// A call that has not begun, if the program may make another.
+    /// Returns an unpolled call, if the program has calls left.
     fn call(&mut self) -> Option<CallFuture<()>> {
         let calls = &self.shared.calls_left;
         calls.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).ok()?;
         let deadline = (self.random.u8(0..6) == 0).then(|| Duration::from_secs(self.random.u64(1..200)));
-        // What passes the deadline is a time-out of the program's making.
+        // A passed deadline is an expected timeout.
         let client = self.client.clone();
         Some(match self.random.u8(0..6) {
             0 => Box::pin(async move { client.runs().list().limit(5).await.map(drop) }),
@@ -315,7 +315,7 @@ impl Actor {
         self.held.push(rest);
     }
 
-    /// `select!` on a call in a loop, whose other branch makes calls.
+    /// Polls a call in a loop like `select!`, while the other branch makes calls.
     async fn select(&mut self, mut call: CallFuture<()>) {
         for _ in 0..self.random.u8(1..5) {
             let pause = Duration::from_secs(self.random.u64(0..40));
@@ -341,7 +341,7 @@ impl Actor {
             let Some(call) = self.call() else { break };
             let pause = Duration::from_secs(self.random.u64(1..60));
             let next = if self.random.u8(0..4) == 0 {
-                // What `next` has begun goes on when it is called again.
+                // A dropped `next` continues at the next call.
                 let next = pin!(runs.next());
                 first(next, self.time.sleep(pause)).await.ok().flatten()
             } else {
@@ -368,12 +368,12 @@ impl Actor {
     }
 }
 
-/// There need not be such a run.
+/// Accepts a missing run.
 fn found(error: Error) -> Result<(), Error> {
     if error.is_not_found() { Ok(()) } else { Err(error) }
 }
 
-/// A deadline may pass.
+/// Accepts a passed deadline.
 fn in_time(error: Error) -> Result<(), Error> {
     if error.kind() == ErrorKind::Timeout { Ok(()) } else { Err(error) }
 }

@@ -1,7 +1,7 @@
-//! The rate limit that several processes share through Redis, with a server that is started for each test.
+//! The rate limit that several processes share through Redis, with a Redis server for each test.
 //!
-//! Time is scaled: the simulator, the clients' clocks and the time of Redis pass at the same multiple of real time. Without `redis-server`
-//! in the `PATH`, these tests are ignored.
+//! Time is scaled: the clocks of the simulator, the clients and Redis run at the same multiple of real time. Without
+//! `redis-server` in the `PATH`, these tests are ignored.
 
 use std::future::Future;
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -20,7 +20,7 @@ use crate::webhook::redis::{Redis, assert_asks_for_a_password, signal};
 
 const MINUTE: i64 = 60_000;
 
-/// Passes at a multiple of real time, beside the right time by a difference.
+/// A clock that runs at a multiple of real time, with an offset.
 #[derive(Clone, Debug)]
 struct ScaledClock {
     start: (Instant, DateTime<Utc>),
@@ -49,7 +49,7 @@ impl Clock for ScaledClock {
 
 // Processes
 
-/// What a process is to do.
+/// The calls that a process makes.
 #[derive(Clone, Debug)]
 struct Work {
     base_url: String,
@@ -58,7 +58,7 @@ struct Work {
     scale: u32,
     tasks: u32,
     calls: u32,
-    /// The difference of its clock, in seconds.
+    /// The offset of its clock, in seconds.
     difference: i64,
 }
 
@@ -84,7 +84,7 @@ impl Work {
         builder.max_retries(20).shared_rate_limit(limit).build().unwrap()
     }
 
-    /// Makes all calls. Returns how many succeeded.
+    /// Makes all calls. Returns the number that succeeded.
     async fn run(&self, client: &Client) -> u32 {
         let mut tasks = JoinSet::new();
         for _ in 0..self.tasks {
@@ -127,39 +127,39 @@ const WORK: &str = "AGENTGATE_TEST_WORK";
 const MARK: &str = "client: ";
 
 #[tokio::test]
-#[ignore = "it is a process that other tests start"]
+#[ignore = "a process that other tests start"]
 async fn process() {
     let Ok(work) = std::env::var(WORK) else { return };
     let work = Work::from_variable(&work);
     let client = work.client();
-    let tell = |line: String| std::io::stdout().write_all(format!("\n{MARK}{line}\n").as_bytes()).unwrap();
-    tell("ready".to_owned());
+    let print = |line: String| std::io::stdout().write_all(format!("\n{MARK}{line}\n").as_bytes()).unwrap();
+    print("ready".to_owned());
     tokio::task::spawn_blocking(|| std::io::stdin().read_line(&mut String::new())).await.unwrap().unwrap();
-    tell(work.run(&client).await.to_string());
+    print(work.run(&client).await.to_string());
 }
 
 /// Another process that makes calls.
 struct Process {
     child: Child,
-    told: Receiver<String>,
+    lines: Receiver<String>,
 }
 
 impl Process {
-    /// Starts a process, which is ready.
+    /// Starts a process, and waits until it is ready.
     fn start(work: &Work) -> Self {
         let mut command = Command::new(std::env::current_exe().unwrap());
         command.args(["--exact", "rate_limit::shared::process", "--ignored", "--nocapture"]);
         command.env(WORK, work.to_variable()).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().unwrap();
-        let (sender, told) = channel();
+        let (sender, lines) = channel();
         let output = BufReader::new(child.stdout.take().unwrap());
         std::thread::spawn(move || {
             for line in output.lines().map_while(Result::ok) {
                 let _ = line.strip_prefix(MARK).map(|line| sender.send(line.to_owned()));
             }
         });
-        let process = Self { child, told };
-        assert_eq!(process.told.recv_timeout(Duration::from_secs(60)).unwrap(), "ready");
+        let process = Self { child, lines };
+        assert_eq!(process.lines.recv_timeout(Duration::from_secs(60)).unwrap(), "ready");
         process
     }
 
@@ -167,9 +167,9 @@ impl Process {
         self.child.stdin.as_mut().unwrap().write_all(b"go\n").unwrap();
     }
 
-    /// Waits for the end. Returns how many calls succeeded.
+    /// Waits for the process to finish. Returns the number of calls that succeeded.
     async fn end(self) -> u32 {
-        let end = tokio::task::spawn_blocking(move || self.told.recv_timeout(Duration::from_secs(300)).unwrap());
+        let end = tokio::task::spawn_blocking(move || self.lines.recv_timeout(Duration::from_secs(300)).unwrap());
         end.await.unwrap().parse().unwrap()
     }
 }
@@ -181,32 +181,32 @@ impl Drop for Process {
     }
 }
 
-/// What a fleet did.
+/// The figures of a fleet.
 #[derive(Debug)]
 struct Outcome {
     succeeded: u32,
     requests: usize,
     refused: usize,
-    /// The time that it took, in milliseconds, and the shortest that is possible.
+    /// The elapsed time and the shortest possible time, in milliseconds.
     took: i64,
     optimal: i64,
 }
 
 impl Outcome {
-    /// The part of requests that were responded to with 429, in percent.
+    /// Returns the percentage of 429 responses.
     #[allow(clippy::cast_precision_loss)]
     fn refused_percent(&self) -> f64 {
         self.refused as f64 * 100.0 / self.requests as f64
     }
 
-    /// The time that it took beyond the shortest, in percent.
+    /// Returns the percentage of time beyond the shortest possible.
     #[allow(clippy::cast_precision_loss)]
     fn late_percent(&self) -> f64 {
         (self.took - self.optimal) as f64 * 100.0 / self.optimal as f64
     }
 }
 
-/// Lets all processes work, and something else happen meanwhile.
+/// Runs all processes, and another future meanwhile.
 async fn run(simulator: &Simulator, works: Vec<Work>, limit: i64, meanwhile: impl Future<Output = ()>) -> Outcome {
     let mut processes: Vec<_> = works.iter().map(Process::start).collect();
     let start = simulator.now();
@@ -218,7 +218,7 @@ async fn run(simulator: &Simulator, works: Vec<Work>, limit: i64, meanwhile: imp
     }
     let took = (simulator.now() - start).num_milliseconds();
     let calls: i64 = works.iter().map(|work| i64::from(work.tasks * work.calls)).sum();
-    // The first window is there, and the last calls take no time.
+    // The first window is open, and the last calls take no time.
     let optimal = match (calls - 1) / limit {
         0 => 0,
         windows => MINUTE - start.timestamp_millis() % MINUTE + (windows - 1) * MINUTE,
@@ -261,10 +261,10 @@ async fn a_fleet_continues_if_redis_is_killed() {
     assert!(outcome.refused_percent() <= 10.0);
 }
 
-/// Fast, and so slow that a busy machine makes little difference.
+/// Scale of time, low enough for a busy machine.
 const SCALE: u32 = 60;
 
-/// The most 429s, in percent, on a machine that is busy with other tests.
+/// Maximum percentage of 429s on a busy machine.
 const FEW: f64 = 5.0;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -303,8 +303,12 @@ async fn a_killed_process_wastes_only_its_leased_permits() {
     assert!(outcome.took <= 4 * MINUTE);
 }
 
-/// Redis fails in some way in the middle, and works again later.
-async fn goes_on(redis: &mut Redis, fail: impl AsyncFnOnce(&mut Redis), mend: impl AsyncFnOnce(&mut Redis)) {
+/// Checks that calls continue while Redis fails, and use it again after its recovery.
+async fn assert_calls_continue(
+    redis: &mut Redis,
+    fail: impl AsyncFnOnce(&mut Redis),
+    restore: impl AsyncFnOnce(&mut Redis),
+) {
     let simulator = simulator(SCALE).await;
     let work = Work { tasks: 20, calls: 10, ..Work::new(&simulator, &redis.url(), SCALE) };
     let until = async |count| {
@@ -316,13 +320,13 @@ async fn goes_on(redis: &mut Redis, fail: impl AsyncFnOnce(&mut Redis), mend: im
         until(50).await;
         fail(redis).await;
         until(250).await;
-        mend(redis).await;
+        restore(redis).await;
     });
     let outcome = outcome.await;
     assert_eq!(outcome.succeeded, 400);
     assert!(outcome.refused_percent() <= 15.0);
     assert!(outcome.took <= 7 * MINUTE);
-    // They are back.
+    // The clients are registered again.
     assert_eq!(redis.ask::<Vec<String>>(&["KEYS", "agentgate:limit:{*:clients"]).await.len(), 1);
 }
 
@@ -330,7 +334,7 @@ async fn goes_on(redis: &mut Redis, fail: impl AsyncFnOnce(&mut Redis), mend: im
 #[cfg_attr(not(redis_server), ignore = "needs redis-server")]
 async fn calls_continue_while_redis_is_down_and_use_it_again_afterwards() {
     let mut redis = Redis::start();
-    goes_on(&mut redis, async |redis| redis.stop(), async |redis| assert!(redis.run())).await;
+    assert_calls_continue(&mut redis, async |redis| redis.stop(), async |redis| assert!(redis.run())).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -338,7 +342,7 @@ async fn calls_continue_while_redis_is_down_and_use_it_again_afterwards() {
 async fn calls_continue_while_redis_is_suspended() {
     let mut redis = Redis::start();
     let process = redis.process_id().await;
-    goes_on(&mut redis, async |_| signal(&process, "-STOP"), async |_| signal(&process, "-CONT")).await;
+    assert_calls_continue(&mut redis, async |_| signal(&process, "-STOP"), async |_| signal(&process, "-CONT")).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -349,10 +353,10 @@ async fn calls_continue_while_redis_is_out_of_memory() {
     redis.ask::<()>(&["CONFIG", "SET", "maxmemory-policy", "noeviction"]).await;
     let fail = async |redis: &mut Redis| {
         set(redis, "1mb").await;
-        // What the limit had stored is gone, too.
+        // Also removes the state of the limit.
         redis.ask::<()>(&["FLUSHALL"]).await;
     };
-    goes_on(&mut redis, fail, async |redis| set(redis, "0").await).await;
+    assert_calls_continue(&mut redis, fail, async |redis| set(redis, "0").await).await;
 }
 
 #[tokio::test]
@@ -369,14 +373,14 @@ async fn a_missing_redis_password_is_an_error() {
 
 // The script
 
-/// Asks for so many permits for requests.
+/// Requests this number of permits.
 fn request(client: &str, requests: u32) -> LeaseRequest {
     let mut request = LeaseRequest::new("organization", client);
     request.requests = requests;
     request
 }
 
-/// Reports so many requests left of 100, in a window that ends in a minute.
+/// Adds a report of the remaining requests of 100, in a window that ends in a minute.
 fn reporting(mut request: LeaseRequest, remaining: u32, window: u64) -> LeaseRequest {
     request.report = Some(LeaseReport::new(100, remaining, Duration::from_secs(60), window * 60_000));
     request
@@ -390,7 +394,7 @@ async fn limit(redis: &Redis) -> RedisRateLimit {
     RedisRateLimit::connect(&redis.url()).await.unwrap()
 }
 
-/// So late that no window of this length has passed in real time.
+/// A time that does not pass during a test.
 const MOMENT: Duration = Duration::from_secs(40);
 
 #[tokio::test]
@@ -402,7 +406,7 @@ async fn a_few_permits_are_leased_in_total_until_the_limit_is_known() {
     let lease = limit.lease(request("two", 50)).await.unwrap();
     assert_eq!((lease.requests, lease.clients), (0, 2));
     assert!(lease.retry_in <= Duration::from_millis(250), "{lease:?}");
-    // The ten were counted, and two of other programs.
+    // The report counts the ten leased requests and two of other programs.
     let lease = limit.lease(reporting(request("one", 0), 88, 1)).await.unwrap();
     assert!(lease.valid_for > MOMENT);
     assert_eq!(requests(&limit, request("three", 30)).await, 30);
@@ -415,7 +419,7 @@ async fn leased_and_externally_used_permits_are_not_leased_again() {
     let limit = limit(&redis).await;
     assert_eq!(requests(&limit, reporting(request("one", 60), 99, 1)).await, 60);
     assert_eq!(requests(&limit, reporting(request("one", 10), 35, 1)).await, 10);
-    // Reports overtake each other, and one is of the window before.
+    // Reports arrive out of order, and one is of the previous window.
     assert_eq!(requests(&limit, reporting(request("one", 10), 90, 1)).await, 10);
     assert_eq!(requests(&limit, reporting(request("one", 0), 100, 0)).await, 0);
     let lease = limit.lease(request("one", 50)).await.unwrap();
@@ -436,7 +440,7 @@ async fn waiting_clients_get_equal_shares_of_a_new_window() {
     }
     assert_eq!(requests(&limit, reporting(request("one", 500), 100, 2)).await, 25);
     let lease = limit.lease(request("one", 500)).await.unwrap();
-    assert_eq!(lease.requests, 0, "a client that is fast takes the shares of others");
+    assert_eq!(lease.requests, 0, "a fast client must not take the shares of others");
     assert!(lease.retry_in <= Duration::from_secs(2), "{lease:?}");
     for client in ["two", "three", "four"] {
         assert_eq!(requests(&limit, request(client, 500)).await, 25);
@@ -487,12 +491,12 @@ async fn a_submission_slot_is_free_a_minute_after_completion_or_when_returned() 
     assert!(lease.submissions_retry_in > MOMENT && lease.retry_in.is_zero(), "{lease:?}");
     let mut ended = submit("one", 3);
     (ended.submissions_ended, ended.submissions_returned) = (1, 1);
-    // "two" waits as well.
+    // "two" is waiting, too.
     assert_eq!(limit.lease(ended).await.unwrap().submissions, 1);
     let lease = limit.lease(submit("two", 1)).await.unwrap();
     assert_eq!(lease.submissions, 0);
     assert!(lease.submissions_retry_in <= Duration::from_secs(60), "{lease:?}");
-    // Nobody else's are ended.
+    // A client cannot return the slots of others.
     let mut ended = submit("three", 1);
     ended.submissions_returned = 9;
     assert_eq!(limit.lease(ended).await.unwrap().submissions, 0);

@@ -1,4 +1,4 @@
-//! Calls that were begun and that nobody polls: they hold up no other, and lose nothing by it.
+//! Started calls that are not polled: they do not block other calls, and lose no response.
 
 use std::future::{Future, IntoFuture};
 use std::pin::{Pin, pin};
@@ -19,13 +19,13 @@ use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpListener;
 use tokio::runtime::Builder;
 
-use super::{first, poll_once, spend, submit_runs, within_an_hour};
+use super::{exhaust, first, poll_once, submit_runs, within_an_hour};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Longer than any test here takes in real time.
+/// Time limit in real time. Only a test that hangs reaches it.
 const GUARD: Duration = Duration::from_secs(300);
 
 fn simulator(limit: u32) -> agentgate::simulator::Builder {
@@ -65,7 +65,7 @@ async fn a_select_on_a_call_does_not_block_calls_in_the_other_branch() {
         let time = SimulatedTime::start(simulator(limit)).await;
         submit_runs(&time, 1).await;
         let client = time.client();
-        spend(&time, &client, limit).await;
+        exhaust(&time, &client, limit).await;
         let program = async {
             let mut call = client.runs().list().into_future();
             let mut others = 0;
@@ -80,7 +80,7 @@ async fn a_select_on_a_call_does_not_block_calls_in_the_other_branch() {
     }
 }
 
-/// A clock that moves the simulator's as far as somebody sleeps.
+/// A clock whose sleeps advance the simulator's clock.
 #[derive(Clone, Debug)]
 struct MovingClock(Arc<Simulator>);
 
@@ -122,8 +122,8 @@ async fn unpolled_calls_do_not_block_others_and_are_served_first_once_polled() {
     for limit in [1, 2, 5] {
         let time = SimulatedTime::start(simulator(limit)).await;
         let client = time.client();
-        spend(&time, &client, limit).await;
-        // Reads and submissions, more of them than a window and a minute's submissions have room for.
+        exhaust(&time, &client, limit).await;
+        // More reads and submissions than fit into the limits of a minute.
         let mut unpolled: Vec<CallFuture<()>> = Vec::new();
         for number in 0..30 {
             let read = client.credits().balance().into_future();
@@ -171,9 +171,9 @@ fn spawn_reads(client: &Client, count: usize) {
 async fn a_stalled_runtime_does_not_block_clients_on_another() {
     let time = SimulatedTime::start(simulator(1)).await;
     let client = time.client();
-    spend(&time, &client, 1).await;
+    exhaust(&time, &client, 1).await;
     time.advance(MINUTE);
-    // It has the permit, and its runtime does not send it.
+    // This call has the permit, and its runtime does not send it.
     let call = client.credits().balance().into_future();
     let still = thread::spawn(move || {
         let runtime = Builder::new_current_thread().enable_all().build().unwrap();
@@ -186,15 +186,15 @@ async fn a_stalled_runtime_does_not_block_clients_on_another() {
     thread::spawn(|| drop(still)).join().unwrap();
 }
 
-// Time-outs
+// Timeouts
 
-/// A run of so many bytes.
+/// Returns a run with a body of about this size.
 fn run_of_size(bytes: usize) -> String {
     let padding = "x".repeat(bytes);
     format!(r#"{{"id":"run_1","workOrderId":"wo_1","status":"running","prUrl":"{padding}"}}"#)
 }
 
-/// Begins a call and polls it so many times, leaves it for twice its time-out, and awaits it.
+/// Polls a call this many times, leaves it unpolled for twice its timeout, and awaits it.
 async fn left_alone(time: &SimulatedTime, call: CallFuture<Response<Run>>, polls: u32) -> Result<Response<Run>> {
     let mut call = call;
     for _ in 0..polls {
@@ -215,7 +215,7 @@ async fn a_call_unpolled_beyond_its_timeout_returns_the_received_response() {
             time.simulator().clear_requests();
             time.simulator().inject(Fault::response(200, "application/json", run_of_size(bytes)).times(2));
             let client = time.builder().timeout(TIMEOUT).build().unwrap();
-            // On a new connection, and on one that is open.
+            // On a new connection, and on an open one.
             for _ in 0..2 {
                 let call = client.runs().get("run_1").with_response();
                 let response = time.run(left_alone(&time, call, polls)).await.unwrap();
@@ -297,7 +297,7 @@ fn a_call_without_a_runtime_fails_instead_of_panicking() {
     let client = Client::new("org_live_test").unwrap();
     let mut call = client.credits().balance().into_future();
     let Poll::Ready(result) = call.as_mut().poll(&mut Context::from_waker(Waker::noop())) else {
-        panic!("there is nothing to wait for");
+        panic!("the call is pending");
     };
     assert_eq!(result.unwrap_err().kind(), ErrorKind::Configuration);
 }

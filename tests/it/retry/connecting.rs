@@ -1,17 +1,17 @@
-//! Attempts that end before there is a connection: nothing was sent.
+//! Attempts that end before a connection is established, so that nothing was sent.
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use agentgate::{Client, ClientBuilder, ErrorKind, WorkspaceSource};
 use common::clock::InstantClock;
-use common::script::{Act, Server, answer};
+use common::script::{Server, Step, respond};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 const SHORT: Duration = Duration::from_millis(60);
 const LONG: Duration = Duration::from_secs(30);
 
-/// An address on loopback whose queue of connections is full, so that another one is not made.
+/// Returns a loopback address whose backlog is full, so that connecting to it hangs.
 async fn unreachable() -> (String, TcpListener, Vec<TcpStream>) {
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
@@ -53,15 +53,15 @@ async fn a_connect_timeout_reports_that_nothing_was_sent_whichever_timeout_is_sh
             assert_eq!(error.attempts(), 2, "{error}");
         }
     }
-    // A request without a body tells it by the connection alone, which the client's own time-outs see to.
+    // Without a body, only the timeouts of the client show that no connection was established.
     let client = builder(&url).timeout(SHORT).connect_timeout(LONG).build().unwrap();
     assert_eq!(client.runs().get("run_1").await.unwrap_err().kind(), ErrorKind::Connect);
 }
 
 #[tokio::test]
 async fn a_timeout_after_connecting_may_have_reached_the_server() {
-    let empty = answer("200 OK", "", r#"{"data":[],"total":0}"#);
-    let server = Server::start([vec![Act::Read, Act::Stall], empty]).await;
+    let empty = respond("200 OK", "", r#"{"data":[],"total":0}"#);
+    let server = Server::start([vec![Step::Read, Step::Stall], empty]).await;
     let client = builder(&server.url()).build().unwrap();
     let error = client.work_orders().create("Fix it", WorkspaceSource::git("r")).timeout(SHORT).await.unwrap_err();
     assert_eq!((error.kind(), error.attempts()), (ErrorKind::Timeout, 1), "{error}");
@@ -71,8 +71,8 @@ async fn a_timeout_after_connecting_may_have_reached_the_server() {
 #[tokio::test]
 async fn an_idle_connection_is_reused_only_for_a_few_seconds() {
     let run = r#"{"id":"run_1","workOrderId":"wo_1","status":"running"}"#;
-    let response = Act::Write(format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{run}", run.len()).into_bytes());
-    let connection: Vec<_> = [Act::Read, response].into_iter().cycle().take(8).collect();
+    let response = Step::Write(format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{run}", run.len()).into_bytes());
+    let connection: Vec<_> = [Step::Read, response].into_iter().cycle().take(8).collect();
     let server = Server::start(vec![connection; 3]).await;
     let client = builder(&server.url()).build().unwrap();
     for (idle, connections) in [(0, 1), (3, 1), (5, 2), (60, 3)] {

@@ -1,18 +1,18 @@
-//! How long a call may take and how often it may try: deadlines, time-outs, the retry budget, and what may be repeated.
+//! Deadlines, timeouts, the retry budget, and idempotency keys.
 
 use std::time::Duration;
 
 use agentgate::simulator::{Fault, RecordedRequest, Simulator};
 use agentgate::types::WorkOrderCreated;
 use agentgate::{Client, Error, ErrorKind, RateLimitMode, WorkspaceSource};
-use common::script::{Act, Server, answer, closed_port};
+use common::script::{Server, Step, closed_port, respond};
 use common::time::SimulatedTime;
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 const FOREVER: u32 = u32::MAX;
-/// The one thing that takes real time here is a server's silence; this much of it.
-const SILENCE: Duration = Duration::from_millis(50);
+/// Real time for which a server stalls. Everything else runs on simulated time.
+const STALL: Duration = Duration::from_millis(50);
 const CREATED: &str = r#"{"workOrderId":"wo_1","runId":"run_1","status":"pending","createdAt":"2026-01-15T10:30:00Z"}"#;
 
 async fn start() -> (SimulatedTime, Client) {
@@ -58,7 +58,7 @@ async fn retries_stop_if_the_backoff_exceeds_the_deadline() {
         let deadline = Duration::from_millis(700);
         let error = time.run(client.credits().balance().deadline(deadline).into_future()).await.unwrap_err();
         assert!(time.passed_since(before) < deadline, "{error}");
-        // Some are drawn so short that all the retries fit.
+        // Some random delays are so short that all retries fit.
         assert!(error.attempts() == 4 || error.retry_after().is_some(), "{error:?}");
     }
 }
@@ -100,11 +100,11 @@ async fn the_maximum_deadline_never_expires() {
 
 #[tokio::test]
 async fn an_attempt_times_out_at_the_deadline() {
-    let silent = || vec![Act::Read, Act::Stall];
-    let server = Server::start([answer("503 Service Unavailable", "retry-after: 60\r\n", ""), silent()]).await;
+    let silent = || vec![Step::Read, Step::Stall];
+    let server = Server::start([respond("503 Service Unavailable", "retry-after: 60\r\n", ""), silent()]).await;
     let (time, _) = start().await;
     let client = time.builder().base_url(server.url()).max_retry_delay(MINUTE).timeout(MINUTE).build().unwrap();
-    let call = client.credits().balance().deadline(MINUTE + SILENCE).max_retries(1);
+    let call = client.credits().balance().deadline(MINUTE + STALL).max_retries(1);
     let error = time.run(call.into_future()).await.unwrap_err();
     assert!(error.is_timeout(), "{error:?}");
     assert_eq!((error.attempts(), time.passed()), (2, MINUTE));
@@ -113,10 +113,9 @@ async fn an_attempt_times_out_at_the_deadline() {
 
 #[tokio::test]
 async fn a_timeout_shorter_than_the_deadline_is_unchanged() {
-    let server = Server::start([vec![Act::Read, Act::Stall]]).await;
+    let server = Server::start([vec![Step::Read, Step::Stall]]).await;
     let (time, _) = start().await;
-    let client =
-        time.builder().base_url(server.url()).deadline(MINUTE).timeout(SILENCE).max_retries(0).build().unwrap();
+    let client = time.builder().base_url(server.url()).deadline(MINUTE).timeout(STALL).max_retries(0).build().unwrap();
     let error = read(&client).await.unwrap_err();
     assert!(error.to_string().contains("longer than its time-out of 50ms"), "{error}");
 }
@@ -127,7 +126,7 @@ async fn the_wait_for_the_rate_limit_counts_towards_the_deadline() {
     let client = time.client();
     read(&client).await.unwrap();
     time.simulator().inject(busy(20).times(FOREVER));
-    // A minute until the window opens, and 20 s more do not fit.
+    // The window opens after a minute, and another 20 s exceed the deadline.
     let error = time.run(client.credits().balance().deadline(75 * SECOND).into_future()).await.unwrap_err();
     assert_eq!((error.kind(), error.attempts()), (ErrorKind::Unavailable, 1));
     assert_eq!(error.retry_after(), Some(20 * SECOND));
@@ -139,7 +138,7 @@ async fn the_last_error_is_returned_if_the_rate_limit_leaves_no_time_for_a_retry
     let time = SimulatedTime::start(Simulator::builder().rate_limit(2)).await;
     let client = time.client();
     read(&client).await.unwrap();
-    // It is counted, so that nothing is left for the retry.
+    // The request counts against the limit, so none remains for the retry.
     time.simulator().inject(busy(1).after_acting());
     let error = time.run(client.credits().balance().deadline(30 * SECOND).into_future()).await.unwrap_err();
     assert_eq!((error.kind(), error.attempts()), (ErrorKind::Unavailable, 1));
@@ -148,16 +147,6 @@ async fn the_last_error_is_returned_if_the_rate_limit_leaves_no_time_for_a_retry
 }
 
 // Retries
-
-#[tokio::test]
-async fn without_retries_there_is_one_attempt() {
-    let time = SimulatedTime::start(Simulator::builder()).await;
-    let client = time.builder().max_retries(0).build().unwrap();
-    time.simulator().inject(busy(1).times(FOREVER));
-    assert_eq!(read(&client).await.unwrap_err().attempts(), 1);
-    assert_eq!(client.credits().balance().max_retries(0).await.unwrap_err().attempts(), 1);
-    assert_eq!((time.passed(), sent(&time)), (Duration::ZERO, 2));
-}
 
 #[tokio::test]
 async fn the_retry_budget_allows_at_most_100_retries_during_an_outage() {
@@ -174,7 +163,7 @@ async fn the_retry_budget_allows_at_most_100_retries_during_an_outage() {
     assert_eq!(sent(&time), 200 + 100);
     let error = time.run(read(&client)).await.unwrap_err();
     assert!(error.to_string().contains("stopped retrying until some succeed"), "{error}");
-    // Another client's is its own.
+    // Another client has its own budget.
     assert_eq!(time.run(read(&time.client())).await.unwrap_err().attempts(), 4);
 }
 
@@ -198,28 +187,28 @@ async fn successful_calls_refill_the_retry_budget() {
     time.run(read(&client)).await.unwrap();
 }
 
-// What may have been done
+// Unknown outcomes
 
 #[tokio::test]
 async fn an_unknown_outcome_is_kept_after_a_later_connect_error() {
-    let hang_up = || vec![Act::Read];
+    let hang_up = || vec![Step::Read];
     let (time, _) = start().await;
 
-    let server = Server::start_and_leave([hang_up()]).await;
+    let server = Server::start_then_refuse([hang_up()]).await;
     let client = time.builder().base_url(server.url()).build().unwrap();
     let error = time.run(read(&client)).await.unwrap_err();
     assert!(error.is_connect(), "{error:?}");
     assert_eq!(error.attempts(), 4);
     assert!(error.may_have_reached_server());
 
-    let server = Server::start_and_leave([hang_up()]).await;
+    let server = Server::start_then_refuse([hang_up()]).await;
     let client = time.builder().base_url(server.url()).build().unwrap();
     let call = client.work_orders().create("Fix it", source()).repeatable();
     let error = time.run(call.into_future()).await.unwrap_err();
     assert!(error.is_connect() && error.may_have_reached_server(), "{error:?}");
     assert!(error.to_string().contains("may have taken effect"), "{error}");
 
-    // Where nothing was ever sent, nothing can have been done.
+    // Nothing was sent, so the outcome is known.
     let client = time.builder().base_url(closed_port().await).build().unwrap();
     let error = time.run(read(&client)).await.unwrap_err();
     assert!(error.is_connect() && !error.may_have_reached_server(), "{error:?}");
@@ -227,8 +216,8 @@ async fn an_unknown_outcome_is_kept_after_a_later_connect_error() {
 
 #[tokio::test]
 async fn a_repeatable_submission_is_retried_with_the_same_idempotency_key() {
-    let created = answer("201 Created", "content-type: application/json\r\n", CREATED);
-    let cut = vec![Act::Read];
+    let created = respond("201 Created", "content-type: application/json\r\n", CREATED);
+    let cut = vec![Step::Read];
     let server = Server::start([cut.clone(), cut, created]).await;
     let (time, _) = start().await;
     let client = time.builder().base_url(server.url()).build().unwrap();

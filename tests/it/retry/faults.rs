@@ -1,4 +1,4 @@
-//! Every fault on every operation: the outcome is the documented one, nothing is sent too often, nothing hangs.
+//! Every fault on every operation: the outcome is as documented, nothing is sent too often, and nothing hangs.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -10,17 +10,17 @@ use common::clock::InstantClock;
 use common::{call, prepare, wire_faults};
 use tokio::task::JoinSet;
 
-/// Attempts that an operation may make: one and three retries.
+/// Maximum number of attempts: one and three retries.
 const ATTEMPTS: usize = 4;
 
-/// Longer than all attempts of a call may take. The runtime's time is paused: it passes when nothing else can happen, so that an
-/// attempt times out on a server that stalls, and never on a machine that is busy.
-const HANGS: Duration = Duration::from_secs(1_000);
+/// Time limit for a call. The runtime's time is paused and advances only when idle, so an attempt times out on a server that
+/// stalls, but never on a busy machine.
+const TIME_LIMIT: Duration = Duration::from_secs(1_000);
 
-/// Answers by which the service says that it did nothing, and which are believed.
+/// Faults that prove that the service did nothing.
 const REFUSALS: [&str; 2] = ["rate_limited", "service_unavailable"];
 
-/// What came of a call with a fault in its way.
+/// Returns the outcome of a call with a fault.
 async fn outcome(operation: Operation, fault: Fault) -> String {
     let simulator = Simulator::start().await.unwrap();
     let client = Client::builder()
@@ -34,14 +34,14 @@ async fn outcome(operation: Operation, fault: Fault) -> String {
     simulator.clear_requests();
     simulator.inject(fault.on(operation.id()));
 
-    let result = tokio::time::timeout(HANGS, call(&client, operation.id(), &id)).await;
+    let result = tokio::time::timeout(TIME_LIMIT, call(&client, operation.id(), &id)).await;
     let result = result.unwrap_or_else(|_| panic!("{operation} hangs"));
 
-    // A submission whose outcome is unknown is looked for by other operations.
+    // A submission with an unknown outcome is searched for by other operations.
     let requests = simulator.requests();
     let sent = requests.iter().filter(|request| request.method == operation.method()).count();
     let (text, attempts) = match result {
-        Ok(answered) => ("done".to_owned(), answered.attempts),
+        Ok(outcome) => ("done".to_owned(), outcome.attempts),
         Err(error) => {
             let reached = if error.may_have_reached_server() { ", may have been done" } else { "" };
             (format!("{}{reached}", error.kind()), error.attempts())
@@ -58,7 +58,7 @@ async fn outcome(operation: Operation, fault: Fault) -> String {
     format!("{text}, attempts: {attempts}")
 }
 
-/// The outcomes of each fault, with the operations that share them.
+/// Returns the outcomes of each fault, with the operations that share them.
 async fn table(change: fn(Fault) -> Fault) -> String {
     let mut table = String::new();
     for (name, fault) in Fault::catalogue().into_iter().chain(wire_faults()) {

@@ -1,4 +1,4 @@
-//! Submissions through gateways that respond in the service's place, before and after they have forwarded a request.
+//! Submissions through gateways that replace responses, before and after they forward a request.
 
 use std::collections::HashMap;
 use std::future::{Future, poll_fn};
@@ -14,7 +14,7 @@ use agentgate::{Client, Clock, RateLimitMode, Result, WorkspaceSource};
 use common::gateway::{Behaviour, Gateway};
 use tokio::task::JoinSet;
 
-/// Submissions of each of the two clients at once, and clients that may be waiting for a response.
+/// Number of concurrent submissions.
 const AT_ONCE: usize = 8;
 
 /// The number of submissions; `AGENTGATE_TEST_SUBMISSIONS` changes it.
@@ -22,11 +22,11 @@ fn submissions() -> usize {
     std::env::var("AGENTGATE_TEST_SUBMISSIONS").map_or(400, |number| number.parse().unwrap())
 }
 
-/// The simulator's time, off by some minutes. Waits are over at once.
+/// The simulator's clock with an offset. Sleeps end at once.
 #[derive(Debug)]
-struct Skewed(Arc<Simulator>, TimeDelta);
+struct SkewedClock(Arc<Simulator>, TimeDelta);
 
-impl Clock for Skewed {
+impl Clock for SkewedClock {
     fn now(&self) -> DateTime<Utc> {
         self.0.now() + self.1
     }
@@ -36,14 +36,14 @@ impl Clock for Skewed {
     }
 }
 
-/// How it is submitted.
+/// The kind of submission.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Way {
     Plain,
     Reconcile,
 }
 
-/// What became of a submission for the caller.
+/// The result of a submission for the caller.
 enum Outcome {
     Returned(Box<Result<WorkOrderCreated>>),
     Dropped,
@@ -76,7 +76,7 @@ struct Counts {
     work_orders: usize,
 }
 
-/// Two clients submit the same work order again and again, each through a gateway of its own; some give up half-way.
+/// Two clients submit the same work order repeatedly, each through its own gateway, and drop some of the calls.
 async fn program(seed: u64, submissions: usize, way: Way, drops: f64) -> Counts {
     println!("seed {seed}, {submissions} submissions, {way:?}");
     let mut random = fastrand::Rng::with_seed(seed);
@@ -89,7 +89,7 @@ async fn program(seed: u64, submissions: usize, way: Way, drops: f64) -> Counts 
     for number in 0..2 {
         let behaviour = Behaviour { share: 0.3, shift: minutes() };
         let gateway = Gateway::start(simulator.url(), seed + number, behaviour).await;
-        // It follows redirects, as those do that are made for other purposes.
+        // Follows redirects, as a client configured for other purposes may.
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
         let client = Client::builder()
             .http_client(http)
@@ -97,7 +97,7 @@ async fn program(seed: u64, submissions: usize, way: Way, drops: f64) -> Counts 
             .api_key(simulator.api_key())
             .rate_limit_mode(RateLimitMode::Off)
             .max_retries(25)
-            .clock(Skewed(Arc::clone(&simulator), minutes()))
+            .clock(SkewedClock(Arc::clone(&simulator), minutes()))
             .build()
             .unwrap();
         clients.push(client);
@@ -106,7 +106,7 @@ async fn program(seed: u64, submissions: usize, way: Way, drops: f64) -> Counts 
     let mut tasks = JoinSet::new();
     let mut outcomes = Vec::new();
     for number in 0..submissions {
-        // The time that a look goes back to holds no more work orders of the other client than it fetches.
+        // The time range of a search contains no more foreign work orders than it fetches.
         simulator.advance(Duration::from_secs(200));
         let (client, is_dropped, polls) = (clients[number % 2].clone(), random.f64() < drops, random.usize(1..6));
         tasks.spawn(async move {
@@ -136,12 +136,16 @@ async fn program(seed: u64, submissions: usize, way: Way, drops: f64) -> Counts 
     for (number, outcome) in outcomes {
         let token = gateways[number % 2].token(&number.to_string());
         let own = token.and_then(|token| orders_of.get(&token)).cloned().unwrap_or_default();
-        assert!(own.len() <= 1, "submission {number} was doubled: {own:?}");
+        assert!(own.len() <= 1, "submission {number} was duplicated: {own:?}");
         match outcome {
             Outcome::Dropped => counts.dropped += 1,
             Outcome::Returned(result) => match *result {
                 Ok(created) => {
-                    assert_eq!(own, [created.work_order_id.as_str()], "submission {number} was given a foreign one");
+                    assert_eq!(
+                        own,
+                        [created.work_order_id.as_str()],
+                        "submission {number} returned a foreign work order"
+                    );
                     counts.returned += 1;
                 }
                 Err(error) => {

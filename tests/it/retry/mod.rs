@@ -1,4 +1,4 @@
-//! Attempts that fail: what is retried, what is not, and what a call costs in time.
+//! Failed attempts: retries, deadlines, and reconciliation of submissions.
 
 mod connecting;
 mod deadline;

@@ -1,4 +1,4 @@
-//! Safe resubmission: one work order for each submission, whatever the network does.
+//! Reconciliation: one work order per submission, despite network failures.
 
 use std::future::IntoFuture as _;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use common::clock::InstantClock;
 use common::proxy::Proxy;
 use serde_json::json;
 
-/// A simulator whose limits are out of the way.
+/// Starts a simulator with high limits.
 async fn simulator() -> Simulator {
     Simulator::builder()
         .rate_limit(1_000_000)
@@ -24,7 +24,7 @@ async fn simulator() -> Simulator {
 
 fn client(simulator: &Simulator, url: &str) -> Client {
     simulator.set_credits(i64::MAX / 2);
-    // A connection for each request, so that each can be cut anywhere.
+    // One connection per request, so that each can be cut anywhere.
     let http = reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0).build().unwrap();
     Client::builder()
         .http_client(http)
@@ -37,12 +37,12 @@ fn client(simulator: &Simulator, url: &str) -> Client {
         .unwrap()
 }
 
-/// The answer is lost after the request was carried out.
-fn lost_answer() -> Fault {
+/// The response is lost after the request was processed.
+fn lost_response() -> Fault {
     Fault::response(502, "text/html", "<h1>Bad Gateway</h1>").on("createWorkOrder").after_acting()
 }
 
-/// The request is lost before it was carried out.
+/// The request is lost before it is processed.
 fn lost_request() -> Fault {
     Fault::response(502, "text/html", "<h1>Bad Gateway</h1>").on("createWorkOrder")
 }
@@ -77,7 +77,7 @@ async fn a_submission_with_a_response_is_sent_once() {
 async fn a_submission_whose_response_was_lost_is_found() {
     let simulator = simulator().await;
     let client = client(&simulator, simulator.url());
-    simulator.inject(lost_answer());
+    simulator.inject(lost_response());
     let created = submit(&client).await.unwrap();
     assert_eq!(created.work_order_id, "wo_000001");
     assert_eq!(created.run_id, "run_000001");
@@ -109,7 +109,7 @@ async fn identical_work_orders_of_one_client_are_distinguished() {
     let first = submit(&client).await.unwrap();
     simulator.inject(lost_request());
     let second = submit(&client).await.unwrap();
-    simulator.inject(lost_answer());
+    simulator.inject(lost_response());
     let third = submit(&client).await.unwrap();
     assert_eq!([first.run_id, second.run_id, third.run_id], ["run_000001", "run_000002", "run_000003"]);
     assert_eq!(orders(&client).await, 3);
@@ -129,8 +129,8 @@ async fn an_identical_work_order_of_another_client_is_not_mistaken_for_it() {
 async fn a_work_order_is_found_behind_pages_of_newer_ones() {
     let simulator = simulator().await;
     let (mine, other) = (client(&simulator, simulator.url()), client(&simulator, simulator.url()));
-    simulator.inject(lost_answer());
-    // While the first look waits, others submit.
+    simulator.inject(lost_response());
+    // Others submit before the first search.
     let source = WorkspaceSource::git("https://github.com/your-org/your-repo");
     let pending = tokio::spawn({
         let call = mine.work_orders().create("Mine", source.clone()).reconcile();
@@ -147,7 +147,7 @@ async fn a_work_order_is_found_behind_pages_of_newer_ones() {
 
 #[tokio::test]
 async fn a_submission_without_reconcile_is_searched_for_but_never_resent() {
-    for fault in [lost_answer(), lost_request()] {
+    for fault in [lost_response(), lost_request()] {
         let simulator = simulator().await;
         let client = client(&simulator, simulator.url());
         let is_done = fault.is_after_acting();
@@ -174,7 +174,7 @@ async fn a_submission_without_reconcile_is_searched_for_but_never_resent() {
 async fn a_repeatable_submission_is_resent_without_a_search() {
     let simulator = simulator().await;
     let client = client(&simulator, simulator.url());
-    simulator.inject(lost_answer());
+    simulator.inject(lost_response());
     client.work_orders().create("Fix it", WorkspaceSource::git("r")).repeatable().await.unwrap();
     assert_eq!(simulator.requests().iter().filter(|request| request.method != "POST").count(), 0);
     assert_eq!(orders(&client).await, 2);
@@ -184,7 +184,7 @@ async fn a_repeatable_submission_is_resent_without_a_search() {
 async fn and_wait_continues_with_a_reconciled_submission() {
     let simulator = simulator().await;
     let client = client(&simulator, simulator.url());
-    simulator.inject(lost_answer());
+    simulator.inject(lost_response());
     let wait = client.work_orders().create("Fix it", WorkspaceSource::git("r")).and_wait();
     simulator.advance(Duration::from_secs(600));
     let pending = tokio::spawn(wait.into_future());
@@ -197,7 +197,7 @@ async fn and_wait_continues_with_a_reconciled_submission() {
 
 #[tokio::test]
 async fn identical_work_orders_without_the_token_are_never_mistaken_for_it() {
-    // Without metadata, with other metadata, with the token of another submission, with something else in its place.
+    // Without metadata, with other metadata, with the token of another submission, with an invalid token.
     let token = "agentgate-submission";
     for metadata in [json!(null), json!({ "ticket": "API-42" }), json!({ token: uuid(7) }), json!({ token: 7 })] {
         for reconcile in [false, true] {
@@ -247,7 +247,7 @@ async fn the_client_replaces_the_submission_token_and_keeps_other_metadata() {
     let source = || WorkspaceSource::git("r");
     let first = client.work_orders().create("Fix it", source()).metadata("ticket", 42).await.unwrap();
     let first = client.work_orders().get(&first.work_order_id).await.unwrap();
-    // The metadata of an earlier work order, token included, is handed over again.
+    // Reuses the metadata of an earlier work order, including its token.
     let mut copy = agentgate::types::NewWorkOrder::new("Fix it", source());
     copy.metadata = Some(first.metadata.clone());
     let mut call = client.work_orders().submit(copy);
@@ -274,7 +274,7 @@ async fn a_search_is_bounded_and_an_incomplete_search_does_not_resend() {
     let error = submit(&mine).await.unwrap_err();
     assert!(error.may_have_reached_server());
     assert!(error.to_string().contains("too many recent work orders"), "{error}");
-    // The submission, a page and fifty work orders.
+    // The submission, a page of runs and fifty work orders.
     assert_eq!(simulator.request_count(), 52);
     assert_eq!(simulator.work_order_count(), 60);
 }
@@ -289,7 +289,7 @@ async fn known_work_orders_are_not_fetched_again() {
     simulator.inject(lost_request());
     simulator.clear_requests();
     submit(&client).await.unwrap();
-    // Two submissions, and three looks that find nothing unknown.
+    // Two submissions, and three searches without an unknown work order.
     assert_eq!(simulator.request_count(), 5);
 }
 
@@ -298,7 +298,7 @@ async fn an_ambiguous_work_order_prevents_resubmission() {
     for metadata in [json!({}), json!({ "ticket": "API-42" })] {
         let simulator = simulator().await;
         let client = client(&simulator, simulator.url());
-        simulator.inject(lost_answer());
+        simulator.inject(lost_response());
         // The service has dropped the token.
         let changed = json!({
             "id": "wo_000001",
@@ -316,7 +316,7 @@ async fn an_ambiguous_work_order_prevents_resubmission() {
 async fn a_run_without_a_work_order_prevents_resubmission() {
     let simulator = simulator().await;
     let client = client(&simulator, simulator.url());
-    simulator.inject(lost_answer());
+    simulator.inject(lost_response());
     simulator.inject(Fault::error("RESOURCE_NOT_FOUND").on("getWorkOrder").times(100));
     assert!(submit(&client).await.unwrap_err().may_have_reached_server());
     assert_eq!(orders(&client).await, 1);
@@ -326,7 +326,7 @@ async fn a_run_without_a_work_order_prevents_resubmission() {
 async fn a_failed_search_prevents_resubmission() {
     let simulator = simulator().await;
     let client = client(&simulator, simulator.url());
-    simulator.inject(lost_answer());
+    simulator.inject(lost_response());
     simulator.inject(Fault::error("SCOPE_REQUIRED").on("listRuns").times(100));
     let error = submit(&client).await.unwrap_err();
     assert_eq!(error.status().unwrap(), 502);
@@ -370,21 +370,21 @@ async fn the_last_error_mentions_the_search() {
 async fn a_deadline_ends_the_search() {
     let simulator = simulator().await;
     let client = client(&simulator, simulator.url());
-    simulator.inject(lost_answer());
+    simulator.inject(lost_response());
     let source = WorkspaceSource::git("r");
     let call = client.work_orders().create("x", source).deadline(Duration::from_millis(500)).reconcile();
     assert!(call.await.unwrap_err().may_have_reached_server());
     assert_eq!(orders(&client).await, 1);
 }
 
-/// Submits through a proxy that cuts connections; gives how many work orders each submission came to.
-async fn through_a_bad_network(seed: u64, submissions: usize, reconcile: bool) -> (usize, Vec<usize>) {
+/// Submits through a proxy that cuts connections. Returns the number of responses, and of work orders per submission.
+async fn submit_through_lossy_network(seed: u64, submissions: usize, reconcile: bool) -> (usize, Vec<usize>) {
     println!("seed {seed}");
     let simulator = simulator().await;
     let proxy = Proxy::start(simulator.url(), seed, 0.3).await;
     let client = client(&simulator, &proxy.url());
-    let mut answered = 0;
-    // Few at a time, so that it is the network that is tested and not the number of sockets.
+    let mut responded = 0;
+    // A few at a time, to limit the number of sockets.
     let mut tasks = tokio::task::JoinSet::new();
     for number in 0..submissions {
         simulator.advance(Duration::from_secs(3));
@@ -395,11 +395,11 @@ async fn through_a_bad_network(seed: u64, submissions: usize, reconcile: bool) -
             tasks.spawn(call.into_future());
         }
         while tasks.len() >= 8 {
-            answered += usize::from(tasks.join_next().await.unwrap().unwrap().is_ok());
+            responded += usize::from(tasks.join_next().await.unwrap().unwrap().is_ok());
         }
     }
     while let Some(result) = tasks.join_next().await {
-        answered += usize::from(result.unwrap().is_ok());
+        responded += usize::from(result.unwrap().is_ok());
     }
     assert!(proxy.cuts() > submissions / 10, "{} cuts", proxy.cuts());
 
@@ -411,20 +411,20 @@ async fn through_a_bad_network(seed: u64, submissions: usize, reconcile: bool) -
         let submission: usize = order.task_prompt["Task ".len()..].parse().unwrap();
         counts[submission] += 1;
     }
-    (answered, counts)
+    (responded, counts)
 }
 
 #[tokio::test]
 async fn a_thousand_reconciled_submissions_over_a_lossy_network_create_a_thousand_work_orders() {
-    let (answered, counts) = through_a_bad_network(fastrand::u64(..), 1_000, true).await;
-    assert_eq!(answered, 1_000);
+    let (responded, counts) = submit_through_lossy_network(fastrand::u64(..), 1_000, true).await;
+    assert_eq!(responded, 1_000);
     assert!(counts.iter().all(|count| *count == 1), "{counts:?}");
 }
 
 #[tokio::test]
 async fn without_reconcile_no_submission_over_a_lossy_network_is_duplicated() {
-    let (answered, counts) = through_a_bad_network(fastrand::u64(..), 1_000, false).await;
-    println!("{answered} answered, {} made", counts.iter().sum::<usize>());
+    let (responded, counts) = submit_through_lossy_network(fastrand::u64(..), 1_000, false).await;
+    println!("{responded} responses, {} work orders", counts.iter().sum::<usize>());
     assert!(counts.iter().all(|count| *count <= 1), "{counts:?}");
-    assert!(answered < 1_000, "the proxy cuts nothing");
+    assert!(responded < 1_000, "the proxy cut no connection");
 }

@@ -1,4 +1,4 @@
-//! Programs that stop anywhere and start again, with their tasks and tokens in a store of their own.
+//! Programs that stop at any point and restart, with their tasks and tokens in a store.
 
 use std::cell::RefCell;
 use std::future::{Future, poll_fn};
@@ -24,15 +24,15 @@ struct Task {
     order: Option<(WorkOrderId, RunId)>,
 }
 
-/// What survives the program.
+/// The persistent tasks.
 type Store = RefCell<Vec<Task>>;
 
-/// Takes a turn, so that the program may stop between any two of its lines.
-async fn line() {
+/// Yields, so that the program can stop here.
+async fn stop_point() {
     tokio::task::yield_now().await;
 }
 
-/// The program from its start: it takes up what is unfinished, then does the rest.
+/// Runs the program: resumes unfinished tasks, then submits the others.
 async fn program(store: &Store, client: &Client, time: &SimulatedTime) -> Result<()> {
     for task in store.borrow().iter() {
         if let (Some((token, _)), Some((order, _))) = (task.token, &task.order) {
@@ -47,28 +47,28 @@ async fn program(store: &Store, client: &Client, time: &SimulatedTime) -> Result
         }
         let source = WorkspaceSource::template("python-flask");
         let call = client.work_orders().create(format!("Task {index}"), source);
-        line().await;
+        stop_point().await;
         let order = if let Some((token, stored_at)) = task.token {
             call.submission_token(token).resume(stored_at).await?
         } else {
             let token = SubmissionToken::random();
             store.borrow_mut()[index].token = Some((token, time.now()));
-            line().await;
+            stop_point().await;
             call.submission_token(token).await?
         };
-        line().await;
+        stop_point().await;
         store.borrow_mut()[index].order = Some((order.work_order_id, order.run_id));
-        line().await;
+        stop_point().await;
     }
     Ok(())
 }
 
-/// Runs the program until it stops by itself, or after so many polls. Returns whether it has done everything.
+/// Runs the program until it ends, or stops it after this many polls. Returns `true` if it has finished all tasks.
 async fn run(store: &Store, client: &Client, time: &SimulatedTime, polls: usize, step: Duration) -> bool {
     let mut program: Pin<Box<dyn Future<Output = Result<()>> + '_>> = Box::pin(program(store, client, time));
     for _ in 0..polls {
         match poll_fn(|context| Poll::Ready(program.as_mut().poll(context))).await {
-            // An outcome that stays unknown is taken up at the next start.
+            // An unknown outcome is resumed at the next start.
             Poll::Ready(result) => return result.is_ok(),
             Poll::Pending => {}
         }
@@ -107,7 +107,7 @@ proptest! {
             let store: Store = RefCell::new(vec![Task::default(); 4]);
             let step = Duration::from_millis(step);
             for polls in stops {
-                // A process of its own knows nothing of those before.
+                // A new client, as a new process has no state.
                 let client = time.builder().base_url(&url).build().unwrap();
                 run(&store, &client, &time, polls, step).await;
             }
@@ -140,7 +140,7 @@ async fn a_search_skips_remembered_work_orders() {
         let call = client.work_orders().create("Fix it", WorkspaceSource::template("python-flask"));
         call.submission_token(last).resume(time.now())
     };
-    // The newest run is looked at first. One that is behind 50 others is not found, and nothing is submitted.
+    // A search starts with the newest run and gives up after 50 unknown work orders.
     for (order, token) in &known {
         client.work_orders().remember(order, *token);
     }

@@ -1,4 +1,4 @@
-//! Submissions whose call is dropped: what is known of them then, and that they are found.
+//! Tracked submissions: their state, and finding them after their call was dropped.
 
 use std::future::poll_fn;
 use std::task::Poll;
@@ -113,20 +113,20 @@ proptest! {
             }
             drop(call);
             let state = submission.state();
-            // All that was sent arrives.
+            // Delivers everything that was sent.
             for _ in 0..20 {
                 time.settle().await;
                 time.advance(SECOND);
             }
             let orders = time.simulator().work_order_count();
-            let looked = SimulatedTime::run(&time, submission.find()).await.unwrap();
+            let found = SimulatedTime::run(&time, submission.find()).await.unwrap();
             match state {
                 SubmissionState::NotSubmitted => assert!(orders == 0 && !is_done, "{orders} orders"),
                 SubmissionState::Submitted => assert_eq!(orders, 1),
                 _ => assert!(orders <= 1),
             }
-            assert_eq!(looked.is_some(), orders == 1, "{state:?}");
-            // What was not known is known, and what was known stays so.
+            assert_eq!(found.is_some(), orders == 1, "{state:?}");
+            // A search resolves an unknown state, and does not change a known one.
             assert_eq!(submission.state() == SubmissionState::Submitted, orders == 1);
         });
     }

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use common::delivery::{
     Answer, LIMIT, SECRET, Sent, binary, body, break_off, exchange, refused, send_without_end, verifier,
 };
-use common::told::Told;
+use common::logs::Logs;
 
 /// How many requests got as far as a handler.
 type Handled = web::Data<AtomicUsize>;
@@ -200,7 +200,7 @@ fn a_handler_that_takes_a_result_decides_for_itself() {
 #[test]
 fn every_refusal_is_one_warning_with_its_reason_and_no_secret() {
     run(async {
-        let (told, _guard) = Told::listen();
+        let (told, _guard) = Logs::capture();
         let app = init_service(App::new().app_data(verifier()).configure(routes(&nobody()))).await;
         request(&Sent::of("evt_1"), "/events").send_request(&app).await;
         assert_eq!(told.take(), [""; 0]);
@@ -222,7 +222,7 @@ fn every_refusal_is_one_warning_with_its_reason_and_no_secret() {
 #[test]
 fn without_a_verifier_nothing_is_accepted_and_the_log_says_why() {
     run(async {
-        let (told, _guard) = Told::listen();
+        let (told, _guard) = Logs::capture();
         let handled = nobody();
         let app = init_service(App::new().configure(routes(&handled))).await;
         for path in ["/events", "/bodies"] {

@@ -17,7 +17,7 @@ use bytes::Bytes;
 use common::delivery::{
     Answer, LIMIT, SECRET, Sent, binary, body, break_off, exchange, refused, send_without_end, verifier,
 };
-use common::told::Told;
+use common::logs::Logs;
 use http_body_util::{BodyExt as _, Limited};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpListener, TcpStream};
@@ -197,7 +197,7 @@ async fn a_handler_that_takes_a_result_decides_for_itself() {
 
 #[tokio::test]
 async fn every_refusal_is_one_warning_with_its_reason_and_no_secret() {
-    let (told, _guard) = Told::listen();
+    let (told, _guard) = Logs::capture();
     let receiver = App::new(verifier()).start().await;
     Sent::of("evt_1").send(receiver, "/events").await;
     assert_eq!(told.take(), [""; 0]);
@@ -394,7 +394,7 @@ async fn a_limit_beyond_the_one_that_axum_has_by_itself_holds() {
 
 #[tokio::test]
 async fn a_lower_limit_of_a_middleware_refuses_as_well_and_is_told_apart_from_ours() {
-    let (told, _guard) = Told::listen();
+    let (told, _guard) = Logs::capture();
     let limit = |request: Request| std::future::ready(request.map(|body| Body::new(Limited::new(body, 10))));
     let app = App::new(verifier());
     let receiver = serve(app.router().layer(map_request(limit))).await;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use agentgate::Secret;
 use agentgate::webhook::{Error, Event, EventFault, SecretError, SignatureFault, Verifier};
-use common::assert_says_nothing_twice;
+use common::assert_chain_repeats_nothing;
 
 /// Each variant at least once.
 fn errors() -> Vec<Error> {
@@ -81,7 +81,7 @@ fn every_refusal_has_a_text_a_status_and_a_public_message() {
     assert_eq!(errors().iter().map(name).collect::<BTreeSet<_>>(), variants());
     let mut texts = String::new();
     for error in errors() {
-        assert_says_nothing_twice(&error);
+        assert_chain_repeats_nothing(&error);
         let status = error.status().as_u16();
         writeln!(texts, "{error}\n    {status}, to the sender: {}", error.public_message()).unwrap();
     }

@@ -11,7 +11,7 @@ use agentgate::types::EventId;
 use agentgate::webhook::{
     Claim, ClaimToken, Event, GuardError, GuardFuture, MemoryReplayGuard, Once, OnceError, ReplayGuard, once,
 };
-use common::told::Told;
+use common::logs::Logs;
 use tokio::sync::{Barrier, oneshot};
 
 const LEASE: Duration = Duration::from_secs(120);
@@ -356,7 +356,7 @@ async fn whoever_asks_again_by_the_same_token_has_the_claim() {
 
 #[tokio::test]
 async fn what_was_handled_is_handled_though_it_could_not_be_noted() {
-    let (told, _guard) = Told::listen();
+    let (told, _guard) = Logs::capture();
     let guard = Broken { complete: true, ..Broken::default() };
     assert_eq!(handle(&guard, Ok(1)).await, (handled(1), true));
     assert_eq!(handle(&guard, Ok(2)).await, (IN_PROGRESS, false));
@@ -369,7 +369,7 @@ async fn what_was_handled_is_handled_though_it_could_not_be_noted() {
 
 #[tokio::test]
 async fn the_error_of_the_handler_comes_first_though_the_claim_could_not_be_released() {
-    let (told, _guard) = Told::listen();
+    let (told, _guard) = Logs::capture();
     let guard = Broken { release: true, ..Broken::default() };
     assert_eq!(handle(&guard, Err("unlucky")).await, (failed("unlucky"), true));
     assert_eq!(handle(&guard, Ok(2)).await, (IN_PROGRESS, false));

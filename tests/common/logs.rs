@@ -1,4 +1,4 @@
-//! What is told by `tracing` on the thread of a test.
+//! The `tracing` events on the thread of a test.
 
 use std::fmt::{Debug, Write as _};
 use std::sync::{Arc, Mutex};
@@ -8,19 +8,19 @@ use tracing::subscriber::DefaultGuard;
 use tracing::{Event, Subscriber};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
 
-/// Writes down the events of this crate, one a line.
+/// Records the events of this crate, one per line.
 #[derive(Clone, Debug, Default)]
-pub struct Told(Arc<Mutex<Vec<String>>>);
+pub struct Logs(Arc<Mutex<Vec<String>>>);
 
-impl Told {
-    /// Begins to write down.
-    pub fn listen() -> (Self, DefaultGuard) {
-        let told = Self::default();
-        let guard = tracing::subscriber::set_default(tracing_subscriber::registry().with(told.clone()));
-        (told, guard)
+impl Logs {
+    /// Starts recording on this thread.
+    pub fn capture() -> (Self, DefaultGuard) {
+        let logs = Self::default();
+        let guard = tracing::subscriber::set_default(tracing_subscriber::registry().with(logs.clone()));
+        (logs, guard)
     }
 
-    /// What was told since the last time.
+    /// Returns the lines since the last call.
     pub fn take(&self) -> Vec<String> {
         std::mem::take(&mut *self.0.lock().unwrap())
     }
@@ -34,7 +34,7 @@ impl Visit for Line {
     }
 }
 
-impl<S: Subscriber> Layer<S> for Told {
+impl<S: Subscriber> Layer<S> for Logs {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
         if event.metadata().target().starts_with("agentgate") {
             let mut line = Line(event.metadata().level().to_string());
