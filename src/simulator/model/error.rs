@@ -19,20 +19,20 @@ const MESSAGES: [(&str, &str); 20] = [
     ("INVALID_FORMAT", "The request body cannot be read."),
     ("INVALID_VALUE", "A field has a value that is not allowed."),
     ("MISSING_API_KEY", "The request has no API key. Send it as `Authorization: Bearer org_live_...`."),
-    ("INVALID_API_KEY", "The API key is unknown."),
+    ("INVALID_API_KEY", "The API key is not known."),
     ("EXPIRED_API_KEY", "The API key has expired or was revoked."),
-    ("INVALID_API_KEY_FORMAT", "The API key does not have the format `org_live_...`."),
-    ("INSUFFICIENT_CREDITS", "The organization does not have enough credits for this run."),
+    ("INVALID_API_KEY_FORMAT", "The API key does not look like `org_live_...`."),
+    ("INSUFFICIENT_CREDITS", "The organization has not enough credits for this run."),
     ("BILLING_ERROR", "The organization's billing needs attention."),
-    ("INSUFFICIENT_PERMISSIONS", "The API key does not permit this."),
-    ("SCOPE_REQUIRED", "The API key lacks the scope of this operation."),
+    ("INSUFFICIENT_PERMISSIONS", "The API key is not allowed to do this."),
+    ("SCOPE_REQUIRED", "The API key lacks the scope that this operation needs."),
     ("ORGANIZATION_SUSPENDED", "The organization is suspended."),
     ("RESOURCE_NOT_FOUND", "There is no such resource."),
     ("METHOD_NOT_ALLOWED", "This path does not support this method."),
     ("CONFLICT", "The state of the resource does not allow this."),
     ("PAYLOAD_TOO_LARGE", "The request body is too large."),
     ("RATE_LIMITED", "Too many requests."),
-    ("INTERNAL_ERROR", "An internal error occurred."),
+    ("INTERNAL_ERROR", "Something went wrong on our side."),
     ("SERVICE_UNAVAILABLE", "The service is not available at the moment."),
 ];
 
@@ -76,7 +76,7 @@ impl ApiError {
     pub(crate) fn new(code: impl Into<Cow<'static, str>>) -> Self {
         let code = code.into();
         let message = MESSAGES.iter().find(|(known, _)| *known == code);
-        let message = message.map_or("This error was injected into the simulator.", |(_, message)| message);
+        let message = message.map_or("The simulator was told to fail.", |(_, message)| message);
         Self { code, message: message.into(), details: None, headers: Vec::new() }
     }
 
