@@ -76,7 +76,7 @@ impl ApiError {
     pub(crate) fn new(code: impl Into<Cow<'static, str>>) -> Self {
         let code = code.into();
         let message = MESSAGES.iter().find(|(known, _)| *known == code);
-        let message = message.map_or("The simulator was told to fail.", |(_, message)| message);
+        let message = message.map_or("This error was injected into the simulator.", |(_, message)| message);
         Self { code, message: message.into(), details: None, headers: Vec::new() }
     }
 

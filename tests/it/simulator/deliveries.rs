@@ -354,8 +354,8 @@ async fn events_contain_the_run_as_it_was_at_their_time() {
     }
     api.settle().await;
     let received = receiver.received();
-    let told: Vec<_> = [0, 1, 4].map(|event| received[event].json()["data"].clone()).into();
-    assert_eq!(told, seen);
+    let events: Vec<_> = [0, 1, 4].map(|event| received[event].json()["data"].clone()).into();
+    assert_eq!(events, seen);
     assert_eq!(
         received[2].json()["data"],
         json!({ "runId": "run_000001", "workOrderId": "wo_000001", "iterations": 2, "tenantContext": tenant })
@@ -372,14 +372,14 @@ async fn events_of_several_runs_are_delivered_in_the_order_of_their_times() {
         api.simulator.advance(Duration::from_secs(1));
     }
     api.pass(60).await;
-    let told: Vec<_> = receiver
+    let events: Vec<_> = receiver
         .received()
         .iter()
         .map(|received| (received.text("type"), received.json()["data"]["id"].as_str().unwrap().to_owned()))
         .collect();
     let expected =
         [("started", 1), ("started", 2), ("started", 3), ("completed", 2), ("completed", 3), ("completed", 1)];
-    assert_eq!(told, expected.map(|(word, run)| (format!("run.{word}"), format!("run_{run:06}"))));
+    assert_eq!(events, expected.map(|(word, run)| (format!("run.{word}"), format!("run_{run:06}"))));
 }
 
 #[tokio::test]
