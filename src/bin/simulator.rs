@@ -1,4 +1,4 @@
-//! `agentgate-simulator`: runs the simulator until it is stopped, for programs in any language.
+//! `agentgate-simulator`: the simulator as a program, for programs in any language.
 
 use std::io::{self, BufRead, BufReader, IsTerminal, Write};
 use std::process::{Command, ExitCode, Stdio};
@@ -7,32 +7,32 @@ use std::time::Duration;
 use agentgate::simulator::{Builder, RunPlan, SimulatedClock, Simulator};
 
 const HELP: &str = "\
-Simulates AgentGate on 127.0.0.1, until it is stopped with Ctrl-C or `kill`.
+Simulates AgentGate on 127.0.0.1 until it is stopped with Ctrl-C or `kill`.
 
 Usage: agentgate-simulator [OPTIONS]
 
 Options:
-      --port <PORT>          Listens on this port [default: a free one]
-      --rate-limit <NUMBER>  Allows this many requests a minute [default: 100]
-      --seed <NUMBER>        Draws the time and the end of runs at random, one in five fails
+      --port <PORT>          Port to listen on [default: a free one]
+      --rate-limit <NUMBER>  Number of requests allowed per minute [default: 100]
+      --seed <NUMBER>        Seed of random durations and outcomes of runs; one in five fails
                              [default: each takes 6 seconds and succeeds]
-      --secret <SECRET>      Signs deliveries to the webhookUrl of work orders with this
+      --secret <SECRET>      Secret that signs deliveries to the webhookUrl of work orders
                              [default: whsec_simulator]
-      --background           Returns when it has started, and leaves it running
-  -h, --help                 Prints this
-  -V, --version              Prints the version
+      --background           Run in the background; return when the simulator has started
+  -h, --help                 Print help
+  -V, --version              Print version
 
-It prints its address, a key, the secret and its process id as `export` lines for a shell:
+The output is its address, an API key, the secret and its process id as `export` lines for a shell:
 
   eval \"$(agentgate-simulator --background)\"
   curl \"$AGENTGATE_BASE_URL/v1/runs\" -H \"Authorization: Bearer $AGENTGATE_API_KEY\"
   kill \"$AGENTGATE_SIMULATOR_PID\"
 ";
 
-/// The variable of the last line that is printed.
+/// The variable in the last line of the output.
 const PROCESS_ID: &str = "AGENTGATE_SIMULATOR_PID";
 
-/// The exit code for arguments that are not understood.
+/// The exit code for invalid arguments.
 const USAGE: u8 = 2;
 
 fn main() -> ExitCode {
@@ -53,7 +53,7 @@ enum Task {
     RunInBackground,
 }
 
-/// Reads the arguments. It may run for days, and nobody looks at what was sent: so no request is kept.
+/// Parses the arguments. Requests are not recorded, because the program may run for days and nothing reads them.
 fn arguments(mut parser: lexopt::Parser) -> Result<Task, lexopt::Error> {
     use lexopt::prelude::{Long, Short, ValueExt};
 
@@ -82,13 +82,13 @@ fn arguments(mut parser: lexopt::Parser) -> Result<Task, lexopt::Error> {
     Ok(if background { Task::RunInBackground } else { Task::Run(builder) })
 }
 
-/// A secret that a shell reads as it is.
+/// Checks that a shell does not change the secret.
 fn secret(text: &str) -> Result<String, &'static str> {
     let is_plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-+/=.".contains(&byte));
     if is_plain && !text.is_empty() {
         Ok(text.to_owned())
     } else {
-        Err("a secret consists of letters, digits and any of _-+/=.")
+        Err("a secret may contain letters, digits and _-+/=. only")
     }
 }
 
@@ -109,14 +109,14 @@ fn run(builder: Builder) -> io::Result<ExitCode> {
         stdout.write_all(lines.as_bytes())?;
         stdout.flush()?;
         if stdout.is_terminal() {
-            eprintln!("\nAgentGate is simulated at {url}. Use these lines in another terminal. Stop it with Ctrl-C.");
+            eprintln!("\nThe simulator listens at {url}. Use these lines in another terminal. Stop it with Ctrl-C.");
         }
         std::future::pending().await
     })
 }
 
-/// Runs in a process of its own, and returns when that has printed its lines. A shell that reads them waits for the end of the output,
-/// so the simulator must not share it.
+/// Starts another process and returns when that has printed its lines. It must not share the output with this one, because a shell
+/// waits for the end of the output.
 fn run_in_background() -> io::Result<ExitCode> {
     let arguments = std::env::args_os().skip(1).filter(|argument| argument != "--background");
     let mut child =
@@ -129,7 +129,7 @@ fn run_in_background() -> io::Result<ExitCode> {
             return Ok(ExitCode::SUCCESS);
         }
     }
-    // It has said why.
+    // It has printed the reason.
     child.wait()?;
     Ok(ExitCode::FAILURE)
 }

@@ -23,6 +23,8 @@ pub mod time;
 pub use calls::{Form, Outcome, call, call_with, prepare};
 pub use faults::wire_faults;
 
+use serde_json::{Value, json};
+
 /// The text of the contract.
 pub const CONTRACT: &str = include_str!("../../openapi.yaml");
 

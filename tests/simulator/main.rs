@@ -7,7 +7,7 @@ use std::process::{Child, Command, Output, Stdio};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_agentgate-simulator");
 
-/// A simulator that is killed when the test ends.
+/// A process that is killed when the test ends.
 struct Process {
     child: Child,
     variables: BTreeMap<String, String>,
@@ -39,7 +39,7 @@ fn variable(line: &str) -> (String, String) {
     (name.to_owned(), value.to_owned())
 }
 
-/// The response to a request, by HTTP alone.
+/// Sends a `GET` request and returns the response.
 fn get(variables: &BTreeMap<String, String>, path: &str) -> String {
     let address = variables["AGENTGATE_BASE_URL"].strip_prefix("http://").unwrap();
     let key = &variables["AGENTGATE_API_KEY"];
@@ -57,7 +57,7 @@ fn output(arguments: &[&str]) -> Output {
 }
 
 #[test]
-fn it_prints_what_a_program_needs_and_responds_until_it_is_killed() {
+fn it_prints_its_variables_and_responds_until_it_is_killed() {
     let mut process = Process::start(&["--rate-limit", "2", "--secret=whsec_mine", "--seed", "7"]);
     assert_eq!(process.variables["AGENTGATE_WEBHOOK_SECRET"], "whsec_mine");
     assert_eq!(process.variables["AGENTGATE_SIMULATOR_PID"], process.child.id().to_string());
@@ -70,7 +70,7 @@ fn it_prints_what_a_program_needs_and_responds_until_it_is_killed() {
 }
 
 #[test]
-fn it_listens_on_the_port_that_is_asked_for_and_says_if_that_is_taken() {
+fn it_listens_on_the_given_port_and_fails_if_that_is_not_available() {
     let first = Process::start(&[]);
     let (_, port) = first.variables["AGENTGATE_BASE_URL"].rsplit_once(':').unwrap();
     for arguments in [&["--port", port][..], &["--port", port, "--background"]] {
@@ -84,7 +84,7 @@ fn it_listens_on_the_port_that_is_asked_for_and_says_if_that_is_taken() {
 }
 
 #[test]
-fn arguments_that_are_not_understood_are_told_on_stderr_with_code_2() {
+fn invalid_arguments_are_reported_on_stderr_with_exit_code_2() {
     for arguments in [
         &["--prot", "1"][..],
         &["--port"],

@@ -98,7 +98,11 @@ impl Clock for ClockHandle {
 
 impl fmt::Debug for ClockHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ClockHandle").field("now", &self.now()).field("auto_advance", &self.auto_advance).finish()
+        let auto_advance = self.auto_advance;
+        f.debug_struct("ClockHandle")
+            .field("now", &self.now())
+            .field("auto_advance", &auto_advance)
+            .finish_non_exhaustive()
     }
 }
 

@@ -101,7 +101,9 @@ impl Sleepers {
             let later = state.sleeping.split_off(&(now, u64::MAX));
             std::mem::replace(&mut state.sleeping, later)
         };
-        over.into_values().for_each(|sleeper| sleeper.waker.wake());
+        for sleeper in over.into_values() {
+            sleeper.waker.wake();
+        }
     }
 
     /// Notes that something happened that the clock must wait for, such as a request.

@@ -85,7 +85,7 @@ impl Time {
         if self.scale.is_some() { self.now() } else { time }
     }
 
-    /// Returns the real time left until `time` if nobody advances the clock; `None` if it never comes.
+    /// Returns the real time left until `time` without further advances; `None` if it never comes.
     pub(crate) fn real_time_until(&self, time: DateTime<Utc>) -> Option<Duration> {
         let left = since(self.now(), time);
         if left.is_zero() {

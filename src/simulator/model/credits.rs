@@ -133,23 +133,17 @@ mod tests {
     const NOW: DateTime<Utc> = DateTime::UNIX_EPOCH;
 
     #[test]
-    fn a_deduction_takes_the_included_credits_first_and_a_refund_gives_back_both_parts() {
+    fn a_deduction_uses_the_included_credits_first_and_a_refund_restores_both_parts() {
         let mut ledger = Ledger::new(30);
         ledger.purchase(100, NOW);
         ledger.deduct(50, "run_000001", Tenant::default(), NOW);
+        // A free run has no transaction.
+        ledger.deduct(0, "run_000002", Tenant::default(), NOW);
         assert_eq!((ledger.included, ledger.purchased), (0, 80));
         ledger.refund("run_000001", NOW);
         assert_eq!((ledger.included, ledger.purchased), (30, 100));
         let amounts: Vec<_> = ledger.transactions().map(|transaction| (transaction.kind, transaction.amount)).collect();
         assert_eq!(amounts, [("refund", 50), ("deduction", -50), ("purchase", 100)]);
-    }
-
-    #[test]
-    fn a_free_run_leaves_no_transaction() {
-        let mut ledger = Ledger::new(0);
-        ledger.deduct(0, "run_000001", Tenant::default(), NOW);
-        ledger.refund("run_000001", NOW);
-        assert_eq!(ledger.transactions().count(), 0);
     }
 
     #[test]

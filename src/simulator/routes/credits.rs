@@ -4,7 +4,7 @@ use crate::simulator::model::credits::Transaction;
 use crate::simulator::model::error::ApiError;
 use crate::simulator::model::organization::Organization;
 use crate::simulator::model::response::{Response, ok};
-use crate::simulator::routes::Call;
+use crate::simulator::routes::call::Call;
 
 pub(crate) fn get(organization: &mut Organization, call: &mut Call<'_>) -> Result<Response, ApiError> {
     Ok(ok(&organization.credits.balance(call.now)))

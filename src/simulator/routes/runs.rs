@@ -9,7 +9,7 @@ use crate::simulator::model::event::RunEvent;
 use crate::simulator::model::organization::Organization;
 use crate::simulator::model::plan::Status;
 use crate::simulator::model::response::{Response, ok};
-use crate::simulator::routes::Call;
+use crate::simulator::routes::call::Call;
 
 pub(crate) fn list(organization: &mut Organization, call: &mut Call<'_>) -> Result<Response, ApiError> {
     let page = call.query.page(20);

@@ -7,7 +7,8 @@ use crate::simulator::model::organization::Organization;
 use crate::simulator::model::response::{self, Response, created, ok};
 use crate::simulator::model::template::Template;
 use crate::simulator::routes::body::{Object, Validator};
-use crate::simulator::routes::{Call, workspace_source};
+use crate::simulator::routes::call::Call;
+use crate::simulator::routes::workspace_source;
 
 /// The fields that are stored as they were sent.
 const FIELDS: [&str; 6] = ["name", "description", "source", "variables", "hooks", "tags"];

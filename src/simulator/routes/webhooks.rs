@@ -11,8 +11,8 @@ use crate::simulator::model::organization::Organization;
 use crate::simulator::model::rate_limit::Limit;
 use crate::simulator::model::response::{self, Response, created, ok};
 use crate::simulator::model::webhook::Webhook;
-use crate::simulator::routes::Call;
 use crate::simulator::routes::body::{Object, Validator};
+use crate::simulator::routes::call::Call;
 
 /// Number of test deliveries per minute and webhook.
 const TESTS: u32 = 10;

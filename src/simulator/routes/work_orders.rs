@@ -12,7 +12,8 @@ use crate::simulator::model::response::{Response, created, ok};
 use crate::simulator::model::run::{Run, Tenant};
 use crate::simulator::model::work_order::WorkOrder;
 use crate::simulator::routes::body::{Object, Validator};
-use crate::simulator::routes::{Call, workspace_source};
+use crate::simulator::routes::call::Call;
+use crate::simulator::routes::workspace_source;
 
 const DEFAULT_MAX_ITERATIONS: u32 = 10;
 

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use chrono::{DateTime, Utc};
 use http::Request;
 use http::request::Parts;
-use http_body_util::{BodyExt, Limited};
+use http_body_util::{BodyExt, Collected, Limited};
 use hyper::body::Incoming;
 
 use crate::Operation;
@@ -16,8 +16,9 @@ use crate::simulator::faults::script::Script;
 use crate::simulator::model::error::ApiError;
 use crate::simulator::model::rate_limit;
 use crate::simulator::model::response::{self, Response, default_header};
+use crate::simulator::routes;
+use crate::simulator::routes::call::Call;
 use crate::simulator::routes::query::Query;
-use crate::simulator::routes::{self, Call};
 use crate::simulator::server::record::RecordedRequest;
 
 /// 10 MiB.
@@ -61,8 +62,8 @@ impl Service {
 
     pub(crate) async fn respond(&self, request: Request<Incoming>) -> Reply {
         let (head, body) = request.into_parts();
-        let body = Limited::new(body, MAX_BODY).collect().await.ok();
-        self.reply(&head, body.map(|body| body.to_bytes()).as_deref())
+        let body = Limited::new(body, MAX_BODY).collect().await.ok().map(Collected::to_bytes);
+        self.reply(&head, body.as_deref())
     }
 
     /// Processes a request. Its body is `None` if it was too large or incomplete.

@@ -1,4 +1,4 @@
-//! The simulator's time as the clock of clients.
+//! The simulated time as the clock of clients.
 
 use std::collections::BTreeSet;
 use std::future::{Future, IntoFuture, poll_fn};
@@ -24,7 +24,7 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
-/// Longer than any test here takes, so that one that hangs fails.
+/// Longer than any of these tests takes, so that one that hangs fails.
 const GUARD: Duration = Duration::from_secs(120);
 
 fn seconds(seconds: u64) -> Duration {
@@ -35,14 +35,14 @@ async fn within_guard<T>(work: impl Future<Output = T>) -> T {
     tokio::time::timeout(GUARD, work).await.expect("time stands still")
 }
 
-/// Lets everybody else have more turns than the clock waits for.
+/// Yields more often than the clock does before it advances.
 async fn yield_often() {
     for _ in 0..1_000 {
         tokio::task::yield_now().await;
     }
 }
 
-/// Whether this is over at its next poll.
+/// Returns `true` if the future is ready at its next poll.
 async fn poll_once(future: &mut (impl Future<Output = ()> + Unpin)) -> bool {
     poll_fn(|context| Poll::Ready(Pin::new(&mut *future).poll(context).is_ready())).await
 }
@@ -71,7 +71,7 @@ fn since(began: DateTime<Utc>, now: DateTime<Utc>) -> Duration {
 // Clients
 
 #[tokio::test]
-async fn a_watched_run_goes_through_its_states_and_no_real_time_passes() {
+async fn a_watched_run_passes_its_states_in_simulated_time() {
     let simulator = Simulator::start().await.unwrap();
     let client = client(&simulator);
     let began = simulator.now();
@@ -90,7 +90,7 @@ async fn a_watched_run_goes_through_its_states_and_no_real_time_passes() {
 }
 
 #[tokio::test]
-async fn a_wait_ends_with_its_run_if_its_time_out_comes_later_and_with_its_time_out_if_not() {
+async fn a_wait_ends_with_its_run_or_with_its_time_out_whichever_is_first() {
     let simulator = Simulator::start().await.unwrap();
     let client = client(&simulator);
     let id = submit(&simulator, &client, running(seconds(1700))).await;
@@ -113,7 +113,7 @@ async fn retries_are_delayed_in_simulated_time() {
 }
 
 #[tokio::test]
-async fn a_client_that_outlives_its_simulator_gives_up_its_retries() {
+async fn the_retries_of_a_client_end_after_its_simulator_has_been_dropped() {
     let simulator = Simulator::start().await.unwrap();
     let client = client(&simulator);
     drop(simulator);
@@ -180,7 +180,7 @@ async fn a_blocking_client_waits_in_simulated_time() {
 }
 
 #[tokio::test]
-async fn no_time_passes_while_a_request_is_under_way() {
+async fn the_clock_stands_still_while_a_request_is_pending() {
     let simulator = Simulator::start().await.unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -196,20 +196,20 @@ async fn no_time_passes_while_a_request_is_under_way() {
     let (clock, began) = (simulator.clock(), simulator.now());
     let call = tokio::spawn(client.credits().balance().into_future());
     yield_often().await;
-    let nap = tokio::spawn(clock.sleep(seconds(3600)));
+    let sleep = tokio::spawn(clock.sleep(seconds(3600)));
     yield_often().await;
     assert_eq!(clock.now(), began);
     respond.send(()).unwrap();
     within_guard(call).await.unwrap().unwrap();
     assert_eq!(clock.now(), began);
-    within_guard(nap).await.unwrap();
+    within_guard(sleep).await.unwrap();
     assert_eq!(since(began, clock.now()), seconds(3600));
 }
 
 // Sleeps
 
 #[tokio::test]
-async fn time_passes_only_while_somebody_sleeps() {
+async fn the_clock_advances_only_during_sleeps() {
     let simulator = Simulator::start().await.unwrap();
     let (clock, began) = (simulator.clock(), simulator.now());
     let unpolled = clock.sleep(seconds(5));
@@ -230,14 +230,14 @@ async fn time_passes_only_while_somebody_sleeps() {
 }
 
 #[tokio::test]
-async fn who_advances_the_clock_wakes_all_whose_time_has_come() {
+async fn advancing_the_clock_wakes_all_sleeps_that_are_over() {
     let simulator = Simulator::start().await.unwrap();
     let clock = simulator.clock().auto_advance(false);
     let awake = Arc::new(Mutex::new(Vec::new()));
-    let mut naps = JoinSet::new();
+    let mut sleeps = JoinSet::new();
     for time in [30, 10, 20, 40] {
         let (clock, awake) = (clock.clone(), Arc::clone(&awake));
-        naps.spawn(async move {
+        sleeps.spawn(async move {
             clock.sleep(seconds(time)).await;
             awake.lock().unwrap().push(time);
         });
@@ -245,11 +245,11 @@ async fn who_advances_the_clock_wakes_all_whose_time_has_come() {
     tokio::task::yield_now().await;
     simulator.advance(seconds(30));
     for _ in 0..3 {
-        within_guard(naps.join_next()).await.unwrap().unwrap();
+        within_guard(sleeps.join_next()).await.unwrap().unwrap();
     }
     assert_eq!(*awake.lock().unwrap(), [10, 20, 30]);
     simulator.advance(seconds(10));
-    within_guard(naps.join_next()).await.unwrap().unwrap();
+    within_guard(sleeps.join_next()).await.unwrap().unwrap();
 }
 
 #[tokio::test]
@@ -257,15 +257,15 @@ async fn a_held_clock_does_not_advance_by_itself() {
     let simulator = Simulator::start().await.unwrap();
     let (clock, began) = (simulator.clock(), simulator.now());
     let held = clock.hold();
-    let nap = tokio::spawn(clock.sleep(seconds(60)));
+    let sleep = tokio::spawn(clock.sleep(seconds(60)));
     yield_often().await;
     assert_eq!(clock.now(), began);
     drop(held);
-    within_guard(nap).await.unwrap();
+    within_guard(sleep).await.unwrap();
 }
 
 #[tokio::test]
-async fn of_two_sleeps_in_a_select_the_earlier_ends() {
+async fn the_shorter_of_two_sleeps_in_a_select_ends() {
     let simulator = Simulator::start().await.unwrap();
     let clock = simulator.clock();
     for _ in 0..100 {
@@ -279,30 +279,30 @@ async fn of_two_sleeps_in_a_select_the_earlier_ends() {
 }
 
 #[tokio::test]
-async fn on_a_scaled_clock_a_sleep_takes_its_share_of_real_time() {
+async fn a_sleep_on_a_scaled_clock_takes_its_share_of_real_time() {
     let simulator = Simulator::builder().clock(SimulatedClock::Scaled(1_000.0)).start().await.unwrap();
     let clock = simulator.clock();
     let (began, real) = (clock.now(), std::time::Instant::now());
     within_guard(clock.sleep(seconds(20))).await;
     assert!(since(began, clock.now()) >= seconds(20));
     assert!(real.elapsed() >= Duration::from_millis(20));
-    let nap = tokio::spawn(clock.sleep(seconds(1_000_000)));
+    let sleep = tokio::spawn(clock.sleep(seconds(1_000_000)));
     tokio::task::yield_now().await;
     simulator.advance(seconds(1_000_000));
-    within_guard(nap).await.unwrap();
+    within_guard(sleep).await.unwrap();
 }
 
-/// One that sleeps and is woken, many times in a row.
+/// Sleeps many times in different ways.
 async fn sleeper(clock: ClockHandle, seed: u64, log: Arc<Mutex<Vec<DateTime<Utc>>>>, exact: bool) {
     let mut random = fastrand::Rng::with_seed(seed);
     for _ in 0..random.u32(1..8) {
         let clock = clock.clone().auto_advance(random.bool());
-        // A sleep of no time begins and ends where the clock was advanced to, before others that ended on the way are polled.
+        // An empty sleep ends at once, before the sleeps that the same advance has ended are polled.
         let shortest = u64::from(!exact);
         let [first, second] = [(); 2].map(|()| Duration::from_millis(random.u64(shortest..50)));
         let now = clock.now();
         let until = match random.u8(0..4) {
-            // The loser is dropped.
+            // The longer sleep is dropped.
             0 => {
                 tokio::select! {
                     () = clock.sleep(first) => {}
@@ -310,7 +310,7 @@ async fn sleeper(clock: ClockHandle, seed: u64, log: Arc<Mutex<Vec<DateTime<Utc>
                 }
                 now + first.min(second)
             }
-            // The second goes on while it is not polled. Where the clock is advanced past both, it ends with the first.
+            // The second sleep continues while it is not polled. If the clock is advanced past both, it ends with the first.
             1 if exact => {
                 let mut later = clock.sleep(second);
                 let is_over = poll_once(&mut later).await;
@@ -342,7 +342,7 @@ async fn sleepers_wake_in_order_and_never_early_and_none_is_lost() {
         for _ in 0..random.u32(1..20) {
             sleepers.spawn(sleeper(simulator.clock(), random.u64(..), Arc::clone(&log), !advances));
         }
-        // One after which no sleep can be left that only the others' sleeps end.
+        // This sleep ends all others that do not advance the clock themselves.
         sleepers.spawn({
             let clock = simulator.clock();
             async move { clock.sleep(seconds(10)).await }
@@ -383,7 +383,7 @@ async fn receive(State(receiver): State<Receiver>, headers: HeaderMap, body: Byt
 }
 
 #[tokio::test]
-async fn each_delivery_arrives_before_time_passes_on() {
+async fn each_delivery_arrives_before_the_clock_advances_further() {
     let simulator = Simulator::start().await.unwrap();
     let client = client(&simulator);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -414,14 +414,14 @@ async fn each_delivery_arrives_before_time_passes_on() {
 }
 
 #[tokio::test]
-async fn a_receiver_that_hangs_times_out_in_its_turn_and_holds_up_no_sleep() {
+async fn a_receiver_that_hangs_times_out_and_delays_no_sleep() {
     let simulator = Builder::default().delivery_retries([seconds(5)]).start().await.unwrap();
     let client = client(&simulator);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap());
     client.webhooks().create(url, [WebhookEventType::RunCreated]).await.unwrap();
     submit(&simulator, &client, running(seconds(50))).await;
-    // Half of the first attempt's 30 s; then to the end of the second.
+    // Half of the 30 s of the first attempt, then to the end of the second.
     within_guard(simulator.clock().sleep(seconds(15))).await;
     assert_eq!(simulator.delivery_count(), 0);
     within_guard(simulator.clock().sleep(seconds(60))).await;

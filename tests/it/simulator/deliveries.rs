@@ -1,7 +1,7 @@
-//! What the simulator delivers to webhooks, as their receivers see it.
+//! Deliveries to webhooks.
 //!
-//! The receivers are made here, of TCP alone, so that they can do what no HTTP server does. No test sleeps: the clock is
-//! advanced, and the simulator settles.
+//! The receivers use TCP directly, so that they can respond as no HTTP server does. No test sleeps: the clock is advanced, and the
+//! simulator settles.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::fmt::Write as _;
@@ -19,7 +19,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 
-/// Longer than anything here takes that goes well.
+/// Longer than any of these tests takes if it passes.
 const GUARD: Duration = Duration::from_secs(300);
 
 const ALL: [&str; 8] = [
@@ -35,19 +35,18 @@ const ALL: [&str; 8] = [
 
 // Receivers
 
-/// What a receiver does with a delivery that it has read.
+/// The reaction of a receiver to a delivery.
 #[derive(Clone, Copy, Debug)]
 enum Reply {
     Status(u16),
-    /// It closes the connection without a word.
+    /// It closes the connection.
     Cut,
-    /// It promises more of an answer than it gives.
+    /// It closes the connection before the end of the response.
     CutInBody,
-    /// It says nothing, and never closes.
+    /// It sends nothing and keeps the connection open.
     Hang,
 }
 
-/// Something that listens for deliveries.
 #[derive(Clone)]
 struct Receiver {
     port: u16,
@@ -57,11 +56,11 @@ struct Receiver {
 #[derive(Default)]
 struct Inbox {
     received: Mutex<Vec<Received>>,
-    /// What it does with the next deliveries. After these, and if there are none, it answers 200.
+    /// The reactions to the next deliveries. The default is 200.
     replies: Mutex<VecDeque<Reply>>,
-    /// Rings with every delivery.
+    /// Notified of every delivery.
     came: Notify,
-    /// How many connections were closed by the other side while they hung.
+    /// Number of hanging connections that the simulator closed.
     gone: Mutex<usize>,
 }
 
@@ -123,7 +122,7 @@ impl Receiver {
         self.received().iter().map(|received| received.text("id")).collect()
     }
 
-    /// Waits until so many deliveries have come.
+    /// Waits until this many deliveries have been received.
     async fn has(&self, count: usize) {
         let wait = async {
             loop {
@@ -137,7 +136,7 @@ impl Receiver {
         tokio::time::timeout(GUARD, wait).await.unwrap();
     }
 
-    /// Waits until so many hanging deliveries were given up.
+    /// Waits until this many hanging connections have been closed.
     async fn was_left(&self, count: usize) {
         let wait = async {
             loop {
@@ -159,21 +158,21 @@ impl Inbox {
         self.received.lock().unwrap().push(received);
         let reply = self.replies.lock().unwrap().pop_front().unwrap_or(Reply::Status(200));
         self.came.notify_waiters();
-        let answer = match reply {
+        let response = match reply {
             Reply::Status(status) => {
-                format!("HTTP/1.1 {status} Answer\r\nlocation: /else\r\ncontent-length: 0\r\n\r\n")
+                format!("HTTP/1.1 {status} Status\r\nlocation: /else\r\ncontent-length: 0\r\n\r\n")
             }
             Reply::CutInBody => "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf".to_owned(),
             Reply::Cut => return,
             Reply::Hang => {
-                // The simulator says nothing more, so this ends with the connection.
+                // The simulator sends nothing more, so this ends with the connection.
                 let _ = stream.read(&mut [0]).await;
                 *self.gone.lock().unwrap() += 1;
                 self.came.notify_waiters();
                 return;
             }
         };
-        let _ = stream.write_all(answer.as_bytes()).await;
+        let _ = stream.write_all(response.as_bytes()).await;
     }
 }
 
@@ -215,12 +214,12 @@ impl Api {
     async fn call(&self, method: &str, path: &str, body: Value) -> (u16, Value) {
         let url = format!("{}{path}", self.simulator.url());
         let request = self.http.request(method.parse().unwrap(), url).bearer_auth(self.simulator.api_key());
-        let answer = request.json(&body).send().await.unwrap();
-        let status = answer.status().as_u16();
-        (status, serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap_or_default())
+        let response = request.json(&body).send().await.unwrap();
+        let status = response.status().as_u16();
+        (status, serde_json::from_slice(&response.bytes().await.unwrap()).unwrap_or_default())
     }
 
-    /// Creates a webhook for these events, and tells its secret.
+    /// Creates a webhook for these events and returns its secret.
     async fn webhook(&self, url: &str, events: &[&str]) -> String {
         let (status, created) = self.call("POST", "/v1/webhooks", json!({ "url": url, "events": events })).await;
         assert_eq!(status, 201, "{created}");
@@ -249,7 +248,7 @@ impl Api {
         tokio::time::timeout(GUARD, self.simulator.settle()).await.unwrap();
     }
 
-    /// Lets time pass, and everything be delivered that is due then.
+    /// Advances the clock and waits for the deliveries that are due.
     async fn pass(&self, seconds: u64) {
         self.simulator.advance(Duration::from_secs(seconds));
         self.settle().await;
@@ -275,16 +274,16 @@ fn signature(secret: &str, body: &[u8]) -> String {
     format!("sha256={hex}")
 }
 
-/// An address on this machine where nobody listens.
+/// A URL on this machine that refuses connections.
 async fn nowhere() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     format!("http://{}/hooks", listener.local_addr().unwrap())
 }
 
-// What is told
+// Events
 
 #[tokio::test]
-async fn a_run_that_succeeds_tells_its_events_in_order() {
+async fn the_events_of_a_successful_run_are_delivered_in_order() {
     let (api, receiver) = (Api::start().await, Receiver::start().await);
     api.webhook(&receiver.url(), &ALL).await;
     api.submit().await;
@@ -300,7 +299,7 @@ async fn a_run_that_succeeds_tells_its_events_in_order() {
 }
 
 #[tokio::test]
-async fn a_run_that_fails_tells_that_its_verification_failed() {
+async fn a_failed_run_has_the_event_of_a_failed_verification() {
     let (api, receiver) = (Api::start().await, Receiver::start().await);
     api.webhook(&receiver.url(), &ALL).await;
     api.simulator.next_run(RunPlan::fails("TESTS_FAILED", "2 of 14 tests failed"));
@@ -314,7 +313,7 @@ async fn a_run_that_fails_tells_that_its_verification_failed() {
 }
 
 #[tokio::test]
-async fn a_cancelled_run_tells_nothing_after_that() {
+async fn a_cancelled_run_has_no_further_events() {
     let (api, receiver) = (Api::start().await, Receiver::start().await);
     api.webhook(&receiver.url(), &ALL).await;
     api.submit().await;
@@ -330,7 +329,7 @@ async fn a_cancelled_run_tells_nothing_after_that() {
 }
 
 #[tokio::test]
-async fn an_endless_run_tells_its_end_only_when_it_is_cancelled() {
+async fn an_endless_run_has_a_final_event_only_when_it_is_cancelled() {
     let (api, receiver) = (Api::start().await, Receiver::start().await);
     api.webhook(&receiver.url(), &ALL).await;
     api.simulator.next_run(RunPlan::succeeds().forever());
@@ -343,7 +342,7 @@ async fn an_endless_run_tells_its_end_only_when_it_is_cancelled() {
 }
 
 #[tokio::test]
-async fn run_events_show_the_run_as_it_was_at_that_moment() {
+async fn events_contain_the_run_as_it_was_at_their_time() {
     let (api, receiver) = (Api::start().await, Receiver::start().await);
     api.webhook(&receiver.url(), &ALL).await;
     let tenant = json!({ "tenantId": "acme-corp", "tenantUserId": "user_123", "metadata": { "plan": "team" } });
@@ -355,8 +354,8 @@ async fn run_events_show_the_run_as_it_was_at_that_moment() {
     }
     api.settle().await;
     let received = receiver.received();
-    let told: Vec<_> = [0, 1, 4].map(|event| received[event].json()["data"].clone()).into();
-    assert_eq!(told, seen);
+    let events: Vec<_> = [0, 1, 4].map(|event| received[event].json()["data"].clone()).into();
+    assert_eq!(events, seen);
     assert_eq!(
         received[2].json()["data"],
         json!({ "runId": "run_000001", "workOrderId": "wo_000001", "iterations": 2, "tenantContext": tenant })
@@ -364,7 +363,7 @@ async fn run_events_show_the_run_as_it_was_at_that_moment() {
 }
 
 #[tokio::test]
-async fn events_of_several_runs_come_in_the_order_in_which_they_happened() {
+async fn events_of_several_runs_are_delivered_in_the_order_of_their_times() {
     let (api, receiver) = (Api::start().await, Receiver::start().await);
     api.webhook(&receiver.url(), &["run.started", "run.completed"]).await;
     api.simulator.next_run(RunPlan::succeeds().running(Duration::from_secs(30)));
@@ -373,18 +372,18 @@ async fn events_of_several_runs_come_in_the_order_in_which_they_happened() {
         api.simulator.advance(Duration::from_secs(1));
     }
     api.pass(60).await;
-    let told: Vec<_> = receiver
+    let events: Vec<_> = receiver
         .received()
         .iter()
         .map(|received| (received.text("type"), received.json()["data"]["id"].as_str().unwrap().to_owned()))
         .collect();
     let expected =
         [("started", 1), ("started", 2), ("started", 3), ("completed", 2), ("completed", 3), ("completed", 1)];
-    assert_eq!(told, expected.map(|(word, run)| (format!("run.{word}"), format!("run_{run:06}"))));
+    assert_eq!(events, expected.map(|(word, run)| (format!("run.{word}"), format!("run_{run:06}"))));
 }
 
 #[tokio::test]
-async fn one_event_has_one_id_and_one_body_whoever_is_told() {
+async fn an_event_has_the_same_id_and_body_for_all_receivers() {
     let api = Api::start().await;
     let receivers = [Receiver::start().await, Receiver::start().await];
     api.webhook(&receivers[0].url(), &["run.completed"]).await;
@@ -393,14 +392,14 @@ async fn one_event_has_one_id_and_one_body_whoever_is_told() {
     api.pass(60).await;
     let bodies = receivers.each_ref().map(|receiver| receiver.received()[0].body.clone());
     assert_eq!(bodies[0], bodies[1]);
-    // The four events before that nobody was told of have happened too.
+    // The four events before, which have no receiver, are counted.
     assert_eq!(receivers.each_ref().map(Receiver::ids), [["evt_000005"], ["evt_000005"]]);
 }
 
-// Who is told
+// Receivers of events
 
 #[tokio::test]
-async fn only_what_was_subscribed_to_is_told_and_only_from_then_on() {
+async fn a_webhook_gets_the_events_of_its_types_from_its_creation_on() {
     let (api, receiver, late) = (Api::start().await, Receiver::start().await, Receiver::start().await);
     api.webhook(&receiver.url(), &["run.completed", "run.no-such-event"]).await;
     api.submit().await;
@@ -412,7 +411,7 @@ async fn only_what_was_subscribed_to_is_told_and_only_from_then_on() {
 }
 
 #[tokio::test]
-async fn a_disabled_or_deleted_webhook_is_told_nothing_more_not_even_again() {
+async fn a_disabled_or_deleted_webhook_gets_neither_events_nor_retries() {
     for (method, body) in [("PATCH", json!({ "enabled": false })), ("DELETE", Value::Null)] {
         let (api, receiver) = (Api::start().await, Receiver::replying([Reply::Status(500)]).await);
         api.webhook(&receiver.url(), &ALL).await;
@@ -426,7 +425,7 @@ async fn a_disabled_or_deleted_webhook_is_told_nothing_more_not_even_again() {
 }
 
 #[tokio::test]
-async fn a_webhook_that_is_enabled_again_is_told_what_happens_then() {
+async fn a_webhook_that_is_enabled_again_gets_later_events() {
     let (api, receiver) = (Api::start().await, Receiver::start().await);
     let body = json!({ "url": receiver.url(), "events": ALL, "enabled": false });
     api.call("POST", "/v1/webhooks", body).await;
@@ -438,7 +437,7 @@ async fn a_webhook_that_is_enabled_again_is_told_what_happens_then() {
 }
 
 #[tokio::test]
-async fn a_retry_goes_where_the_webhook_is_by_then() {
+async fn a_retry_is_sent_to_the_current_url_of_the_webhook() {
     let (api, old, new) = (Api::start().await, Receiver::replying([Reply::Status(500)]).await, Receiver::start().await);
     api.webhook(&old.url(), &["run.created"]).await;
     api.submit().await;
@@ -450,7 +449,7 @@ async fn a_retry_goes_where_the_webhook_is_by_then() {
 }
 
 #[tokio::test]
-async fn a_webhook_url_is_told_of_its_own_run_and_signed_for_the_organization() {
+async fn a_webhook_url_gets_the_events_of_its_run_signed_with_the_secret_of_the_organization() {
     assert_eq!(Api::start().await.simulator.webhook_secret(), "whsec_simulator");
     let (api, receiver) = (Api::with(Simulator::builder().webhook_secret("whsec_mine")).await, Receiver::start().await);
     api.submit().await;
@@ -468,7 +467,7 @@ async fn a_webhook_url_is_told_of_its_own_run_and_signed_for_the_organization() 
 }
 
 #[tokio::test]
-async fn a_test_is_delivered_at_once_subscribed_or_not() {
+async fn a_test_is_delivered_at_once_without_a_subscription() {
     let (api, receiver) = (Api::start().await, Receiver::start().await);
     let secret = api.webhook(&receiver.url(), &["run.failed"]).await;
     assert_eq!(api.test("wh_000001").await.0, 200);
@@ -502,7 +501,7 @@ async fn a_test_beyond_the_limit_or_of_a_disabled_webhook_delivers_nothing() {
     assert_eq!(receiver.received().len(), 10);
 }
 
-// What is sent
+// Requests
 
 #[tokio::test]
 async fn a_delivery_is_a_post_of_json_signed_with_the_whole_secret() {
@@ -520,7 +519,7 @@ async fn a_delivery_is_a_post_of_json_signed_with_the_whole_secret() {
 }
 
 #[tokio::test]
-async fn a_webhook_s_own_headers_are_sent_with_each_delivery() {
+async fn the_headers_of_a_webhook_are_sent_with_each_delivery() {
     let (api, receiver) = (Api::start().await, Receiver::start().await);
     let headers = json!({ "X-Environment": "production", "Authorization": "Bearer hook", "User-Agent": "ours" });
     let body = json!({ "url": receiver.url(), "events": ["run.created"], "headers": headers });
@@ -537,7 +536,7 @@ async fn a_webhook_s_own_headers_are_sent_with_each_delivery() {
 }
 
 #[tokio::test]
-async fn a_header_that_is_not_the_webhook_s_to_set_is_not_sent() {
+async fn a_reserved_or_invalid_header_of_a_webhook_is_not_sent() {
     let (api, receiver) = (Api::start().await, Receiver::start().await);
     let ours = json!({
         "X-Fine": "yes",
@@ -567,7 +566,7 @@ async fn a_header_that_is_not_the_webhook_s_to_set_is_not_sent() {
 }
 
 #[tokio::test]
-async fn a_header_value_that_cannot_be_sent_is_refused() {
+async fn an_invalid_header_value_is_refused() {
     let api = Api::start().await;
     let headers = json!({ "X-Fine": "yes", "x-lines": "a\r\nx-smuggled: b", "x-accent": "caf\u{e9}" });
     let body = json!({ "url": "http://localhost/", "events": ["run.created"], "headers": headers });
@@ -578,10 +577,10 @@ async fn a_header_value_that_cannot_be_sent_is_refused() {
     assert_eq!(fields, BTreeSet::from(["headers.x-accent", "headers.x-lines"]));
 }
 
-// What fails
+// Failures
 
 #[tokio::test]
-async fn what_is_not_answered_with_success_is_sent_again_as_it_was() {
+async fn a_failed_delivery_is_retried_with_the_same_body() {
     for (reply, outcome) in [
         (Reply::Status(500), DeliveryOutcome::Responded(500)),
         (Reply::Status(404), DeliveryOutcome::Responded(404)),
@@ -608,12 +607,12 @@ async fn what_is_not_answered_with_success_is_sent_again_as_it_was() {
         }
         assert_eq!(api.attempts(), [("evt_000001".to_owned(), 1), ("evt_000001".to_owned(), 2)]);
         api.pass(100_000).await;
-        assert_eq!(receiver.received().len(), 2, "{reply:?}: it has arrived");
+        assert_eq!(receiver.received().len(), 2, "{reply:?}: it succeeded");
     }
 }
 
 #[tokio::test]
-async fn a_receiver_that_is_down_is_tried_by_the_schedule_and_then_given_up() {
+async fn deliveries_to_a_receiver_that_is_down_are_retried_by_the_schedule_and_given_up() {
     let api = Api::start().await;
     api.webhook(&nowhere().await, &["run.created"]).await;
     api.submit().await;
@@ -621,7 +620,7 @@ async fn a_receiver_that_is_down_is_tried_by_the_schedule_and_then_given_up() {
     for (attempts, pause) in [(1, 10), (2, 60), (3, 600), (4, 3600)] {
         assert_eq!(api.simulator.delivery_count(), attempts);
         api.pass(pause - 1).await;
-        assert_eq!(api.simulator.delivery_count(), attempts, "{pause} s are not over");
+        assert_eq!(api.simulator.delivery_count(), attempts, "less than {pause} s");
         api.pass(1).await;
     }
     api.pass(1_000_000).await;
@@ -636,7 +635,7 @@ async fn a_receiver_that_is_down_is_tried_by_the_schedule_and_then_given_up() {
 }
 
 #[tokio::test]
-async fn the_schedule_of_retries_can_be_chosen() {
+async fn the_schedule_of_retries_can_be_set() {
     for retries in [&[][..], &[0, 0, 5]] {
         let pauses = retries.iter().copied().map(Duration::from_secs);
         let api = Api::with(Simulator::builder().delivery_retries(pauses)).await;
@@ -650,7 +649,7 @@ async fn the_schedule_of_retries_can_be_chosen() {
 }
 
 #[tokio::test]
-async fn a_retry_holds_nothing_up() {
+async fn a_retry_does_not_delay_other_events() {
     let (api, receiver) = (Api::start().await, Receiver::replying([Reply::Status(503)]).await);
     api.webhook(&receiver.url(), &ALL).await;
     api.submit().await;
@@ -662,7 +661,7 @@ async fn a_retry_holds_nothing_up() {
         [
             "run.created",
             "run.started",
-            // Both are due after 10 s; the retry was known later.
+            // Both are due after 10 s. The retry was scheduled later.
             "verification.started",
             "run.created",
             "verification.passed",
@@ -684,7 +683,7 @@ async fn a_receiver_that_hangs_times_out_when_the_clock_is_advanced() {
 }
 
 #[tokio::test]
-async fn a_receiver_that_answers_is_heard_however_far_the_clock_is_advanced() {
+async fn a_receiver_that_responds_does_not_time_out_however_far_the_clock_is_advanced() {
     let (api, receiver) = (Api::start().await, Receiver::start().await);
     api.webhook(&receiver.url(), &ALL).await;
     for _ in 0..10 {
@@ -696,7 +695,7 @@ async fn a_receiver_that_answers_is_heard_however_far_the_clock_is_advanced() {
 }
 
 #[tokio::test]
-async fn a_receiver_that_hangs_does_not_hold_up_another() {
+async fn a_receiver_that_hangs_does_not_delay_another() {
     let (api, hanging, well) = (Api::start().await, Receiver::replying([Reply::Hang]).await, Receiver::start().await);
     api.webhook(&hanging.url(), &ALL).await;
     api.webhook(&well.url(), &ALL).await;
@@ -707,7 +706,7 @@ async fn a_receiver_that_hangs_does_not_hold_up_another() {
 }
 
 #[tokio::test]
-async fn what_is_not_on_this_machine_is_never_sent_and_not_tried_again() {
+async fn deliveries_to_other_machines_are_neither_sent_nor_retried() {
     let api = Api::start().await;
     api.webhook("https://app.example.com/hooks", &["run.created"]).await;
     api.webhook("https://127.0.0.1:9/hooks", &["run.created"]).await;
@@ -723,16 +722,16 @@ async fn what_is_not_on_this_machine_is_never_sent_and_not_tried_again() {
     }
 }
 
-// What goes wrong on demand
+// Faults
 
 #[tokio::test]
-async fn duplicates_come_right_after_what_has_arrived() {
+async fn duplicates_are_sent_right_after_a_successful_delivery() {
     let (api, receiver) = (Api::start().await, Receiver::replying([Reply::Status(500)]).await);
     let secret = api.webhook(&receiver.url(), &["run.created", "run.started"]).await;
     api.simulator.duplicate_deliveries(2);
     api.submit().await;
     api.settle().await;
-    assert_eq!(receiver.ids(), ["evt_000001"], "it has not arrived");
+    assert_eq!(receiver.ids(), ["evt_000001"], "it failed");
     api.pass(60).await;
     let ids = receiver.ids();
     assert_eq!(ids[1..], ["evt_000002", "evt_000002", "evt_000002", "evt_000001", "evt_000001", "evt_000001"]);
@@ -748,7 +747,7 @@ async fn duplicates_come_right_after_what_has_arrived() {
 }
 
 #[tokio::test]
-async fn a_duplicate_that_fails_is_not_tried_again() {
+async fn a_duplicate_that_fails_is_not_retried() {
     let replies = [Reply::Status(200), Reply::Status(500)];
     let (api, receiver) = (Api::start().await, Receiver::replying(replies).await);
     api.webhook(&receiver.url(), &["run.created"]).await;
@@ -759,7 +758,7 @@ async fn a_duplicate_that_fails_is_not_tried_again() {
 }
 
 #[tokio::test]
-async fn what_is_lost_is_never_sent_nor_tried_again() {
+async fn a_lost_delivery_is_neither_sent_nor_retried() {
     let (api, receiver) = (Api::start().await, Receiver::start().await);
     api.webhook(&receiver.url(), &ALL).await;
     api.submit().await;
@@ -789,7 +788,7 @@ async fn a_retry_can_be_lost_too() {
 }
 
 #[tokio::test]
-async fn what_is_held_goes_out_when_it_is_released_in_the_order_that_was_asked_for() {
+async fn held_deliveries_are_released_in_the_given_order() {
     let ids: Vec<_> = (1..=15).map(|number| format!("evt_{number:06}")).collect();
     let mut orders = Vec::new();
     for order in [
@@ -815,7 +814,7 @@ async fn what_is_held_goes_out_when_it_is_released_in_the_order_that_was_asked_f
         assert_eq!(order, ids);
         api.test("wh_000001").await;
         api.settle().await;
-        assert_eq!(receiver.ids().len(), 16, "nothing is held any more");
+        assert_eq!(receiver.ids().len(), 16, "the hold has ended");
     }
     assert_eq!(orders[0], ids);
     assert!(orders[1].iter().eq(ids.iter().rev()));
@@ -824,7 +823,7 @@ async fn what_is_held_goes_out_when_it_is_released_in_the_order_that_was_asked_f
 }
 
 #[tokio::test]
-async fn what_is_held_for_a_webhook_goes_with_it() {
+async fn held_deliveries_of_a_deleted_webhook_are_not_sent() {
     let (api, receiver) = (Api::start().await, Receiver::start().await);
     api.webhook(&receiver.url(), &ALL).await;
     api.simulator.hold_deliveries();
@@ -837,7 +836,7 @@ async fn what_is_held_for_a_webhook_goes_with_it() {
 }
 
 #[tokio::test]
-async fn what_was_held_has_its_whole_time_after_it_was_released() {
+async fn held_deliveries_are_due_when_they_are_released() {
     let (api, receiver) = (Api::start().await, Receiver::replying([Reply::Status(500)]).await);
     api.webhook(&receiver.url(), &["run.created"]).await;
     api.simulator.hold_deliveries();
@@ -845,7 +844,7 @@ async fn what_was_held_has_its_whole_time_after_it_was_released() {
     api.pass(3600).await;
     api.simulator.release_deliveries(DeliveryOrder::AsHappened);
     api.pass(9).await;
-    assert_eq!(receiver.received().len(), 1, "the pause before the retry begins with the release");
+    assert_eq!(receiver.received().len(), 1, "the delay before the retry starts at the release");
     api.pass(1).await;
     assert_eq!(receiver.received().len(), 2);
 }
@@ -874,6 +873,22 @@ async fn deliveries_are_recorded_as_they_were_sent() {
 }
 
 #[tokio::test]
+async fn debug_of_a_delivery_shows_its_signature_but_no_secret() {
+    let api = Api::start().await;
+    let url = "http://me:hunter2@localhost:9/hooks@home?token=hunter2";
+    let headers = json!({ "x-internal-token": "hunter2" });
+    let body = json!({ "url": url, "events": ["run.created"], "headers": headers });
+    assert_eq!(api.call("POST", "/v1/webhooks", body).await.0, 201);
+    api.simulator.lose_deliveries(1);
+    api.submit().await;
+    let debug = format!("{:?}", api.simulator.deliveries());
+    assert!(!debug.contains("hunter2"), "{debug}");
+    for shown in ["sha256=", "x-internal-token", "http://localhost:9/hooks@home?[redacted]", "evt_000001"] {
+        assert!(debug.contains(shown), "{shown} in {debug}");
+    }
+}
+
+#[tokio::test]
 async fn deliveries_that_are_not_recorded_are_counted() {
     let (api, receiver) = (Api::with(Simulator::builder().record_requests(false)).await, Receiver::start().await);
     api.webhook(&receiver.url(), &ALL).await;
@@ -883,7 +898,7 @@ async fn deliveries_that_are_not_recorded_are_counted() {
 }
 
 #[tokio::test]
-async fn a_simulator_with_nothing_to_deliver_has_settled() {
+async fn a_simulator_without_deliveries_has_settled() {
     let api = Api::start().await;
     api.settle().await;
     api.submit().await;
@@ -892,7 +907,7 @@ async fn a_simulator_with_nothing_to_deliver_has_settled() {
 }
 
 #[tokio::test]
-async fn a_clock_that_goes_by_itself_delivers_by_itself() {
+async fn a_scaled_clock_delivers_without_advancing() {
     let clock = SimulatedClock::Scaled(1000.0);
     let (api, receiver) = (Api::with(Simulator::builder().clock(clock)).await, Receiver::start().await);
     api.webhook(&receiver.url(), &ALL).await;
@@ -902,7 +917,7 @@ async fn a_clock_that_goes_by_itself_delivers_by_itself() {
 }
 
 #[tokio::test]
-async fn a_clock_that_goes_by_itself_tries_again_and_times_out_by_itself() {
+async fn a_scaled_clock_retries_and_times_out_without_advancing() {
     let clock = SimulatedClock::Scaled(1000.0);
     let replies = [Reply::Hang, Reply::Status(500)];
     let (api, receiver) = (Api::with(Simulator::builder().clock(clock)).await, Receiver::replying(replies).await);
@@ -921,7 +936,7 @@ async fn a_clock_that_goes_by_itself_tries_again_and_times_out_by_itself() {
 }
 
 #[tokio::test]
-async fn a_clock_of_no_pace_delivers_when_it_is_advanced() {
+async fn a_clock_with_the_factor_0_delivers_when_it_is_advanced() {
     let clock = SimulatedClock::Scaled(0.0);
     let (api, receiver) = (Api::with(Simulator::builder().clock(clock)).await, Receiver::start().await);
     api.webhook(&receiver.url(), &["run.completed"]).await;
@@ -931,7 +946,7 @@ async fn a_clock_of_no_pace_delivers_when_it_is_advanced() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_dropped_simulator_delivers_no_more_not_even_what_is_under_way() {
+async fn a_dropped_simulator_cancels_its_deliveries() {
     let (api, hanging) = (Api::start().await, Receiver::replying([Reply::Hang]).await);
     api.webhook(&hanging.url(), &ALL).await;
     api.submit().await;
@@ -943,7 +958,7 @@ async fn a_dropped_simulator_delivers_no_more_not_even_what_is_under_way() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn settling_waits_for_all_that_was_ordered_before() {
+async fn settling_waits_for_all_deliveries_that_are_due() {
     let api =
         Api::with(Simulator::builder().rate_limit(100_000).submission_limit(100_000).concurrent_runs(100_000)).await;
     let receivers = [Receiver::start().await, Receiver::start().await];
@@ -961,7 +976,7 @@ async fn settling_waits_for_all_that_was_ordered_before() {
 }
 
 #[tokio::test]
-async fn every_run_can_have_a_receiver_of_its_own() {
+async fn every_run_can_have_its_own_receiver() {
     let builder = Simulator::builder().rate_limit(100_000).submission_limit(100_000).concurrent_runs(100_000).price(0);
     let (api, receiver) = (Api::with(builder).await, Receiver::start().await);
     for run in 0..1000 {

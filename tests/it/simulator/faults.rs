@@ -1,4 +1,4 @@
-//! Faults below HTTP, as the two ends of a wire see them: a client that only knows TCP, and an ordinary HTTP client.
+//! Faults, as a TCP client and an HTTP client see them.
 
 use std::cell::Cell;
 use std::collections::BTreeSet;
@@ -13,17 +13,17 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// How long a test may take before it counts as hanging. Nothing waits for it in a test that passes.
+/// The time after which a test fails. A test that passes does not wait for it.
 const HANGS: Duration = Duration::from_secs(300);
 
 async fn within<T>(future: impl Future<Output = T>) -> T {
     tokio::time::timeout(HANGS, future).await.unwrap_or_else(|_| panic!("hangs"))
 }
 
-/// Lets the rest of the program run until this holds.
-async fn until(mut holds: impl FnMut() -> bool) {
+/// Yields until the condition is true.
+async fn until(mut condition: impl FnMut() -> bool) {
     within(async {
-        while !holds() {
+        while !condition() {
             tokio::task::yield_now().await;
         }
     })
@@ -37,14 +37,14 @@ fn work_order() -> Value {
     })
 }
 
-/// A simulator that has this fault in store for the next work order.
+/// Starts a simulator with a fault of the next work order.
 async fn with(fault: Fault) -> Simulator {
     let simulator = Simulator::start().await.unwrap();
     simulator.inject(fault.on("createWorkOrder"));
     simulator
 }
 
-// A client that only knows TCP
+// A TCP client
 
 struct Wire {
     stream: TcpStream,
@@ -70,7 +70,7 @@ impl Wire {
         self.send("POST /v1/work-orders", &work_order().to_string()).await;
     }
 
-    /// Everything until the end of the stream, and whether that was a reset.
+    /// Reads to the end of the stream. Returns `true` if that was a reset.
     async fn rest(&mut self) -> (String, bool) {
         let mut bytes = Vec::new();
         let end = within(self.stream.read_to_end(&mut bytes)).await;
@@ -84,7 +84,7 @@ impl Wire {
         }
     }
 
-    /// Reads the answer to a `GET`, and leaves the connection open.
+    /// Sends a `GET` and returns the status of its response. The connection stays open.
     async fn status(&mut self, line: &str) -> u16 {
         self.send(line, "").await;
         let mut text = String::new();
@@ -97,12 +97,12 @@ impl Wire {
             }
             let mut bytes = [0; 1024];
             let count = within(self.stream.read(&mut bytes)).await.unwrap();
-            assert!(count > 0, "broke off: {text:?}");
+            assert!(count > 0, "incomplete: {text:?}");
             text.push_str(std::str::from_utf8(&bytes[..count]).unwrap());
         }
     }
 
-    /// Whether there is neither a byte nor an end to read.
+    /// Returns `true` if there is nothing to read, not even the end.
     async fn is_silent(&mut self) -> bool {
         let mut byte = [0];
         let mut read = pin!(self.stream.read(&mut byte));
@@ -110,7 +110,7 @@ impl Wire {
     }
 }
 
-/// What a client that only knows TCP reads after a submission that meets this fault.
+/// Returns what a TCP client reads after a submission with this fault.
 async fn read_after(fault: Fault) -> (String, bool) {
     let simulator = with(fault).await;
     let mut wire = Wire::connect(&simulator).await;
@@ -118,16 +118,16 @@ async fn read_after(fault: Fault) -> (String, bool) {
     wire.rest().await
 }
 
-/// What is written for a work order: the part up to the end of the headers, and the body.
-fn split(answer: &str) -> (&str, &str) {
-    answer.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no end of the headers: {answer:?}"))
+/// Splits a response into head and body.
+fn split(response: &str) -> (&str, &str) {
+    response.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no end of the headers: {response:?}"))
 }
 
 const CREATED: &str =
     r#"{"createdAt":"2026-01-01T00:00:00.000Z","runId":"run_000001","status":"pending","workOrderId":"wo_000001"}"#;
 
 #[tokio::test]
-async fn a_reset_is_a_reset_and_a_close_is_a_close() {
+async fn a_connection_is_reset_or_closed_as_the_fault_says() {
     for _ in 0..10 {
         for fault in [Fault::reset(), Fault::reset().after_acting()] {
             assert_eq!(read_after(fault).await, (String::new(), true));
@@ -139,7 +139,7 @@ async fn a_reset_is_a_reset_and_a_close_is_a_close() {
 }
 
 #[tokio::test]
-async fn bytes_come_as_they_are_and_then_the_end() {
+async fn bytes_are_sent_unchanged_before_the_connection_is_closed() {
     assert_eq!(read_after(Fault::bytes("HTTP/1.1 999 ?")).await, ("HTTP/1.1 999 ?".to_owned(), false));
     assert!(read_after(Fault::garbage()).await.0.starts_with("220 mail.example.com ESMTP\r\n"));
 }
@@ -179,10 +179,10 @@ async fn a_response_without_a_body_is_not_cut() {
     }
 }
 
-// Silence
+// Stalls
 
 #[tokio::test]
-async fn a_stalled_answer_never_comes_while_others_do() {
+async fn a_stalled_request_does_not_affect_other_connections() {
     let simulator = with(Fault::stall().after_acting()).await;
     let (mut stalled, mut other) = (Wire::connect(&simulator).await, Wire::connect(&simulator).await);
     stalled.submit().await;
@@ -196,7 +196,7 @@ async fn a_stalled_answer_never_comes_while_others_do() {
 }
 
 #[tokio::test]
-async fn a_stalled_body_ends_with_the_simulator_even_if_more_was_asked_meanwhile() {
+async fn a_stalled_body_ends_when_the_simulator_is_dropped() {
     let simulator = with(Fault::stall_body()).await;
     let (mut stalled, mut other) = (Wire::connect(&simulator).await, Wire::connect(&simulator).await);
     stalled.submit().await;
@@ -212,7 +212,7 @@ async fn a_stalled_body_ends_with_the_simulator_even_if_more_was_asked_meanwhile
 }
 
 #[tokio::test]
-async fn a_client_that_gives_up_on_a_stall_harms_nobody() {
+async fn a_client_that_closes_a_stalled_connection_affects_no_other() {
     let simulator = with(Fault::stall().times(2)).await;
     for _ in 0..2 {
         let mut wire = Wire::connect(&simulator).await;
@@ -226,7 +226,7 @@ async fn a_client_that_gives_up_on_a_stall_harms_nobody() {
     until(|| simulator.work_order_count() == 1).await;
 }
 
-// An ordinary HTTP client
+// An HTTP client
 
 fn http() -> reqwest::Client {
     reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap()
@@ -237,17 +237,17 @@ fn submission(http: &reqwest::Client, simulator: &Simulator) -> reqwest::Request
     http.post(url).bearer_auth(simulator.api_key()).json(&work_order())
 }
 
-/// What becomes of a submission, in a word.
-async fn fate(request: reqwest::RequestBuilder) -> String {
-    fate_and(request, || ()).await
+/// Describes the result of a submission.
+async fn result(request: reqwest::RequestBuilder) -> String {
+    result_and(request, || ()).await
 }
 
-/// The same, and does something between the head of the answer and its body.
-async fn fate_and(request: reqwest::RequestBuilder, between: impl FnOnce()) -> String {
+/// Describes the result of a submission, and calls `between` between the head of the response and its body.
+async fn result_and(request: reqwest::RequestBuilder, between: impl FnOnce()) -> String {
     let response = match within(request.send()).await {
         Ok(response) => response,
         Err(error) if error.is_connect() => return "no connection".to_owned(),
-        Err(_) => return "no answer".to_owned(),
+        Err(_) => return "no response".to_owned(),
     };
     between();
     let status = response.status().as_u16();
@@ -265,8 +265,8 @@ async fn fate_and(request: reqwest::RequestBuilder, between: impl FnOnce()) -> S
     }
 }
 
-/// Every fault of the catalogue, and what an ordinary client makes of it.
-const FATES: [(&str, &str); 14] = [
+/// Every fault of the catalogue, and the result for an HTTP client.
+const RESULTS: [(&str, &str); 14] = [
     ("rate_limited", "429 RATE_LIMITED"),
     ("service_unavailable", "503 SERVICE_UNAVAILABLE"),
     ("internal_error", "500 INTERNAL_ERROR"),
@@ -275,42 +275,43 @@ const FATES: [(&str, &str); 14] = [
     ("gateway_timeout", "504 text/html"),
     ("redirect", "302 text/html"),
     ("no_content", "204 and nothing"),
-    ("reset", "no answer"),
-    ("close", "no answer"),
-    ("stall", "no answer"),
-    ("garbage", "no answer"),
+    ("reset", "no response"),
+    ("close", "no response"),
+    ("stall", "no response"),
+    ("garbage", "no response"),
     ("cut_body", "201 and no end"),
     ("stall_body", "201 and no end"),
 ];
 
 #[tokio::test]
-async fn an_ordinary_client_sees_every_fault_once_and_then_business_as_usual() {
+async fn an_http_client_sees_every_fault_once() {
     let http = http();
     let mut seen = Vec::new();
     for (name, fault) in Fault::catalogue() {
         let simulator = with(fault).await;
-        // So that the fault meets a connection that was kept open.
-        assert_eq!(fate(http.get(format!("{}/nowhere", simulator.url()))).await, "401 MISSING_API_KEY");
+        // The fault affects a connection that was kept open.
+        assert_eq!(result(http.get(format!("{}/nowhere", simulator.url()))).await, "401 MISSING_API_KEY");
         let head_seen = Cell::new(false);
-        let (fate_of_it, ()) = tokio::join!(fate_and(submission(&http, &simulator), || head_seen.set(true)), async {
-            // Nothing else would end these.
-            match name {
-                "stall" => until(|| simulator.request_count() == 2).await,
-                "stall_body" => until(|| head_seen.get()).await,
-                _ => return,
-            }
-            simulator.refuse_connections(true).unwrap();
-            simulator.refuse_connections(false).unwrap();
-        });
-        seen.push((name, fate_of_it));
-        assert_eq!(fate(submission(&http, &simulator)).await, "201 and a run", "after {name}");
+        let (result_of_fault, ()) =
+            tokio::join!(result_and(submission(&http, &simulator), || head_seen.set(true)), async {
+                // Only this ends them.
+                match name {
+                    "stall" => until(|| simulator.request_count() == 2).await,
+                    "stall_body" => until(|| head_seen.get()).await,
+                    _ => return,
+                }
+                simulator.refuse_connections(true).unwrap();
+                simulator.refuse_connections(false).unwrap();
+            });
+        seen.push((name, result_of_fault));
+        assert_eq!(result(submission(&http, &simulator)).await, "201 and a run", "after {name}");
     }
-    let seen: Vec<_> = seen.iter().map(|(name, fate)| (*name, fate.as_str())).collect();
-    assert_eq!(seen, FATES);
+    let seen: Vec<_> = seen.iter().map(|(name, result)| (*name, result.as_str())).collect();
+    assert_eq!(seen, RESULTS);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_request_has_been_carried_out_by_the_time_its_fault_is_seen() {
+async fn a_request_has_been_carried_out_when_its_fault_is_noticed() {
     for (name, fault) in Fault::catalogue() {
         for acting in [false, true] {
             let fault = if acting { fault.clone().after_acting() } else { fault.clone() };
@@ -336,10 +337,10 @@ fn the_catalogue_names_each_fault_once() {
     assert_eq!(names.len(), Fault::catalogue().len());
 }
 
-// The right request
+// The affected requests
 
 #[tokio::test]
-async fn a_fault_strikes_its_own_request_on_a_connection_that_is_kept_open() {
+async fn a_fault_affects_only_its_request_on_a_kept_connection() {
     for (name, fault) in Fault::catalogue() {
         let simulator = with(fault.after_acting()).await;
         let mut wire = Wire::connect(&simulator).await;
@@ -356,7 +357,7 @@ async fn a_fault_strikes_its_own_request_on_a_connection_that_is_kept_open() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_many_at_a_time_just_as_many_fail_as_were_told_to() {
+async fn a_fault_applies_to_as_many_concurrent_requests_as_it_says() {
     for fault in [Fault::reset(), Fault::close(), Fault::garbage(), Fault::cut_body()] {
         let simulator = Simulator::builder().submission_limit(1000).concurrent_runs(1000).rate_limit(1000);
         let simulator = simulator.start().await.unwrap();
@@ -368,7 +369,7 @@ async fn of_many_at_a_time_just_as_many_fail_as_were_told_to() {
             tasks.push(tokio::spawn(async move {
                 let mut created = 0;
                 for request in requests {
-                    created += usize::from(fate(request).await == "201 and a run");
+                    created += usize::from(result(request).await == "201 and a run");
                 }
                 created
             }));

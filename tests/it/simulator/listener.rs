@@ -1,4 +1,4 @@
-//! A simulator that refuses connections, and what a simulator counts.
+//! Refused connections, and the counts of requests and responses.
 
 use std::io::ErrorKind;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use serde_json::json;
 use tokio::net::TcpStream;
 
 fn http() -> reqwest::Client {
-    // So that nothing hangs where something is broken.
+    // A test that hangs fails.
     reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(300)).build().unwrap()
 }
 
@@ -33,7 +33,7 @@ async fn submit(http: &reqwest::Client, simulator: &Simulator) -> reqwest::Resul
 // Refusing connections
 
 #[tokio::test]
-async fn connections_are_refused_until_they_are_not() {
+async fn connections_can_be_refused_and_accepted_repeatedly() {
     let simulator = Simulator::start().await.unwrap();
     let (http, url) = (http(), simulator.url().to_owned());
     assert_eq!(submit(&http, &simulator).await.unwrap(), 201);
@@ -49,7 +49,7 @@ async fn connections_are_refused_until_they_are_not() {
 }
 
 #[tokio::test]
-async fn an_ordinary_client_cannot_connect_while_connections_are_refused() {
+async fn an_http_client_cannot_connect_while_connections_are_refused() {
     let simulator = Simulator::start().await.unwrap();
     simulator.refuse_connections(true).unwrap();
     let error = submit(&http(), &simulator).await.unwrap_err();
@@ -58,7 +58,7 @@ async fn an_ordinary_client_cannot_connect_while_connections_are_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn open_connections_are_cut_with_the_requests_on_them() {
+async fn open_connections_are_closed_with_their_requests() {
     let simulator = Simulator::start().await.unwrap();
     simulator.inject(Fault::stall().on("createWorkOrder").after_acting());
     let http = http();
@@ -76,11 +76,11 @@ async fn open_connections_are_cut_with_the_requests_on_them() {
 }
 
 #[tokio::test]
-async fn the_port_stays_taken_while_connections_are_refused() {
+async fn the_port_stays_bound_while_connections_are_refused() {
     let simulator = Simulator::start().await.unwrap();
     simulator.refuse_connections(true).unwrap();
     let address = simulator.url().trim_start_matches("http://").to_owned();
-    // Unlike tokio's, this one does not share a port that nobody listens on.
+    // Unlike tokio's, this socket does not share a port on which nothing listens.
     let error = tokio::net::TcpSocket::new_v4().unwrap().bind(address.parse().unwrap()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::AddrInUse);
 }
@@ -96,7 +96,7 @@ fn connections_can_be_refused_from_a_thread_without_a_runtime() {
 }
 
 #[tokio::test]
-async fn a_dropped_simulator_leaves_its_port_at_once() {
+async fn a_dropped_simulator_releases_its_port_at_once() {
     for refuse in [false, true] {
         let simulator = Simulator::start().await.unwrap();
         simulator.refuse_connections(refuse).unwrap();
@@ -107,10 +107,10 @@ async fn a_dropped_simulator_leaves_its_port_at_once() {
     }
 }
 
-// Counting
+// Counts
 
 #[tokio::test]
-async fn answers_are_counted_by_their_status() {
+async fn responses_are_counted_by_status() {
     let simulator = Simulator::builder().rate_limit(5).start().await.unwrap();
     let http = http();
     for _ in 0..8 {
@@ -126,7 +126,7 @@ async fn answers_are_counted_by_their_status() {
 }
 
 #[tokio::test]
-async fn an_answer_that_suffers_on_its_way_is_counted_and_one_that_is_none_is_not() {
+async fn an_incomplete_response_is_counted_and_a_missing_one_is_not() {
     let simulator = Simulator::start().await.unwrap();
     simulator.inject(Fault::bad_gateway());
     simulator.inject(Fault::cut_body());
@@ -140,7 +140,7 @@ async fn an_answer_that_suffers_on_its_way_is_counted_and_one_that_is_none_is_no
 }
 
 #[tokio::test]
-async fn requests_that_are_not_recorded_are_counted_nevertheless() {
+async fn requests_that_are_not_recorded_are_counted() {
     let simulator = Simulator::builder().record_requests(false).start().await.unwrap();
     assert_eq!(submit(&http(), &simulator).await.unwrap(), 201);
     assert_eq!(simulator.requests(), []);

@@ -1,4 +1,4 @@
-//! The simulator itself, over plain HTTP.
+//! The simulator.
 
 mod clock;
 mod deliveries;

@@ -1,4 +1,4 @@
-//! What the simulator does, as any program sees it that speaks HTTP to it.
+//! The operations of the simulator, over plain HTTP.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use reqwest::header::HeaderMap;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-/// A simulator, and a client that knows nothing of it but its address.
+/// A simulator and an HTTP client.
 struct Api {
     simulator: Simulator,
     http: reqwest::Client,
@@ -15,7 +15,7 @@ struct Api {
 }
 
 #[derive(Debug)]
-struct Answer {
+struct Response {
     status: u16,
     headers: HeaderMap,
     body: Value,
@@ -38,23 +38,23 @@ impl Api {
         self.http.request(method, format!("{}{path}", self.simulator.url())).bearer_auth(&self.key)
     }
 
-    async fn send(&self, method: &str, path: &str, body: Value) -> Answer {
+    async fn send(&self, method: &str, path: &str, body: Value) -> Response {
         read(self.request(method, path).json(&body)).await
     }
 
-    async fn get(&self, path: &str) -> Answer {
+    async fn get(&self, path: &str) -> Response {
         read(self.request("GET", path)).await
     }
 
-    async fn post(&self, path: &str, body: Value) -> Answer {
+    async fn post(&self, path: &str, body: Value) -> Response {
         self.send("POST", path, body).await
     }
 
-    async fn submit(&self) -> Answer {
+    async fn submit(&self) -> Response {
         self.post("/v1/work-orders", work_order()).await
     }
 
-    async fn submit_for(&self, tenant: &str, user: &str) -> Answer {
+    async fn submit_for(&self, tenant: &str, user: &str) -> Response {
         let mut order = work_order();
         order["tenantContext"] = json!({ "tenantId": tenant, "tenantUserId": user });
         self.post("/v1/work-orders", order).await
@@ -64,11 +64,11 @@ impl Api {
         self.get(&format!("/v1/runs/{run}")).await.body["status"].clone()
     }
 
-    /// The ids on a page.
+    /// Returns the ids on a page.
     async fn ids(&self, path: &str, list: &str) -> Vec<String> {
-        let answer = self.get(path).await;
-        assert_eq!(answer.status, 200, "{answer:?}");
-        answer.body[list].as_array().unwrap().iter().map(|item| item["id"].as_str().unwrap().to_owned()).collect()
+        let response = self.get(path).await;
+        assert_eq!(response.status, 200, "{response:?}");
+        response.body[list].as_array().unwrap().iter().map(|item| item["id"].as_str().unwrap().to_owned()).collect()
     }
 
     fn advance(&self, seconds: u64) {
@@ -76,15 +76,15 @@ impl Api {
     }
 }
 
-async fn read(request: reqwest::RequestBuilder) -> Answer {
+async fn read(request: reqwest::RequestBuilder) -> Response {
     let response = request.send().await.unwrap();
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
     let body = response.bytes().await.unwrap();
     let body = if body.is_empty() { Value::Null } else { serde_json::from_slice(&body).unwrap() };
-    Answer { status, headers, body }
+    Response { status, headers, body }
 }
 
-impl Answer {
+impl Response {
     fn header(&self, name: &str) -> &str {
         self.headers.get(name).unwrap_or_else(|| panic!("{name} is missing: {self:?}")).to_str().unwrap()
     }
@@ -147,7 +147,7 @@ async fn a_work_order_starts_a_run() {
 }
 
 #[tokio::test]
-async fn a_work_order_is_kept_as_it_was_submitted() {
+async fn a_work_order_is_returned_as_it_was_submitted() {
     let api = Api::start().await;
     let order = json!({
         "taskPrompt": "Add an endpoint",
@@ -188,7 +188,7 @@ async fn a_run_advances_only_when_its_clock_does() {
 }
 
 #[tokio::test]
-async fn a_succeeded_run_tells_its_pull_request_times_and_cost() {
+async fn a_succeeded_run_has_its_pull_request_times_and_cost() {
     let api = Api::start().await;
     api.submit().await;
     api.advance(60);
@@ -211,7 +211,7 @@ async fn a_succeeded_run_tells_its_pull_request_times_and_cost() {
 }
 
 #[tokio::test]
-async fn plans_are_used_up_in_their_order_and_only_by_work_orders_that_are_accepted() {
+async fn plans_are_used_in_order_by_accepted_work_orders_only() {
     let api = Api::with(Simulator::builder().default_run(RunPlan::fails("DEFAULT", "by default"))).await;
     api.simulator.next_run(RunPlan::fails("FIRST", "no"));
     api.simulator.next_run(RunPlan::succeeds().pull_request("https://git.example.com/pr/7").iterations(9));
@@ -246,7 +246,7 @@ async fn a_work_order_caps_the_iterations_of_its_run() {
 }
 
 #[tokio::test]
-async fn a_pending_run_can_be_cancelled_and_its_price_comes_back() {
+async fn a_pending_run_can_be_cancelled_and_is_refunded() {
     let api = Api::start().await;
     api.submit_for("acme-corp", "user_123").await;
     assert_eq!(api.simulator.credits(), 9_950);
@@ -268,7 +268,7 @@ async fn a_pending_run_can_be_cancelled_and_its_price_comes_back() {
 }
 
 #[tokio::test]
-async fn a_running_run_can_be_cancelled_but_has_cost_its_price() {
+async fn a_running_run_can_be_cancelled_and_is_not_refunded() {
     let api = Api::start().await;
     api.submit().await;
     api.advance(6);
@@ -298,7 +298,7 @@ async fn a_run_that_has_ended_cannot_be_cancelled() {
 }
 
 #[tokio::test]
-async fn an_endless_run_ends_only_by_being_cancelled() {
+async fn an_endless_run_ends_only_when_it_is_cancelled() {
     let api = Api::start().await;
     api.simulator.next_run(RunPlan::succeeds().forever());
     api.submit().await;
@@ -397,7 +397,7 @@ async fn transactions_are_filtered_by_time_type_and_tenant() {
 }
 
 #[tokio::test]
-async fn a_bad_parameter_is_refused_by_name() {
+async fn invalid_parameters_are_refused_by_name() {
     let api = Api::start().await;
     for (path, fields) in [
         ("/v1/runs?limit=101", &["limit"][..]),
@@ -418,7 +418,7 @@ async fn a_bad_parameter_is_refused_by_name() {
 // Credits
 
 #[tokio::test]
-async fn the_balance_shows_what_is_left_in_this_month() {
+async fn the_balance_shows_the_credits_and_the_billing_cycle() {
     let api = Api::start().await;
     api.simulator.set_credits(120);
     api.simulator.purchase_credits(30);
@@ -436,7 +436,7 @@ async fn the_balance_shows_what_is_left_in_this_month() {
 }
 
 #[tokio::test]
-async fn a_run_that_cannot_be_paid_for_is_refused() {
+async fn a_work_order_is_refused_without_enough_credits() {
     let api = Api::with(Simulator::builder().price(75)).await;
     api.simulator.set_credits(100);
     assert_eq!(api.submit().await.status, 201);
@@ -558,7 +558,7 @@ async fn templates_are_listed_with_the_built_in_ones_first() {
 }
 
 #[tokio::test]
-async fn built_in_templates_and_ids_that_are_taken_refuse_writes() {
+async fn built_in_templates_and_existing_ids_cannot_be_written() {
     let api = Api::start().await;
     api.post("/v1/templates", template("mine")).await;
     for refused in [
@@ -571,10 +571,10 @@ async fn built_in_templates_and_ids_that_are_taken_refuse_writes() {
     }
 }
 
-// What is refused
+// Refusals
 
 #[tokio::test]
-async fn a_body_that_is_wrong_is_refused_field_by_field() {
+async fn an_invalid_body_is_refused_with_all_invalid_fields() {
     let api = Api::start().await;
     let hook = api.post("/v1/webhooks", webhook()).await;
     assert_eq!(hook.status, 201);
@@ -688,13 +688,19 @@ async fn a_body_that_is_not_json_is_refused() {
 }
 
 #[tokio::test]
-async fn a_key_has_to_be_sent_known_and_valid() {
+async fn a_request_needs_a_known_and_valid_key() {
     let api = Api::start().await;
     let expired = api.simulator.add_key(&["*"]);
     api.simulator.expire_key(&expired);
     for (authorization, code) in [
         (None, "MISSING_API_KEY"),
         (Some("Bearer sk_live_x".to_owned()), "INVALID_API_KEY_FORMAT"),
+        (Some("Bearer org_live_".to_owned()), "INVALID_API_KEY_FORMAT"),
+        (Some("org_live_x".to_owned()), "INVALID_API_KEY_FORMAT"),
+        (Some(String::new()), "INVALID_API_KEY_FORMAT"),
+        (Some("Bearer org_live_".to_owned()), "INVALID_API_KEY_FORMAT"),
+        (Some("org_live_x".to_owned()), "INVALID_API_KEY_FORMAT"),
+        (Some(String::new()), "INVALID_API_KEY_FORMAT"),
         (Some(format!("Basic {}", api.key)), "INVALID_API_KEY_FORMAT"),
         (Some("Bearer org_live_unknown".to_owned()), "INVALID_API_KEY"),
         (Some(format!("Bearer {expired}")), "EXPIRED_API_KEY"),
@@ -709,7 +715,7 @@ async fn a_key_has_to_be_sent_known_and_valid() {
 }
 
 #[tokio::test]
-async fn a_key_is_allowed_what_its_scopes_say() {
+async fn a_key_grants_its_scopes_only() {
     let mut api = Api::start().await;
     api.key = api.simulator.add_key(&["runs:read", "credits:read"]);
     assert_eq!(api.get("/v1/runs").await.status, 200);
@@ -722,7 +728,7 @@ async fn a_key_is_allowed_what_its_scopes_say() {
 }
 
 #[tokio::test]
-async fn a_suspended_organization_is_refused_until_it_is_not() {
+async fn requests_of_a_suspended_organization_are_refused() {
     let api = Api::start().await;
     api.simulator.suspend_organization(true);
     let refused = api.get("/v1/credits").await;
@@ -732,7 +738,7 @@ async fn a_suspended_organization_is_refused_until_it_is_not() {
 }
 
 #[tokio::test]
-async fn what_does_not_exist_is_not_found() {
+async fn unknown_resources_and_paths_are_not_found() {
     let api = Api::start().await;
     for (method, path) in [
         ("GET", "/v1/work-orders/wo_x"),
@@ -755,7 +761,7 @@ async fn what_does_not_exist_is_not_found() {
 }
 
 #[tokio::test]
-async fn a_wrong_method_is_not_allowed() {
+async fn an_unsupported_method_is_not_allowed() {
     let api = Api::start().await;
     let refused = api.send("PUT", "/v1/webhooks/wh_000001", json!({})).await;
     assert_eq!(
@@ -764,10 +770,19 @@ async fn a_wrong_method_is_not_allowed() {
     );
 }
 
+#[tokio::test]
+async fn a_body_that_is_too_large_is_refused_and_recorded_without_it() {
+    let api = Api::start().await;
+    let body = vec![b' '; 10 * 1024 * 1024 + 1];
+    let refused = read(api.request("POST", "/v1/webhooks").header("content-type", "application/json").body(body)).await;
+    assert_eq!((refused.status, refused.code()), (413, "PAYLOAD_TOO_LARGE"));
+    assert_eq!(api.simulator.requests()[0].body, b"");
+}
+
 // Limits
 
 #[tokio::test]
-async fn every_answer_tells_the_rate_limit_and_its_own_id() {
+async fn every_response_has_the_rate_limit_and_a_request_id() {
     let api = Api::start().await;
     let first = api.get("/v1/runs").await;
     let minute = api.simulator.now().timestamp() + 60;
@@ -794,7 +809,7 @@ async fn a_request_over_the_limit_is_refused_until_the_window_ends() {
 }
 
 #[tokio::test]
-async fn submissions_have_a_limit_of_their_own_and_only_accepted_ones_count() {
+async fn submissions_have_their_own_limit_and_only_accepted_ones_count() {
     let api = Api::with(Simulator::builder().submission_limit(2)).await;
     api.submit().await;
     api.post("/v1/work-orders", json!({})).await;
@@ -807,7 +822,7 @@ async fn submissions_have_a_limit_of_their_own_and_only_accepted_ones_count() {
 }
 
 #[tokio::test]
-async fn too_many_runs_at_a_time_have_to_wait_for_the_first_to_end() {
+async fn the_limit_of_concurrent_runs_resets_when_the_first_of_them_ends() {
     let api = Api::with(Simulator::builder().concurrent_runs(2)).await;
     api.submit().await;
     api.advance(3);
@@ -872,7 +887,7 @@ async fn a_fault_can_be_given_another_status_message_and_headers() {
 }
 
 #[tokio::test]
-async fn a_raw_answer_arrives_as_it_is() {
+async fn a_response_fault_is_sent_unchanged() {
     let api = Api::start().await;
     api.simulator.inject(Fault::response(502, "text/html", "<h1>Bad Gateway</h1>").header("via", "1.1 proxy"));
     api.simulator.inject(Fault::response(200, "application/json", r#"{"id": "run_0"#));
@@ -897,7 +912,7 @@ async fn a_raw_answer_arrives_as_it_is() {
 }
 
 #[tokio::test]
-async fn a_request_with_a_fault_has_no_effect_unless_it_comes_after_acting() {
+async fn a_request_with_a_fault_has_no_effect_unless_the_fault_applies_after_acting() {
     let api = Api::start().await;
     api.simulator.inject(Fault::error("INTERNAL_ERROR").on("createWorkOrder"));
     api.simulator.inject(Fault::response(502, "text/html", "").on("createWorkOrder").after_acting());
@@ -910,7 +925,7 @@ async fn a_request_with_a_fault_has_no_effect_unless_it_comes_after_acting() {
 }
 
 #[tokio::test]
-async fn faults_happen_as_often_as_they_say_in_the_order_they_were_injected() {
+async fn faults_apply_in_the_order_of_their_injection_as_often_as_they_say() {
     let api = Api::start().await;
     api.simulator.inject(Fault::error("SERVICE_UNAVAILABLE").times(2));
     api.simulator.inject(Fault::error("INTERNAL_ERROR"));
@@ -964,7 +979,7 @@ async fn refused_and_failed_requests_are_recorded_too() {
 // The simulator itself
 
 #[tokio::test]
-async fn time_can_pass_at_a_pace_of_its_own() {
+async fn a_scaled_clock_can_be_advanced() {
     let api = Api::with(Simulator::builder().clock(SimulatedClock::Scaled(1.0))).await;
     let before = api.simulator.now();
     api.submit().await;
@@ -974,7 +989,7 @@ async fn time_can_pass_at_a_pace_of_its_own() {
 }
 
 #[tokio::test]
-async fn a_clock_without_a_pace_does_not_start() {
+async fn an_invalid_factor_of_the_clock_is_refused() {
     let error = Simulator::builder().clock(SimulatedClock::Scaled(f64::NAN)).start().await.unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
 }
@@ -986,7 +1001,7 @@ fn a_simulator_can_be_shared_between_threads() {
 }
 
 #[tokio::test]
-async fn simulators_are_strangers_to_each_other() {
+async fn simulators_share_no_state() {
     let (one, other) = (Api::start().await, Api::start().await);
     one.submit().await;
     assert_ne!(one.simulator.url(), other.simulator.url());
@@ -994,7 +1009,7 @@ async fn simulators_are_strangers_to_each_other() {
 }
 
 #[tokio::test]
-async fn a_port_can_be_asked_for_and_is_not_shared() {
+async fn a_port_can_be_set_and_is_not_shared() {
     let first = Simulator::start().await.unwrap();
     assert!(first.url().starts_with("http://127.0.0.1:"));
     let port = first.url().rsplit(':').next().unwrap().parse().unwrap();
@@ -1003,7 +1018,7 @@ async fn a_port_can_be_asked_for_and_is_not_shared() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_dropped_simulator_answers_no_more_not_even_on_open_connections() {
+async fn a_dropped_simulator_does_not_respond_on_open_connections() {
     let Api { simulator, http, key } = Api::start().await;
     let runs = format!("{}/v1/runs", simulator.url());
     let request = || http.get(&runs).bearer_auth(&key).send();
@@ -1013,7 +1028,7 @@ async fn a_dropped_simulator_answers_no_more_not_even_on_open_connections() {
 }
 
 #[tokio::test]
-async fn a_dropped_simulator_cuts_a_request_that_is_still_being_sent() {
+async fn a_dropped_simulator_closes_the_connection_of_an_incomplete_request() {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     let simulator = Simulator::start().await.unwrap();
@@ -1021,13 +1036,13 @@ async fn a_dropped_simulator_cuts_a_request_that_is_still_being_sent() {
     let head =
         "POST /v1/work-orders HTTP/1.1\r\nhost: localhost\r\nexpect: 100-continue\r\ncontent-length: 100\r\n\r\n";
     connection.write_all(head.as_bytes()).await.unwrap();
-    // Once the server wants the body, it has taken the request on.
+    // When the server asks for the body, it processes the request.
     let mut wanted = [0; 25];
     connection.read_exact(&mut wanted).await.unwrap();
     assert_eq!(&wanted, b"HTTP/1.1 100 Continue\r\n\r\n");
     drop(simulator);
     let mut rest = Vec::new();
-    // Closed or reset: either way it is over, and nothing was answered.
+    // The connection is closed or reset, without a response.
     let _ = connection.read_to_end(&mut rest).await;
     assert_eq!(String::from_utf8_lossy(&rest), "");
 }
