@@ -501,7 +501,7 @@ mod tests {
     }
 
     #[test]
-    fn a_waiter_that_nobody_polls_takes_no_slot_for_submissions() {
+    fn a_waiter_that_is_not_polled_takes_no_slot_for_submissions() {
         let clock = ManualClock::new();
         let queue = queue(&clock, 100);
         let mut unpolled: Vec<_> = (0..5).map(|_| place(&queue, true, &clock)).collect();
@@ -518,7 +518,7 @@ mod tests {
     }
 
     #[test]
-    fn a_submission_without_a_slot_holds_up_no_other_call() {
+    fn a_submission_without_a_slot_delays_no_other_call() {
         let clock = ManualClock::new();
         let queue = queue(&clock, 100);
         let mut submissions: Vec<_> = (0..3).map(|_| place(&queue, true, &clock)).collect();
@@ -527,7 +527,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_whose_response_never_comes_holds_its_permit_no_longer_than_a_window() {
+    fn a_request_without_a_response_holds_its_permit_for_at_most_a_window() {
         let clock = ManualClock::new();
         let queue = queue(&clock, 1);
         let mut stuck = place(&queue, false, &clock);
@@ -545,7 +545,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_that_is_given_up_gives_its_permit_to_the_next_and_wakes_it() {
+    fn the_permit_of_a_dropped_place_goes_to_the_next_which_is_woken() {
         #[derive(Default)]
         struct Count(AtomicU32);
         impl Wake for Count {
@@ -567,7 +567,7 @@ mod tests {
     }
 
     #[test]
-    fn a_waiter_knows_how_many_are_in_front_of_it() {
+    fn the_estimate_counts_the_waiters_in_front() {
         let clock = ManualClock::new();
         let queue = queue(&clock, 1);
         let mut places: Vec<_> = (0..4).map(|_| place(&queue, false, &clock)).collect();

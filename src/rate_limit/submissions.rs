@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn a_slot_is_free_a_minute_after_the_answer() {
+    fn a_slot_is_free_a_minute_after_the_response() {
         let mut submissions = Submissions::new(2);
         submissions.try_acquire(START).unwrap();
         submissions.try_acquire(START).unwrap();
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn no_minute_holds_more_than_the_limit_however_calls_arrive() {
+    fn no_minute_has_more_submissions_than_the_limit() {
         let mut submissions = Submissions::new(20);
         let mut counted = Vec::new();
         for tenth in 0..6_000_u64 {
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn a_limit_of_nothing_lets_nothing_pass_and_does_not_divide_by_it() {
+    fn a_limit_of_zero_grants_nothing() {
         let mut submissions = Submissions::new(0);
         assert!(submissions.try_acquire(START).is_err());
         assert!(submissions.estimate(7, START) >= START);

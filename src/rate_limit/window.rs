@@ -221,142 +221,115 @@ mod tests {
         Report { limit: 100, left, resets_at, ends: SystemTime::UNIX_EPOCH + resets_at }
     }
 
-    /// A request in flight ends with this.
-    fn end(window: &mut Window, report: Option<Report>, is_success: bool) {
-        window.release();
-        window.responded(report, is_success);
+    /// Returns a window on which one response has reported.
+    fn reported(report: Report) -> Window {
+        let mut window = Window::new();
+        end(&mut window, 1, [Some(report)]);
+        window
     }
 
-    /// How many pass right now.
-    fn passing(window: &mut Window, now: Duration) -> u32 {
+    /// Takes room for requests, and ends some of them with these reports.
+    fn end<const N: usize>(window: &mut Window, requests: usize, reports: [Option<Report>; N]) {
+        for _ in 0..requests {
+            window.try_acquire(START, true, 1).unwrap();
+        }
+        for report in reports {
+            window.release();
+            window.responded(report, report.is_some());
+        }
+    }
+
+    /// Returns the number of requests that are granted now.
+    fn granted(window: &mut Window, now: Duration) -> u32 {
         (0..1_000).take_while(|_| window.try_acquire(now, true, 1).is_ok()).count().try_into().unwrap()
     }
 
     #[test]
-    fn a_cold_start_lets_a_few_through_until_the_first_answer() {
+    fn a_few_requests_are_granted_before_the_first_response() {
         let mut window = Window::new();
-        assert_eq!(passing(&mut window, START), COLD_START);
-        end(&mut window, Some(report(99, 60)), true);
-        assert_eq!(passing(&mut window, START), 99 - (COLD_START - 1));
-    }
-
-    #[test]
-    fn a_service_that_tells_nothing_limits_nothing() {
-        let mut window = Window::new();
-        window.try_acquire(START, true, 1).unwrap();
-        end(&mut window, None, true);
-        assert_eq!(passing(&mut window, START), 1_000);
-    }
-
-    #[test]
-    fn a_failure_without_a_report_does_not_mean_that_there_is_no_limit() {
-        let mut window = Window::new();
-        window.try_acquire(START, true, 1).unwrap();
-        end(&mut window, None, false);
-        assert_eq!(passing(&mut window, START), COLD_START);
+        assert_eq!(granted(&mut window, START), COLD_START);
+        end(&mut window, 0, [Some(report(99, 60))]);
+        assert_eq!(granted(&mut window, START), 99 - (COLD_START - 1));
     }
 
     #[test]
     fn a_spent_window_opens_at_its_reset() {
-        let mut window = Window::new();
-        window.try_acquire(START, true, 1).unwrap();
-        end(&mut window, Some(report(0, 30)), true);
+        let mut window = reported(report(0, 30));
         let reset = START + Duration::from_secs(30);
         assert_eq!(window.try_acquire(START, true, 1), Err(reset));
-        assert_eq!(passing(&mut window, reset), 100);
+        assert_eq!(granted(&mut window, reset), 100);
         assert_eq!(window.try_acquire(reset, true, 1), Err(reset + MINUTE));
     }
 
     #[test]
-    fn requests_on_their_way_are_not_counted_as_left() {
+    fn requests_in_flight_are_subtracted_from_the_reported_rest() {
         let mut window = Window::new();
-        for _ in 0..5 {
-            window.try_acquire(START, true, 1).unwrap();
-        }
-        end(&mut window, Some(report(10, 60)), true);
-        assert_eq!(passing(&mut window, START), 6);
+        end(&mut window, 5, [Some(report(10, 60))]);
+        assert_eq!(granted(&mut window, START), 6);
     }
 
     #[test]
-    fn answers_that_overtake_each_other_do_not_open_the_window() {
+    fn a_response_out_of_order_does_not_raise_the_rest() {
         let mut window = Window::new();
-        window.try_acquire(START, true, 1).unwrap();
-        window.try_acquire(START, true, 1).unwrap();
-        end(&mut window, Some(report(3, 60)), true);
-        end(&mut window, Some(report(4, 59)), true);
-        assert_eq!(passing(&mut window, START), 3);
+        end(&mut window, 2, [Some(report(3, 60)), Some(report(4, 59))]);
+        assert_eq!(granted(&mut window, START), 3);
     }
 
     #[test]
-    fn an_answer_from_a_window_that_is_over_is_ignored() {
+    fn a_report_on_an_earlier_window_is_ignored() {
         let mut window = Window::new();
-        for _ in 0..3 {
-            window.try_acquire(START, true, 1).unwrap();
-        }
-        end(&mut window, Some(report(50, 70)), true);
-        end(&mut window, Some(report(0, 10)), true);
-        assert_eq!(passing(&mut window, START), 49);
+        end(&mut window, 3, [Some(report(50, 70)), Some(report(0, 10))]);
+        assert_eq!(granted(&mut window, START), 49);
     }
 
     #[test]
-    fn a_slow_answer_is_told_from_one_of_the_next_window() {
+    fn a_slow_response_does_not_count_as_one_of_the_next_window() {
         let mut window = Window::new();
-        window.try_acquire(START, true, 1).unwrap();
-        window.try_acquire(START, true, 1).unwrap();
-        end(&mut window, Some(report(3, 60)), true);
-        // The response took nine seconds, by which the time to the reset has not become shorter.
-        end(&mut window, Some(Report { resets_at: START + Duration::from_secs(69), ..report(9, 60) }), true);
-        assert_eq!(passing(&mut window, START), 3);
+        // The second took nine seconds, by which the time to the reset has not become shorter.
+        let slow = Report { resets_at: START + Duration::from_secs(69), ..report(9, 60) };
+        end(&mut window, 2, [Some(report(3, 60)), Some(slow)]);
+        assert_eq!(granted(&mut window, START), 3);
         assert_eq!(window.try_acquire(START, true, 1), Err(START + MINUTE));
     }
 
     #[test]
-    fn the_first_answer_after_idle_windows_counts_although_its_window_ends_earlier_than_expected() {
-        let mut window = Window::new();
-        window.try_acquire(START, true, 1).unwrap();
-        end(&mut window, Some(report(99, 60)), true);
+    fn the_first_report_after_idle_windows_counts_although_its_window_ends_earlier_than_expected() {
+        let mut window = reported(report(99, 60));
         let now = START + Duration::from_secs(350);
         window.try_acquire(now, true, 1).unwrap();
-        end(&mut window, Some(report(7, 360)), true);
-        assert_eq!(passing(&mut window, now), 7);
+        end(&mut window, 0, [Some(report(7, 360))]);
+        assert_eq!(granted(&mut window, now), 7);
         assert_eq!(window.try_acquire(now, true, 1), Err(START + Duration::from_secs(360)));
     }
 
     #[test]
-    fn a_late_word_from_the_window_before_neither_closes_nor_opens_the_next() {
+    fn a_late_report_on_the_last_window_counts_as_one_request_of_the_next() {
         let mut window = Window::new();
-        window.try_acquire(START, true, 1).unwrap();
-        window.try_acquire(START, true, 1).unwrap();
-        end(&mut window, Some(report(1, 60)), true);
+        end(&mut window, 2, [Some(report(1, 60))]);
         let next = START + MINUTE;
         window.try_acquire(next, true, 1).unwrap();
-        end(&mut window, Some(report(0, 60)), true);
+        end(&mut window, 0, [Some(report(0, 60))]);
         // One is in flight, and the late one may have been counted in this window.
-        assert_eq!(passing(&mut window, next), 98);
+        assert_eq!(granted(&mut window, next), 98);
     }
 
     #[test]
-    fn a_limit_of_nothing_lets_one_ask_again_in_each_window() {
-        let mut window = Window::new();
-        window.try_acquire(START, true, 1).unwrap();
-        end(&mut window, Some(Report { limit: 0, ..report(0, 30) }), true);
-        assert_eq!(passing(&mut window, START), 0);
-        assert_eq!(passing(&mut window, START + MINUTE), 1);
+    fn with_a_limit_of_zero_one_request_is_tried_in_each_window() {
+        let mut window = reported(Report { limit: 0, ..report(0, 30) });
+        assert_eq!(granted(&mut window, START), 0);
+        assert_eq!(granted(&mut window, START + MINUTE), 1);
         assert!(window.estimate(7, START) > START);
     }
 
     #[test]
-    fn an_attempt_that_was_lost_may_have_been_counted() {
-        let mut window = Window::new();
-        window.try_acquire(START, true, 1).unwrap();
-        end(&mut window, Some(report(5, 60)), true);
-        window.try_acquire(START, true, 1).unwrap();
-        end(&mut window, None, false);
-        assert_eq!(passing(&mut window, START), 4);
+    fn a_lost_attempt_counts_as_a_request() {
+        let mut window = reported(report(5, 60));
+        end(&mut window, 1, [None]);
+        assert_eq!(granted(&mut window, START), 4);
     }
 
     #[test]
-    fn a_429_holds_everybody_and_a_shorter_one_does_not_release_them() {
+    fn a_shorter_hold_does_not_end_a_longer_one() {
         let mut window = Window::new();
         window.hold(START + Duration::from_secs(9));
         window.hold(START + Duration::from_secs(3));
@@ -366,9 +339,7 @@ mod tests {
 
     #[test]
     fn the_estimate_counts_whole_windows() {
-        let mut window = Window::new();
-        window.try_acquire(START, true, 1).unwrap();
-        end(&mut window, Some(report(10, 30)), true);
+        let window = reported(report(10, 30));
         let reset = START + Duration::from_secs(30);
         assert_eq!(window.estimate(9, START), START);
         assert_eq!(window.estimate(10, START), reset);

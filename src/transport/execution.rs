@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use super::attempt_task::{AttemptTask, in_task};
 use super::decode::decode;
 use super::observe::Observed;
-use super::retry::{Decision, Situation, decide};
+use super::retry::{Decision, RetryContext, decide};
 use super::{CallSettings, Transport};
 use crate::rate_limit::{LONGEST_WINDOW, Permit, RateLimitMode};
 use crate::response::Response;
@@ -256,7 +256,7 @@ impl Execution {
         };
         decide(
             &transport.retry,
-            &Situation {
+            &RetryContext {
                 error,
                 attempts: error.attempts(),
                 max_retries: transport.max_retries_of(&settings.options),

@@ -23,7 +23,7 @@ impl Default for RetryPolicy {
 
 /// The input of a decision.
 #[derive(Debug)]
-pub(super) struct Situation<'a> {
+pub(super) struct RetryContext<'a> {
     pub(super) error: &'a Error,
     /// The number of attempts so far.
     pub(super) attempts: u32,
@@ -50,16 +50,16 @@ pub(super) enum Decision {
 }
 
 /// Decides whether a failed attempt is followed by another.
-pub(super) fn decide(policy: &RetryPolicy, situation: &Situation<'_>) -> Decision {
-    let Situation { error, attempts, max_retries, time_left, longest_wait, .. } = *situation;
-    if attempts > max_retries || !error.may_be_repeated(situation.repeatable) {
+pub(super) fn decide(policy: &RetryPolicy, context: &RetryContext<'_>) -> Decision {
+    let RetryContext { error, attempts, max_retries, time_left, longest_wait, .. } = *context;
+    if attempts > max_retries || !error.may_be_repeated(context.repeatable) {
         return Decision::Stop;
     }
     let pause = match error.retry_after() {
         Some(asked) if asked > longest_wait => return Decision::TooLong(asked),
         // Without a delay, a service that requests no wait would be called in a tight loop.
         Some(asked) if !asked.is_zero() => asked,
-        _ => policy.back_off(attempts, situation.jitter),
+        _ => policy.back_off(attempts, context.jitter),
     };
     match time_left {
         Some(left) if pause >= left => Decision::TooLong(pause),
@@ -78,7 +78,7 @@ impl RetryPolicy {
 
 #[cfg(test)]
 mod tests {
-    use super::{Decision, RetryPolicy, Situation, decide};
+    use super::{Decision, RetryContext, RetryPolicy, decide};
     use crate::{Error, Operation};
     use std::time::Duration;
 
@@ -93,8 +93,8 @@ mod tests {
         Error::of_response(Operation::CREATE_WORK_ORDER, status, &body)
     }
 
-    fn situation(error: &Error) -> Situation<'_> {
-        Situation {
+    fn context(error: &Error) -> RetryContext<'_> {
+        RetryContext {
             error,
             attempts: 1,
             max_retries: 3,
@@ -178,8 +178,8 @@ mod tests {
     fn delays_double_up_to_the_limit_and_jitter_shortens_them() {
         let error = failure(503);
         let pause = |attempts, jitter| {
-            let situation = Situation { attempts, max_retries: u32::MAX, jitter, ..situation(&error) };
-            match decide(&RetryPolicy::default(), &situation) {
+            let context = RetryContext { attempts, max_retries: u32::MAX, jitter, ..context(&error) };
+            match decide(&RetryPolicy::default(), &context) {
                 Decision::Retry(pause) => pause.as_millis(),
                 other => panic!("{other:?}"),
             }
@@ -198,8 +198,8 @@ mod tests {
         for (attempts, max_retries, goes_on) in
             [(1, 0, false), (1, 1, true), (2, 1, false), (3, 3, true), (4, 3, false)]
         {
-            let situation = Situation { attempts, max_retries, ..situation(&error) };
-            let decision = decide(&RetryPolicy::default(), &situation);
+            let context = RetryContext { attempts, max_retries, ..context(&error) };
+            let decision = decide(&RetryPolicy::default(), &context);
             assert_eq!(matches!(decision, Decision::Retry(_)), goes_on, "{attempts} of {max_retries}: {decision:?}");
         }
     }
@@ -208,7 +208,7 @@ mod tests {
     fn the_wait_that_the_service_requests_is_used_unless_it_is_too_long() {
         let asked = |seconds| {
             let error = failure(429).with_retry_after(Some(seconds * SECOND));
-            decide(&RetryPolicy::default(), &Situation { jitter: 0.0, ..situation(&error) })
+            decide(&RetryPolicy::default(), &RetryContext { jitter: 0.0, ..context(&error) })
         };
         assert_eq!(asked(7), Decision::Retry(7 * SECOND));
         assert_eq!(asked(30), Decision::Retry(30 * SECOND));
@@ -218,7 +218,7 @@ mod tests {
     #[test]
     fn a_requested_wait_of_zero_still_has_a_delay() {
         let error = failure(429).with_retry_after(Some(Duration::ZERO));
-        assert_eq!(decide(&RetryPolicy::default(), &situation(&error)), Decision::Retry(SECOND / 2));
+        assert_eq!(decide(&RetryPolicy::default(), &context(&error)), Decision::Retry(SECOND / 2));
     }
 
     #[test]
@@ -230,7 +230,7 @@ mod tests {
             (Some(Duration::ZERO), Decision::TooLong(5 * SECOND)),
             (None, Decision::Retry(5 * SECOND)),
         ] {
-            assert_eq!(decide(&RetryPolicy::default(), &Situation { time_left, ..situation(&error) }), expected);
+            assert_eq!(decide(&RetryPolicy::default(), &RetryContext { time_left, ..context(&error) }), expected);
         }
     }
 }
