@@ -296,7 +296,7 @@ impl ClientBuilder {
     /// # fn main() -> agentgate::Result<()> {
     /// let client = agentgate::Client::builder()
     ///     .api_key("org_live_xxxxxxxx")
-    ///     .on_retry(|retry| eprintln!("again in {:?}: {}", retry.pause, retry.error))
+    ///     .on_retry(|retry| eprintln!("again in {:?}: {}", retry.delay, retry.error))
     ///     .build()?;
     /// # Ok(())
     /// # }

@@ -86,7 +86,7 @@ pub struct Retry<'a> {
     /// The number of attempts that were made.
     pub attempts: u32,
     /// The delay before the next attempt.
-    pub pause: Duration,
+    pub delay: Duration,
     /// The failure of the last attempt.
     pub error: &'a Error,
 }

@@ -200,17 +200,17 @@ impl Execution {
                 sent.refused();
             }
             observed.attempt_end(Err(&error));
-            let (pause, cost) = match self.decide(&error, observed.waited()) {
-                Decision::Retry(pause) => match transport.budget.withdraw(&error) {
-                    Some(cost) => (pause, cost),
+            let (delay, cost) = match self.decide(&error, observed.waited()) {
+                Decision::Retry(delay) => match transport.budget.withdraw(&error) {
+                    Some(cost) => (delay, cost),
                     None => break Err(error.with_empty_budget()),
                 },
                 Decision::Stop => break Err(error),
-                Decision::TooLong(pause) => break Err(error.with_retry_after(Some(pause))),
+                Decision::TooLong(delay) => break Err(error.with_retry_after(Some(delay))),
             };
-            observed.retry(&error, pause);
+            observed.retry(&error, delay);
             last = Some(Failure { error, cost });
-            transport.clock.sleep(pause).await;
+            transport.clock.sleep(delay).await;
             observed.delay_end();
         };
         observed.end(outcome.as_ref().map(Response::raw));

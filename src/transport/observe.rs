@@ -139,18 +139,18 @@ impl<'a> Observed<'a> {
     }
 
     /// The attempt has failed, and another follows after this delay.
-    pub(super) fn retry(&mut self, error: &Error, pause: Duration) {
+    pub(super) fn retry(&mut self, error: &Error, delay: Duration) {
         #[cfg(feature = "tracing")]
         tracing::warn!(
             parent: &self.span,
             attempt = error.attempts(),
-            wait_ms = milliseconds(pause),
+            wait_ms = milliseconds(delay),
             error.type = error.kind().as_str(),
             http.response.status_code = error.status().map(|status| status.as_u16()),
             agentgate.request_id = error.request_id(),
             "attempt failed, trying again"
         );
-        self.emit(CallEvent::Retry(Retry { operation: self.operation, attempts: error.attempts(), pause, error }));
+        self.emit(CallEvent::Retry(Retry { operation: self.operation, attempts: error.attempts(), delay, error }));
         // The delay that a 429 asks for is a wait for the rate limit.
         self.begin(if error.is_rate_limited() { Phase::Wait } else { Phase::Delay });
     }

@@ -55,15 +55,15 @@ pub(super) fn decide(policy: &RetryPolicy, context: &RetryContext<'_>) -> Decisi
     if attempts > max_retries || !error.may_be_repeated(context.repeatable) {
         return Decision::Stop;
     }
-    let pause = match error.retry_after() {
-        Some(asked) if asked > longest_wait => return Decision::TooLong(asked),
+    let delay = match error.retry_after() {
+        Some(requested) if requested > longest_wait => return Decision::TooLong(requested),
         // Without a delay, a service that requests no wait would be called in a tight loop.
-        Some(asked) if !asked.is_zero() => asked,
+        Some(requested) if !requested.is_zero() => requested,
         _ => policy.back_off(attempts, context.jitter),
     };
     match time_left {
-        Some(left) if pause >= left => Decision::TooLong(pause),
-        _ => Decision::Retry(pause),
+        Some(left) if delay >= left => Decision::TooLong(delay),
+        _ => Decision::Retry(delay),
     }
 }
 
@@ -177,19 +177,19 @@ mod tests {
     #[test]
     fn delays_double_up_to_the_limit_and_jitter_shortens_them() {
         let error = failure(503);
-        let pause = |attempts, jitter| {
+        let delay = |attempts, jitter| {
             let context = RetryContext { attempts, max_retries: u32::MAX, jitter, ..context(&error) };
             match decide(&RetryPolicy::default(), &context) {
-                Decision::Retry(pause) => pause.as_millis(),
+                Decision::Retry(delay) => delay.as_millis(),
                 other => panic!("{other:?}"),
             }
         };
-        let ceilings: Vec<_> = (1..=8).map(|attempts| pause(attempts, 1.0)).collect();
+        let ceilings: Vec<_> = (1..=8).map(|attempts| delay(attempts, 1.0)).collect();
         assert_eq!(ceilings, [500, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000]);
-        assert_eq!(pause(3, 0.5), 1_000);
-        assert_eq!(pause(3, 0.0), 0);
-        assert_eq!(pause(u32::MAX - 1, 1.0), 30_000);
-        assert_eq!(pause(3, f64::INFINITY), 2_000);
+        assert_eq!(delay(3, 0.5), 1_000);
+        assert_eq!(delay(3, 0.0), 0);
+        assert_eq!(delay(u32::MAX - 1, 1.0), 30_000);
+        assert_eq!(delay(3, f64::INFINITY), 2_000);
     }
 
     #[test]
@@ -206,13 +206,13 @@ mod tests {
 
     #[test]
     fn the_wait_that_the_service_requests_is_used_unless_it_is_too_long() {
-        let asked = |seconds| {
+        let requested = |seconds| {
             let error = failure(429).with_retry_after(Some(seconds * SECOND));
             decide(&RetryPolicy::default(), &RetryContext { jitter: 0.0, ..context(&error) })
         };
-        assert_eq!(asked(7), Decision::Retry(7 * SECOND));
-        assert_eq!(asked(30), Decision::Retry(30 * SECOND));
-        assert_eq!(asked(31), Decision::TooLong(31 * SECOND));
+        assert_eq!(requested(7), Decision::Retry(7 * SECOND));
+        assert_eq!(requested(30), Decision::Retry(30 * SECOND));
+        assert_eq!(requested(31), Decision::TooLong(31 * SECOND));
     }
 
     #[test]

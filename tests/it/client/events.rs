@@ -53,7 +53,7 @@ impl EventLog {
                 if end.response_bytes == 0 { "no" } else { "some" },
                 end.duration
             ),
-            CallEvent::Retry(retry) => format!("{} retry in {:?}", retry.operation, retry.pause),
+            CallEvent::Retry(retry) => format!("{} retry in {:?}", retry.operation, retry.delay),
             CallEvent::End(end) => {
                 assert!(end.waited + end.delayed <= end.duration, "{end:?}");
                 format!(

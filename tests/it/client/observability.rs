@@ -265,7 +265,7 @@ async fn on_retry_is_called_once_per_retry_with_its_details() {
         .builder()
         .on_retry(move |retry| {
             let status = retry.error.status().map(|status| status.as_u16());
-            note.lock().unwrap().push((retry.operation, retry.attempts, retry.pause, status, retry.error.to_string()));
+            note.lock().unwrap().push((retry.operation, retry.attempts, retry.delay, status, retry.error.to_string()));
         })
         .build()
         .unwrap();
