@@ -88,7 +88,7 @@ pub(super) struct PollScheduler {
     ended: VecDeque<(Duration, RunId)>,
 }
 
-/// What the awaited runs need to be fetched or listed.
+/// The awaited runs that have to be fetched or listed.
 #[derive(Default)]
 struct Needs {
     pending: usize,

@@ -1,4 +1,4 @@
-//! What holds for every wait, whatever happens to runs, pages, polls and deliveries meanwhile.
+//! Properties of every wait, whatever happens to runs, pages, polls and deliveries.
 //!
 //! Each case is made by chance from a number, which a failure names. Runs are submitted, some by others, while waits begin
 //! and end; polls fail, deliveries are lost, doubled and turned round; and time passes by itself.
@@ -14,7 +14,7 @@ use agentgate::{Client, Clock, RateLimitMode, WorkspaceSource};
 use common::deliver::deliver;
 use common::time::SimulatedTime;
 
-/// How many cases are tried.
+/// The number of cases.
 const CASES: u64 = 20;
 
 /// Longer than the longest run, with all that goes wrong.

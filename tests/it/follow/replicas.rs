@@ -132,7 +132,7 @@ async fn a_delivery_to_one_replica_ends_the_waits_of_all() {
 
 #[tokio::test]
 #[cfg_attr(not(redis_server), ignore = "needs redis-server")]
-async fn while_redis_is_away_polling_finds_ends_and_when_it_is_back_deliveries_are_shared_again() {
+async fn polling_finds_ends_while_redis_is_down_and_deliveries_are_shared_again_after_it() {
     let (simulator, mut redis) = (simulator().await, Redis::start());
     let clients = replicas(&simulator, &redis).await;
     let id = submit(&clients[0]).await;
@@ -168,7 +168,7 @@ async fn while_redis_is_away_polling_finds_ends_and_when_it_is_back_deliveries_a
 
 #[tokio::test]
 #[cfg_attr(not(redis_server), ignore = "needs redis-server")]
-async fn a_redis_that_is_paused_holds_up_neither_notify_nor_polling() {
+async fn a_paused_redis_delays_neither_notify_nor_polling() {
     let (simulator, redis) = (simulator().await, Redis::start());
     let clients = replicas(&simulator, &redis).await;
     let id = submit(&clients[0]).await;
@@ -194,7 +194,7 @@ async fn a_redis_that_is_paused_holds_up_neither_notify_nor_polling() {
 
 #[tokio::test]
 #[cfg_attr(not(redis_server), ignore = "needs redis-server")]
-async fn a_subscription_ends_if_its_server_falls_silent() {
+async fn a_subscription_ends_if_its_server_stops_responding() {
     let redis = Redis::start();
     let broadcast = RedisBroadcast::connect(&redis.url()).await.unwrap();
     let mut subscription = broadcast.subscribe("channel").await.unwrap();
@@ -210,7 +210,7 @@ async fn a_subscription_ends_if_its_server_falls_silent() {
 
 #[tokio::test]
 #[cfg_attr(not(redis_server), ignore = "needs redis-server")]
-async fn a_redis_without_memory_shares_deliveries_all_the_same() {
+async fn a_redis_without_free_memory_shares_deliveries() {
     let (simulator, redis) = (simulator().await, Redis::start());
     redis.ask::<()>(&["CONFIG", "SET", "maxmemory", "1", "maxmemory-policy", "noeviction"]).await;
     let clients = replicas(&simulator, &redis).await;
@@ -223,7 +223,7 @@ async fn a_redis_without_memory_shares_deliveries_all_the_same() {
 
 #[tokio::test]
 #[cfg_attr(not(redis_server), ignore = "needs redis-server")]
-async fn a_wrong_password_is_found_when_connecting_and_does_no_harm_later() {
+async fn a_wrong_password_fails_the_connection_and_no_wait() {
     let (simulator, redis) = (simulator().await, Redis::start());
     redis.ask::<()>(&["CONFIG", "SET", "requirepass", "s3cret"]).await;
     for url in redis.urls_with_wrong_passwords() {
@@ -240,7 +240,7 @@ async fn a_wrong_password_is_found_when_connecting_and_does_no_harm_later() {
 
 #[tokio::test]
 #[cfg_attr(not(redis_server), ignore = "needs redis-server")]
-async fn a_user_who_is_allowed_no_more_than_is_needed_can_share() {
+async fn the_documented_permissions_suffice_for_a_broadcast() {
     let redis = Redis::start();
     let rules = ["ACL", "SETUSER", "replica", "on", ">s3cret", "resetchannels", "&agentgate:runs:*", "-@all"];
     redis.ask::<()>(&[&rules[..], &["+publish", "+subscribe", "+ping"]].concat()).await;
@@ -251,7 +251,7 @@ async fn a_user_who_is_allowed_no_more_than_is_needed_can_share() {
 }
 
 #[tokio::test]
-async fn nobody_to_connect_to_is_an_error_in_time() {
+async fn a_missing_server_is_an_error_in_time() {
     let url = script::closed_port().await.replace("http", "redis");
     let began = Instant::now();
     RedisBroadcast::connect(&url).await.unwrap_err();
@@ -261,7 +261,7 @@ async fn nobody_to_connect_to_is_an_error_in_time() {
 
 #[tokio::test]
 #[cfg_attr(not(redis_server), ignore = "needs redis-server")]
-async fn clocks_may_differ_by_ten_minutes_and_beyond_a_quarter_of_an_hour_polling_finds_the_end() {
+async fn clocks_may_differ_by_ten_minutes_and_polling_finds_the_end_if_they_differ_more() {
     let (simulator, redis) = (simulator().await, Redis::start());
     for (minutes, is_shared) in [(10, true), (-10, true), (20, false)] {
         let clients = [client(&simulator, TimeDelta::zero()), client(&simulator, TimeDelta::minutes(minutes))];

@@ -1,4 +1,4 @@
-//! What it costs to wait for many runs, in requests, time and memory: with the client and the simulator. More figures, of more
+//! The cost of waiting for many runs, in requests, time and memory: with the client and the simulator. More figures, of more
 //! set-ups, are those of the library's own tests in `src/follow/tests`.
 //!
 //! The figures are printed: `cargo test -p agentgate-tests follow::scale -- --nocapture`.
@@ -17,7 +17,7 @@ use common::time::SimulatedTime;
 
 const RUNS: usize = 10_000;
 
-/// How long runs go on, in seconds.
+/// The durations of runs, in seconds.
 const LENGTH: std::ops::Range<u64> = 2 * 60..15 * 60;
 
 /// A run that was submitted, how it ends, and when.
@@ -51,7 +51,7 @@ async fn submit(time: &SimulatedTime, runs: usize, random: &mut fastrand::Rng) -
     submitted
 }
 
-/// What waiting came to.
+/// The figures of the waits.
 #[derive(Debug)]
 struct Figures {
     requests: usize,
@@ -63,7 +63,7 @@ struct Figures {
     last_percent: Duration,
 }
 
-/// Waits for all of them at once, and holds each against what it was to come to.
+/// Waits for all runs at once, and checks each result.
 async fn follow(time: &SimulatedTime, client: &Client, submitted: Vec<Submitted>) -> Figures {
     let began = time.passed();
     let waits: Vec<_> = submitted
@@ -135,7 +135,7 @@ async fn ten_thousand_waits_end_as_their_runs_do_within_half_of_the_budget() {
     let figures = follow(&time, &client, submitted).await;
     println!("by polling: {figures:?}");
     assert_eq!(figures.refused, 0);
-    // What was not sent before may be sent at once.
+    // Requests that were not sent before may be sent at once.
     assert!(figures.busiest <= 50 + 20, "{figures:?}");
     assert!(figures.requests as u64 <= 50 * (figures.minutes + 1), "{figures:?}");
     assert!(figures.median <= Duration::from_secs(75), "{figures:?}");
@@ -181,9 +181,9 @@ async fn waits_end_within_seconds_as_the_organization_runs_ten_at_a_time() {
     assert!(median <= Duration::from_secs(3) && most <= Duration::from_secs(10));
 }
 
-/// What waiting costs a program without this crate's help: each run is asked for every five seconds, within the rate limit.
+/// A program without this crate fetches each run every five seconds, within the rate limit.
 #[tokio::test]
-async fn the_loop_that_everybody_writes_spends_the_whole_budget_on_a_hundred_runs() {
+async fn a_loop_of_fetches_uses_the_whole_limit_for_a_hundred_runs() {
     let time = start().await;
     let mut random = fastrand::Rng::with_seed(7);
     let submitted = submit(&time, 100, &mut random).await;

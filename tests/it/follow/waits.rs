@@ -75,7 +75,7 @@ async fn a_finished_run_needs_one_request_and_no_time() {
 }
 
 #[tokio::test]
-async fn a_wait_may_return_the_response_that_the_run_came_in() {
+async fn a_wait_can_return_the_response_of_the_run() {
     let time = SimulatedTime::start(simulator()).await;
     let client = time.client();
     let submitted = client.work_orders().create("Fix it", WorkspaceSource::template("python-flask")).and_wait();
@@ -90,7 +90,7 @@ async fn a_wait_may_return_the_response_that_the_run_came_in() {
 }
 
 #[tokio::test]
-async fn a_run_that_did_not_succeed_is_an_error_that_carries_it_only_when_asked() {
+async fn a_run_that_did_not_succeed_is_an_error_with_the_run_only_by_succeeded() {
     let time = SimulatedTime::start(simulator()).await;
     let plans = [RunPlan::fails("TESTS_FAILED", "2 of 14 tests have failed."), running(9_999).forever()];
     let ids = submit(&time, plans).await;
@@ -108,7 +108,7 @@ async fn a_run_that_did_not_succeed_is_an_error_that_carries_it_only_when_asked(
 }
 
 #[tokio::test]
-async fn a_wait_that_takes_too_long_says_the_last_status_and_leaves_the_run_alone() {
+async fn a_wait_that_times_out_has_the_last_status_and_does_not_cancel_the_run() {
     let time = SimulatedTime::start(simulator()).await;
     let ids = submit(&time, [running(9_999)]).await;
     let client = time.client();
@@ -120,7 +120,7 @@ async fn a_wait_that_takes_too_long_says_the_last_status_and_leaves_the_run_alon
 }
 
 #[tokio::test]
-async fn a_wait_that_takes_too_long_cancels_the_run_if_asked() {
+async fn a_wait_that_times_out_cancels_the_run_if_set() {
     let time = SimulatedTime::start(simulator()).await;
     let ids = submit(&time, [running(9_999)]).await;
     let client = time.client();
@@ -131,7 +131,7 @@ async fn a_wait_that_takes_too_long_cancels_the_run_if_asked() {
 }
 
 #[tokio::test]
-async fn a_run_that_cannot_be_cancelled_either_is_an_error_with_that_failure_as_its_source() {
+async fn a_failed_cancellation_is_the_source_of_the_time_out() {
     let time = SimulatedTime::start(simulator()).await;
     let ids = submit(&time, [running(9_999)]).await;
     let client = time.client();
@@ -144,7 +144,7 @@ async fn a_run_that_cannot_be_cancelled_either_is_an_error_with_that_failure_as_
 }
 
 #[tokio::test]
-async fn a_run_that_ended_just_before_it_would_be_cancelled_is_returned() {
+async fn a_run_that_ended_before_its_cancellation_is_returned() {
     let time = SimulatedTime::start(simulator()).await;
     let ids = submit(&time, [running(61)]).await;
     let client = time.client();
@@ -155,7 +155,7 @@ async fn a_run_that_ended_just_before_it_would_be_cancelled_is_returned() {
 }
 
 #[tokio::test]
-async fn failures_of_polls_that_may_pass_do_not_end_a_wait() {
+async fn transient_failures_of_polls_do_not_end_a_wait() {
     for fault in ["INTERNAL_ERROR", "SERVICE_UNAVAILABLE", "RATE_LIMITED"] {
         let time = SimulatedTime::start(simulator()).await;
         let ids = submit(&time, [running(200)]).await;
@@ -167,7 +167,7 @@ async fn failures_of_polls_that_may_pass_do_not_end_a_wait() {
 }
 
 #[tokio::test]
-async fn what_no_poll_can_mend_ends_a_wait_and_names_the_run() {
+async fn a_refused_poll_ends_a_wait_with_an_error_that_names_the_run() {
     let mut lines = Vec::new();
     for fault in ["RESOURCE_NOT_FOUND", "EXPIRED_API_KEY", "SCOPE_REQUIRED", "ORGANIZATION_SUSPENDED"] {
         let time = SimulatedTime::start(simulator()).await;
@@ -183,7 +183,7 @@ async fn what_no_poll_can_mend_ends_a_wait_and_names_the_run() {
 }
 
 #[tokio::test]
-async fn what_is_not_the_service_ends_a_wait_and_the_last_poll_is_the_source() {
+async fn persistent_failures_end_a_wait_with_the_last_poll_as_the_source() {
     let mut lines = Vec::new();
     for (status, body) in [(301, ""), (405, ""), (200, "<html>"), (200, r#"{"id": 7}"#)] {
         let time = SimulatedTime::start(simulator()).await;
@@ -203,7 +203,7 @@ async fn what_is_not_the_service_ends_a_wait_and_the_last_poll_is_the_source() {
 }
 
 #[tokio::test]
-async fn a_wait_that_times_out_says_what_the_last_poll_failed_with() {
+async fn a_wait_that_times_out_has_the_error_of_the_last_poll() {
     let time = SimulatedTime::start(simulator()).await;
     let ids = submit(&time, [running(9_999)]).await;
     let client = time.client();
@@ -223,7 +223,7 @@ async fn a_wait_that_times_out_says_what_the_last_poll_failed_with() {
 }
 
 #[tokio::test]
-async fn polls_that_fail_take_nothing_from_the_retries_of_other_calls() {
+async fn failed_polls_leave_the_retry_budget_to_other_calls() {
     let time = SimulatedTime::start(simulator()).await;
     let ids = submit(&time, (0..20).map(|_| running(9_999))).await;
     let client = time.client();
@@ -261,7 +261,7 @@ async fn a_key_that_expires_ends_every_wait_with_its_own_error() {
 }
 
 #[tokio::test]
-async fn an_id_that_is_none_is_refused_before_anything_is_sent() {
+async fn an_invalid_id_is_refused_without_a_request() {
     let time = SimulatedTime::start(simulator()).await;
     let error = time.client().runs().wait(" ").await.unwrap_err();
     assert!(error.is_invalid_request(), "{error}");
@@ -293,7 +293,7 @@ async fn submitted(fault: &Fault, call: impl Fn(Call<CreateWorkOrder>) -> Call<C
 }
 
 #[tokio::test]
-async fn what_is_set_on_a_submission_holds_when_it_is_waited_for() {
+async fn the_options_of_a_submission_apply_with_a_wait() {
     let lost = Fault::bad_gateway().on("createWorkOrder");
     let acted = lost.clone().after_acting();
     assert_eq!(submitted(&lost, Call::reconcile).await, (1, 2));
@@ -323,7 +323,7 @@ async fn the_failure_of_a_poll_does_not_make_a_submission_with_its_wait_retryabl
     assert!(error.operation().unwrap().is_idempotent() && !error.is_retryable(), "{error}");
 }
 
-/// How many requests it takes to wait for so many runs of ten minutes.
+/// Returns the number of requests of waits for this number of runs of ten minutes.
 async fn cost(runs: usize) -> usize {
     let time = SimulatedTime::start(simulator()).await;
     let ids = submit(&time, (0..runs).map(|_| running(600))).await;
@@ -341,7 +341,7 @@ async fn cost(runs: usize) -> usize {
 }
 
 #[tokio::test]
-async fn sixty_waits_cost_hardly_more_than_one() {
+async fn sixty_waits_take_hardly_more_requests_than_one() {
     let (one, sixty) = (cost(1).await, cost(60).await);
     assert!(one < 26 * 10, "{one} requests for ten minutes of one run");
     assert!(2 * sixty < 3 * one, "{sixty} requests for sixty runs, {one} for one");
@@ -360,7 +360,7 @@ async fn an_unknown_status_is_no_end() {
 }
 
 #[tokio::test]
-async fn a_watch_tells_each_change_once_and_ends_with_the_run() {
+async fn a_watch_returns_each_change_once_and_ends_with_the_run() {
     let time = SimulatedTime::start(simulator()).await;
     let plan = RunPlan::succeeds().pending(seconds(90)).running(seconds(120)).iterations(3);
     let ids = submit(&time, [plan]).await;
@@ -380,7 +380,7 @@ async fn a_watch_tells_each_change_once_and_ends_with_the_run() {
 }
 
 #[tokio::test]
-async fn a_watch_of_no_run_is_one_error() {
+async fn a_watch_of_an_unknown_run_is_one_error() {
     let time = SimulatedTime::start(simulator()).await;
     let client = time.client();
     time.run(async {
@@ -392,7 +392,7 @@ async fn a_watch_of_no_run_is_one_error() {
 }
 
 #[tokio::test]
-async fn lists_that_keep_failing_are_done_without() {
+async fn waits_end_without_lists() {
     let time = SimulatedTime::start(simulator()).await;
     let ids = submit(&time, (0..20).map(|_| running(300))).await;
     let client = time.builder().max_retries(0).build().unwrap();
@@ -407,7 +407,7 @@ async fn lists_that_keep_failing_are_done_without() {
 }
 
 #[tokio::test]
-async fn an_answer_that_writes_the_id_in_another_way_is_about_the_run_that_was_asked_for() {
+async fn a_response_with_another_id_updates_the_run_that_was_fetched() {
     let time = SimulatedTime::start(simulator()).await;
     let client = time.client();
     let body = r#"{"id": "run_1", "workOrderId": "wo_1", "status": "succeeded"}"#;
@@ -418,7 +418,7 @@ async fn an_answer_that_writes_the_id_in_another_way_is_about_the_run_that_was_a
 }
 
 #[tokio::test]
-async fn a_run_that_cannot_be_read_does_not_hold_up_the_others() {
+async fn a_run_that_cannot_be_read_delays_no_other() {
     use axum::extract::Path;
     use axum::http::StatusCode;
     use axum::routing::get;
@@ -490,7 +490,7 @@ async fn drop_after<F: Future<Output = ()> + Send + 'static>(
 }
 
 #[tokio::test]
-async fn a_wait_that_is_dropped_at_any_point_leaves_nothing_running() {
+async fn dropping_a_wait_at_any_point_ends_its_tasks() {
     let mut most = 0;
     for steps in 0..70 {
         let (sent, _) = drop_after(steps, |client, id| async move {
@@ -503,7 +503,7 @@ async fn a_wait_that_is_dropped_at_any_point_leaves_nothing_running() {
 }
 
 #[tokio::test]
-async fn a_watch_that_is_dropped_at_any_point_leaves_nothing_running() {
+async fn dropping_a_watch_at_any_point_ends_its_tasks() {
     for steps in 0..70 {
         drop_after(steps, |client, id| async move {
             let mut changes = client.runs().watch(id);
@@ -514,7 +514,7 @@ async fn a_watch_that_is_dropped_at_any_point_leaves_nothing_running() {
 }
 
 #[tokio::test]
-async fn the_next_change_may_be_given_up_and_asked_for_again() {
+async fn dropping_the_future_of_the_next_change_loses_no_change() {
     let time = SimulatedTime::start(simulator()).await;
     let ids = submit(&time, [running(90)]).await;
     let client = time.client();
@@ -540,7 +540,7 @@ async fn the_next_change_may_be_given_up_and_asked_for_again() {
 }
 
 #[test]
-fn without_a_runtime_a_wait_is_refused_with_a_word_on_what_to_do() {
+fn a_wait_outside_of_a_runtime_is_an_error_with_advice() {
     let client = Client::builder().api_key("org_live_x").base_url("http://127.0.0.1:9").build().unwrap();
     let mut wait = client.runs().wait("run_1").into_future();
     let polled = wait.as_mut().poll(&mut std::task::Context::from_waker(std::task::Waker::noop()));
@@ -550,7 +550,7 @@ fn without_a_runtime_a_wait_is_refused_with_a_word_on_what_to_do() {
 }
 
 #[test]
-fn a_wait_goes_on_when_the_runtime_that_polled_for_it_is_gone() {
+fn a_wait_continues_when_the_runtime_of_the_poller_shuts_down() {
     let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let (home, first, second) = (runtime(), runtime(), runtime());
     let (simulator, id, client) = home.block_on(async {
@@ -586,7 +586,7 @@ mod deliveries {
     }
 
     #[tokio::test]
-    async fn a_delivery_ends_a_wait_at_once_and_without_a_request_if_it_tells_all() {
+    async fn a_delivery_ends_a_wait_at_once_and_without_a_request_if_it_is_complete() {
         let time = SimulatedTime::start(simulator()).await;
         let ids = submit(&time, [running(9_999)]).await;
         let client = time.client();
@@ -602,7 +602,7 @@ mod deliveries {
     }
 
     #[tokio::test]
-    async fn a_delivery_that_tells_little_has_the_run_fetched() {
+    async fn after_an_incomplete_delivery_the_run_is_fetched() {
         let time = SimulatedTime::start(simulator()).await;
         let ids = submit(&time, [running(1)]).await;
         let client = time.client();
@@ -626,7 +626,7 @@ mod deliveries {
     }
 
     #[tokio::test]
-    async fn deliveries_that_come_late_turned_round_or_about_others_change_nothing() {
+    async fn late_reordered_and_foreign_deliveries_change_nothing() {
         let time = SimulatedTime::start(simulator()).await;
         let ids = submit(&time, [running(200)]).await;
         let client = time.client();
@@ -651,7 +651,7 @@ mod deliveries {
     }
 
     #[tokio::test]
-    async fn polling_falls_to_the_fallback_share_while_ends_are_delivered_and_comes_back_at_the_first_miss() {
+    async fn polling_uses_the_fallback_share_until_the_first_missed_delivery() {
         let time = SimulatedTime::start(simulator()).await;
         let ids = submit(&time, (0..20).map(|_| running(3_600))).await;
         let client = time.client();
@@ -682,7 +682,7 @@ mod deliveries {
     }
 
     #[tokio::test]
-    async fn a_receiver_that_shuts_down_puts_polling_back() {
+    async fn stopped_deliveries_restore_the_full_share() {
         let time = SimulatedTime::start(simulator()).await;
         let ids = submit(&time, [running(200), running(200)]).await;
         let client = time.client();

@@ -15,7 +15,7 @@ use common::delivery::{
 };
 use common::logs::Logs;
 
-/// How many requests got as far as a handler.
+/// The number of requests that reached a handler.
 type Handled = web::Data<AtomicUsize>;
 
 async fn event(Delivery(event): Delivery, handled: Handled) -> String {
@@ -98,7 +98,7 @@ fn a_genuine_delivery_is_an_event() {
 }
 
 #[test]
-fn a_verified_body_is_the_bytes_that_came_text_or_not() {
+fn a_verified_body_is_the_received_bytes() {
     run(async {
         let receiver = start(&verifier(), &nobody());
         for body in [binary(LIMIT), binary(256), b"\0".to_vec(), Vec::new(), b"{ \"id\" : 1 }\r\n".to_vec()] {
@@ -109,7 +109,7 @@ fn a_verified_body_is_the_bytes_that_came_text_or_not() {
 }
 
 #[test]
-fn one_of_several_signatures_is_enough_wherever_it_stands() {
+fn one_valid_signature_of_several_is_enough() {
     run(async {
         let receiver = start(&verifier(), &nobody());
         let right = verifier().sign(body("evt_1").as_bytes());
@@ -140,7 +140,7 @@ fn the_name_of_the_header_may_be_in_upper_case() {
 }
 
 #[test]
-fn a_verifier_is_found_plain_and_in_web_data_and_that_of_the_scope_goes_first() {
+fn a_verifier_may_be_in_web_data_and_that_of_the_scope_is_preferred() {
     run(async {
         let other = || Verifier::new(["whsec_of-another-webhook"]).unwrap();
         let receiver = serve(move |config| {
@@ -162,7 +162,7 @@ fn a_verifier_is_found_plain_and_in_web_data_and_that_of_the_scope_goes_first() 
 // Refused
 
 #[test]
-fn every_refusal_is_a_status_and_a_line_without_detail() {
+fn every_refusal_is_a_status_and_a_line_without_details() {
     run(async {
         let handled = nobody();
         let receiver = start(&verifier(), &handled);
@@ -238,7 +238,7 @@ fn without_a_verifier_nothing_is_accepted_and_the_log_says_why() {
 // Cut off
 
 #[test]
-fn a_body_that_breaks_off_is_answered_400_or_not_at_all_and_never_handled() {
+fn an_incomplete_body_is_refused_and_never_handled() {
     run(async {
         let handled = nobody();
         let receiver = start(&verifier(), &handled);
@@ -279,14 +279,14 @@ fn assert_too_large(answer: &Answer) {
 }
 
 #[test]
-fn a_body_without_end_is_answered_while_it_is_still_sent() {
+fn an_endless_body_is_refused_while_it_is_sent() {
     run(async {
         let handled = nobody();
         let receiver = start(&verifier().max_body_size(MEBIBYTE), &handled);
         let delivery = Sent::of("evt_1");
         for head in ["Transfer-Encoding: chunked\r\n\r\n", "Content-Length: 1000000000000\r\n\r\n"] {
             let (answer, sent) = send_without_end(receiver, &(delivery.head("/events") + head)).await;
-            // What comes after the answer, actix-web still reads in part, and keeps nothing of it.
+            // After the response, actix-web reads a part of the rest, and discards it.
             println!("{head:?}: {sent} bytes sent");
             assert_too_large(&answer);
         }
@@ -295,7 +295,7 @@ fn a_body_without_end_is_answered_while_it_is_still_sent() {
 }
 
 #[test]
-fn a_body_is_refused_at_the_first_byte_beyond_the_limit_though_more_is_to_come() {
+fn a_body_is_refused_at_the_first_byte_beyond_the_limit() {
     run(async {
         let receiver = start(&verifier().max_body_size(MEBIBYTE), &nobody());
         let promised = format!("{}Content-Length: 1000000000000\r\n\r\n", Sent::of("evt_1").head("/events"));
@@ -305,7 +305,7 @@ fn a_body_is_refused_at_the_first_byte_beyond_the_limit_though_more_is_to_come()
 }
 
 #[test]
-fn the_limit_itself_is_not_too_large() {
+fn a_body_of_exactly_the_limit_is_accepted() {
     run(async {
         let receiver = start(&verifier().max_body_size(MEBIBYTE), &nobody());
         for (length, status) in [(MEBIBYTE, 200), (MEBIBYTE + 1, 413)] {
@@ -316,7 +316,7 @@ fn the_limit_itself_is_not_too_large() {
 }
 
 #[test]
-fn the_limit_that_actix_web_has_by_itself_makes_no_difference() {
+fn the_default_limit_of_actix_web_has_no_effect() {
     run(async {
         for limit in [10, 100 * MEBIBYTE] {
             let receiver = serve(move |config| {

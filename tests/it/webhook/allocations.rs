@@ -1,4 +1,4 @@
-//! What verifying allocates: nothing. Deliveries of strangers cost no memory beyond that of their bodies.
+//! Verification allocates no memory, so forged deliveries take no memory beyond that of their bodies.
 
 use std::hint::black_box;
 
@@ -7,7 +7,7 @@ use agentgate::webhook::{SIGNATURE_HEADER, Verifier};
 
 const BODY: &[u8] = br#"{"id": "evt_1", "type": "run.completed", "data": {"runId": "run_1"}}"#;
 
-/// How often this thread allocates memory meanwhile.
+/// Returns the number of allocations of an action.
 fn allocations(action: impl FnOnce()) -> u64 {
     allocation_counter::measure(action).count_total
 }

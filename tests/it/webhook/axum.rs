@@ -27,7 +27,7 @@ use tokio::sync::mpsc;
 #[derive(Clone)]
 struct App {
     verifier: Verifier,
-    /// How many requests got as far as a handler.
+    /// The number of requests that reached a handler.
     handled: Arc<AtomicUsize>,
 }
 
@@ -86,7 +86,7 @@ async fn a_genuine_delivery_is_an_event() {
 }
 
 #[tokio::test]
-async fn an_http_client_is_answered_as_well_and_keeps_its_connection() {
+async fn an_http_client_receives_the_response_and_keeps_its_connection() {
     let receiver = App::new(verifier()).start().await;
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     for id in ["evt_1", "evt_2", "evt_3"] {
@@ -100,7 +100,7 @@ async fn an_http_client_is_answered_as_well_and_keeps_its_connection() {
 }
 
 #[tokio::test]
-async fn a_verified_body_is_the_bytes_that_came_text_or_not() {
+async fn a_verified_body_is_the_received_bytes() {
     let receiver = App::new(verifier()).start().await;
     for body in [binary(LIMIT), binary(256), b"\0".to_vec(), Vec::new(), b"{ \"id\" : 1 }\r\n".to_vec()] {
         let answer = Sent::signed("binary", body.clone()).send(receiver, "/bodies").await;
@@ -109,7 +109,7 @@ async fn a_verified_body_is_the_bytes_that_came_text_or_not() {
 }
 
 #[tokio::test]
-async fn one_of_several_signatures_is_enough_wherever_it_stands() {
+async fn one_valid_signature_of_several_is_enough() {
     let receiver = App::new(verifier()).start().await;
     let right = verifier().sign(body("evt_1").as_bytes());
     let wrong = format!("sha256={}", "0".repeat(64));
@@ -141,14 +141,14 @@ async fn the_name_of_the_header_and_the_digits_may_be_in_upper_case() {
 }
 
 #[tokio::test]
-async fn the_verifier_alone_is_state_enough() {
+async fn the_verifier_can_be_the_whole_state() {
     let event = async |Delivery(event): Delivery| event.id.to_string();
     let receiver = serve(Router::new().route("/", post(event)).with_state(verifier())).await;
     assert_eq!(Sent::of("evt_1").send(receiver, "/").await.text(), "evt_1");
 }
 
 #[tokio::test]
-async fn routes_may_have_verifiers_of_their_own() {
+async fn routes_can_have_different_verifiers() {
     let event = async |Delivery(event): Delivery| event.id.to_string();
     let other = Verifier::new(["whsec_of-another-webhook"]).unwrap();
     let router = Router::new()
@@ -162,7 +162,7 @@ async fn routes_may_have_verifiers_of_their_own() {
 // Refused
 
 #[tokio::test]
-async fn every_refusal_is_a_status_and_a_line_without_detail() {
+async fn every_refusal_is_a_status_and_a_line_without_details() {
     let app = App::new(verifier());
     let receiver = app.start().await;
     let mut table = String::new();
@@ -235,7 +235,7 @@ fn cut_off(path: &str) -> Vec<(&'static str, Vec<u8>)> {
 }
 
 #[tokio::test]
-async fn a_body_that_breaks_off_is_answered_400_or_not_at_all_and_never_handled() {
+async fn an_incomplete_body_is_refused_and_never_handled() {
     let app = App::new(verifier());
     let receiver = app.start().await;
     for path in ["/events", "/bodies"] {
@@ -254,12 +254,12 @@ async fn a_body_that_breaks_off_is_answered_400_or_not_at_all_and_never_handled(
 }
 
 #[tokio::test]
-async fn a_body_that_breaks_off_is_an_error_that_says_so() {
+async fn an_incomplete_body_is_an_error_that_says_so() {
     let (sender, mut outcomes) = mpsc::unbounded_channel();
     let note = async move |delivery: Result<Delivery, Error>| sender.send(delivery).unwrap();
     let receiver = serve(Router::new().route("/", post(note)).with_state(verifier())).await;
     for (name, bytes) in cut_off("/") {
-        // One leaves, and one waits for the answer.
+        // One disconnects, and one waits for the response.
         let mut leaves = TcpStream::connect(receiver).await.unwrap();
         leaves.write_all(&bytes).await.unwrap();
         drop(leaves);
@@ -276,7 +276,7 @@ async fn a_body_that_breaks_off_is_an_error_that_says_so() {
 }
 
 #[tokio::test]
-async fn a_handler_is_dropped_when_the_sender_hangs_up_and_its_claim_runs_out() {
+async fn a_handler_is_dropped_when_the_sender_disconnects_and_its_claim_expires() {
     struct OnDrop(mpsc::UnboundedSender<&'static str>);
     impl Drop for OnDrop {
         fn drop(&mut self) {
@@ -341,7 +341,7 @@ fn assert_too_large(answer: &Answer) {
 }
 
 #[tokio::test]
-async fn a_body_without_end_is_answered_while_it_is_still_sent() {
+async fn an_endless_body_is_refused_while_it_is_sent() {
     let (app, receiver, taken) = counting(|router| router).await;
     let delivery = Sent::of("evt_1");
     for head in ["Transfer-Encoding: chunked\r\n\r\n", "Content-Length: 1000000000000\r\n\r\n"] {
@@ -355,7 +355,7 @@ async fn a_body_without_end_is_answered_while_it_is_still_sent() {
 }
 
 #[tokio::test]
-async fn a_body_is_refused_at_the_first_byte_beyond_the_limit_though_more_is_to_come() {
+async fn a_body_is_refused_at_the_first_byte_beyond_the_limit() {
     let (_, receiver, _) = counting(|router| router).await;
     let promised = format!("{}Content-Length: 1000000000000\r\n\r\n", Sent::of("evt_1").head("/events"));
     let answer = exchange(receiver, &[promised.as_bytes(), &binary(MEBIBYTE + 1)].concat()).await;
@@ -363,7 +363,7 @@ async fn a_body_is_refused_at_the_first_byte_beyond_the_limit_though_more_is_to_
 }
 
 #[tokio::test]
-async fn the_limit_itself_is_not_too_large() {
+async fn a_body_of_exactly_the_limit_is_accepted() {
     let (_, receiver, _) = counting(|router| router).await;
     for (length, status) in [(MEBIBYTE, 200), (MEBIBYTE + 1, 413)] {
         let delivery = Sent::signed("large", binary(length));
@@ -372,7 +372,7 @@ async fn the_limit_itself_is_not_too_large() {
 }
 
 #[tokio::test]
-async fn the_limit_that_axum_has_by_itself_makes_no_difference() {
+async fn the_default_limit_of_axum_has_no_effect() {
     for layer in [DefaultBodyLimit::disable(), DefaultBodyLimit::max(10), DefaultBodyLimit::max(100 * MEBIBYTE)] {
         let (_, receiver, taken) = counting(|router| router.layer(layer)).await;
         let fits = Sent::signed("fits", binary(MEBIBYTE)).send(receiver, "/bodies").await;
@@ -386,14 +386,14 @@ async fn the_limit_that_axum_has_by_itself_makes_no_difference() {
 }
 
 #[tokio::test]
-async fn a_limit_beyond_the_one_that_axum_has_by_itself_holds() {
+async fn a_limit_above_the_default_limit_of_axum_applies() {
     let receiver = App::new(verifier().max_body_size(4 * MEBIBYTE)).start().await;
     let answer = Sent::signed("large", binary(4 * MEBIBYTE)).send(receiver, "/bodies").await;
     assert_eq!((answer.status, answer.body.len()), (200, 4 * MEBIBYTE));
 }
 
 #[tokio::test]
-async fn a_lower_limit_of_a_middleware_refuses_as_well_and_is_told_apart_from_ours() {
+async fn a_lower_limit_of_a_middleware_is_an_error_of_its_own() {
     let (told, _guard) = Logs::capture();
     let limit = |request: Request| std::future::ready(request.map(|body| Body::new(Limited::new(body, 10))));
     let app = App::new(verifier());

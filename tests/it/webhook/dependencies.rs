@@ -1,4 +1,4 @@
-//! What a receiver of webhooks builds: neither an HTTP client nor an async runtime nor TLS.
+//! The dependencies of the feature `webhooks`: neither an HTTP client nor an async runtime nor TLS.
 
 use std::collections::BTreeSet;
 use std::process::Command;
@@ -6,10 +6,10 @@ use std::process::Command;
 use agentgate::serde_json::{from_slice, to_vec};
 use agentgate::webhook::Event;
 
-/// What no dependency may be, or have in its name.
+/// Words that may not be in the name of a dependency.
 const UNWANTED: [&str; 8] = ["reqwest", "tokio", "hyper", "rustls", "native-tls", "openssl", "ring", "aws-lc"];
 
-/// What `cargo tree` prints for the feature `webhooks` alone, line by line.
+/// Returns the lines of `cargo tree` for the feature `webhooks` alone.
 ///
 /// On one platform, whichever this is: some crates need others on some platforms.
 fn tree(arguments: &[&str]) -> Vec<String> {

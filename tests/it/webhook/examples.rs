@@ -15,7 +15,7 @@ fn examples() -> Vec<(Value, Event)> {
 }
 
 #[test]
-fn every_example_of_the_contract_is_an_event_that_loses_nothing() {
+fn every_example_of_the_contract_is_an_event_with_all_of_its_json() {
     for (example, event) in examples() {
         assert_eq!(event.json(), &example);
         assert_eq!(event.created_at.is_some(), example.get("createdAt").is_some());

@@ -1,4 +1,4 @@
-//! A hundred thousand forged deliveries, of every kind that came to mind: all are refused, for the reason that fits.
+//! A hundred thousand forged deliveries of many kinds: all are refused, with the right reason.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -27,14 +27,14 @@ enum Refusal {
 }
 use Refusal::{Any, Malformed, NoMatch};
 
-/// What the forger has: a genuine delivery, signed with one of the secrets, that was overheard.
+/// An intercepted delivery, signed with one of the secrets.
 struct Overheard {
     body: Vec<u8>,
     /// Without `sha256=`.
     tag: String,
 }
 
-/// What the forger sends: a body, and the values of signature headers.
+/// A forged delivery: a body, and the values of signature headers.
 struct Forgery {
     body: Vec<u8>,
     values: Vec<Vec<u8>>,
@@ -156,7 +156,7 @@ const SINGLE: [(&str, Refusal, Forge); 27] = [
     ("bytes that are not UTF-8", Malformed, |rng, delivery| {
         let mut value = format!("{SCHEME}{}", delivery.tag).into_bytes();
         let place = rng.usize(..value.len());
-        // With the high bit set it is the same digit to whoever looks at seven bits.
+        // The same digit with the high bit set.
         value[place] = rng.choice([value[place] | 0x80, 0xff, 0xa0, 0xc0]).unwrap();
         delivery.with(value)
     }),
@@ -300,7 +300,7 @@ fn a_delivery_without_a_signature_header_is_refused() {
 }
 
 #[test]
-fn every_byte_that_is_no_digit_is_refused_at_every_place() {
+fn every_byte_that_is_not_a_digit_is_refused_at_every_place() {
     let verifier = Verifier::new(["whsec_0123456789"]).unwrap();
     let genuine = verifier.sign(b"{}").into_bytes();
     for place in SCHEME.len()..genuine.len() {
@@ -356,7 +356,7 @@ fn the_genuine_signature_is_found_among_forgeries_at_every_place_and_with_each_s
 
 const EVENT: &[u8] = br#"{"id": "evt_1", "type": "run.completed", "data": {"runId": "run_1"}}"#;
 
-/// What is wrong with this outcome.
+/// Returns the fault of a result.
 fn check(outcome: &Result<(), Error>, expected: Refusal) -> Result<(), String> {
     let actual = match outcome {
         Err(Error::MalformedSignature(_)) => Malformed,

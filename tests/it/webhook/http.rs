@@ -24,7 +24,7 @@ fn assert_unwraps<B: AsRef<[u8]>>(body: B) {
 }
 
 #[test]
-fn a_body_may_be_anything_that_has_bytes() {
+fn a_body_may_be_of_any_type_of_bytes() {
     assert_unwraps(Vec::from(BODY));
     assert_unwraps(BODY.as_bytes());
     assert_unwraps(Bytes::from_static(BODY.as_bytes()));
@@ -48,7 +48,7 @@ fn the_name_of_the_header_may_be_in_any_case_and_its_value_need_not_be_text() {
 }
 
 #[test]
-fn nothing_but_the_body_and_its_signature_makes_a_difference() {
+fn only_the_body_and_the_signature_matter() {
     let mut request = request(BODY);
     *request.method_mut() = Method::PUT;
     *request.uri_mut() = "https://elsewhere.example.com/?id=evt_2".parse().unwrap();

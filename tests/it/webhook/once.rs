@@ -50,7 +50,7 @@ async fn handle(guard: &(impl ReplayGuard + ?Sized), outcome: Result<u8, &'stati
     (outcome.into(), ran)
 }
 
-/// What `once` came to, in a form that can be compared.
+/// A result of `once` that can be compared.
 #[derive(Debug, PartialEq, Eq)]
 enum Outcome {
     Once(Once<u8>, u16),
@@ -95,7 +95,7 @@ async fn the_first_delivery_is_handled_and_the_others_are_duplicates() {
 }
 
 #[tokio::test]
-async fn a_delivery_that_comes_while_the_first_is_handled_is_told_to_come_again() {
+async fn a_concurrent_delivery_is_in_progress_and_retried() {
     let guard = MemoryReplayGuard::new();
     let (finish, finished) = oneshot::channel();
     let first = tokio::spawn({
@@ -123,7 +123,7 @@ async fn an_event_whose_handler_failed_is_handled_by_the_retry() {
 }
 
 #[tokio::test]
-async fn an_event_whose_handler_was_dropped_is_handled_again_once_its_lease_ran_out() {
+async fn an_event_whose_handler_was_dropped_is_handled_again_after_its_lease() {
     let hand = Hand::new();
     let guard = hand.guard();
     let event_id = id();
@@ -146,7 +146,7 @@ async fn an_event_whose_handler_was_dropped_is_handled_again_once_its_lease_ran_
 }
 
 #[tokio::test]
-async fn an_event_whose_handler_panicked_is_handled_again_once_its_lease_ran_out() {
+async fn an_event_whose_handler_panicked_is_handled_again_after_its_lease() {
     let hand = Hand::new();
     let guard = hand.guard();
     let first = tokio::spawn({
@@ -184,7 +184,7 @@ async fn a_handler_that_outlives_its_lease_still_completes_the_event() {
 }
 
 #[tokio::test]
-async fn an_event_that_another_delivery_handled_stays_handled_though_a_late_handler_fails() {
+async fn an_event_stays_handled_if_a_late_handler_fails() {
     let hand = Hand::new();
     let guard = hand.guard();
     let late = async {
@@ -197,7 +197,7 @@ async fn an_event_that_another_delivery_handled_stays_handled_though_a_late_hand
 }
 
 #[tokio::test]
-async fn the_late_failure_of_one_worker_leaves_the_claim_of_the_next() {
+async fn a_late_failure_does_not_release_the_next_claim() {
     let hand = Hand::new();
     let guard = hand.guard();
     let next = ClaimToken::new();
@@ -252,7 +252,7 @@ async fn events_do_not_wait_for_each_other() {
 
 // The ways of a guard
 
-/// A guard that fails where it is told to.
+/// A guard of which some operations fail.
 #[derive(Default)]
 struct Broken {
     memory: MemoryReplayGuard,
@@ -280,7 +280,7 @@ impl ReplayGuard for Broken {
 }
 
 #[tokio::test]
-async fn without_a_claim_the_handler_does_not_run_and_the_delivery_is_to_come_again() {
+async fn without_a_claim_the_handler_does_not_run_and_the_delivery_is_retried() {
     let guard = Broken { claim: true, ..Broken::default() };
     let text = "the replay guard failed: the store is on fire";
     assert_eq!(handle(&guard, Ok(1)).await, (Outcome::Guard(text.to_owned(), 503), false));
@@ -290,7 +290,7 @@ async fn without_a_claim_the_handler_does_not_run_and_the_delivery_is_to_come_ag
     assert_eq!(handle(&guard, Ok(1)).await, (Outcome::Guard(text.to_owned(), 503), false));
 }
 
-/// A guard whose first claim is made, and whose answer to it is lost.
+/// A guard that makes its first claim and loses the response.
 #[derive(Default)]
 struct Mumbling {
     guard: Broken,
@@ -317,7 +317,7 @@ impl ReplayGuard for Mumbling {
 const MUMBLED: &str = "the replay guard failed: what was that?";
 
 #[tokio::test]
-async fn a_claim_whose_answer_was_lost_is_released() {
+async fn a_claim_with_a_lost_response_is_released() {
     let guard = Mumbling::default();
     assert_eq!(handle(&guard, Ok(1)).await, (Outcome::Guard(MUMBLED.to_owned(), 503), false));
     assert!(guard.guard.memory.is_empty());
@@ -325,7 +325,7 @@ async fn a_claim_whose_answer_was_lost_is_released() {
 }
 
 #[tokio::test]
-async fn a_claim_whose_answer_was_lost_runs_out_if_it_cannot_be_released_either() {
+async fn a_claim_with_a_lost_response_expires_if_it_cannot_be_released() {
     let hand = Hand::new();
     let guard = Broken { memory: hand.guard(), release: true, ..Broken::default() };
     let guard = Mumbling { guard, spoke: AtomicBool::new(false) };
@@ -334,7 +334,7 @@ async fn a_claim_whose_answer_was_lost_runs_out_if_it_cannot_be_released_either(
 }
 
 #[tokio::test]
-async fn a_lost_answer_releases_nobody_elses_claim() {
+async fn a_lost_response_does_not_release_the_claim_of_another() {
     let guard = Mumbling::default();
     let other = ClaimToken::new();
     assert_eq!(guard.guard.claim(&id(), &other).await.unwrap(), Claim::First);
@@ -343,7 +343,7 @@ async fn a_lost_answer_releases_nobody_elses_claim() {
 }
 
 #[tokio::test]
-async fn whoever_asks_again_by_the_same_token_has_the_claim() {
+async fn a_repeated_claim_by_the_same_token_succeeds() {
     let guards: [Arc<dyn ReplayGuard>; 2] = [Arc::new(Table::default()), Arc::new(MemoryReplayGuard::new())];
     for guard in guards {
         let token = ClaimToken::new();
@@ -355,7 +355,7 @@ async fn whoever_asks_again_by_the_same_token_has_the_claim() {
 }
 
 #[tokio::test]
-async fn what_was_handled_is_handled_though_it_could_not_be_noted() {
+async fn a_handled_event_that_cannot_be_completed_is_still_handled() {
     let (told, _guard) = Logs::capture();
     let guard = Broken { complete: true, ..Broken::default() };
     assert_eq!(handle(&guard, Ok(1)).await, (handled(1), true));
@@ -368,7 +368,7 @@ async fn what_was_handled_is_handled_though_it_could_not_be_noted() {
 }
 
 #[tokio::test]
-async fn the_error_of_the_handler_comes_first_though_the_claim_could_not_be_released() {
+async fn the_error_of_the_handler_is_returned_if_the_claim_cannot_be_released() {
     let (told, _guard) = Logs::capture();
     let guard = Broken { release: true, ..Broken::default() };
     assert_eq!(handle(&guard, Err("unlucky")).await, (failed("unlucky"), true));
@@ -380,7 +380,7 @@ async fn the_error_of_the_handler_comes_first_though_the_claim_could_not_be_rele
     "#);
 }
 
-/// What is printed of an error and everything behind it.
+/// The texts of an error and its sources.
 fn chain(error: &dyn Error) -> Vec<String> {
     std::iter::successors(Some(error), |&error| error.source()).map(ToString::to_string).collect()
 }
@@ -412,7 +412,7 @@ async fn the_chain_of_an_error_says_each_thing_once() {
     assert_eq!(chain(&error), ["the event was not handled: no route to the store", "a cable is out"]);
 }
 
-/// What it takes to keep events in a store of one's own.
+/// A guard for a custom store.
 #[derive(Default)]
 struct Table(Mutex<(HashMap<EventId, ClaimToken>, HashSet<EventId>)>);
 
@@ -457,13 +457,13 @@ async fn a_custom_guard_implements_three_operations() {
 }
 
 #[tokio::test]
-async fn the_first_time_is_told_once_by_every_guard() {
+async fn first_time_is_true_once_for_every_guard() {
     let guards: [Arc<dyn ReplayGuard>; 2] = [Arc::new(Table::default()), Arc::new(MemoryReplayGuard::new())];
     for guard in guards {
         assert!(guard.first_time(&id()).await.unwrap());
         assert!(!guard.first_time(&id()).await.unwrap());
         assert_eq!(guard.claim(&id(), &ClaimToken::new()).await.unwrap(), Claim::Handled);
-        // What somebody else has claimed is not the first.
+        // An event that is claimed is not new.
         let other = EventId::from("evt_2");
         assert_eq!(guard.claim(&other, &ClaimToken::new()).await.unwrap(), Claim::First);
         assert!(!guard.first_time(&other).await.unwrap());

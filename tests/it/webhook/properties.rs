@@ -30,7 +30,7 @@ fn body() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![4 => vec(any::<u8>(), 0..300), 1 => vec(any::<u8>(), 0..5000)]
 }
 
-/// What may stand in a signature header, near to being one or not.
+/// Values of a signature header, well formed or not.
 fn header() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![
         vec(any::<u8>(), 0..100),

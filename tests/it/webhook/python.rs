@@ -29,7 +29,7 @@ for line in sys.stdin:
 
 #[test]
 #[cfg_attr(not(python3), ignore = "needs python3")]
-fn what_python_signs_is_accepted_and_python_accepts_what_is_signed_here() {
+fn python_and_this_crate_accept_each_others_signatures() {
     let mut command = Command::new("python3");
     let mut child = command.args(["-c", PYTHON]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let mut python = Python {

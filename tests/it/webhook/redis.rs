@@ -54,7 +54,7 @@ impl Redis {
 
     /// Starts the server on its port, and waits until it is ready. Whether it is.
     pub(crate) fn run(&mut self) -> bool {
-        /// Ends the server when the standard input ends: if the test is killed, nobody else would.
+        /// Ends the server when the standard input ends, also if the test is killed.
         const SCRIPT: &str = r#"redis-server "$@" & exec >&-; read -r _; kill -9 $!; wait $!"#;
         let mut process = Command::new("sh")
             .args(["-c", SCRIPT, "sh", "--bind", "127.0.0.1", "--port", &self.port.to_string()])
@@ -181,7 +181,7 @@ async fn a_handled_event_cannot_be_released_and_an_unknown_one_is_no_error() {
 
 #[tokio::test]
 #[cfg_attr(not(redis_server), ignore = "needs redis-server")]
-async fn a_claim_is_its_owners_who_may_not_have_heard_the_answer() {
+async fn a_claim_can_be_repeated_by_its_token() {
     let redis = Redis::start();
     let guard = redis.guard().await;
     let (mine, yours) = (ClaimToken::new(), ClaimToken::new());
@@ -198,7 +198,7 @@ async fn a_claim_is_its_owners_who_may_not_have_heard_the_answer() {
 
 #[tokio::test]
 #[cfg_attr(not(redis_server), ignore = "needs redis-server")]
-async fn the_late_failure_of_one_worker_leaves_the_claim_of_the_next() {
+async fn a_late_failure_does_not_release_the_next_claim() {
     let redis = Redis::start();
     let guard = redis.guard().await;
     let next = ClaimToken::new();
@@ -213,7 +213,7 @@ async fn the_late_failure_of_one_worker_leaves_the_claim_of_the_next() {
 
 #[tokio::test]
 #[cfg_attr(not(redis_server), ignore = "needs redis-server")]
-async fn a_claim_runs_out_with_its_lease() {
+async fn a_claim_expires_with_its_lease() {
     let redis = Redis::start();
     let guard = redis.guard().await;
     assert_eq!(claim(&guard).await, Claim::First);
@@ -229,7 +229,7 @@ async fn a_claim_runs_out_with_its_lease() {
 
 #[tokio::test]
 #[cfg_attr(not(redis_server), ignore = "needs redis-server")]
-async fn a_lease_of_nothing_is_still_a_claim() {
+async fn a_lease_of_zero_is_still_a_claim() {
     let redis = Redis::start();
     let guard = redis.guard().await.lease(Duration::ZERO).retention(Duration::ZERO);
     assert_eq!(claim(&guard).await, Claim::First);
@@ -242,7 +242,7 @@ async fn a_lease_of_nothing_is_still_a_claim() {
 
 #[tokio::test]
 #[cfg_attr(not(redis_server), ignore = "needs redis-server")]
-async fn the_first_time_is_told_once_and_not_while_somebody_handles_the_event() {
+async fn first_time_is_true_once_and_false_while_the_event_is_claimed() {
     let redis = Redis::start();
     let guard = redis.guard().await;
     assert!(guard.first_time(&id()).await.unwrap());
@@ -255,7 +255,7 @@ async fn the_first_time_is_told_once_and_not_while_somebody_handles_the_event() 
 
 #[tokio::test]
 #[cfg_attr(not(redis_server), ignore = "needs redis-server")]
-async fn every_key_has_the_prefix_and_ends_in_time() {
+async fn every_key_has_the_prefix_and_expires() {
     let redis = Redis::start();
     let lasts = |left: i64, seconds: i64| left > (seconds - 60) * 1000 && left <= seconds * 1000;
     let guard = redis.guard().await;
@@ -279,7 +279,7 @@ async fn every_key_has_the_prefix_and_ends_in_time() {
 
 #[tokio::test]
 #[cfg_attr(not(redis_server), ignore = "needs redis-server")]
-async fn a_duplicate_does_not_make_a_claim_or_a_memory_last_longer() {
+async fn a_duplicate_extends_neither_lease_nor_retention() {
     let redis = Redis::start();
     let guard = redis.guard().await;
     let token = ClaimToken::new();
@@ -335,7 +335,7 @@ async fn of_two_hundred_deliveries_at_once_over_several_connections_exactly_one_
 
 #[tokio::test]
 #[cfg_attr(not(redis_server), ignore = "needs redis-server")]
-async fn a_connection_of_ones_own_and_a_shared_guard_will_do() {
+async fn a_guard_accepts_an_existing_connection_and_can_be_shared() {
     let redis = Redis::start();
     let client = Client::open(redis.url()).unwrap();
     let multiplexed = RedisReplayGuard::new(client.get_multiplexed_async_connection().await.unwrap());
@@ -350,7 +350,7 @@ async fn a_connection_of_ones_own_and_a_shared_guard_will_do() {
 
 #[tokio::test]
 #[cfg_attr(not(redis_server), ignore = "needs redis-server")]
-async fn a_missing_or_wrong_password_is_found_when_connecting_and_its_text_says_what_to_do() {
+async fn a_missing_or_wrong_password_fails_the_connection_with_advice() {
     let redis = Redis::start();
     redis.ask::<()>(&["CONFIG", "SET", "requirepass", "s3cret"]).await;
     for url in redis.urls_with_wrong_passwords() {
@@ -362,7 +362,7 @@ async fn a_missing_or_wrong_password_is_found_when_connecting_and_its_text_says_
 
 #[tokio::test]
 #[cfg_attr(not(redis_server), ignore = "needs redis-server")]
-async fn a_user_who_is_allowed_no_more_than_the_guard_needs_can_connect() {
+async fn the_permissions_of_the_guard_suffice_to_connect() {
     let redis = Redis::start();
     let rules =
         ["ACL", "SETUSER", "guard", "on", ">s3cret", "~agentgate:event:*", "-@all", "+set", "+get", "+eval", "+del"];
@@ -390,7 +390,7 @@ async fn timed<T>(what: impl Future<Output = T>) -> T {
 }
 
 #[tokio::test]
-async fn nobody_to_connect_to_is_an_error_at_once() {
+async fn a_missing_server_is_an_error_at_once() {
     let url = script::closed_port().await.replace("http", "redis");
     let error = timed(RedisReplayGuard::connect(&url)).await.unwrap_err();
     assert!(error.to_string().starts_with("the replay guard failed: "), "{error}");
@@ -403,7 +403,7 @@ async fn nobody_to_connect_to_is_an_error_at_once() {
 
 #[tokio::test]
 #[cfg_attr(not(redis_server), ignore = "needs redis-server")]
-async fn a_server_that_goes_away_is_an_error_and_one_that_comes_back_works_again() {
+async fn a_stopped_server_is_an_error_and_a_restarted_one_works_again() {
     let mut redis = Redis::start();
     let guard = redis.guard().await;
     let receiver = serve(App { verifier: verifier(), guard: guard.clone(), seen: Seen::default() }).await;
@@ -433,8 +433,8 @@ async fn a_server_that_goes_away_is_an_error_and_one_that_comes_back_works_again
 
 #[tokio::test]
 #[cfg_attr(not(redis_server), ignore = "needs redis-server")]
-async fn a_server_that_falls_silent_is_an_error_in_time() {
-    let server = script::Server::start(vec![vec![script::Step::Stall]]).await;
+async fn a_server_that_stops_responding_is_an_error_in_time() {
+    let server = script::Server::start(vec![vec![script::Act::Stall]]).await;
     timed(RedisReplayGuard::connect(&server.url().replace("http", "redis"))).await.unwrap_err();
 
     let redis = Redis::start();
@@ -445,7 +445,7 @@ async fn a_server_that_falls_silent_is_an_error_in_time() {
     timed(guard.claim(&"evt_2".into(), &ClaimToken::new())).await.unwrap_err();
     redis.ask::<()>(&["CLIENT", "UNPAUSE"]).await;
     assert_eq!(guard.claim(&"evt_3".into(), &ClaimToken::new()).await.unwrap(), Claim::First);
-    // Whether the server did what it never answered is open. If so, the claim is nobody's, and runs out.
+    // The server may have made the claim without a response. Then it has no owner, and expires.
     assert_ne!(guard.claim(&"evt_2".into(), &ClaimToken::new()).await.unwrap(), Claim::Handled);
     redis.ask::<()>(&["PEXPIRE", "agentgate:event:evt_2", "0"]).await;
     assert_eq!(guard.claim(&"evt_2".into(), &ClaimToken::new()).await.unwrap(), Claim::First);
@@ -469,7 +469,7 @@ async fn a_server_that_takes_no_writes_is_an_error() {
 
 #[tokio::test]
 #[cfg_attr(not(redis_server), ignore = "needs redis-server")]
-async fn what_somebody_else_put_under_the_key_is_not_ours_to_delete() {
+async fn a_release_does_not_delete_a_foreign_value() {
     let redis = Redis::start();
     let guard = redis.guard().await;
     redis.ask::<()>(&["SET", KEY, "something else"]).await;
@@ -483,7 +483,7 @@ async fn what_somebody_else_put_under_the_key_is_not_ours_to_delete() {
 
 // Receivers that are processes
 
-/// A receiver as somebody would write it.
+/// A typical receiver.
 #[derive(Clone)]
 struct App {
     verifier: Verifier,
@@ -491,7 +491,7 @@ struct App {
     seen: Seen,
 }
 
-/// What a handler does with an event, besides nothing.
+/// The action of a handler.
 #[derive(Clone, Default)]
 struct Seen {
     /// Writes `begun` and `handled` for each event to the standard output.
@@ -549,9 +549,9 @@ async fn serve(app: App) -> SocketAddr {
 
 /// The address of Redis, for a process that is to be a receiver.
 const REDIS: &str = "AGENTGATE_TEST_REDIS";
-/// How long its claims last, in milliseconds.
+/// The lease of its claims, in milliseconds.
 const LEASE: &str = "AGENTGATE_TEST_LEASE";
-/// Whether its handlers never get to an end.
+/// Set if its handlers never end.
 const HANGS: &str = "AGENTGATE_TEST_HANGS";
 
 /// The test below, which other tests start as a process.
@@ -629,7 +629,7 @@ impl Drop for Process {
     }
 }
 
-/// Delivers as the service does: again and again until the answer is 2xx. Returns how often.
+/// Delivers as the service does, until the response is 2xx. Returns the number of deliveries.
 async fn deliver(receiver: SocketAddr, event_id: &str) -> usize {
     let request = Sent::of(event_id).bytes("/");
     for attempt in 1.. {
@@ -689,7 +689,7 @@ async fn two_processes_that_get_the_same_thousand_events_handle_each_once_betwee
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[cfg_attr(not(redis_server), ignore = "needs redis-server")]
-async fn what_a_process_had_begun_when_it_was_killed_is_handled_by_another() {
+async fn an_event_of_a_killed_process_is_handled_by_another() {
     let redis = Redis::start();
     let lease = Duration::from_secs(120);
     let events: Vec<String> = (0..20).map(|number| format!("evt_{number}")).collect();
@@ -705,7 +705,7 @@ async fn what_a_process_had_begun_when_it_was_killed_is_handled_by_another() {
     let begun: BTreeSet<_> = events.iter().map(|_| doomed.wait_for("begun")).collect();
     assert_eq!(begun.len(), events.len());
 
-    // Meanwhile nobody else handles them.
+    // Meanwhile no other process handles them.
     let other = Process::start(&redis, lease, false);
     for event in &events {
         assert_eq!(Sent::of(event).send(other.address, "/").await.status, 503);
@@ -735,7 +735,7 @@ async fn no_event_is_lost_when_one_of_two_processes_is_killed_at_work() {
     let (mut doomed, other) = (start(), start());
     let events: Vec<String> = (0..500).map(|number| format!("evt_{number}")).collect();
     let (address, all) = (doomed.address, events.clone());
-    // The service delivers what is not answered again, to whoever answers then.
+    // The service delivers events without a response again, to any process.
     let doomed_deliveries = tokio::spawn(async move {
         for event in &all {
             try_exchange(address, &Sent::of(event).bytes("/")).await;
@@ -768,7 +768,7 @@ async fn no_event_is_lost_when_one_of_two_processes_is_killed_at_work() {
 
 #[tokio::test]
 #[cfg_attr(not(redis_server), ignore = "needs redis-server")]
-async fn the_guards_in_memory_and_in_redis_answer_alike() {
+async fn the_guards_in_memory_and_in_redis_behave_alike() {
     let redis = Redis::start();
     let guards: [Arc<dyn ReplayGuard>; 2] = [Arc::new(MemoryReplayGuard::new()), Arc::new(redis.guard().await)];
     // A walk through everything that can be asked, in an order that is the same each time.

@@ -38,7 +38,7 @@ fn the_published_signatures_are_made_and_accepted() {
 }
 
 #[test]
-fn the_published_signature_of_one_secret_or_body_does_not_fit_another() {
+fn a_published_signature_does_not_match_another_secret_or_body() {
     for (number, vector) in VECTORS.iter().enumerate() {
         let next = &VECTORS[(number + 1) % VECTORS.len()];
         let signature = format!("sha256={}", vector.tag);
