@@ -160,15 +160,15 @@ async fn the_error_keeps_the_response_of_a_proxy() {
     let mut texts = String::new();
     for (what, fault) in [
         ("HTML", Fault::response(502, "text/html", html).header("x-request-id", "req_proxy")),
-        ("nothing", Fault::response(502, "text/plain", "")),
-        ("half a JSON", Fault::response(500, "application/json", r#"{"error": {"code": "INTERN"#)),
-        ("JSON of another kind", Fault::response(500, "application/json", r#"["oops"]"#)),
-        ("an error that is a text", Fault::response(404, "application/json", r#"{"error": "no route"}"#)),
+        ("an empty body", Fault::response(502, "text/plain", "")),
+        ("truncated JSON", Fault::response(500, "application/json", r#"{"error": {"code": "INTERN"#)),
+        ("unexpected JSON", Fault::response(500, "application/json", r#"["oops"]"#)),
+        ("an error that is a string", Fault::response(404, "application/json", r#"{"error": "no route"}"#)),
         ("a code without a message", Fault::response(409, "application/json", r#"{"error": {"code": "BUSY"}}"#)),
-        ("a message that tries to break out", Fault::error("INVALID_VALUE").message("a\r\n\u{1b}[31mb")),
-        ("bytes that are no text", Fault::response(503, "text/plain", vec![0xff, 0xfe, b'x'])),
+        ("a message with control characters", Fault::error("INVALID_VALUE").message("a\r\n\u{1b}[31mb")),
+        ("bytes that are not UTF-8", Fault::response(503, "text/plain", vec![0xff, 0xfe, b'x'])),
         ("a redirect", Fault::response(302, "text/plain", "").header("location", "https://elsewhere.example")),
-        ("a teapot", Fault::response(418, "text/plain", "I'm a teapot")),
+        ("an unexpected status", Fault::response(418, "text/plain", "I'm a teapot")),
     ] {
         let error = on.get(fault).await;
         writeln!(texts, "{what} ({})\n    {error}", error.kind()).unwrap();

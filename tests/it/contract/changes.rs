@@ -15,10 +15,10 @@ pub(crate) enum Outcome {
     /// The code is generated, but handwritten code uses what was removed.
     Generated,
     /// The generator rejects the contract with one line.
-    OneLine,
+    Rejected,
 }
 
-use Outcome::{Generated, OneLine, Works};
+use Outcome::{Generated, Rejected, Works};
 
 /// A change: its name, its edits, the strongest class of all differences for HTTP and for Rust, and its outcome.
 pub(crate) type Change = (&'static str, &'static [Edit], Class, Class, Outcome);
@@ -169,7 +169,7 @@ pub(crate) const CHANGES: &[Change] = &[
         &[("/components/parameters/Offset/style", Some(r#""spaceDelimited""#))],
         Breaking,
         Breaking,
-        OneLine,
+        Rejected,
     ),
     (
         "a header of a signature",
@@ -457,7 +457,7 @@ pub(crate) const CHANGES: &[Change] = &[
         )],
         Additive,
         Additive,
-        OneLine,
+        Rejected,
     ),
     (
         "an id as a UUID",
@@ -497,7 +497,7 @@ pub(crate) const CHANGES: &[Change] = &[
         )],
         Additive,
         Additive,
-        OneLine,
+        Rejected,
     ),
     (
         "a field that a request can clear",
@@ -556,14 +556,14 @@ pub(crate) const CHANGES: &[Change] = &[
         &[("/components/securitySchemes/bearerAuth", Some(r#"{"type": "apiKey", "in": "header", "name": "X-Key"}"#))],
         Breaking,
         Breaking,
-        OneLine,
+        Rejected,
     ),
     (
         "a property with a name of the generator",
         &[("/components/schemas/RunCost/properties/extra", Some(r#"{"type": "string", "description": "It."}"#))],
         Additive,
         Additive,
-        OneLine,
+        Rejected,
     ),
     (
         "a schema with a name of Rust",
@@ -578,7 +578,7 @@ pub(crate) const CHANGES: &[Change] = &[
         ],
         Additive,
         Additive,
-        OneLine,
+        Rejected,
     ),
     (
         "a schema with a name of the crate",
@@ -593,28 +593,28 @@ pub(crate) const CHANGES: &[Change] = &[
         ],
         Additive,
         Additive,
-        OneLine,
+        Rejected,
     ),
     (
         "an operationId that is a name of Rust",
         &[("/paths/~1v1~1runs/get/operationId", Some(r#""new""#))],
         Documentation,
         Breaking,
-        OneLine,
+        Rejected,
     ),
     (
         "an operationId that is a name of the crate",
         &[("/paths/~1v1~1runs/get/operationId", Some(r#""all""#))],
         Documentation,
         Breaking,
-        OneLine,
+        Rejected,
     ),
     (
         "a mistyped keyword",
         &[("/components/schemas/Run/properties/prUrl/nulable", Some("true"))],
         Documentation,
         Documentation,
-        OneLine,
+        Rejected,
     ),
     (
         "an object that holds itself",
@@ -631,7 +631,7 @@ pub(crate) const CHANGES: &[Change] = &[
         )],
         Additive,
         Additive,
-        OneLine,
+        Rejected,
     ),
     (
         "a new operation",

@@ -92,10 +92,10 @@ fn every_contract_change_generates_or_is_rejected_and_shows_in_the_outline() {
         let new = apply(&old, edits).unwrap();
         let (surface, actual) = match surface(&new) {
             Ok(after) => (lines_changed(&before, &after), Outcome::Works),
-            Err(line) => (format!("    {line}\n"), Outcome::OneLine),
+            Err(line) => (format!("    {line}\n"), Outcome::Rejected),
         };
         assert_ne!(outline(&new), shown, "{what} does not show in the outline");
-        let is_as_expected = (*expected == Outcome::OneLine) == (actual == Outcome::OneLine);
+        let is_as_expected = (*expected == Outcome::Rejected) == (actual == Outcome::Rejected);
         (format!("# {what}\n{surface}\n"), (!is_as_expected).then(|| format!("{what}: {actual:?}\n{surface}")))
     };
     // The generator is slow without optimization.

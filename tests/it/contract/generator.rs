@@ -2,44 +2,48 @@
 
 use std::fmt::Write as _;
 
-use super::fixture::CONTRACT;
+use super::fixture::{CONTRACT, GATE_PLAN, with};
 use serde_json::{Value, json};
 
 use crate::build;
 
 /// Invalid contracts: the fault, the text to find, and its replacement.
 const INVALID_CONTRACTS: &[(&str, &str, &str)] = &[
-    ("bad YAML", "openapi: 3.0.3\n", "openapi: 3.0.3: 1\n"),
-    ("a key that stands twice", "openapi: 3.0.3\n", "openapi: 3.0.3\nopenapi: 3.0.3\n"),
+    ("invalid YAML", "openapi: 3.0.3\n", "openapi: 3.0.3: 1\n"),
+    ("a duplicate key", "openapi: 3.0.3\n", "openapi: 3.0.3\nopenapi: 3.0.3\n"),
     ("OpenAPI 3.1", "openapi: 3.0.3", "openapi: 3.1.0"),
-    ("no version at all", "openapi: 3.0.3\n", ""),
-    ("a part of the wrong shape", "operationId: listRuns\n", "operationId: [listRuns]\n"),
-    ("a $ref to nothing", "'#/components/schemas/RunPage'", "'#/components/schemas/Pages'"),
+    ("no version", "openapi: 3.0.3\n", ""),
+    ("a value of the wrong type", "operationId: listRuns\n", "operationId: [listRuns]\n"),
+    ("a $ref to a missing schema", "'#/components/schemas/RunPage'", "'#/components/schemas/Pages'"),
     ("a $ref to another file", "'#/components/schemas/RunPage'", "'runs.yaml#/RunPage'"),
     ("no operationId", "      operationId: getRun\n", ""),
-    ("an operationId that stands twice", "operationId: getRun\n", "operationId: listRuns\n"),
-    ("an operationId that is not a name", "operationId: getRun\n", "operationId: get-run!\n"),
+    ("a duplicate operationId", "operationId: getRun\n", "operationId: listRuns\n"),
+    ("an invalid operationId", "operationId: getRun\n", "operationId: get-run!\n"),
     ("no scope", "      x-required-scope: credits:read\n", ""),
-    ("a path parameter that is not declared", "  /v1/webhooks/{id}/test:", "  /v1/webhooks/{webhook}/test:"),
-    ("a path that starts with no slash", "  /v1/credits:\n", "  v1/credits:\n"),
+    ("an undeclared path parameter", "  /v1/webhooks/{id}/test:", "  /v1/webhooks/{webhook}/test:"),
+    ("a path without a leading slash", "  /v1/credits:\n", "  v1/credits:\n"),
     ("a parameter in a cookie", "      name: tag\n      in: query\n", "      name: tag\n      in: cookie\n"),
-    ("a header of the client", "      name: tag\n      in: query\n", "      name: Authorization\n      in: header\n"),
-    ("a header that is not a name", "      name: tag\n      in: query\n", "      name: x_tag\n      in: header\n"),
+    (
+        "a header set by the client",
+        "      name: tag\n      in: query\n",
+        "      name: Authorization\n      in: header\n",
+    ),
+    ("an invalid header name", "      name: tag\n      in: query\n", "      name: x_tag\n      in: header\n"),
     (
         "an enum without a name",
         "        tenantId:\n          type: string\n",
         "        tenantId:\n          type: string\n          enum: [few, many]\n",
     ),
-    ("an enum word without a description", "        running: ", "        walking: "),
-    ("an alias of no word", "canceled: cancelled", "canceled: stopped"),
-    ("a type that is none", "        prUrl:\n          type: string\n", "        prUrl:\n          type: text\n"),
+    ("an enum value without a description", "        running: ", "        walking: "),
+    ("an alias of an unknown enum value", "canceled: cancelled", "canceled: stopped"),
+    ("an unknown type", "        prUrl:\n          type: string\n", "        prUrl:\n          type: text\n"),
     (
-        "an enum of one number",
+        "an enum of numbers",
         "          format: double\n          description: Number of credits the run",
         "          format: double\n          enum: [1]\n          description: Number of credits the run",
     ),
     (
-        "a required property that is not there",
+        "a required property that does not exist",
         "required: [id, workOrderId, status]",
         "required: [id, workOrderId, state]",
     ),
@@ -49,43 +53,43 @@ const INVALID_CONTRACTS: &[(&str, &str, &str)] = &[
         "",
     ),
     (
-        "an object in an object",
+        "an inline object",
         "        timing:\n          $ref: '#/components/schemas/RunTiming'\n",
         "        timing:\n          type: object\n          description: Times.\n          properties: {startedAt: {type: string}}\n",
     ),
     (
-        "allOf of a part that is not an object",
+        "allOf without an object",
         "    RunTiming:\n      type: object\n",
         "    RunTiming:\n      allOf: [{$ref: '#/components/schemas/RunId'}]\n",
     ),
     ("a union without a discriminator", "        propertyName: type\n", "        property: type\n"),
-    ("a list of nothing", "x-list-of: Webhook\n", "x-list-of: Hook\n"),
+    ("a list of a missing schema", "x-list-of: Webhook\n", "x-list-of: Hook\n"),
     (
         "a lenient object that requires a property",
         "      x-lenient: true\n",
         "      x-lenient: true\n      required: [runId]\n",
     ),
     ("a lenient string", "      example: evt_6j3w9r\n\n", "      example: evt_6j3w9r\n      x-lenient: true\n\n"),
-    ("leniency that is neither there nor not", "      x-lenient: true\n", "      x-lenient: some\n"),
+    ("x-lenient without a boolean", "      x-lenient: true\n", "      x-lenient: some\n"),
     (
-        "a delivery that may have no body",
+        "a delivery with an optional body",
         "examples are illustrative.\n      required: true\n",
         "examples are illustrative.\n",
     ),
-    ("data of no type of event", "        run.created: RunEventData\n", "        run.begun: RunEventData\n"),
-    ("data of no schema", "        run.created: RunEventData\n", "        run.created: RunsEventData\n"),
+    ("data of an unknown event type", "        run.created: RunEventData\n", "        run.begun: RunEventData\n"),
+    ("data of a missing schema", "        run.created: RunEventData\n", "        run.created: RunsEventData\n"),
     ("data that is not an object", "        run.created: RunEventData\n", "        run.created: EventId\n"),
-    ("data whose name makes no variant", "        run.created: RunEventData\n", "        run.created: RunCost\n"),
-    ("data that no delivery has", "            - $ref: '#/components/schemas/RunEventData'\n", ""),
-    ("a table of data that is empty", "      x-eventData:\n", "      x-eventData: {}\n      x-formerEventData:\n"),
+    ("data without a matching variant", "        run.created: RunEventData\n", "        run.created: RunCost\n"),
+    ("data that no delivery contains", "            - $ref: '#/components/schemas/RunEventData'\n", ""),
+    ("an empty table of data", "      x-eventData:\n", "      x-eventData: {}\n      x-formerEventData:\n"),
     (
-        "a table of data at something else than an enum",
+        "a table of data outside an enum",
         "      x-lenient: true\n",
         "      x-lenient: true\n      x-eventData: {run.created: RunEventData}\n",
     ),
     ("two tables of data", "      x-aliases:\n", "      x-eventData: {failed: RunEventData}\n      x-aliases:\n"),
     (
-        "a schema name that is no type name",
+        "a schema name that is not a type name",
         "    RunTiming:\n",
         "    run-timing: {type: object, description: It., properties: {}}\n    RunTiming:\n",
     ),
@@ -107,7 +111,7 @@ const INVALID_CONTRACTS: &[(&str, &str, &str)] = &[
     ("a mistyped extension", "      x-idempotent: true\n", "      x-idempotant: true\n"),
     ("a mistyped extension that hides secrets", "x-secret-values: true", "x-secret-value: true"),
     (
-        "hidden values where there are none",
+        "secret values on a string",
         "        prUrl:\n          type: string\n",
         "        prUrl:\n          type: string\n          x-secret-values: true\n",
     ),
@@ -119,7 +123,7 @@ const INVALID_CONTRACTS: &[(&str, &str, &str)] = &[
         "          description:\n",
     ),
     (
-        "a keyword that means nothing for the type",
+        "a keyword without meaning for the type",
         "          type: integer\n          format: int64\n          minimum: 0\n          description: How long the run took",
         "          type: boolean\n          minimum: 0\n          description: How long the run took",
     ),
@@ -129,12 +133,12 @@ const INVALID_CONTRACTS: &[(&str, &str, &str)] = &[
         "        timing:\n          description: Times.\n          $ref",
     ),
     (
-        "a $ref to a thing of another kind",
+        "a $ref to another kind of component",
         "- $ref: '#/components/parameters/RunIdPath'",
         "- $ref: '#/components/schemas/RunId'",
     ),
     (
-        "a $ref where none can be",
+        "a $ref in an unsupported place",
         "      responses:\n        '201':\n",
         "      responses:\n        $ref: '#/components/responses/Received'\n        '201':\n",
     ),
@@ -185,43 +189,43 @@ const INVALID_CONTRACTS: &[(&str, &str, &str)] = &[
         "        extra:\n          type: number\n          format: double\n          description: Number of credits the run",
     ),
     (
-        "a property whose name makes no field",
+        "a property that is not a field name",
         "        prUrl:\n",
         "        2ndUrl: {type: string, description: It again.}\n        prUrl:\n",
     ),
     ("an operation called `all`", "operationId: getRun\n", "operationId: all\n"),
     ("an operation called `new`", "operationId: getRun\n", "operationId: new\n"),
-    ("an operation called as what the client calls", "operationId: getRun\n", "operationId: exec\n"),
-    ("a parameter called as what the function uses", "      name: tag\n", "      name: info\n"),
+    ("an operation with the name of an internal method", "operationId: getRun\n", "operationId: exec\n"),
+    ("a parameter with the name of an internal variable", "      name: tag\n", "      name: info\n"),
     (
-        "a parameter that is no text",
+        "a parameter that is not a string",
         "      schema:\n        type: string\n      example: python\n",
         "      schema:\n        type: object\n",
     ),
     (
-        "a parameter of a path that may be null",
+        "a nullable path parameter",
         "      name: id\n      in: path\n      required: true\n      description: Id of the webhook.\n      schema:\n        $ref: '#/components/schemas/WebhookId'\n",
         "      name: id\n      in: path\n      required: true\n      description: Id of the webhook.\n      schema: {type: string, nullable: true}\n",
     ),
-    ("a path that no URL can have", "  /v1/credits:\n", "  /v1/my credits:\n"),
-    ("a method that is not supported", "  /v1/credits:\n    get:\n", "  /v1/credits:\n    trace:\n"),
+    ("a path that is not a valid URL", "  /v1/credits:\n", "  /v1/my credits:\n"),
+    ("an unsupported method", "  /v1/credits:\n    get:\n", "  /v1/credits:\n    trace:\n"),
     (
         "an object that requires itself",
         "      required: [id, workOrderId, status]\n      properties:\n",
         "      required: [id, workOrderId, status, parent]\n      properties:\n        parent: {$ref: '#/components/schemas/Run'}\n",
     ),
     (
-        "a union that holds itself",
+        "a recursive union",
         "        repository:\n",
         "        parent: {$ref: '#/components/schemas/WorkspaceSource'}\n        repository:\n",
     ),
     (
-        "two words for one variant of a union",
+        "two enum values for one variant of a union",
         "          template: '#/components/schemas/TemplateWorkspaceSource'\n",
         "          Git: '#/components/schemas/TemplateWorkspaceSource'\n",
     ),
     (
-        "a closed set of words that the service sends",
+        "a closed enum in a response",
         "      anyOf:\n        - type: string\n          enum: [deduction, purchase, refund]\n        - type: string\n",
         "      type: string\n      enum: [deduction, purchase, refund]\n",
     ),
@@ -231,12 +235,12 @@ const INVALID_CONTRACTS: &[(&str, &str, &str)] = &[
         "succeeded, failed, cancelled]",
     ),
     (
-        "a description of no word",
+        "a description of an unknown enum value",
         "        refund: Credits",
         "        refunded: Credits were given back.\n        refund: Credits",
     ),
     (
-        "a format that the type does not have",
+        "an invalid format for the type",
         "          type: integer\n          format: int64\n          minimum: 0\n          description: How long the run took",
         "          type: integer\n          format: uint8\n          minimum: 0\n          description: How long the run took",
     ),
@@ -247,24 +251,24 @@ const INVALID_CONTRACTS: &[(&str, &str, &str)] = &[
     ),
     ("a code without its status", "        BILLING_ERROR:\n          status: 402\n", "        BILLING_ERROR:\n"),
     (
-        "a code that is missing among the errors",
+        "an error code without an entry",
         "        BILLING_ERROR:\n          status: 402\n",
         "        BILLING:\n          status: 402\n",
     ),
     (
-        "advice that is no sentence",
+        "advice that is not a sentence",
         "          advice: Use an API key with the scope.\n",
         "          advice: Use an API key with the scope\n",
     ),
     (
-        "advice for an error that is not documented",
+        "advice for an undocumented error",
         "        '409': A built-in template cannot be deleted.\n",
         "        '418': A built-in template cannot be deleted.\n",
     ),
     ("a server without HTTPS", "  - url: https://agentgate", "  - url: http://agentgate"),
     ("a tag that is a method of the client", "tags: [credits]", "tags: [request]"),
     (
-        "an API key in a header of its own",
+        "an API key in a custom header",
         "      type: http\n      scheme: bearer\n",
         "      type: apiKey\n      in: header\n      name: X-Api-Key\n",
     ),
@@ -276,7 +280,7 @@ const INVALID_CONTRACTS: &[(&str, &str, &str)] = &[
         "      x-rust-name: clone\n",
     ),
     (
-        "an example in a language by another name",
+        "an example with a misspelled language",
         "      x-rust-name: balance\n",
         "      x-rust-name: balance\n      x-codeSamples: [{lang: rust, source: x}]\n",
     ),
@@ -291,11 +295,6 @@ const INVALID_CONTRACTS: &[(&str, &str, &str)] = &[
         "        '4XX': A built-in template cannot be deleted.\n",
     ),
 ];
-
-fn with_replacement(what: &str, find: &str, replace: &str) -> String {
-    assert!(CONTRACT.contains(find), "{what}: the contract has no {find:?}");
-    CONTRACT.replacen(find, replace, 1)
-}
 
 #[test]
 fn code_is_generated_from_the_contract() {
@@ -317,7 +316,7 @@ fn line_endings_make_no_difference() {
 fn every_error_in_the_contract_is_one_line_with_its_location() {
     let mut lines = String::new();
     for (what, find, replace) in INVALID_CONTRACTS {
-        let text = with_replacement(what, find, replace);
+        let text = with(find, replace);
         let error = build::generate(&text).err().expect(what).to_string();
         assert!(error.starts_with("openapi.yaml: "), "{what}: {error}");
         assert_eq!(error.lines().count(), 1, "{what}: {error}");
@@ -392,14 +391,13 @@ fn a_schema_that_references_itself_generates_or_is_rejected() {
         format!("{{description: It., oneOf: [{{{itself}}}]}}"),
         format!("{{description: It., not: {{{itself}}}}}"),
     ] {
-        let text =
-            with_replacement(&property, "        prUrl:\n", &format!("        parent: {property}\n        prUrl:\n"));
-        code_or_one_line(&text);
+        let text = with("        prUrl:\n", &format!("        parent: {property}\n        prUrl:\n"));
+        generates(&text);
     }
 }
 
 /// Returns `true` if code is generated, and checks that an error is one line.
-fn code_or_one_line(text: &str) -> bool {
+fn generates(text: &str) -> bool {
     match build::generate(text) {
         Ok(generated) => {
             for part in [generated.types, generated.endpoints, generated.operations] {
@@ -495,7 +493,7 @@ fn a_random_mutation_of_the_contract_generates_or_is_rejected() {
         for _ in 0..random.usize(1..=2) {
             mutate(&mut changed, &mut random);
         }
-        generated += u32::from(code_or_one_line(&changed.to_string()));
+        generated += u32::from(generates(&changed.to_string()));
     }
     assert!(generated > 0);
 }
@@ -563,18 +561,17 @@ fn names_similar_to_reserved_ones_are_accepted() {
     for name in
         ["type", "self", "async", "default", "example", "examples", "enum", "properties", "x-note", "value", "url"]
     {
-        let text = with_replacement(name, "        prUrl:\n", &format!("        {name}: {property}\n        prUrl:\n"));
-        assert!(code_or_one_line(&text), "{name}");
+        let text = with("        prUrl:\n", &format!("        {name}: {property}\n        prUrl:\n"));
+        assert!(generates(&text), "{name}");
     }
     for name in ["Error", "Value", "Secret", "DateTimeRange", "Client"] {
-        let text = with_replacement(
-            name,
+        let text = with(
             "        prUrl:\n",
             &format!("        more: {{$ref: '#/components/schemas/{name}'}}\n        prUrl:\n"),
         );
         let schema =
             format!("  schemas:\n    {name}: {{type: object, description: It., properties: {{id: {property}}}}}\n");
-        assert!(code_or_one_line(&text.replacen("  schemas:\n", &schema, 1)), "{name}");
+        assert!(generates(&text.replacen("  schemas:\n", &schema, 1)), "{name}");
     }
 }
 
@@ -700,9 +697,6 @@ fn calls(edits: &[(&str, &str)]) -> String {
     signatures(&generated.calls)
 }
 
-/// A property of a request, used as the insertion point for others.
-const GATE_PLAN: &str = "        gatePlan:\n          type: object\n";
-
 const RETRY: &str = "  /v1/runs/{id}/retry:
     post:
       operationId: retryRun
@@ -752,7 +746,7 @@ fn an_incompletely_described_paginated_list_is_rejected() {
             "            $ref: '#/components/schemas/RunSummary'\n",
             "            $ref: '#/components/schemas/RunCost'\n",
         ),
-        ("an array that may be missing", "      required: [data]\n", "      required: [total]\n"),
+        ("an optional array", "      required: [data]\n", "      required: [total]\n"),
     ] {
         let start = CONTRACT.find("    RunPage:\n").unwrap();
         let text = format!("{}{}", &CONTRACT[..start], CONTRACT[start..].replacen(find, replace, 1));
@@ -821,7 +815,7 @@ fn a_setter_with_a_reserved_name_is_rejected_with_advice() {
         ("a method of this call, by its Rust name", "search: {x-rust-name: reconcile, type: boolean"),
         ("a keyword", "as: {type: integer"),
         ("an argument of the call", "order: {x-rust-name: task_prompt, type: integer"),
-        ("a setter by hand that is not there", "order: {x-rust-setter: false, type: integer"),
+        ("a missing handwritten setter", "order: {x-rust-setter: false, type: integer"),
     ] {
         let text = CONTRACT.replacen(GATE_PLAN, &format!("        {property}, description: It.}}\n{GATE_PLAN}"), 1);
         writeln!(lines, "{what}\n    {}", build::generate(&text).err().expect(what)).unwrap();

@@ -1,17 +1,8 @@
 //! The Rust code for parts of OpenAPI that the contract does not use yet.
 
-use super::fixture::CONTRACT;
+use super::fixture::{CONTRACT, GATE_PLAN, with};
 
 use crate::build;
-
-/// A property of a request, used as the insertion point for others.
-const GATE_PLAN: &str = "        gatePlan:\n          type: object\n";
-
-/// Returns the contract with one text replaced.
-fn with(find: &str, replace: &str) -> String {
-    assert!(CONTRACT.contains(find), "the contract has no {find:?}");
-    CONTRACT.replacen(find, replace, 1)
-}
 
 /// Returns the contract with an additional property of a run.
 fn with_property(name: &str, property: &str) -> String {

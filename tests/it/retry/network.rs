@@ -44,22 +44,25 @@ fn html(status: &str) -> Connection {
 /// Every way in which a response can break.
 fn broken_responses() -> Vec<(&'static str, Connection)> {
     vec![
-        ("hung up before the response", vec![Step::Read]),
-        ("hung up in the status line", respond_raw("HTTP/1.1 20")),
-        ("hung up in the headers", respond_raw("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nx-ratelimit-li")),
-        ("hung up before the body", respond_raw("HTTP/1.1 200 OK\r\ncontent-length: 54\r\n\r\n")),
-        ("hung up in the body", respond_raw(format!("HTTP/1.1 200 OK\r\ncontent-length: 54\r\n\r\n{}", &RUN[..20]))),
-        ("hung up in a chunk", respond_raw("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n36\r\n{\"id\":")),
+        ("closed before the response", vec![Step::Read]),
+        ("closed within the status line", respond_raw("HTTP/1.1 20")),
         (
-            "hung up between chunks",
+            "closed within the headers",
+            respond_raw("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nx-ratelimit-li"),
+        ),
+        ("closed before the body", respond_raw("HTTP/1.1 200 OK\r\ncontent-length: 54\r\n\r\n")),
+        ("closed within the body", respond_raw(format!("HTTP/1.1 200 OK\r\ncontent-length: 54\r\n\r\n{}", &RUN[..20]))),
+        ("closed within a chunk", respond_raw("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n36\r\n{\"id\":")),
+        (
+            "closed between chunks",
             respond_raw(format!("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n36\r\n{RUN}\r\n")),
         ),
-        ("no HTTP", respond_raw("SSH-2.0-OpenSSH_9.9\r\n\r\n")),
+        ("not HTTP", respond_raw("SSH-2.0-OpenSSH_9.9\r\n\r\n")),
         ("a TLS alert", respond_raw(b"\x15\x03\x01\x00\x02\x02\x46".as_slice())),
-        ("a status that is no number", respond_raw("HTTP/1.1 OK\r\n\r\n")),
-        ("a length that is no number", respond_raw("HTTP/1.1 200 OK\r\ncontent-length: many\r\n\r\n{}")),
+        ("a status that is not a number", respond_raw("HTTP/1.1 OK\r\n\r\n")),
+        ("a length that is not a number", respond_raw("HTTP/1.1 200 OK\r\ncontent-length: many\r\n\r\n{}")),
         (
-            "a chunk whose size is no number",
+            "a chunk size that is not a number",
             respond_raw("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n{}\r\n"),
         ),
     ]
@@ -612,21 +615,21 @@ async fn an_invalid_id_is_rejected_before_anything_is_sent() {
 #[tokio::test]
 async fn every_network_error_has_a_one_line_message_with_advice() {
     let page = "x".repeat(1000);
-    let mut scenes = broken_responses();
-    scenes.extend([
-        ("silence", respond_raw_and_stall("")),
+    let mut cases = broken_responses();
+    cases.extend([
+        ("a stall", respond_raw_and_stall("")),
         (
-            "silence in the body",
+            "a stall in the body",
             respond_raw_and_stall(format!("HTTP/1.1 200 OK\r\ncontent-length: 54\r\n\r\n{}", &RUN[..20])),
         ),
         ("429", respond("429 Too Many Requests", "retry-after: 7\r\n", "")),
         ("503 for an hour", respond("503 Service Unavailable", "retry-after: 3600\r\n", "")),
         ("500", respond("500 Internal Server Error", "x-request-id: req_1\r\n", "")),
-        ("502 of a proxy", html("502 Bad Gateway")),
+        ("a 502 from a proxy", html("502 Bad Gateway")),
         ("a redirect", respond("302 Found", "location: https://login.example/\r\n", "")),
         ("304", respond_raw("HTTP/1.1 304 Not Modified\r\nconnection: close\r\n\r\n")),
-        ("a body that is too large", respond("200 OK", "", &page)),
-        ("a page that is too large, of a proxy", respond("502 Bad Gateway", "", &page)),
+        ("a body over the limit", respond("200 OK", "", &page)),
+        ("a page over the limit from a proxy", respond("502 Bad Gateway", "", &page)),
     ]);
     let mut texts = String::new();
     let mut note = |what: &str, port, errors: [Error; 2]| {
@@ -639,13 +642,13 @@ async fn every_network_error_has_a_one_line_message_with_advice() {
     let url = closed_port().await;
     let port = url.rsplit(':').next().unwrap().parse().unwrap();
     let (client, _) = client(url);
-    note("nobody listens", port, [get(&client).await.unwrap_err(), submit(&client).await.unwrap_err()]);
+    note("a closed port", port, [get(&client).await.unwrap_err(), submit(&client).await.unwrap_err()]);
 
-    for (what, connection) in scenes {
+    for (what, connection) in cases {
         let server = Server::start([connection.clone(), connection, no_runs()]).await;
         let (builder, _) = builder(server.url());
         // Only the stalls last as long as the timeout.
-        let timeout = if what.starts_with("silence") { SHORT_TIMEOUT } else { Duration::from_secs(30) };
+        let timeout = if what.starts_with("a stall") { SHORT_TIMEOUT } else { Duration::from_secs(30) };
         let client = builder.max_retries(0).max_body_size(500).timeout(timeout).build().unwrap();
         let errors = [get(&client).await.expect_err(what), submit(&client).await.expect_err(what)];
         note(what, server.address.port(), errors);
@@ -656,6 +659,6 @@ async fn every_network_error_has_a_one_line_message_with_advice() {
         let client = client.clone();
         async move { client.runs().get(id).await.unwrap_err() }
     };
-    note("an id that is none", 1, [refused("").await, refused("..").await]);
+    note("an invalid id", 1, [refused("").await, refused("..").await]);
     insta::assert_snapshot!(texts);
 }

@@ -434,7 +434,7 @@ async fn a_stopped_server_is_an_error_and_a_restarted_one_works_again() {
 #[tokio::test]
 #[cfg_attr(not(redis_server), ignore = "needs redis-server")]
 async fn a_server_that_stops_responding_is_an_error_in_time() {
-    let server = script::Server::start(vec![vec![script::Act::Stall]]).await;
+    let server = script::Server::start(vec![vec![script::Step::Stall]]).await;
     timed(RedisReplayGuard::connect(&server.url().replace("http", "redis"))).await.unwrap_err();
 
     let redis = Redis::start();
