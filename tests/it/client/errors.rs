@@ -124,7 +124,7 @@ async fn no_advice_speaks_of_another_resource_or_of_an_id_that_the_operation_doe
                 on = Failing::start().await;
             }
             // Whether it may have been done depends on the failure, not on the advice.
-            let advice = advice.split(" The service may have done it").next().unwrap_or_default().to_owned();
+            let advice = advice.split(" The request may have taken effect").next().unwrap_or_default().to_owned();
             texts.entry(advice).or_default().entry(case.clone()).or_default().push(operation.id());
         }
     }

@@ -121,8 +121,8 @@ async fn what_cannot_be_sent_is_refused_before_it_is() {
         (get("/v1/runs?limit=1"), "contains a query"),
         (get("/v1/runs").json(&Unwritable), "cannot be written as JSON: no JSON of it"),
         (get("/v1/runs").request_header("authorization", "x"), "the header `authorization` is set by the client"),
-        (client.request(Method::TRACE, "/v1/runs"), "could not send `TRACE /v1/runs`: the client does not send"),
-        (client.request(Method::from_bytes(b"get").unwrap(), "/v1/runs"), "the client does not send"),
+        (client.request(Method::TRACE, "/v1/runs"), "could not send `TRACE /v1/runs`: the client does not support"),
+        (client.request(Method::from_bytes(b"get").unwrap(), "/v1/runs"), "the client does not support"),
     ] {
         let error = request.await.unwrap_err();
         assert!(error.is_invalid_request() && error.to_string().contains(problem), "{error}");
