@@ -1,4 +1,4 @@
-//! Time, as the client sees it. Tests hand over a clock of their own and wait for nothing.
+//! [`Clock`], the source of time and delays. Tests inject their own.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -11,15 +11,15 @@ use chrono::{DateTime, Utc};
 #[cfg(feature = "client")]
 use crate::platform::{self, Instant};
 
-/// The clock of a client: it tells the time, and waits between attempts and polls.
+/// The clock of a client: the source of the time, and of the delays between attempts and polls.
 ///
 /// The default is the system's clock and tokio's timer. A test sets another with `ClientBuilder::clock`, so that it need not wait:
 ///
 /// - `Simulator::clock`, for tests against the simulator;
 /// - `test_util::TokioClock`, for tests without a server, on tokio's paused time.
 ///
-/// A clock of one's own must let each sleep end when its time has come, and not before: a wait has its time-out and its polls on the same
-/// clock, and the earlier has to end first. Tokio's paused time does that. This is `TokioClock` in short:
+/// A custom clock must end each sleep when its time has come, and not before: the time-out and the polls of a wait use the same clock, and
+/// the earlier has to end first. Tokio's paused time does that. A minimal version of `TokioClock`:
 ///
 /// ```
 /// use std::{future::Future, pin::Pin, time::Duration};
@@ -41,7 +41,7 @@ use crate::platform::{self, Instant};
 /// }
 /// ```
 pub trait Clock: Send + Sync + std::fmt::Debug + 'static {
-    /// Returns the time.
+    /// Returns the current time.
     fn now(&self) -> DateTime<Utc>;
 
     /// Returns the time since some fixed moment, for measuring: it never goes backwards. By default it is derived from
@@ -51,7 +51,7 @@ pub trait Clock: Send + Sync + std::fmt::Debug + 'static {
         since_epoch.to_std().unwrap_or_default()
     }
 
-    /// Waits this long. When it ends, [`now`](Self::now) has moved on by as much.
+    /// Sleeps for the duration. When it ends, [`now`](Self::now) has moved on by as much.
     fn sleep(&self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>>;
 
     /// Keeps a clock that advances by itself from doing so until the returned value is dropped. The client holds the clock while a

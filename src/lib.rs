@@ -19,7 +19,7 @@ mod endpoints;
 pub mod error;
 #[cfg(any(feature = "simulator", feature = "test-util"))]
 mod examples;
-/// Events in the course of calls, for metrics and logs of the program's own. See
+/// Events during calls, for metrics and logs. See
 /// [`ClientBuilder::on_event`](crate::ClientBuilder::on_event).
 #[cfg(feature = "client")]
 pub mod events {
@@ -31,7 +31,7 @@ pub mod follow;
 #[cfg(any(feature = "client", feature = "webhooks"))]
 mod json;
 mod operation;
-/// Code of the program's own around each attempt of a call. See [`Middleware`](crate::middleware::Middleware).
+/// Custom code around each attempt of a call. See [`Middleware`](crate::middleware::Middleware).
 #[cfg(feature = "client")]
 pub mod middleware {
     pub use crate::transport::{AttemptRequest, AttemptResponse, Middleware, MiddlewareFuture, Refusal};
@@ -86,7 +86,7 @@ pub use secret::Secret;
 pub use transport::CallOptions;
 pub use types::WorkspaceSource;
 
-/// Crates whose types stand in this crate's signatures, in the versions that fit.
+/// Re-exports of the crates whose types are part of this crate's public API.
 #[cfg(any(feature = "client", feature = "axum", feature = "actix-web"))]
 pub use bytes;
 #[cfg(any(feature = "client", feature = "webhooks"))]

@@ -6,7 +6,7 @@ use serde::{Serialize, Serializer};
 
 /// An operation of the API, as the contract describes it.
 ///
-/// Errors of the client say which operation failed, so that logs and metrics can be grouped by it. A request made by
+/// Errors of the client name the operation that failed, so that logs and metrics can be grouped by it. A request made by
 /// `Client::request` that is none of the contract's operations has the id `request`, its method, and an empty path and scope.
 ///
 /// ```
@@ -82,7 +82,7 @@ impl Operation {
     }
 }
 
-/// The methods of requests, and whether a request that is no operation of the contract counts as idempotent.
+/// The methods of requests. `true` if a request that is not an operation of the contract counts as idempotent.
 #[cfg(feature = "client")]
 const METHODS: [(&str, bool); 7] = [
     ("GET", true),

@@ -1,10 +1,10 @@
-//! Two futures, of which one counts.
+//! A future that a second future can end.
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::task::Poll;
 
-/// The output of the first future, or nothing if the second ends before it.
+/// Returns the output of the first future, or `None` if the second ends before it.
 pub(crate) async fn race<T>(first: impl Future<Output = T>, second: impl Future<Output = ()>) -> Option<T> {
     let (mut first, mut second) = (pin!(first), pin!(second));
     poll_fn(|context| {

@@ -1,4 +1,4 @@
-//! Which addresses a client talks to.
+//! Checks the base URL of a client.
 
 use url::{Host, Url};
 
@@ -7,7 +7,6 @@ use crate::{Error, Result};
 
 const ADVICE: &str = "Give an address such as `https://gateway.example.com`; a path in front of `/v1` is fine.";
 
-/// An address that may be used.
 #[derive(Debug)]
 #[cfg_attr(target_family = "wasm", expect(dead_code, reason = "the host looks after TLS and proxies"))]
 pub(super) struct BaseUrl {
@@ -17,7 +16,7 @@ pub(super) struct BaseUrl {
     pub(super) is_loopback: bool,
 }
 
-/// Checks an address. It is not repeated in errors where it could hold a password.
+/// Parses and checks a base URL. Errors do not repeat it where it could contain a password.
 pub(super) fn parse(text: &str, allow_http: bool) -> Result<BaseUrl> {
     let refuse = |problem: String| Err(Error::configuration(problem, ADVICE));
     let url = match Url::parse(text.trim()) {
@@ -75,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn http_needs_loopback_or_a_word() {
+    fn http_is_accepted_for_loopback_or_if_it_is_allowed() {
         for given in ["http://example.com", "http://10.0.0.1", "http://localhost.example.com"] {
             assert!(parse(given, false).unwrap_err().to_string().contains("allow_http"), "{given}");
             assert!(parse(given, true).is_ok(), "{given}");
@@ -83,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_address_is_refused() {
+    fn invalid_addresses_are_refused() {
         for given in [
             "",
             "https://example.com/v1/",

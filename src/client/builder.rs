@@ -262,7 +262,7 @@ impl ClientBuilder {
     }
 
     /// Calls a function for each event in the course of each call: waits for the rate limit, attempts, retries and ends, for example to
-    /// keep metrics. See [`CallEvent`] for what they tell, and in which order.
+    /// keep metrics. See [`CallEvent`] for the events and their order.
     ///
     /// The function runs on the task that polls the call, and should return at once. Where several are added, all are called, in order.
     ///
@@ -439,7 +439,7 @@ impl fmt::Debug for ClientBuilder {
     }
 }
 
-/// A variable; one that is empty counts as not set.
+/// Returns the value of a variable. An empty variable counts as not set.
 fn variable(name: &str, read: impl Fn(&str) -> Result<String, VarError>) -> Result<Option<String>> {
     match read(name) {
         Ok(value) => Ok(Some(value).filter(|value| !value.trim().is_empty())),

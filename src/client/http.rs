@@ -50,7 +50,7 @@ pub(super) fn http_client(
         // Over HTTP/2, which another crate of the program may turn on, reqwest repeats requests by itself after some errors. hyper
         // sends a request anew on another connection only if it has not begun to write it, which is safe.
         .retry(reqwest::retry::never())
-        // Another crate of the program may turn reqwest's decompression on; answers are small.
+        // Another crate of the program may turn reqwest's decompression on; responses are small.
         .no_gzip()
         .no_brotli()
         .no_zstd()

@@ -10,7 +10,7 @@ use crate::{Error, Result};
 
 /// Sets up TLS with ring and the platform's certificate verifier.
 ///
-/// The provider is this client's own: a process-wide default would be everybody's.
+/// The provider is not installed as the default of the process, which other crates may set.
 pub(super) fn with_ring(builder: reqwest::ClientBuilder) -> Result<reqwest::ClientBuilder> {
     let provider = Arc::new(ring::default_provider());
     let config = ClientConfig::builder_with_provider(provider)

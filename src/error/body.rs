@@ -1,11 +1,11 @@
-//! Reads what the service says of a failure, in whatever shape it arrives.
+//! Reads the error body of a response leniently.
 
 use serde_json::{Map, Value};
 
-/// What the body of a failed answer says. Everything may be missing: the body may be a proxy's HTML, empty or cut off.
+/// The error body of a response. Every field may be missing: the body may be HTML from a proxy, empty or truncated.
 #[derive(Clone, Debug, Default)]
 pub(super) struct ErrorBody {
-    /// Whether the code stands where the service writes it, in `error`.
+    /// True if the code is in `error`, where the service documents it.
     pub(super) is_documented: bool,
     pub(super) code: Option<String>,
     pub(super) message: Option<String>,
@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_json_says_nothing() {
+    fn a_body_that_is_not_json_has_no_fields() {
         for body in [&b""[..], b"<html>", b"{\"error\": {\"code\": \"X", b"[1]", b"\xff\xfe", b"null"] {
             let body = ErrorBody::read(body);
             assert!(body.code.is_none() && body.message.is_none(), "{body:?}");

@@ -1,4 +1,4 @@
-//! Creates the errors of calls.
+//! Constructors of [`Error`].
 
 use std::borrow::Cow;
 use std::error::Error as StdError;
@@ -37,12 +37,10 @@ impl Error {
         }))
     }
 
-    /// The client cannot work as it was set up.
     pub(crate) fn configuration(problem: impl Into<String>, advice: &'static str) -> Self {
         Self::new(ErrorKind::Configuration, Some(problem.into()), advice)
     }
 
-    /// A blocking call where it would hold up an async runtime.
     #[cfg(feature = "blocking")]
     pub(crate) fn would_block() -> Self {
         let problem = "it would block the async runtime that this thread drives; nothing was sent";
@@ -50,12 +48,10 @@ impl Error {
         Self::configuration(problem, advice).with_task("make a blocking call")
     }
 
-    /// The request cannot be sent as it is.
     pub(crate) fn invalid_request(problem: impl Into<String>, advice: &'static str) -> Self {
         Self::new(ErrorKind::InvalidRequest, Some(problem.into()), advice)
     }
 
-    /// The service responded with the status of a failure.
     pub(crate) fn from_response(operation: Operation, response: RawResponse) -> Self {
         let (status, read) = (response.status, ErrorBody::read(&response.body));
         let (kind, advice) = kind::classify(read.code.as_deref(), status.as_u16());
@@ -72,11 +68,11 @@ impl Error {
         Self::from_response(operation, RawResponse { status, headers, body })
     }
 
-    /// The request or the response was lost. A request that was not sent had no effect, whatever was lost.
+    /// Creates the error of a lost request or response. A request that was not sent had no effect.
     pub(crate) fn from_network(error: reqwest::Error, timeout: Option<Duration>, was_sent: bool) -> Self {
         let address = error.url().map_or_else(String::new, |url| format!(" to {}", url.origin().ascii_serialization()));
         let within = timeout.map_or_else(String::new, |timeout| format!(" of {timeout:?}"));
-        // The whole URL may hold ids; the operation says enough.
+        // The full URL may contain ids, and the operation is named anyway.
         let error = error.without_url();
         let (cause, is_timeout) = (root_cause(&error), platform::is_timeout(&error));
         let (kind, problem) = if platform::is_connect(&error) {
@@ -97,7 +93,6 @@ impl Error {
         new
     }
 
-    /// An attempt without a response.
     pub(crate) fn network(kind: ErrorKind, problem: impl Into<String>) -> Self {
         let advice = match kind {
             ErrorKind::Connect => "Check the base URL, the network and any proxy.",
@@ -112,7 +107,6 @@ impl Error {
         new
     }
 
-    /// The HTTP client followed a redirect, so the response is not that to the request.
     pub(crate) fn followed_redirect(response: RawResponse) -> Self {
         let problem = "the HTTP client followed a redirect, so this is not the response to the request";
         let advice = "Turn redirects off in the client that was given to `http_client`.";
@@ -121,12 +115,12 @@ impl Error {
         error.with_partial_response(response)
     }
 
-    /// Adds a response of which a part was received, or none of the body.
+    /// Adds a response whose body was received in part or not at all.
     pub(crate) fn with_partial_response(self, response: RawResponse) -> Self {
         self.with_response(response, ErrorBody::default())
     }
 
-    /// There is no permit to send, and none before the caller's time is up.
+    /// Creates the error of a call that cannot get a permit within its time limit.
     pub(crate) fn no_permit(wait: Duration) -> Self {
         let problem = match ceil_seconds(wait) {
             0.0 => {
@@ -138,7 +132,6 @@ impl Error {
         Self::new(ErrorKind::RateLimited, Some(problem), advice)
     }
 
-    /// A middleware of the program has refused the request, so nothing was sent.
     pub(crate) fn middleware(refusal: Box<dyn StdError + Send + Sync>) -> Self {
         let problem = format!("a middleware refused the request, so nothing was sent: {refusal}");
         let mut error =
@@ -147,19 +140,16 @@ impl Error {
         error
     }
 
-    /// A middleware of the program has taken longer than the attempt may take, so nothing was sent.
     pub(crate) fn slow_middleware(timeout: Duration) -> Self {
         let problem = format!("a middleware took longer than the time-out of {timeout:?}, so nothing was sent");
         Self::new(ErrorKind::Middleware, Some(problem), "Look at the middleware that was given to the client.")
     }
 
-    /// The call's time was up before anything was sent.
     pub(crate) fn deadline_passed() -> Self {
         let problem = "the call's deadline had passed before it could be sent";
         Self::new(ErrorKind::Timeout, Some(problem.to_owned()), "Allow the call a longer `deadline`.")
     }
 
-    /// The runtime that the request was sent on was shut down before the response.
     pub(crate) fn runtime_shut_down() -> Self {
         let problem = "the tokio runtime that sent the request was shut down before the response";
         let advice = "Make the call on a runtime that outlives it.";
@@ -168,7 +158,6 @@ impl Error {
         error
     }
 
-    /// The response's body is larger than `limit` bytes.
     pub(crate) fn body_too_large(limit: usize, response: RawResponse) -> Self {
         let problem = format!("the response's body is larger than {limit} bytes");
         let advice = "Request less data at a time, or raise `max_body_size` on the client.";
@@ -177,9 +166,9 @@ impl Error {
         error.with_partial_response(response)
     }
 
-    /// The response is a success, and its body is not what the contract says.
+    /// Creates the error of a successful response whose body does not match the contract.
     pub(crate) fn decode(operation: Operation, path: &str, source: serde_json::Error, response: &RawResponse) -> Self {
-        // The text of the decoder quotes the value, unless a field is missing.
+        // The decoder's message quotes the value, unless a field is missing.
         let is_secret = operation.returns_secret() && !source.to_string().starts_with("missing field");
         let cause = if is_secret { "a different value was expected".to_owned() } else { source.to_string() };
         let problem = match (response.body.trim_ascii().is_empty(), path) {
@@ -199,13 +188,13 @@ impl Error {
         self
     }
 
-    /// Sets what was tried, where that was no operation.
+    /// Sets the attempted task of an error without an operation.
     pub(crate) fn with_task(mut self, task: &'static str) -> Self {
         self.0.task = task;
         self
     }
 
-    /// Removes this key, and all that looks like a secret, from what is shown of the error.
+    /// Removes this key, and everything that looks like a secret, from the texts of the error.
     pub(crate) fn without_secrets(mut self, key: &[u8]) -> Self {
         if let Some(problem) = &mut self.0.problem {
             *problem = redact_text(problem, key).into_owned();
@@ -216,14 +205,14 @@ impl Error {
         if let Some(description) = &mut self.0.description {
             *description = redact_text(description, key).into_owned();
         }
-        // It shows itself, so one with a secret goes.
+        // The text of a foreign error cannot be changed.
         if self.0.underlying.as_deref().is_some_and(|error| shows_secret(error, key)) {
             self.0.underlying = None;
         }
         self
     }
 
-    /// The API key comes from there, which is of interest if it was not accepted.
+    /// Sets the origin of the API key, which `Display` names if the key was rejected.
     pub(crate) fn with_key_origin(mut self, origin: &'static str) -> Self {
         self.0.key_origin = (self.0.kind == ErrorKind::Authentication).then_some(origin);
         self
@@ -234,7 +223,7 @@ impl Error {
         self
     }
 
-    /// What was tried, in words that say more than the operation's summary.
+    /// Sets a description of the call that is more specific than the operation's summary.
     pub(crate) fn with_description(mut self, description: Option<&str>) -> Self {
         self.0.description = description.map(str::to_owned);
         self
@@ -250,45 +239,42 @@ impl Error {
         self
     }
 
-    /// An earlier attempt of the call may have reached the service.
     pub(crate) fn or_may_have_reached_server(mut self, earlier: bool) -> Self {
         self.0.may_have_reached_server |= earlier;
         self
     }
 
-    /// The client's retries are used up, so this failure is not retried.
+    /// Marks a failure that is not retried because the client's retry budget is empty.
     pub(crate) fn with_empty_budget(mut self) -> Self {
         self.0.advice =
             "Most calls of this client fail, so it has stopped retrying until some succeed; try again later.";
         self
     }
 
-    /// It was looked for, as it may have been done, with this result.
+    /// Adds the result of the search for the effect of the request.
     pub(crate) fn with_search(mut self, result: impl Into<String>) -> Self {
         self.0.search = Some(result.into());
         self
     }
 
-    /// The response of a failure that comes to a success without content.
+    /// Converts a failure that is equivalent to a success into a response without content.
     pub(crate) fn into_done(self) -> Response<()> {
         let attempts = self.attempts();
         let headers = self.0.response.map(|response| response.raw.headers).unwrap_or_default();
         Response::new((), RawResponse { status: StatusCode::NO_CONTENT, headers, body: Bytes::new() }, attempts)
     }
 
-    /// The search for a work order has ended before it could tell that there is none.
+    /// Creates the error of a search for a work order that could not be completed.
     pub(crate) fn incomplete_search(problem: &'static str) -> Self {
         Self::new(ErrorKind::Pagination, Some(problem.to_owned()), "Check for the work order manually.")
             .with_task("complete the search for the work order")
     }
 
-    /// The list cannot be read on by its pages.
     pub(crate) fn pagination(problem: impl Into<String>, advice: &'static str) -> Self {
         Self::new(ErrorKind::Pagination, Some(problem.into()), advice)
     }
 }
 
-/// Returns whether an error or one of its causes shows a secret.
 fn shows_secret(error: &(dyn StdError + 'static), key: &[u8]) -> bool {
     let shows = |text: String| matches!(redact_text(&text, key), Cow::Owned(_));
     shows(error.to_string())

@@ -1,27 +1,27 @@
-//! The `details` of errors, typed where the contract types them, and read leniently.
+//! The documented `details` of errors, read leniently.
 
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::response::{RateLimit, from_unix};
 
-/// A field that the service found fault with.
+/// A field that the service rejected.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct FieldError {
-    /// Path of the field, such as `workspaceSource.repository`.
+    /// The path of the field, such as `workspaceSource.repository`.
     pub field: String,
-    /// What is wrong with it.
+    /// The reason why it was rejected.
     pub message: String,
 }
 
-/// How many credits are needed, and how many there are. The service does not document the unit.
+/// The credits that a request requires and those that are available. The service does not document the unit.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct CreditShortage {
-    /// What the request needs.
+    /// The credits that the request requires.
     pub required: f64,
-    /// What the organization has.
+    /// The credits that the organization has.
     pub available: f64,
 }
 

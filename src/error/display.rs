@@ -1,4 +1,4 @@
-//! One line for a person: what was tried, what came back, what to do.
+//! The texts of errors: one line with the operation, the failure and the advice.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use super::text::one_line;
 use super::{Error, ceil_seconds};
 use crate::redact::redact_text;
 
-/// A secret that slipped into the text, by way of a run for example, is removed here.
+/// One line with the operation, the failure and the advice. Secrets that got into the text, for example from a run, are redacted.
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut line = String::new();
@@ -56,13 +56,13 @@ fn write_line(f: &mut impl fmt::Write, error: &Error) -> fmt::Result {
 
 const HIDDEN: &str = "the body is not shown, as it may hold the secret";
 
-/// Whether the response may hold a secret that does not look like one. Failures (4xx, 5xx) do not.
+/// Returns whether the response may contain a secret that redaction does not recognize. Failures (4xx, 5xx) do not.
 fn hides_body(error: &Error, response: &FailedResponse) -> bool {
     let may_succeed = !response.raw.status.is_client_error() && !response.raw.status.is_server_error();
     may_succeed && error.operation().is_some_and(|operation| operation.returns_secret())
 }
 
-/// `{:?}` is what a program prints whose `main` returns the error, so it is for people too; `{:#?}` has every field.
+/// The same as `Display` for `{:?}`, which a program prints when its `main` returns the error. `{:#?}` shows every field.
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if f.alternate() { f.write_str(&redact_text(&format!("{:#?}", self.0), &[])) } else { write!(f, "{self}") }
@@ -83,7 +83,7 @@ fn write_response(f: &mut impl fmt::Write, response: &FailedResponse) -> fmt::Re
 }
 
 fn write_details(f: &mut impl fmt::Write, error: &Error) -> fmt::Result {
-    // Some messages repeat their field errors; once is enough.
+    // Some messages already contain their field errors.
     let message = error.message().unwrap_or_default();
     let faults: Vec<_> = error
         .field_errors()
@@ -127,7 +127,7 @@ fn lower_first(text: &str) -> String {
     letters.next().map_or_else(String::new, |first| first.to_lowercase().chain(letters).collect())
 }
 
-/// A message without the full stop that the line adds itself.
+/// Returns the message without a trailing full stop, which the line adds itself.
 fn sentence(text: &str) -> String {
     one_line(text).trim_end_matches('.').to_owned()
 }

@@ -1,4 +1,4 @@
-//! The kinds of failure, and the kind and the advice for each code and status of the service.
+//! [`ErrorKind`], and the kind and the advice for each code and status of the service.
 
 use std::fmt;
 use std::str::FromStr;
@@ -12,9 +12,9 @@ use crate::types::ErrorCode;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// The client was set up with something that cannot work: no key, a base URL that is none.
+    /// A setting of the client is missing or invalid, such as the API key or the base URL.
     Configuration,
-    /// The service, or the SDK on its behalf, refused the request's content (400, 413, 422).
+    /// The content of the request is invalid. It was rejected by the service (400, 413, 422), or by this crate before sending.
     InvalidRequest,
     /// The API key is missing, malformed, unknown, expired or revoked (401).
     Authentication,
@@ -22,43 +22,70 @@ pub enum ErrorKind {
     InsufficientCredits,
     /// The organization's billing has a problem (402).
     Billing,
-    /// The API key may not do this (403).
+    /// The API key lacks a permission (403).
     PermissionDenied,
     /// The organization is suspended (403).
     OrganizationSuspended,
-    /// There is nothing with this id, or not for this organization (404, 410).
+    /// No object with this id exists in this organization (404, 410).
     NotFound,
-    /// The state of the thing does not allow it: a finished run cannot be cancelled (409).
+    /// The state of the object does not allow the operation, for example the cancellation of a finished run (409).
     Conflict,
-    /// A rate limit is spent (429).
+    /// A rate limit is exhausted (429).
     RateLimited,
-    /// The service failed (5xx but 503).
+    /// The service failed (5xx except 503).
     Server,
-    /// The service is not available for the moment (503).
+    /// The service is temporarily unavailable (503).
     Unavailable,
-    /// No connection came about; this attempt sent nothing.
+    /// No connection could be established. The attempt sent nothing.
     Connect,
-    /// An attempt took longer than its time-out (or the service said so: 408).
+    /// An attempt timed out, or the service reported a time-out (408).
     Timeout,
-    /// The connection broke before the whole answer had arrived.
+    /// The connection broke before the whole response had arrived.
     Interrupted,
-    /// The answer arrived, and is not what the contract says.
+    /// The response does not match the contract.
     Decode,
-    /// The answer's body is larger than the client accepts.
+    /// The body of the response is larger than the client accepts.
     BodyTooLarge,
-    /// The service answered with a status that means nothing here, such as a redirect.
+    /// The service responded with an unexpected status, such as a redirect.
     UnexpectedStatus,
     /// The run that was waited for has failed.
     RunFailed,
     /// The run that was waited for was cancelled.
     RunCancelled,
-    /// The run that was waited for has not ended in time.
+    /// The run that was waited for did not end in time.
     WaitTimeout,
-    /// A list could not be read to its end: its pages contradict each other, or it changes faster than it is read.
+    /// A list could not be read to its end: its pages are inconsistent, or it changes faster than it is read.
     Pagination,
-    /// A [middleware](crate::middleware::Middleware) of the program refused the request; nothing was sent.
+    /// A [middleware](crate::middleware::Middleware) rejected the request. Nothing was sent.
     Middleware,
 }
+
+/// The kinds in the order of their declaration, each with its name.
+const NAMES: [(ErrorKind, &str); 23] = [
+    (ErrorKind::Configuration, "configuration"),
+    (ErrorKind::InvalidRequest, "invalid_request"),
+    (ErrorKind::Authentication, "authentication"),
+    (ErrorKind::InsufficientCredits, "insufficient_credits"),
+    (ErrorKind::Billing, "billing"),
+    (ErrorKind::PermissionDenied, "permission_denied"),
+    (ErrorKind::OrganizationSuspended, "organization_suspended"),
+    (ErrorKind::NotFound, "not_found"),
+    (ErrorKind::Conflict, "conflict"),
+    (ErrorKind::RateLimited, "rate_limited"),
+    (ErrorKind::Server, "server"),
+    (ErrorKind::Unavailable, "unavailable"),
+    (ErrorKind::Connect, "connect"),
+    (ErrorKind::Timeout, "timeout"),
+    (ErrorKind::Interrupted, "interrupted"),
+    (ErrorKind::Decode, "decode"),
+    (ErrorKind::BodyTooLarge, "body_too_large"),
+    (ErrorKind::UnexpectedStatus, "unexpected_status"),
+    (ErrorKind::RunFailed, "run_failed"),
+    (ErrorKind::RunCancelled, "run_cancelled"),
+    (ErrorKind::WaitTimeout, "wait_timeout"),
+    (ErrorKind::Pagination, "pagination"),
+    (ErrorKind::Middleware, "middleware"),
+];
 
 impl ErrorKind {
     /// Returns `true` if the same request may succeed later: the network, 429, 5xx, a response that cannot be read.
@@ -67,72 +94,32 @@ impl ErrorKind {
         matches!(self, Connect | Decode | Interrupted | RateLimited | Server | Timeout | Unavailable | UnexpectedStatus)
     }
 
-    /// All kinds of this version.
-    pub const ALL: &'static [Self] = &[
-        Self::Configuration,
-        Self::InvalidRequest,
-        Self::Authentication,
-        Self::InsufficientCredits,
-        Self::Billing,
-        Self::PermissionDenied,
-        Self::OrganizationSuspended,
-        Self::NotFound,
-        Self::Conflict,
-        Self::RateLimited,
-        Self::Server,
-        Self::Unavailable,
-        Self::Connect,
-        Self::Timeout,
-        Self::Interrupted,
-        Self::Decode,
-        Self::BodyTooLarge,
-        Self::UnexpectedStatus,
-        Self::RunFailed,
-        Self::RunCancelled,
-        Self::WaitTimeout,
-        Self::Pagination,
-        Self::Middleware,
-    ];
+    /// All kinds that this version has.
+    pub const ALL: &'static [Self] = &{
+        let mut all = [Self::Configuration; NAMES.len()];
+        let mut index = 0;
+        while index < NAMES.len() {
+            all[index] = NAMES[index].0;
+            index += 1;
+        }
+        all
+    };
 
-    /// Its name as an identifier, such as `not_found`: fit for a metric's label.
+    /// Returns the name in snake case, such as `not_found`, for labels of metrics.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Configuration => "configuration",
-            Self::InvalidRequest => "invalid_request",
-            Self::Authentication => "authentication",
-            Self::InsufficientCredits => "insufficient_credits",
-            Self::Billing => "billing",
-            Self::PermissionDenied => "permission_denied",
-            Self::OrganizationSuspended => "organization_suspended",
-            Self::NotFound => "not_found",
-            Self::Conflict => "conflict",
-            Self::RateLimited => "rate_limited",
-            Self::Server => "server",
-            Self::Unavailable => "unavailable",
-            Self::Connect => "connect",
-            Self::Timeout => "timeout",
-            Self::Interrupted => "interrupted",
-            Self::Decode => "decode",
-            Self::BodyTooLarge => "body_too_large",
-            Self::UnexpectedStatus => "unexpected_status",
-            Self::RunFailed => "run_failed",
-            Self::RunCancelled => "run_cancelled",
-            Self::WaitTimeout => "wait_timeout",
-            Self::Pagination => "pagination",
-            Self::Middleware => "middleware",
-        }
+        NAMES[self as usize].1
     }
 }
 
-/// The same as [`as_str`](Self::as_str).
+/// Writes [`as_str`](Self::as_str).
 impl fmt::Display for ErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())
     }
 }
 
-/// Reads what [`as_str`](ErrorKind::as_str) returns. A word of a newer version is an error.
+/// Parses the names that [`as_str`](ErrorKind::as_str) returns. A name that only a newer version has is an error.
 ///
 /// ```
 /// use agentgate::ErrorKind;
@@ -143,13 +130,13 @@ impl fmt::Display for ErrorKind {
 impl FromStr for ErrorKind {
     type Err = UnknownErrorKind;
 
-    fn from_str(word: &str) -> Result<Self, UnknownErrorKind> {
-        let known = Self::ALL.iter().find(|kind| kind.as_str() == word);
-        known.copied().ok_or_else(|| UnknownErrorKind(word.to_owned()))
+    fn from_str(name: &str) -> Result<Self, UnknownErrorKind> {
+        let known = Self::ALL.iter().find(|kind| kind.as_str() == name);
+        known.copied().ok_or_else(|| UnknownErrorKind(name.to_owned()))
     }
 }
 
-/// The error of a word that is no [`ErrorKind`] of this version.
+/// The error of parsing a name that is not an [`ErrorKind`] of this version.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnknownErrorKind(String);
 
@@ -163,13 +150,14 @@ impl std::error::Error for UnknownErrorKind {}
 
 const CORRECT: &str = "Correct the request and send it again.";
 const NOT_FOUND: &str = "Check the id, and that the API key belongs to the organization that owns it.";
-const NOT_FOUND_BY_WHOM: &str = "Check the id, the base URL and any proxy: errors of the service itself have a code.";
+const NOT_FOUND_WITHOUT_CODE: &str =
+    "Check the id, the base URL and any proxy: errors of the service itself have a code.";
 const NOT_FOUND_WITHOUT_ID: &str =
     "Check the base URL and any proxy, and that everything that the request refers to exists.";
 const SLOW_DOWN: &str = "Wait before the next request; other programs of the organization may share the limit.";
 const TRY_LATER: &str = "The fault is on the service's side; try again later.";
 
-/// The kind of a failed response, and what its receiver can do. A documented code decides; otherwise, the status does.
+/// Returns the kind and the advice for a failed response. A documented code takes precedence over the status.
 pub(super) fn classify(code: Option<&str>, status: u16) -> (ErrorKind, &'static str) {
     let documented = code.and_then(|code| Some((code, ErrorCode::documented(code)?)));
     match documented {
@@ -180,7 +168,7 @@ pub(super) fn classify(code: Option<&str>, status: u16) -> (ErrorKind, &'static 
     }
 }
 
-/// The kind that a status stands for. The service gives a code with each of its errors; a proxy does not.
+/// Returns the kind and the advice for a status. Errors of the service have a code, and those of a proxy do not.
 fn by_status(status: u16, has_code: bool) -> (ErrorKind, &'static str) {
     match status {
         304 => (ErrorKind::UnexpectedStatus, "The client sends no conditional requests; look for a proxy that caches."),
@@ -192,7 +180,7 @@ fn by_status(status: u16, has_code: bool) -> (ErrorKind, &'static str) {
         401 => (ErrorKind::Authentication, "Check the API key."),
         402 => (ErrorKind::Billing, "Look at the organization's billing; a retry alone does not help."),
         403 => (ErrorKind::PermissionDenied, "Check the permissions of the API key."),
-        404 | 410 => (ErrorKind::NotFound, if has_code { NOT_FOUND } else { NOT_FOUND_BY_WHOM }),
+        404 | 410 => (ErrorKind::NotFound, if has_code { NOT_FOUND } else { NOT_FOUND_WITHOUT_CODE }),
         408 => (ErrorKind::Timeout, TRY_LATER),
         409 => (ErrorKind::Conflict, "The present state of the resource does not allow this; fetch it and look at it."),
         429 => (ErrorKind::RateLimited, SLOW_DOWN),
@@ -205,8 +193,8 @@ fn by_status(status: u16, has_code: bool) -> (ErrorKind, &'static str) {
     }
 }
 
-/// Returns the advice for a failed response that means something of its own for this operation. The advice of a code that is more than
-/// another word for its status counts more.
+/// Returns the advice for a status that has a special meaning for this operation. The advice of a code takes precedence if it is more
+/// specific than that of its status.
 pub(super) fn advice_for(operation: Operation, code: Option<&str>, status: u16) -> Option<&'static str> {
     let documented = code.and_then(ErrorCode::documented);
     let (kind, advice) = classify(code, status);
@@ -235,29 +223,26 @@ mod tests {
     }
 
     #[test]
-    fn the_list_of_kinds_is_complete_and_their_words_can_be_read() {
+    fn the_list_of_kinds_is_complete_and_their_names_can_be_parsed() {
         let source = include_str!("kind.rs").split_once("pub enum ErrorKind {").unwrap().1;
         let variants = source.lines().take_while(|line| *line != "}").filter(|line| line.ends_with(','));
         assert_eq!(variants.count(), ErrorKind::ALL.len());
-        for kind in ErrorKind::ALL {
+        for (index, kind) in ErrorKind::ALL.iter().enumerate() {
+            assert_eq!(*kind as usize, index);
             assert_eq!(kind.as_str().parse(), Ok(*kind));
         }
         assert!("Timeout".parse::<ErrorKind>().is_err() && "".parse::<ErrorKind>().is_err());
     }
 
     #[test]
-    fn two_codes_have_kinds_of_their_own() {
+    fn a_known_code_takes_precedence_over_the_status() {
         assert_eq!(classify(Some("INSUFFICIENT_CREDITS"), 402).0, ErrorKind::InsufficientCredits);
         assert_eq!(classify(Some("ORGANIZATION_SUSPENDED"), 403).0, ErrorKind::OrganizationSuspended);
-    }
-
-    #[test]
-    fn a_known_code_counts_more_than_the_status() {
         assert_eq!(classify(Some("RATE_LIMITED"), 400).0, ErrorKind::RateLimited);
     }
 
     #[test]
-    fn an_unknown_code_leaves_it_to_the_status() {
+    fn without_a_known_code_the_status_decides() {
         for (status, kind) in [
             (302, ErrorKind::UnexpectedStatus),
             (400, ErrorKind::InvalidRequest),

@@ -1,4 +1,4 @@
-//! The [`Error`] of every call, its [kind](ErrorKind), and the details that the service gives.
+//! The [`Error`] of every call, its [kind](ErrorKind), and the details from the service.
 
 mod body;
 mod constructors;
@@ -27,7 +27,7 @@ use crate::response::RateLimit;
 use crate::types::{Run, RunId, RunStatus};
 use crate::{Operation, causes};
 
-/// A `Result` whose error is that of this crate.
+/// A `Result` with the [`Error`] of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// The error of every call: the operation, the failure, and what to do about it.
@@ -40,7 +40,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// alone does not help. (request id req_000009)
 /// ```
 ///
-/// Accessors are for programs. [`kind`](Self::kind) is what to match on:
+/// Programs use the accessors. Match on [`kind`](Self::kind):
 ///
 /// ```no_run
 /// use agentgate::{Client, ErrorKind, WorkspaceSource};
@@ -53,8 +53,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 ///     match error.kind() {
 ///         ErrorKind::InvalidRequest => println!("correct {:?}", error.field_errors()),
 ///         ErrorKind::InsufficientCredits => println!("buy credits: {:?}", error.credits()),
-///         // The client has searched for the work order already: see `may_have_reached_server`.
-///         _ if error.may_have_reached_server() => println!("look before you submit it again"),
+///         // The client has already searched for the work order: see `may_have_reached_server`.
+///         _ if error.may_have_reached_server() => println!("check before you submit it again"),
 ///         _ if error.is_retryable() => println!("later, in {:?}", error.retry_after()),
 ///         _ => return Err(error),
 ///     }
@@ -67,12 +67,12 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// |---|---|
 /// | What failed? | [`kind`](Self::kind), [`operation`](Self::operation), [`attempts`](Self::attempts) |
 /// | May it be repeated? | [`is_retryable`](Self::is_retryable), [`may_have_reached_server`](Self::may_have_reached_server), [`retry_after`](Self::retry_after) |
-/// | What did the service say? | [`code`](Self::code), [`message`](Self::message), [`details`](Self::details), [`request_id`](Self::request_id) |
+/// | What did the service respond? | [`code`](Self::code), [`message`](Self::message), [`details`](Self::details), [`request_id`](Self::request_id) |
 /// | What are the details? | [`field_errors`](Self::field_errors), [`credits`](Self::credits), [`required_scope`](Self::required_scope), [`available_scopes`](Self::available_scopes), [`rate_limit`](Self::rate_limit) |
-/// | What was the response? | [`status`](Self::status), [`headers`](Self::headers), [`body`](Self::body) |
+/// | Which response was it? | [`status`](Self::status), [`headers`](Self::headers), [`body`](Self::body) |
 /// | Which run was it about? | [`run_id`](Self::run_id), [`run_status`](Self::run_status), [`run`](Self::run) |
 ///
-/// It is one word wide, so that a `Result` stays small, and it can be cloned.
+/// An error has the size of a pointer, so that a `Result` stays small. It can be cloned.
 #[derive(Clone)]
 pub struct Error(Box<Inner>);
 
@@ -80,24 +80,24 @@ pub struct Error(Box<Inner>);
 struct Inner {
     kind: ErrorKind,
     operation: Option<Operation>,
-    /// What was tried, if it was no operation.
+    /// The attempted task of an error without an operation.
     task: &'static str,
-    /// What was tried, if that says more than the operation's summary.
+    /// A description of the call that is more specific than the operation's summary.
     description: Option<String>,
-    /// What happened, if the service did not say it in an error body.
+    /// The failure, unless it is described by an error body of the service.
     problem: Option<String>,
     advice: &'static str,
     response: Option<FailedResponse>,
     attempts: u32,
     retry_after: Option<Duration>,
     may_have_reached_server: bool,
-    /// The result of the search for what may have been done.
+    /// The result of the search for the effect of the request.
     search: Option<String>,
-    /// The error behind this one, which `Display` has named.
+    /// The cause, which is part of the text of `Display`.
     underlying: Option<Arc<dyn StdError + Send + Sync>>,
-    /// A failure beside this one, of which `Display` says no more than that it is there.
+    /// A related failure, which is not part of the text of `Display`.
     source: Option<Box<Error>>,
-    /// Where the API key comes from, if it was not accepted.
+    /// The origin of the API key, if the key was rejected.
     key_origin: Option<&'static str>,
     run: Option<Box<ConcernedRun>>,
 }
@@ -117,7 +117,7 @@ impl Error {
         self.0.kind
     }
 
-    /// Returns the operation that failed. There is none for errors in setting up a client.
+    /// Returns the operation that failed. `None` for errors that occur while a client is created.
     #[must_use]
     pub fn operation(&self) -> Option<Operation> {
         self.0.operation
@@ -135,7 +135,7 @@ impl Error {
         self.response().map(|response| &response.raw.headers)
     }
 
-    /// Returns the first 64 KiB of the response's body, if there was a response. It may be anything, such as a proxy's HTML.
+    /// Returns the first 64 KiB of the response's body, if there was a response. It may be of any kind, such as HTML from a proxy.
     #[must_use]
     pub fn body(&self) -> Option<&[u8]> {
         self.response().map(|response| response.raw.body.as_ref())
@@ -143,56 +143,56 @@ impl Error {
 
     /// Returns the service's code, such as `INSUFFICIENT_CREDITS`.
     ///
-    /// The set is open: [`kind`](Self::kind) sorts those that are known, and [`ErrorCode::from`](crate::types::ErrorCode) makes a
+    /// The service may add codes. [`kind`](Self::kind) classifies the known ones, and [`ErrorCode::from`](crate::types::ErrorCode) returns a
     /// value to match on.
     #[must_use]
     pub fn code(&self) -> Option<&str> {
         self.response()?.read.code.as_deref()
     }
 
-    /// Returns the service's message for people.
+    /// Returns the human-readable message of the service.
     #[must_use]
     pub fn message(&self) -> Option<&str> {
         self.response()?.read.message.as_deref()
     }
 
-    /// Returns the details that the service gave with the code, as JSON.
+    /// Returns the details of the error as JSON.
     ///
-    /// Those that are documented have accessors: [`field_errors`](Self::field_errors), [`required_scope`](Self::required_scope), [`credits`](Self::credits),
+    /// Documented details have accessors: [`field_errors`](Self::field_errors), [`required_scope`](Self::required_scope), [`credits`](Self::credits),
     /// [`rate_limit`](Self::rate_limit).
     #[must_use]
     pub fn details(&self) -> Option<&Value> {
         self.response()?.read.details.as_ref()
     }
 
-    /// Returns the id of the request, for questions to support: from the header `x-request-id`, else from the body.
+    /// Returns the id of the request, from the header `x-request-id` or else from the body. Include it in requests to support.
     #[must_use]
     pub fn request_id(&self) -> Option<&str> {
         self.response()?.request_id.as_deref()
     }
 
-    /// Returns how long to wait before the next attempt, if the service said so.
+    /// Returns the time to wait before the next attempt, if it is known.
     ///
-    /// It is set when the client did not wait itself: because its attempts were used up, or the wait was longer than it may be.
+    /// The client did not wait itself, because its attempts were exhausted or the wait was longer than allowed.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         self.0.retry_after
     }
 
-    /// Returns the number of attempts that were made, 0 if nothing was sent.
+    /// Returns the number of attempts, or 0 if nothing was sent.
     #[must_use]
     pub fn attempts(&self) -> u32 {
         self.0.attempts
     }
 
-    /// Returns whether the service may have done what was asked although the call failed: the connection broke after the
-    /// request was sent, the time ran out, the service or a gateway failed half-way, or the response could not be read.
+    /// Returns whether the request may have taken effect although the call failed: the connection broke after the request was sent, the
+    /// attempt timed out, the service or a gateway failed while it processed the request, or the response could not be read.
     ///
     /// A 429 is a refusal, and so is a 503 whose body is the service's own error with the code `SERVICE_UNAVAILABLE`. Any other
     /// 503 may come from a gateway that had forwarded the request.
     ///
-    /// A work order was then looked for by [`create`](crate::resources::WorkOrders::create) and not found; the text of the error
-    /// says so. Look at the recent runs before you submit it again: a run costs credits.
+    /// In this case, [`create`](crate::resources::WorkOrders::create) has searched for the work order and not found it; the text of the
+    /// error says so. Check the recent runs before you submit it again: a run costs credits.
     #[must_use]
     pub fn may_have_reached_server(&self) -> bool {
         self.0.may_have_reached_server
@@ -204,7 +204,7 @@ impl Error {
         RateLimit::from_headers(self.headers()?).or_else(|| details::rate_limit(self.details()?))
     }
 
-    /// Returns the fields that the service found fault with (400), each with a message.
+    /// Returns the fields that the service rejected (400), each with a message.
     #[must_use]
     pub fn field_errors(&self) -> Vec<FieldError> {
         self.details().map(details::field_errors).unwrap_or_default()
@@ -228,7 +228,7 @@ impl Error {
         details::credit_shortage(self.details()?)
     }
 
-    /// Returns the error that caused this one and is a part of its text: that of the HTTP client ([`reqwest::Error`]), of the JSON
+    /// Returns the error that caused this one and is part of its text: the error of the HTTP client ([`reqwest::Error`]), of the JSON
     /// decoder ([`serde_json::Error`]), or of a [middleware](crate::middleware).
     ///
     /// ```
@@ -251,7 +251,7 @@ impl Error {
     }
 }
 
-/// Predicates for the kinds that programs handle most.
+/// Predicates for the most common kinds.
 impl Error {
     /// Returns whether the request itself is wrong. **Troubleshooting:** [`field_errors`](Self::field_errors) names the fields.
     #[must_use]
@@ -259,67 +259,67 @@ impl Error {
         self.kind() == ErrorKind::InvalidRequest
     }
 
-    /// Returns whether the API key was not accepted. **Troubleshooting:** [`code`](Self::code) tells a malformed key from an expired one.
+    /// Returns whether the API key was not accepted. **Troubleshooting:** [`code`](Self::code) distinguishes a malformed key from an expired one.
     #[must_use]
     pub fn is_authentication(&self) -> bool {
         self.kind() == ErrorKind::Authentication
     }
 
-    /// Returns whether there are too few credits. **Troubleshooting:** [`credits`](Self::credits) says how many are missing. It is
-    /// never retried.
+    /// Returns whether there are too few credits. **Troubleshooting:** [`credits`](Self::credits) returns the required and the available
+    /// credits. Such a failure is never retried.
     #[must_use]
     pub fn is_insufficient_credits(&self) -> bool {
         self.kind() == ErrorKind::InsufficientCredits
     }
 
-    /// Returns whether the API key lacks a permission. **Troubleshooting:** [`required_scope`](Self::required_scope) names what it lacks.
+    /// Returns whether the API key lacks a permission. **Troubleshooting:** [`required_scope`](Self::required_scope) returns the missing scope.
     #[must_use]
     pub fn is_permission_denied(&self) -> bool {
         self.kind() == ErrorKind::PermissionDenied
     }
 
-    /// Returns whether there is nothing with this id. **Troubleshooting:** keys see their own organization alone.
+    /// Returns whether no object has this id. **Troubleshooting:** a key has access to the objects of its own organization only.
     #[must_use]
     pub fn is_not_found(&self) -> bool {
         self.kind() == ErrorKind::NotFound
     }
 
-    /// Returns whether the state of the object does not allow the operation. **Troubleshooting:** fetch it and look at its status.
+    /// Returns whether the state of the object does not allow the operation. **Troubleshooting:** fetch the object and check its status.
     #[must_use]
     pub fn is_conflict(&self) -> bool {
         self.kind() == ErrorKind::Conflict
     }
 
-    /// Returns whether a rate limit is spent. **Troubleshooting:** [`retry_after`](Self::retry_after) and
-    /// [`rate_limit`](Self::rate_limit) say until when. The limit belongs to the organization, so other programs spend it too.
+    /// Returns whether a rate limit is exhausted. **Troubleshooting:** [`retry_after`](Self::retry_after) and
+    /// [`rate_limit`](Self::rate_limit) return the time until it resets. The limit is shared by all programs of the organization.
     #[must_use]
     pub fn is_rate_limited(&self) -> bool {
         self.kind() == ErrorKind::RateLimited
     }
 
-    /// Returns whether an attempt took too long. **Troubleshooting:** raise `timeout` on the client or the call.
+    /// Returns whether an attempt timed out. **Troubleshooting:** increase `timeout` on the client or the call.
     #[must_use]
     pub fn is_timeout(&self) -> bool {
         self.kind() == ErrorKind::Timeout
     }
 
-    /// Returns whether no connection was made. **Troubleshooting:** the text names the cause: name resolution, a refused connection,
+    /// Returns whether no connection could be established. **Troubleshooting:** the text names the cause: name resolution, a refused connection,
     /// TLS.
     #[must_use]
     pub fn is_connect(&self) -> bool {
         self.kind() == ErrorKind::Connect
     }
 
-    /// Returns whether the response is not what the contract says. **Troubleshooting:** the text names the place;
-    /// [`body`](Self::body) has the response.
+    /// Returns whether the response does not match the contract. **Troubleshooting:** the text names the path of the field;
+    /// [`body`](Self::body) returns the response.
     #[must_use]
     pub fn is_decode(&self) -> bool {
         self.kind() == ErrorKind::Decode
     }
 }
 
-/// `source()` is what `Display` has not named already, so that a report of the whole chain says nothing twice: the error of the last poll
-/// of a wait, the failed cancellation. For the cause that it has named, see [`underlying`](Error::underlying).
+/// `source()` returns errors that are not part of the text of `Display`, so that a report of the whole chain repeats nothing: the error of
+/// the last poll of a wait, or of a failed cancellation. For the cause that is part of the text, see [`underlying`](Error::underlying).
 impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         match &self.0.source {
@@ -329,7 +329,7 @@ impl StdError for Error {
     }
 }
 
-/// The innermost cause says what happened; the outer ones say "error sending request".
+/// Returns the text of the innermost cause. The outer errors of reqwest are generic, such as "error sending request".
 pub(crate) fn root_cause(error: &dyn StdError) -> String {
     let mut cause = error;
     while let Some(source) = cause.source() {

@@ -1,4 +1,4 @@
-//! The response of a failure, as an [`Error`](super::Error) keeps it.
+//! The failed response that an [`Error`](super::Error) contains.
 
 use std::fmt;
 
@@ -10,10 +10,9 @@ use super::text::excerpt;
 use crate::redact::{redact, redact_text};
 use crate::response::{RawResponse, request_id};
 
-/// The size of a body that an error keeps at most, in bytes.
+/// The maximum size of a body that an error keeps, in bytes.
 pub(crate) const KEPT_BODY: usize = 64 * 1024;
 
-/// The response of a failure.
 #[derive(Clone)]
 pub(super) struct FailedResponse {
     /// Its body is no longer than [`KEPT_BODY`].
@@ -34,7 +33,7 @@ impl FailedResponse {
         response
     }
 
-    /// Removes secrets from all that is shown.
+    /// Removes secrets from everything that is shown.
     pub(super) fn redact(&mut self, key: &[u8]) {
         self.excerpt = excerpt(&redact(&self.raw.body, key));
         let ErrorBody { code, message, request_id, details, .. } = &mut self.read;
@@ -64,7 +63,7 @@ fn redact_value(value: &mut Value, key: &[u8]) {
     }
 }
 
-/// Shows none of the body: the response to a new webhook holds its secret.
+/// Hides the body, as the response to the creation of a webhook contains its secret.
 impl fmt::Debug for FailedResponse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("FailedResponse").field("raw", &self.raw).field("read", &self.read).finish_non_exhaustive()

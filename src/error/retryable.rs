@@ -1,4 +1,4 @@
-//! The rule for retries: whether another attempt may help, and whether the service may have acted already.
+//! The rules that decide which failures can be retried.
 
 use http::StatusCode;
 
@@ -7,24 +7,22 @@ use super::{Error, ErrorKind};
 use crate::Operation;
 
 impl Error {
-    /// Returns whether the same call may succeed later without a change, and cannot do twice what was asked. It is the rule by which the
-    /// client retries:
+    /// Returns whether the same call may succeed later, and cannot take effect twice. The client retries by the same rule:
     ///
     /// | failure | idempotent operations | others |
     /// |---|---|---|
-    /// | could not connect; the deadline or the rate limit let nothing be sent | true | true |
+    /// | could not connect; the deadline or the rate limit prevented sending | true | true |
     /// | 429; 503 with the service's own `SERVICE_UNAVAILABLE` | true | true |
-    /// | any other 503, 408, 500, 502, 504, 303 to a POST, cut connection, time-out | true | false: it may have been done |
+    /// | any other 503, 408, 500, 502, 504, 303 to a POST, cut connection, time-out | true | false: it may have taken effect |
     /// | everything else | false | false |
     ///
-    /// The client has retried such a failure already, as often as [`max_retries`](crate::ClientBuilder::max_retries) and its retry budget
-    /// allow. So this is for a queue or a timer that makes the call again in minutes, after [`retry_after`](Self::retry_after) at the
-    /// earliest.
+    /// The client has already retried such a failure, as often as [`max_retries`](crate::ClientBuilder::max_retries) and its retry budget
+    /// allow. Use this for a queue or a timer that makes the call again minutes later, and not before [`retry_after`](Self::retry_after).
     ///
-    /// [`Operation::is_idempotent`] decides, and not what a call [stated](crate::resources::Call::repeatable). It is false if
-    /// [`may_have_reached_server`](Self::may_have_reached_server) is true for an operation that is not idempotent, also where an earlier
-    /// attempt of the call is the reason. It is false for the errors of waits, which have a [`run_id`](Self::run_id): what submitted the
-    /// run must not be repeated. Wait for that run again.
+    /// The result depends on [`Operation::is_idempotent`], and not on [`Call::repeatable`](crate::resources::Call::repeatable). It is false
+    /// if [`may_have_reached_server`](Self::may_have_reached_server) is true for an operation that is not idempotent, even if only an
+    /// earlier attempt of the call may have reached the service. It is false for the errors of waits, which have a
+    /// [`run_id`](Self::run_id): the run must not be submitted again. Wait for that run again.
     ///
     /// ```no_run
     /// # async fn example(client: agentgate::Client) -> agentgate::Result<()> {
@@ -41,12 +39,10 @@ impl Error {
         self.run_id().is_none() && self.may_be_repeated(is_idempotent)
     }
 
-    /// Returns whether another attempt may help, and cannot do what was asked a second time. See [`is_retryable`](Self::is_retryable)
-    /// for the table; `repeatable` is whether to do it twice is as good as once.
-    ///
-    /// The error knows by its response whether it may have been done.
+    /// Returns whether another attempt may succeed, and cannot take effect twice. `repeatable` means that a second effect does no harm. See
+    /// [`is_retryable`](Self::is_retryable) for the table.
     pub(crate) fn may_be_repeated(&self, repeatable: bool) -> bool {
-        // A code can say more than the status, so the possible effect counts beside the kind.
+        // The kind follows from the code, and the possible effect from the status. Both have to allow a retry.
         let is_safe = repeatable || !self.may_have_reached_server();
         let may_help = match self.kind() {
             ErrorKind::Connect
@@ -62,13 +58,13 @@ impl Error {
     }
 }
 
-/// Returns whether the service may have acted although it responded with a failure.
+/// Returns whether the request may have taken effect although the service responded with a failure.
 ///
 /// | response | may have acted |
 /// |---|---|
 /// | 429 | no |
 /// | 503 whose body is the service's own error with the code `SERVICE_UNAVAILABLE` | no |
-/// | any other 503: gateways send one after they forwarded the request, too | yes |
+/// | any other 503: a gateway may have forwarded the request | yes |
 /// | 408, any other 5xx | yes |
 /// | 303 to a POST: the result is elsewhere | yes |
 /// | everything else | no |

@@ -8,7 +8,7 @@ use crate::types::{Run, RunId, RunStatus};
 impl Error {
     /// Returns the id of the run that was waited for.
     ///
-    /// After [`and_wait`](crate::resources::Call::and_wait), it tells that the work order was accepted.
+    /// After [`and_wait`](crate::resources::Call::and_wait), an id means that the work order was accepted.
     #[must_use]
     pub fn run_id(&self) -> Option<&RunId> {
         self.0.run.as_ref().map(|run| &run.id)
@@ -20,19 +20,18 @@ impl Error {
         self.0.run.as_ref()?.status.as_ref()
     }
 
-    /// Returns the run, if the error is that it failed or was cancelled.
+    /// Returns the run if it failed or was cancelled.
     #[must_use]
     pub fn run(&self) -> Option<&Run> {
         self.0.run.as_ref()?.run.as_ref()
     }
 
-    /// The run has ended, and did not succeed.
     pub(crate) fn unsuccessful_run(run: Run) -> Self {
         let how =
             if run.status == RunStatus::Failed { "failed".to_owned() } else { format!("has ended as {}", run.status) };
-        let mut said = vec![how.as_str()];
+        let mut parts = vec![how.as_str()];
         if let Some(error) = &run.error {
-            said.extend([error.code.as_deref(), error.message.as_deref()].into_iter().flatten());
+            parts.extend([error.code.as_deref(), error.message.as_deref()].into_iter().flatten());
         }
         let (kind, problem, advice) = match run.status {
             RunStatus::Cancelled => (
@@ -42,7 +41,7 @@ impl Error {
             ),
             _ => (
                 ErrorKind::RunFailed,
-                said.join(": ").trim_end_matches('.').to_owned(),
+                parts.join(": ").trim_end_matches('.').to_owned(),
                 "Look at the run's error, then submit a work order that avoids it.",
             ),
         };
@@ -52,7 +51,7 @@ impl Error {
         error
     }
 
-    /// The time to wait for a run is up. `failure` is that of the last poll, if it has failed.
+    /// Creates the error of a wait that timed out. `failure` is the error of the last poll, if it failed.
     pub(crate) fn wait_timeout(id: RunId, status: Option<RunStatus>, timeout: Duration, failure: Option<Self>) -> Self {
         let has_ended = status.as_ref().is_some_and(RunStatus::is_terminal);
         let (problem, advice) = match &status {
@@ -70,7 +69,7 @@ impl Error {
             ),
         };
         let problem = match &failure {
-            Some(failure) => format!("{problem}; the last poll failed: {}", failure.in_brief()),
+            Some(failure) => format!("{problem}; the last poll failed: {}", failure.summary()),
             None => problem,
         };
         let mut error = Self::new(ErrorKind::WaitTimeout, Some(problem), advice);
@@ -79,39 +78,39 @@ impl Error {
         error
     }
 
-    /// The same failure has come this many times in a row. The last is the source.
+    /// Wraps the last of several successive failures of polls.
     pub(crate) fn repeated(self, times: u32) -> Self {
         if times < 2 {
             return self;
         }
         let mut error = self.clone().with_attempts(times);
-        error.0.problem = Some(format!("{times} polls in a row failed, the last: {}", self.in_brief()));
+        error.0.problem = Some(format!("{times} polls in a row failed, the last: {}", self.summary()));
         (error.0.underlying, error.0.source) = (None, Some(Box::new(self)));
         error
     }
 
-    /// The run was cancelled because nobody waits any more.
+    /// Notes that the run was cancelled when the wait timed out.
     pub(crate) fn with_cancellation(mut self) -> Self {
         self.0.advice = "The run was cancelled, as requested.";
         self
     }
 
-    /// The run was to be cancelled, and that failed.
+    /// Notes that cancelling the run when the wait timed out failed.
     pub(crate) fn with_failed_cancellation(mut self, error: Self) -> Self {
         self.0.advice = "The run continues, as cancelling it failed too: see the source of this error.";
         self.0.source = Some(Box::new(error));
         self
     }
 
-    /// It was this run that the call was for.
+    /// Sets the run that the call was for.
     pub(crate) fn with_run_id(mut self, id: &RunId) -> Self {
         let context = || Box::new(ConcernedRun { id: id.clone(), status: None, run: None });
         self.0.run.get_or_insert_with(context);
         self
     }
 
-    /// Describes the failure, without the operation and the advice.
-    fn in_brief(&self) -> String {
+    /// Returns the failure without the operation and the advice.
+    fn summary(&self) -> String {
         match (&self.0.problem, self.response()) {
             (Some(problem), _) => problem.clone(),
             (None, Some(response)) => match &response.read.code {

@@ -4,19 +4,19 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use super::{Error, ErrorKind};
 
-/// An object with snake-case names. What is not known is left out, except for `may_have_reached_server`. Secrets are redacted, and the
-/// bodies and headers of requests and responses are not part of it.
+/// Serializes the error as an object with names in snake case. Fields without a value are left out. Secrets are redacted. Bodies and headers
+/// of requests and responses are not included.
 ///
 /// | field | content |
 /// |---|---|
 /// | `kind` | [`kind`](Error::kind), as its [`as_str`](ErrorKind::as_str) |
 /// | `message` | the text of `Display` |
 /// | `operation` | the id of the [`operation`](Error::operation), such as `getRun` |
-/// | `status`, `code`, `request_id` | of the response |
+/// | `status`, `code`, `request_id` | those of the response |
 /// | `attempts` | the number of attempts, if anything was sent |
 /// | `retry_after` | seconds |
 /// | `may_have_reached_server` | `true` or `false` |
-/// | `run_id`, `run_status` | of the run that was waited for |
+/// | `run_id`, `run_status` | those of the run that was waited for |
 /// | `field_errors`, `required_scope`, `credits`, `rate_limit` | the documented details |
 ///
 /// ```
@@ -52,7 +52,7 @@ fn entry<M: SerializeMap>(map: &mut M, name: &'static str, value: Option<impl Se
     value.map_or(Ok(()), |value| map.serialize_entry(name, &value))
 }
 
-/// The same as [`as_str`](Self::as_str).
+/// Serializes [`as_str`](Self::as_str).
 impl Serialize for ErrorKind {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(self.as_str())

@@ -1,21 +1,21 @@
-//! Texts of the service, made fit for one line of a terminal.
+//! Sanitizes texts of the service for one line of a terminal.
 
-/// The length of an excerpt, in characters.
+/// The maximum length of an excerpt, in characters.
 const EXCERPT: usize = 120;
 
-/// Returns the text without line ends and characters that control a terminal.
+/// Returns the text without line breaks and characters that control a terminal.
 pub(super) fn one_line(text: &str) -> String {
     let printable: String = text.chars().map(|letter| if is_harmless(letter) { letter } else { ' ' }).collect();
     printable.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// Returns whether a character is neither a control character nor one that changes the direction of writing.
+/// Returns whether a character is neither a control character nor one that changes the text direction.
 fn is_harmless(letter: char) -> bool {
-    let turns = matches!(letter, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    !letter.is_control() && !turns
+    let is_directional = matches!(letter, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    !letter.is_control() && !is_directional
 }
 
-/// Returns the start of a body as one line.
+/// Returns the beginning of a body as one line.
 pub(super) fn excerpt(body: &[u8]) -> String {
     let start = String::from_utf8_lossy(&body[..body.len().min(4 * EXCERPT)]);
     let line = one_line(&start);
@@ -41,7 +41,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_that_is_not_text_is_shown_all_the_same() {
+    fn a_body_that_is_not_utf_8_is_shown_with_replacement_characters() {
         assert_eq!(excerpt(b"\xff\xfeab"), "\u{fffd}\u{fffd}ab");
     }
 }

@@ -1,4 +1,4 @@
-//! What differs between native targets and WebAssembly in a JavaScript host: tasks, timers, and what of reqwest is not the same.
+//! The differences between native targets and WebAssembly in a JavaScript host: tasks, timers, and parts of reqwest.
 //!
 //! Both modules have the same names. Those of `native` are tokio's and reqwest's own.
 

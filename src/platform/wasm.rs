@@ -1,6 +1,6 @@
 //! WebAssembly in a JavaScript host: its event loop and timers, and reqwest on `fetch`.
 //!
-//! There is one thread. What holds a value of JavaScript is wrapped, so that futures and clients are `Send` as everywhere.
+//! There is one thread. Futures that hold JavaScript values are wrapped, so that futures and clients are `Send` as on other targets.
 
 use std::any::Any;
 use std::error::Error as _;
@@ -22,7 +22,7 @@ use crate::race::race;
 /// A timer of the host takes at most 2³¹ − 1 milliseconds. One that is asked for more ends at once.
 const LONGEST_TIMER: u32 = i32::MAX.unsigned_abs();
 
-/// Waits this long.
+/// Sleeps for the duration.
 pub(crate) fn sleep(duration: Duration) -> impl Future<Output = ()> + Send {
     SendWrapper::new(async move {
         let mut left = duration.as_nanos().div_ceil(1_000_000);
@@ -157,7 +157,7 @@ pub(crate) fn no_response(
     client.get("").send()
 }
 
-/// `fetch` does not tell whether a connection came about.
+/// Returns `false`, as `fetch` does not report failures to connect.
 pub(crate) fn is_connect(_: &reqwest::Error) -> bool {
     false
 }

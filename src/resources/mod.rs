@@ -1,7 +1,7 @@
 //! The resources of the API, and one builder for each call.
 //!
-//! A [`Client`](crate::Client) hands out the resources. What a call requires are the arguments of its method, what it can do
-//! without are methods of the builder that comes back, and `.await` sends it:
+//! A [`Client`](crate::Client) hands out the resources. The required values of a call are
+//! the arguments of its method, the optional ones are methods of the builder that it returns, and `.await` sends it:
 //!
 //! ```no_run
 //! use std::time::Duration;

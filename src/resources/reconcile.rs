@@ -14,8 +14,8 @@ use serde_json::{Value, json};
 /// The metadata entry by which a work order is recognized.
 pub(super) const TOKEN: &str = "agentgate-submission";
 
-/// Delays before each look. A request that was cut off may still be on its way into the service, or at work in it, so that an
-/// absence counts only when it is so again, and again after half a minute.
+/// Delays before each look. A request whose connection broke may still reach the service, or be processed, so a work
+/// order counts as absent only after three searches within half a minute.
 const LOOKS: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(5), Duration::from_secs(24)];
 
 /// The difference between the clocks of this machine and of the service that is tolerated. Runs from longer before the submission

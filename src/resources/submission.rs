@@ -1,4 +1,4 @@
-//! [`Submission`]: what became of a submission whose call was dropped.
+//! [`Submission`]: a handle to a submission whose call may be dropped.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,10 +10,10 @@ use super::{Call, CallFuture, CreateWorkOrder, SubmissionToken, WorkOrders};
 use crate::transport::{SentState, SubmissionState};
 use crate::types::{WorkOrderCreated, WorkOrderId};
 
-/// A submission under way, seen from outside of its call: from [`Call::tracked`].
+/// A handle to a submission in progress, independent of its call. Returned by [`Call::tracked`].
 ///
 /// A call that is dropped stops: where it waits for the rate limit or connects, nothing was sent; where it waits for the response, the
-/// service may create the work order all the same. This tells one from the other, and finds the work order:
+/// service may create the work order all the same. The handle distinguishes the two cases, and finds the work order:
 ///
 /// ```no_run
 /// use agentgate::WorkspaceSource;
@@ -54,7 +54,7 @@ impl Drop for CloseOnDrop {
 }
 
 impl Call<CreateWorkOrder> {
-    /// Returns the future of this call, and a [`Submission`] that tells what became of it when that future is dropped.
+    /// Returns the future of this call, and a [`Submission`] that finds its outcome if that future is dropped.
     ///
     /// Until the future is polled, nothing is sent.
     #[must_use = "a call does nothing until it is awaited"]
@@ -87,7 +87,7 @@ impl Call<CreateWorkOrder> {
     /// stored the work order.
     ///
     /// The client first looks for a work order that has the [token](Self::submission_token) among the runs since `since`, up to three times
-    /// within half a minute, as the request of the process before may still be on its way. If it is there, it is returned, and nothing is
+    /// within half a minute, as the request of the process before may still be in transit. If it is there, it is returned, and nothing is
     /// submitted. Without a token of your own, there is nothing to find.
     ///
     /// `since` is the time at which the token was stored; an hour is added for clocks that differ. To see its token, a work order that the
@@ -136,7 +136,7 @@ impl Submission {
         reconcile::own_token(&self.call)
     }
 
-    /// Returns what is known of the submission.
+    /// Returns the known state of the submission.
     ///
     /// [`NotSubmitted`](SubmissionState::NotSubmitted) is sure once the call has ended or was dropped; while it goes on, it may be sent at
     /// any moment.
@@ -146,7 +146,7 @@ impl Submission {
     }
 
     /// Looks for the work order among the recent runs, by the token that the submission has: up to three times within half a minute, as
-    /// the request may still be on its way. `None` if it is not there.
+    /// the request may still be in transit. `None` if it is not there.
     ///
     /// The API key needs the scopes `runs:read` and `work-orders:read`. It does not submit anything. To submit a work order again after
     /// `None` is as safe as [`reconcile`](Call::reconcile) is.

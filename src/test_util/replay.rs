@@ -126,7 +126,7 @@ impl fmt::Debug for Replay {
     }
 }
 
-/// A test that panicked while it held it has not harmed it.
+/// Locks the mutex. A panic of another test leaves the value valid.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

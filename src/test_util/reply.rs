@@ -1,4 +1,4 @@
-//! [`Reply`]: what comes back for a request.
+//! [`Reply`]: the response to a request in tests.
 
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
@@ -35,7 +35,7 @@ pub struct Reply {
     response: http::Response<Bytes>,
     /// The kind of failure, and what happened, in place of a response.
     failure: Option<(ErrorKind, &'static str)>,
-    /// Why it cannot be given.
+    /// The reason why the reply is invalid.
     mistake: Option<String>,
 }
 
@@ -90,7 +90,7 @@ impl Reply {
         Self::json(json!({ "error": { "code": code } })).status(status)
     }
 
-    /// Creates a connection that does not come about.
+    /// Creates a failure to connect.
     pub fn connect_failure() -> Self {
         Self::failure(ErrorKind::Connect, "no connection: refused by a test reply")
     }

@@ -124,7 +124,7 @@ async fn advice_mentions_only_resources_and_ids_of_the_operation() {
                 on = Failing::start().await;
             }
             // This sentence depends on the failure, not on the advice.
-            let advice = advice.split(" The service may have done it").next().unwrap_or_default().to_owned();
+            let advice = advice.split(" The request may have taken effect").next().unwrap_or_default().to_owned();
             texts.entry(advice).or_default().entry(case.clone()).or_default().push(operation.id());
         }
     }

@@ -121,8 +121,8 @@ async fn an_invalid_raw_request_is_rejected_before_it_is_sent() {
         (get("/v1/runs?limit=1"), "contains a query"),
         (get("/v1/runs").json(&Unwritable), "cannot be written as JSON: not serializable"),
         (get("/v1/runs").request_header("authorization", "x"), "the header `authorization` is set by the client"),
-        (client.request(Method::TRACE, "/v1/runs"), "could not send `TRACE /v1/runs`: the client does not send"),
-        (client.request(Method::from_bytes(b"get").unwrap(), "/v1/runs"), "the client does not send"),
+        (client.request(Method::TRACE, "/v1/runs"), "could not send `TRACE /v1/runs`: the client does not support"),
+        (client.request(Method::from_bytes(b"get").unwrap(), "/v1/runs"), "the client does not support"),
     ] {
         let error = request.await.unwrap_err();
         assert!(error.is_invalid_request() && error.to_string().contains(problem), "{error}");
