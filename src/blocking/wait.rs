@@ -53,19 +53,6 @@ mod tests {
     use super::wait;
 
     #[test]
-    fn a_ready_future_does_not_block() {
-        assert_eq!(wait(async { 7 }), 7);
-    }
-
-    #[test]
-    fn a_wake_up_from_another_thread_ends_the_wait() {
-        let (sender, receiver) = oneshot::channel();
-        let other = thread::spawn(move || sender.send(7));
-        assert_eq!(wait(receiver), Ok(7));
-        other.join().unwrap().unwrap();
-    }
-
-    #[test]
     fn a_nested_wait_does_not_consume_the_wake_up_of_the_outer_one() {
         let mut is_first = true;
         let outer = poll_fn(|context| {

@@ -11,12 +11,12 @@ use crate::transport::{CallSettings, Execution};
 use crate::types::Id;
 use crate::{Client, Error, Operation, RateLimitMode, Response, Result};
 
-/// The future of a call. It owns all it needs, so it can be spawned. A [`Call`] gives it by `into_future`.
+/// The future of a call, from [`Call::into_future`](IntoFuture::into_future). It owns its data, so it can be spawned.
 pub type CallFuture<T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'static>>;
 
 /// An operation of the API with its parameters. Implemented for each operation by the generated code.
 ///
-/// It is sealed: its methods are private to this crate.
+/// The trait is sealed: its methods are private to this crate.
 pub trait Endpoint: Clone + Send + Sync + 'static {
     /// The operation, as the contract describes it.
     const OPERATION: Operation;
@@ -59,10 +59,10 @@ pub trait Endpoint: Clone + Send + Sync + 'static {
     }
 }
 
-/// An operation that is not idempotent: done twice, it has an effect of its own each time.
+/// An operation that is not idempotent: each request has an effect of its own.
 pub trait NotIdempotent: Endpoint {}
 
-/// A call of the operation `E`: a builder whose methods set what is optional, and which is sent by `.await`.
+/// A call of the operation `E`: a builder for its optional values, which `.await` sends.
 ///
 /// ```no_run
 /// use std::time::Duration;
@@ -73,9 +73,9 @@ pub trait NotIdempotent: Endpoint {}
 /// # }
 /// ```
 ///
-/// It owns what it needs, so it can be stored, cloned and sent to another task. Nothing is sent until it is awaited. Where a future is
-/// asked for, as by `tokio::spawn` or `join!`, [`into_future`](IntoFuture::into_future) makes one of it, and
-/// [`with_response`](Self::with_response) returns one:
+/// A call owns its data, so it can be stored, cloned and sent to another task. Nothing is sent until it is awaited. For functions that take
+/// a future, such as `tokio::spawn` or `join!`, [`into_future`](IntoFuture::into_future) and [`with_response`](Self::with_response) return
+/// one:
 ///
 /// ```no_run
 /// use std::future::IntoFuture as _; // needed before edition 2024
@@ -91,10 +91,10 @@ pub trait NotIdempotent: Endpoint {}
 ///
 /// # Dropping a call
 ///
-/// The future of a call may be held unpolled, raced in a `select!` or dropped at any point, without harm to other calls. An attempt that was
-/// sent goes on while the future is not polled, and is cancelled when it is dropped. Before that, nothing is sent while the call waits
-/// for the rate limit or connects. After it, the service may have acted: of an idempotent call that matters little, and what became of a
-/// dropped submission is known by [`tracked`](Call::tracked).
+/// The future of a call may be left unpolled, raced in a `select!` or dropped at any point, without an effect on other calls. An attempt
+/// that was sent continues while the future is not polled, and is cancelled when the future is dropped. While a call waits for the rate
+/// limit or connects, dropping it means that nothing was sent. Later, the service may have acted. For submissions,
+/// [`tracked`](Call::tracked) tells the two cases apart.
 #[derive(Clone)]
 #[must_use = "a call does nothing until it is awaited"]
 pub struct Call<E> {
@@ -158,12 +158,12 @@ impl<E: Endpoint> Call<E> {
         self
     }
 
-    /// Adds a header to the request, such as one that a gateway in front of the service asks for. Its value is not shown by `Debug`.
+    /// Adds a header to the request, such as one that a gateway in front of the service requires. `Debug` does not show its value.
     ///
-    /// A header that the client sets itself (`Authorization`, `Content-Type`, `User-Agent` and the like), and a name or a value that no
-    /// header can have, are refused with [`ErrorKind::InvalidRequest`](crate::ErrorKind::InvalidRequest) when the call is
-    /// awaited; nothing is sent then. The requests by which the client looks for the outcome of this call have the header, too. The
-    /// polls of [`and_wait`](Call::and_wait) do not, as waits share them.
+    /// The call fails with [`ErrorKind::InvalidRequest`](crate::ErrorKind::InvalidRequest) and sends nothing if the client sets the header
+    /// itself (such as `Authorization`, `Content-Type` and `User-Agent`), or if the name or the value is invalid. The requests by which
+    /// the client searches for the outcome of this call have the header, too. The polls of [`and_wait`](Call::and_wait) do not, as
+    /// waits share them.
     ///
     /// ```no_run
     /// # async fn example(client: agentgate::Client) -> agentgate::Result<()> {
@@ -176,10 +176,10 @@ impl<E: Endpoint> Call<E> {
         self
     }
 
-    /// Adds a parameter to the query of the request, for what this version of the crate does not know.
+    /// Adds a parameter to the query of the request, for parameters that this version of the crate does not know.
     ///
-    /// A name may be added several times, and is then sent several times. A parameter that the call sets itself is refused with
-    /// [`ErrorKind::InvalidRequest`](crate::ErrorKind::InvalidRequest) when the call is awaited; nothing is sent then.
+    /// A name that is added several times is sent several times. The call fails with
+    /// [`ErrorKind::InvalidRequest`](crate::ErrorKind::InvalidRequest) and sends nothing if it sets the parameter itself.
     ///
     /// ```no_run
     /// # async fn example(client: agentgate::Client) -> agentgate::Result<()> {
@@ -192,11 +192,11 @@ impl<E: Endpoint> Call<E> {
         self
     }
 
-    /// Adds a field to the JSON object that is the body of the request, for what this version of the crate does not know. A second
-    /// value for a name replaces the first.
+    /// Adds a field to the JSON object in the body of the request, for fields that this version of the crate does not know. A second value
+    /// for a name replaces the first.
     ///
-    /// A field that the call sets itself, and a call whose body is not an object, are refused with
-    /// [`ErrorKind::InvalidRequest`](crate::ErrorKind::InvalidRequest) when the call is awaited; nothing is sent then.
+    /// The call fails with [`ErrorKind::InvalidRequest`](crate::ErrorKind::InvalidRequest) and sends nothing if it sets the field itself, or
+    /// if its body is not an object.
     ///
     /// ```no_run
     /// use agentgate::WorkspaceSource;
@@ -215,7 +215,7 @@ impl<E: Endpoint> Call<E> {
         self
     }
 
-    /// Sends the call, and returns the value together with status, headers, request id, attempts and rate limit.
+    /// Sends the call, and returns the value with its status, headers, request id, attempts and rate limit.
     #[must_use = "a call does nothing until it is awaited"]
     pub fn with_response(self) -> CallFuture<Response<E::Output>> {
         Box::pin(self.respond())
@@ -236,20 +236,19 @@ impl<E: Endpoint> Call<E> {
 }
 
 impl<E: NotIdempotent> Call<E> {
-    /// Repeats this call also when the service may have done it already.
+    /// Retries this call even if the service may have acted.
     ///
-    /// **The risk:** it is then done twice: two paid runs for one work order, two webhooks of which one stays unknown, a
-    /// conflict with the template that the first attempt has created. Without it, such a failure is returned, and says
+    /// **The risk:** the call may have its effect twice: two paid runs for one work order, two webhooks of which one stays unknown, or a
+    /// conflict with the template that the first attempt has created. Without this setting, such a failure is returned, with
     /// [`may_have_reached_server`](crate::Error::may_have_reached_server).
     pub fn repeatable(mut self) -> Self {
         self.settings.repeatable = true;
         self
     }
 
-    /// Sends this `Idempotency-Key`, in place of a random one. All attempts of a call have the same.
+    /// Sets the `Idempotency-Key` header, which all attempts of the call have. Defaults to a random key.
     ///
-    /// The service documents no such key, so nothing may rely on it; a service that learns it will recognize a repeated
-    /// request by it.
+    /// The service does not document the header, so do not rely on it.
     pub fn idempotency_key(mut self, key: impl Into<String>) -> Self {
         self.settings.idempotency_key = Some(key.into());
         self
@@ -284,17 +283,16 @@ pub(super) fn deleted(result: Result<Response<()>>) -> Result<Response<()>> {
     })
 }
 
-/// Refuses an id that would change the path it is put in.
+/// Refuses an id that would change the path.
 pub(crate) fn check_id<I: Id>(id: &I) -> Result<()> {
     check_segment(I::NAME, id.as_str())
 }
 
-/// Refuses a value that would change the path it is put in.
+/// Refuses a value that would change the path.
 pub(crate) fn check_segment(name: &str, value: &str) -> Result<()> {
     let problem = match value {
         value if value.trim().is_empty() => "is empty",
         "." | ".." => "is a relative path segment, not an id",
-        // In a URL it is as good as a slash, and progenitor's `encode_path` leaves it as it is.
         value if value.contains(char::is_control) => "contains a control character, such as a line break",
         value if value.contains('\\') => "contains a backslash, which no id has",
         _ => return Ok(()),

@@ -17,7 +17,7 @@
 //!
 //! Lists are also streams: `items()` gives each item once, `pages()` gives the pages ([`Items`], [`Pages`]).
 //!
-//! The methods of every call are at [`Call`]. [`Client::request`](crate::Client::request) sends requests that no call covers. The
+//! [`Call`] has the methods of every call. [`Client::request`](crate::Client::request) sends other requests. The
 //! resources and their calls are generated from the contract of the API.
 
 mod call;

@@ -26,9 +26,9 @@ use crate::{Error, Operation, Response, Result};
 ///
 /// # Known operations
 ///
-/// A request whose method and path are those of an [`Operation`] counts as that operation, in its retries, in the limit of submissions,
-/// in [`Error::operation`] and in traces. For any other, [`Operation::id`] is `request`. A work order that is submitted in this way has
-/// no token, and is not looked for if its outcome is unknown: use [`WorkOrders::create`](super::WorkOrders::create) with
+/// A request with the method and path of an [`Operation`] counts as that operation, in its retries, in the limit of submissions, in
+/// [`Error::operation`] and in traces. For any other, [`Operation::id`] is `request`. A work order that is submitted in this way has
+/// no token, and is not searched for if its outcome is unknown: use [`WorkOrders::create`](super::WorkOrders::create) with
 /// [`extra_body`](super::Call::extra_body) where that does it.
 ///
 /// # Errors

@@ -1,4 +1,4 @@
-//! Submissions whose outcome is unknown: looked for by their token, and submitted again only on request.
+//! Submissions with an unknown outcome: the search by their token, and the submission after it, which is opt-in.
 
 use std::time::Duration;
 
@@ -18,14 +18,13 @@ pub(super) const TOKEN: &str = "agentgate-submission";
 /// order counts as absent only after three searches within half a minute.
 const LOOKS: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(5), Duration::from_secs(24)];
 
-/// The difference between the clocks of this machine and of the service that is tolerated. Runs from longer before the submission
-/// are not considered.
+/// The tolerated difference between the clocks of this machine and of the service. Older runs are not considered.
 const TOLERANCE: TimeDelta = TimeDelta::hours(1);
 
-/// The distance of a run from its place in a list that still counts as sorted: services stamp runs before they store them.
+/// The difference in time by which runs may be out of order in a sorted list, as services may store runs later than they stamp them.
 const DISORDER: TimeDelta = TimeDelta::minutes(30);
 
-/// The most pages of runs, and the most work orders, that one look fetches. More would spend the organization's rate limit.
+/// The largest numbers of pages and of work orders that one search fetches, to save the organization's rate limit.
 const MAX_PAGES: u32 = 10;
 const MAX_ORDERS: u32 = 50;
 
@@ -34,18 +33,17 @@ const NOT_FOUND: &str = "the work order was not found among the recent runs; che
 impl Call<CreateWorkOrder> {
     /// Submits the work order again if its outcome is unknown and it cannot be found.
     ///
-    /// After a failure that leaves its outcome unknown, every submission is [looked for](super::WorkOrders::submit) by its token.
-    /// With `reconcile`, it is looked for three times within half a minute. If the service has responded each time, and the work
-    /// order is not there, it is submitted again with the same token, as often as [`max_retries`](Self::max_retries) allows.
+    /// If the outcome of a submission is unknown, the client [searches](super::WorkOrders::submit) for its token. With `reconcile`, it
+    /// searches three times within half a minute. If all searches succeed and none finds the work order, it is submitted again with the
+    /// same token, as often as [`max_retries`](Self::max_retries) allows.
     ///
-    /// Nothing is submitted again if a look fails, or is not complete: more than 50 work orders of others to fetch, or a work order
-    /// with the same prompt and without a token from a service that shows no tokens. The error is then returned as without
+    /// Nothing is submitted again if a search fails or is incomplete: if there are more than 50 other work orders to fetch, or a work order
+    /// with the same prompt and without a token from a service that returns no tokens. The error is then the same as without
     /// `reconcile`.
     ///
-    /// **What it cannot promise.** A request that reaches the service only after the last look, held up in a proxy for half a
-    /// minute, is not seen, and then there are two.
+    /// **Limitation.** A request that a proxy delays until after the last search is not found, and there are then two work orders.
     ///
-    /// It replaces an earlier [`repeatable`](Self::repeatable).
+    /// Replaces an earlier [`repeatable`](Self::repeatable).
     ///
     /// ```no_run
     /// use agentgate::WorkspaceSource;

@@ -74,24 +74,23 @@ impl Call<CreateWorkOrder> {
 
 /// Submissions that outlive the process.
 impl Call<CreateWorkOrder> {
-    /// Sets the token by which the work order can be found after a restart, in place of a random one. Store it before you submit.
+    /// Sets the token by which the work order can be found after a restart. Store it before you submit. Defaults to a random token.
     ///
-    /// No two submissions may have the same: a search would take the work order of one for that of the other. So do not send clones of a
-    /// call that has a token.
+    /// Each submission needs its own token, or a search returns the work order of another. So do not send clones of a call that has one.
     pub fn submission_token(mut self, token: SubmissionToken) -> Self {
         self.set_token(token);
         self
     }
 
-    /// Submits the work order unless it was submitted already: for a program that stopped after it had stored the token, and before it had
-    /// stored the work order.
+    /// Submits the work order unless it was submitted already: for a program that stopped between storing the token and storing the work
+    /// order.
     ///
     /// The client first looks for a work order that has the [token](Self::submission_token) among the runs since `since`, up to three times
     /// within half a minute, as the request of the process before may still be in transit. If it is there, it is returned, and nothing is
     /// submitted. Without a token of your own, there is nothing to find.
     ///
-    /// `since` is the time at which the token was stored; an hour is added for clocks that differ. To see its token, a work order that the
-    /// client does not know is fetched, 50 at most: tell it of those that you know by [`WorkOrders::remember`].
+    /// `since` is the time at which the token was stored; an hour is added for clocks that differ. The client fetches work
+    /// orders that it does not know to read their tokens, 50 at most. Pass those that you know to [`WorkOrders::remember`].
     ///
     /// ```no_run
     /// use agentgate::WorkspaceSource;
@@ -122,8 +121,8 @@ impl Call<CreateWorkOrder> {
 }
 
 impl WorkOrders {
-    /// Tells the client which submission a work order belongs to, so that a search for another does not fetch it. The client knows this of
-    /// the 10,000 work orders, or more, that it has last submitted or seen itself.
+    /// Records the token of a work order, so that no search fetches it. The client records at least the last 10,000 work orders that it has
+    /// submitted or fetched itself.
     pub fn remember(&self, id: &WorkOrderId, token: SubmissionToken) {
         self.client.known_tokens.insert(id, token);
     }
@@ -154,7 +153,7 @@ impl Submission {
     /// # Errors
     ///
     /// Those of the calls that list runs and get work orders; and an error of the kind
-    /// [`Pagination`](crate::ErrorKind::Pagination) if there are too many recent runs to look at them all.
+    /// [`Pagination`](crate::ErrorKind::Pagination) if there are too many recent runs to fetch them all.
     #[must_use = "a call does nothing until it is awaited"]
     pub fn find(&self) -> CallFuture<Option<WorkOrderCreated>> {
         let submission = self.clone();

@@ -11,22 +11,21 @@ use crate::{Response, Result};
 use serde_json::Value;
 
 impl WorkOrders {
-    /// Submits a work order that is held as a value, for example in a queue. It is otherwise the same as [`create`](Self::create):
-    /// each call has a token of its own.
+    /// Submits a work order that is a value, for example from a queue. Otherwise the same as [`create`](Self::create). Each call has its
+    /// own token.
     ///
     /// # Unknown outcomes
     ///
-    /// A run costs credits, so a submission that may have been accepted is not sent again. Each submission carries a random token in
-    /// the `metadata` of the work order, as `agentgate-submission`. When the response is lost (a cut connection, a time-out, a 5xx
-    /// that may come from a gateway, a response that cannot be read), the client waits for a second, lists the recent runs, and
-    /// fetches the work orders that it does not know. The one with the token is returned as though the response had arrived, with
-    /// the status and the headers of the response that it was found in. Any other is left alone, also one that is equal.
+    /// A run costs credits, so a submission that the service may have accepted is not sent again. Each submission has a random token in the
+    /// `metadata` of the work order, as `agentgate-submission`. If the response is lost (a cut connection, a time-out, a 5xx that may come
+    /// from a gateway, a response that cannot be read), the client waits for a second, lists the recent runs, and fetches the work
+    /// orders that it does not know. It returns the one with the token, with the status and the headers of the response that contained
+    /// it. It never returns a work order without the token, even an equal one.
     ///
-    /// If it is not found, the failure is returned, and says
-    /// [`may_have_reached_server`](crate::Error::may_have_reached_server). [`reconcile`](Call::reconcile) submits it again
-    /// then, and [`repeatable`](Call::repeatable) does so without a search.
+    /// If there is none, the failure is returned, with [`may_have_reached_server`](crate::Error::may_have_reached_server).
+    /// [`reconcile`](Call::reconcile) then submits the work order again, and [`repeatable`](Call::repeatable) does so without a search.
     ///
-    /// A call that is dropped looks for nothing: [`tracked`](Call::tracked) tells whether it was sent, and finds its work order.
+    /// A call that is dropped does not search. [`tracked`](Call::tracked) reports whether it was sent, and finds its work order.
     ///
     /// The search fetches 10 pages and 50 work orders at most, within the [`deadline`](Call::deadline). The API key needs the
     /// scopes `runs:read` and `work-orders:read` for it.
@@ -82,14 +81,14 @@ impl Call<CreateWorkOrder> {
         self.settings.idempotency_key.get_or_insert(token);
     }
 
-    /// Sets the tenant on whose behalf the work is done: a customer of yours. [`tenant`](Self::tenant) sets a user of theirs, too.
+    /// Sets the tenant of the work order, such as a customer of yours. [`tenant`](Self::tenant) sets one of its users, too.
     pub fn tenant_id(self, tenant_id: impl Into<String>) -> Self {
         let mut tenant = TenantContext::new();
         tenant.tenant_id = Some(tenant_id.into());
         self.tenant_context(tenant)
     }
 
-    /// Sets on whose behalf the work is done: a customer of yours, and a user of theirs. Runs and credits can be listed by both.
+    /// Sets the tenant of the work order, such as a customer of yours, and one of its users. Runs and credits can be listed by both.
     pub fn tenant(self, tenant_id: impl Into<String>, tenant_user_id: impl Into<String>) -> Self {
         let mut tenant = TenantContext::new();
         tenant.tenant_id = Some(tenant_id.into());
@@ -99,8 +98,8 @@ impl Call<CreateWorkOrder> {
 
     /// Adds an entry to the metadata that is kept with the work order.
     ///
-    /// The entry `agentgate-submission` belongs to the client. A value of yours for it has no effect, so that metadata which was
-    /// copied from another work order cannot pass for this one.
+    /// The client sets the entry `agentgate-submission` itself, and ignores other values for it, such as those of metadata that was copied
+    /// from another work order.
     pub fn metadata(mut self, key: impl Into<String>, value: impl Into<Value>) -> Self {
         let key = key.into();
         if key != TOKEN {
@@ -109,13 +108,12 @@ impl Call<CreateWorkOrder> {
         self
     }
 
-    /// Submits the work order, and waits for its run to end. An error after the submission tells the run's id:
+    /// Submits the work order, and waits for its run to end. An error after the submission has the id of the run:
     /// [`Error::run_id`](crate::Error::run_id).
     ///
-    /// What was set on the call before holds for the submission: [`reconcile`](Self::reconcile), [`repeatable`](Self::repeatable),
+    /// The settings of the call apply to the submission: [`reconcile`](Self::reconcile), [`repeatable`](Self::repeatable),
     /// [`timeout`](Self::timeout), [`deadline`](Self::deadline), [`max_retries`](Self::max_retries). Its status and headers are not
-    /// kept; where they are wanted, submit by [`with_response`](Self::with_response), and wait by
-    /// [`Runs::wait`](super::Runs::wait).
+    /// kept. To get them, submit by [`with_response`](Self::with_response), and wait by [`Runs::wait`](super::Runs::wait).
     ///
     /// ```no_run
     /// use std::time::Duration;

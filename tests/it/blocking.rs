@@ -16,7 +16,7 @@ use common::clock::InstantClock;
 use common::script::{Server, Step};
 use common::{call, prepare};
 use tokio::runtime::{Builder, Runtime};
-use tokio::task::{block_in_place, spawn_blocking};
+use tokio::task::{LocalSet, block_in_place, spawn_blocking};
 
 /// Time limit for a test. Only a test that hangs reaches it.
 const GUARD: Duration = Duration::from_secs(300);
@@ -278,7 +278,7 @@ fn attempts(client: &Client) -> Vec<Error> {
     errors
 }
 
-/// Runs the work on every kind of runtime: in `block_on`, and as a task.
+/// Runs the work on every kind of runtime: in `block_on`, as a task, and in a `LocalSet`.
 fn in_every_runtime<T, F>(work: impl Fn() -> F) -> Vec<T>
 where
     F: Future<Output = T> + Send + 'static,
@@ -289,6 +289,7 @@ where
         outputs.push(runtime.block_on(work()));
         let task = runtime.spawn(work());
         outputs.push(runtime.block_on(task).unwrap());
+        outputs.push(LocalSet::new().block_on(&runtime, work()));
     }
     outputs
 }
@@ -313,7 +314,7 @@ fn a_call_inside_a_runtime_fails_at_once_with_advice() {
              nothing was sent. Use `agentgate::Client` and `.await`, or make the call in `tokio::task::spawn_blocking`."
         );
     }
-    assert_eq!(errors.len(), 4);
+    assert_eq!(errors.len(), 6);
     assert_eq!(service.simulator.request_count(), 0);
 }
 
