@@ -1,7 +1,7 @@
 //! [`Event`]: the content of a delivery.
 
 use chrono::{DateTime, Utc};
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use serde_json::Value;
 
@@ -15,8 +15,9 @@ use crate::types::{
 /// The keys under which an event may have its time. The service documents none.
 const TIME_KEYS: [&str; 5] = ["createdAt", "timestamp", "occurredAt", "time", "created"];
 
-/// An event without its data. A key that occurs twice is an error.
+/// An event without its data. Unknown and duplicate keys are errors, so that no part of the JSON is left unchecked.
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Head {
     id: String,
     #[serde(rename = "type")]
@@ -28,6 +29,8 @@ struct Head {
     occurred_at: Option<Value>,
     time: Option<Value>,
     created: Option<Value>,
+    #[serde(rename = "data")]
+    _data: IgnoredAny,
 }
 
 /// An event of a delivery: from [`Verifier::unwrap`](super::Verifier::unwrap).
@@ -89,7 +92,7 @@ impl Event {
 
     /// Reads an event that is as documented from its text alone, which saves the time for its [`Value`].
     fn read_typed(body: &[u8]) -> Option<Self> {
-        let Head { id, kind, created_at, timestamp, occurred_at, time: at, created } =
+        let Head { id, kind, created_at, timestamp, occurred_at, time: at, created, .. } =
             serde_json::from_slice(body).ok()?;
         if id.is_empty() || kind.is_empty() {
             return None;

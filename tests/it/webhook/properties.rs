@@ -148,12 +148,10 @@ proptest! {
     fn an_event_that_is_read_from_its_text_equals_the_event_of_its_json(text in event_text()) {
         let event = Event::parse_unverified(text.as_bytes()).unwrap();
         let of_json = Event::from_json(event.json().clone()).unwrap();
-        // In JSON with replacements, `1.0` becomes `1`.
-        prop_assert_eq!((&of_json.id, &of_json.kind), (&event.id, &event.kind));
         if let Ok(json) = from_slice::<Value>(text.as_bytes()) {
             prop_assert_eq!(event.json(), &json);
-            prop_assert_eq!(of_json, event);
         }
+        prop_assert_eq!(of_json, event);
     }
 
     /// An event reads its data by a struct of its own where all fields fit.
