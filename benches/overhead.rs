@@ -4,16 +4,19 @@
 //! cargo bench -p agentgate-benches --bench overhead
 //! ```
 //!
-//! The server is a thread that responds to each request with the same bytes, over one connection that all callers share. Divan
-//! counts the allocations of the calling thread, including the client's side of the connection but not the server. Divan
-//! measures the callers one after the other, and the machine may change its speed in between. A second table therefore
-//! alternates the callers and prints the ratios. `taskset -c 0` keeps client and server on one core for stable figures.
+//! The server is a thread that responds to each request with the same bytes, over one connection that all callers
+//! share. Divan counts the allocations of the calling thread, including the client's side of the connection but not the
+//! server. Divan measures the callers one after the other, and the machine may change its speed in between. A second
+//! table therefore alternates the callers and prints the ratios. `taskset -c 0` keeps client and server on one core for
+//! stable figures.
 //!
-//! With `CALLS=<operation> <caller> <number>` it only makes this number of calls, for a profiler. The difference of two runs
-//! excludes the cost of starting up:
+//! With `CALLS=<operation> <caller> <number>` it only makes this number of calls, for a profiler. The difference of two
+//! runs excludes the cost of starting up:
 //!
 //! ```sh
-//! for n in 1000 2000; do CALLS="GetRun Sdk $n" valgrind --tool=callgrind --separate-threads=yes target/release/deps/overhead-*; done
+//! for n in 1000 2000; do
+//!     CALLS="GetRun Sdk $n" valgrind --tool=callgrind --separate-threads=yes target/release/deps/overhead-*
+//! done
 //! ```
 
 #![allow(clippy::unwrap_used)]

@@ -1,4 +1,5 @@
-//! The cost of a rate limit shared through Redis: the time of a call with and without it, and the round trips for 1,000 calls.
+//! The cost of a rate limit shared through Redis: the time of a call with and without it, and the round trips for 1,000
+//! calls.
 //!
 //! ```sh
 //! cargo bench -p agentgate-benches --bench shared_limit

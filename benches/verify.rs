@@ -4,11 +4,11 @@
 //! cargo bench -p agentgate-benches --bench verify
 //! ```
 //!
-//! All verify the same signature header and body. `HmacSha2` computes the key schedule for each delivery, as handwritten code often
-//! does. `HmacSha2KeyKept` and `RingKeyKept` compute it once, like the verifier. `Unwrap` also parses the event, and
-//! `HmacSha2AndJson` also parses the body to a `serde_json::Value`.
-//! Divan measures one after the other, and the machine may change its speed in between. A second table therefore alternates
-//! them and prints the ratios.
+//! All verify the same signature header and body. `HmacSha2` computes the key schedule for each delivery, as
+//! handwritten code often does. `HmacSha2KeyKept` and `RingKeyKept` compute it once, like the verifier. `Unwrap` also
+//! parses the event, and `HmacSha2AndJson` also parses the body to a `serde_json::Value`. Divan measures one after the
+//! other, and the machine may change its speed in between. A second table therefore alternates them and prints the
+//! ratios.
 
 #![allow(clippy::unwrap_used)]
 

@@ -152,8 +152,8 @@ pub fn deliveries(document: &Value) -> impl Iterator<Item = (&Value, String)> {
     })
 }
 
-/// Returns the words of a closed set, which is an `enum`, or of an open set, which is `anyOf` of an enum and any string. The second
-/// value is their place in the schema.
+/// Returns the words of a closed set, which is an `enum`, or of an open set, which is `anyOf` of an enum and any
+/// string. The second value is their place in the schema.
 pub fn words(schema: &Value) -> Option<(&Vec<Value>, &'static str)> {
     if let Some(words) = schema.get("enum").filter(|_| text(schema, "type") == Some("string")) {
         return Some((words.as_array()?, "enum"));

@@ -1,7 +1,7 @@
 //! The Rust type of each named schema.
 //!
-//! Objects become structs, which progenitor writes. Other named schemas become types of this crate, as a closed enum would fail a
-//! whole response over one new word.
+//! Objects become structs, which progenitor writes. Other named schemas become types of this crate, as a closed enum
+//! would fail a whole response over one new word.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -30,7 +30,8 @@ const MACROS: [&str; 4] = [
     include_str!("../src/types/open_union.rs"),
 ];
 
-/// Returns the names that no generated type can have: those of the prelude, of the surrounding module, and of the macros.
+/// Returns the names that no generated type can have: those of the prelude, of the surrounding module, and of the
+/// macros.
 pub fn reserved_types() -> Result<BTreeSet<String>, SpecError> {
     let parse = |source: &str| {
         syn::parse_file(source).map_err(|error| SpecError::at("", format!("src/types is not Rust: {error}")))

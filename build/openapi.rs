@@ -1,7 +1,7 @@
 //! The objects of OpenAPI 3.0.3: the keywords of each, and the kinds of their values.
 //!
-//! Each walk over a document uses these tables, so that a property called `default` is not taken for a keyword, nor a `$ref` in an
-//! example for a reference.
+//! Each walk over a document uses these tables, so that a property called `default` is not taken for a keyword, nor a
+//! `$ref` in an example for a reference.
 
 use serde_json::Value;
 

@@ -244,7 +244,8 @@ fn read_leniently(field: &Field, mappings: &Mappings) -> Attribute {
     }
 }
 
-/// Replaces progenitor's reader of a required nullable value, which needs a trait in scope. Returns `false` for other fields.
+/// Replaces progenitor's reader of a required nullable value, which needs a trait in scope. Returns `false` for other
+/// fields.
 fn read_required_option(field: &mut Field) -> bool {
     const WRITTEN: &str = "::std::option::Option::deserialize";
     let reader = if compact(&field.ty) == optional(TIME) {
@@ -276,8 +277,8 @@ fn read_time(field: &Field) -> Option<Attribute> {
     }
 }
 
-/// Writes `new`, which takes the required values, so that optional fields can be added without a breaking change. Only inputs have
-/// it, as callers create no responses.
+/// Writes `new`, which takes the required values, so that optional fields can be added without a breaking change. Only
+/// inputs have it, as callers create no responses.
 fn constructor(item: &ItemStruct, document: &Value) -> TokenStream {
     let name = &item.ident;
     let Fields::Named(fields) = &item.fields else {
@@ -337,7 +338,8 @@ fn serde_attribute(attribute: &Attribute) -> Option<String> {
     attribute.path().is_ident("serde").then(|| attribute.meta.to_token_stream().to_string())
 }
 
-/// Returns `true` if the field may be missing. Progenitor marks each such field as one that is not sent when it is empty.
+/// Returns `true` if the field may be missing. Progenitor marks each such field as one that is not sent when it is
+/// empty.
 fn is_defaulted(field: &Field) -> bool {
     field
         .attrs

@@ -1,10 +1,10 @@
 //! Reshapes the document, in memory, into one that progenitor maps well.
 //!
-//! - Error responses are removed. Progenitor fails on several error types, and loses the status and the headers of an error whose
-//!   body is not the documented JSON. The SDK reads errors itself.
+//! - Error responses are removed. Progenitor fails on several error types, and loses the status and the headers of an
+//!   error whose body is not the documented JSON. The SDK reads errors itself.
 //! - The successful responses become one, `2XX`, as the service does not document which code it uses.
-//! - Schemas keep only the keywords that types are made of. Progenitor would send every default, and refuse responses that exceed a
-//!   bound. An integer with a minimum of 0 or more becomes unsigned.
+//! - Schemas keep only the keywords that types are made of. Progenitor would send every default, and refuse responses
+//!   that exceed a bound. An integer with a minimum of 0 or more becomes unsigned.
 //! - Schemas that no successful response, request or delivery uses are removed.
 
 use std::collections::BTreeSet;
@@ -123,7 +123,8 @@ fn keep_further_fields(schema: &mut Value) {
     }
 }
 
-/// Makes an empty list and a missing list two values: in an update, an empty list removes all, and a missing one changes nothing.
+/// Makes an empty list and a missing list two values: in an update, an empty list removes all, and a missing one
+/// changes nothing.
 fn tell_empty_from_missing(schema: &mut Value) {
     let required: BTreeSet<String> = required_names(schema).map(str::to_owned).collect();
     let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) else {

@@ -53,8 +53,8 @@ pub fn reachable_from_response(document: &Value, operation: &Value) -> BTreeSet<
     found
 }
 
-/// Returns the schemas within the events of deliveries. The event itself is handwritten in `webhook`, as its type decides how its
-/// data is read.
+/// Returns the schemas within the events of deliveries. The event itself is handwritten in `webhook`, as its type
+/// decides how its data is read.
 pub fn reachable_from_deliveries(document: &Value) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     for (delivery, _) in deliveries(document) {

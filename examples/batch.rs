@@ -4,8 +4,8 @@
 //! cargo run -p agentgate --example batch -- https://github.com/your-org/your-repo prompts.txt
 //! ```
 //!
-//! The exit code is 0 if all runs have succeeded, 1 if any has not, and 2 if nothing could be submitted. The client respects the
-//! rate limit, and the waits share their polls, so only your credits limit the number of lines.
+//! The exit code is 0 if all runs have succeeded, 1 if any has not, and 2 if nothing could be submitted. The client
+//! respects the rate limit, and the waits share their polls, so only your credits limit the number of lines.
 
 use std::io;
 use std::process::ExitCode;

@@ -4,8 +4,8 @@
 //! 0 7 * * *  daily_check 50000 || mail-the-team
 //! ```
 //!
-//! It prints one line of JSON. The exit code is 0 without findings, 1 with findings, and 2 if the check itself has failed. It does
-//! not need `async`, so it uses the blocking client.
+//! It prints one line of JSON. The exit code is 0 without findings, 1 with findings, and 2 if the check itself has
+//! failed. It does not need `async`, so it uses the blocking client.
 
 use std::env;
 use std::error::Error;
@@ -48,8 +48,8 @@ fn check() -> Result<bool, Box<dyn Error>> {
     Ok(is_ok)
 }
 
-/// Returns the runs that have failed since a time. Lists have neither a time filter nor a documented order, so this reads all
-/// failed runs.
+/// Returns the runs that have failed since a time. Lists have neither a time filter nor a documented order, so this
+/// reads all failed runs.
 fn failed_since(client: &Client, since: DateTime<Utc>) -> agentgate::Result<Vec<RunId>> {
     let is_recent = |run: &RunSummary| run.completed_at.or(run.created_at).is_none_or(|ended| ended >= since);
     let mut failed = Vec::new();

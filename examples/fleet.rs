@@ -4,12 +4,12 @@
 //! cargo run -p agentgate --example fleet --features axum,redis,simulator
 //! ```
 //!
-//! Each process (a *replica*) submits work orders, waits for their runs and receives webhooks. The replicas share the rate limit and
-//! the deliveries through Redis, so a delivery to any replica ends the wait in the replica that waits. Without `redis-server` in the
-//! `PATH`, they share neither, and a wait ends by polling.
+//! Each process (a *replica*) submits work orders, waits for their runs and receives webhooks. The replicas share the
+//! rate limit and the deliveries through Redis, so a delivery to any replica ends the wait in the replica that waits.
+//! Without `redis-server` in the `PATH`, they share neither, and a wait ends by polling.
 //!
-//! The parent process starts Redis, the simulator and the replicas, and acts as the load balancer. It stores the ids of the runs, like
-//! a database. Midway it kills a replica, and starts another that resumes the waits for its runs.
+//! The parent process starts Redis, the simulator and the replicas, and acts as the load balancer. It stores the ids of
+//! the runs, like a database. Midway it kills a replica, and starts another that resumes the waits for its runs.
 
 use std::collections::HashMap;
 use std::env;
@@ -33,7 +33,8 @@ use tokio::sync::mpsc;
 
 type Outcome = Result<(), Box<dyn Error + Send + Sync>>;
 
-/// Number of work orders that each of the first three replicas submits: together within the submission limit of a minute.
+/// Number of work orders that each of the first three replicas submits: together within the submission limit of a
+/// minute.
 const ORDERS: usize = 6;
 
 #[tokio::main]

@@ -4,8 +4,9 @@
 //! RUST_LOG=multi_tenant=info,agentgate=debug cargo run -p agentgate --example multi_tenant
 //! ```
 //!
-//! `AGENTGATE_PROXY` is the URL of the proxy, with user and password if needed. Each job has a span with the tenant. It contains the
-//! client's spans, one per call, with OpenTelemetry field names. `tracing-opentelemetry` exports them unchanged.
+//! `AGENTGATE_PROXY` is the URL of the proxy, with user and password if needed. Each job has a span with the tenant. It
+//! contains the client's spans, one per call, with OpenTelemetry field names. `tracing-opentelemetry` exports them
+//! unchanged.
 
 use std::env;
 use std::error::Error;
@@ -66,7 +67,8 @@ struct Agents {
 
 impl Agents {
     fn tenant(&self, id: &'static str) -> Tenant {
-        // The header identifies the tenant in the proxy's log. A tenant waits at most a minute for the shared rate limit.
+        // The header identifies the tenant in the proxy's log. A tenant waits at most a minute for the shared rate
+        // limit.
         let options = CallOptions::new().request_header("x-acme-tenant", id).max_wait(Duration::from_secs(60));
         Tenant { client: self.client.with_options(options), id }
     }

@@ -68,8 +68,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .route("/agentgate", post(receive))
         .with_state(app);
 
-    // Pending requests complete before the process ends. Their runs are polled, as deliveries now go to other processes or are
-    // retried later.
+    // Pending requests complete before the process ends. Their runs are polled, as deliveries now go to other processes
+    // or are retried later.
     let shutdown = async move {
         stop_signal().await;
         watcher.deliveries_stopped();

@@ -4,8 +4,8 @@
 //! cargo test -p agentgate --example unit_tests --features simulator
 //! ```
 //!
-//! The function takes the client as an argument, so a test can pass one for a simulator. The tests need no network and no key, and take
-//! no time: the client sleeps on the simulator's clock, which advances while everything sleeps.
+//! The function takes the client as an argument, so a test can pass one for a simulator. The tests need no network and
+//! no key, and take no time: the client sleeps on the simulator's clock, which advances while everything sleeps.
 
 use std::time::Duration;
 

@@ -2,8 +2,8 @@
 
 use std::error::Error;
 
-/// Returns the first cause after all those that the text contains, beginning with `cause`. Some errors show the text of their source as
-/// their own.
+/// Returns the first cause after all those that the text contains, beginning with `cause`. Some errors show the text of
+/// their source as their own.
 pub(crate) fn unnamed<'a>(text: &str, cause: Option<&'a (dyn Error + 'static)>) -> Option<&'a (dyn Error + 'static)> {
     let causes: Vec<_> = std::iter::successors(cause, |&error| error.source()).collect();
     let named = causes.iter().rposition(|cause| text.contains(&cause.to_string()));

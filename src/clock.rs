@@ -13,13 +13,14 @@ use crate::platform::{self, Instant};
 
 /// The clock of a client: the source of the time, and of the delays between attempts and polls.
 ///
-/// The default is the system's clock and tokio's timer. A test sets another with `ClientBuilder::clock`, so that it need not wait:
+/// The default is the system's clock and tokio's timer. A test sets another with `ClientBuilder::clock`, so that it
+/// need not wait:
 ///
 /// - `Simulator::clock`, for tests against the simulator;
 /// - `test_util::TokioClock`, for tests without a server, on tokio's paused time.
 ///
-/// A custom clock must end each sleep when its time has come, and not before: the time-out and the polls of a wait use the same clock, and
-/// the earlier has to end first. Tokio's paused time does that. A minimal version of `TokioClock`:
+/// A custom clock must end each sleep when its time has come, and not before: the time-out and the polls of a wait use
+/// the same clock, and the earlier has to end first. Tokio's paused time does that. A minimal version of `TokioClock`:
 ///
 /// ```
 /// use std::{future::Future, pin::Pin, time::Duration};
@@ -54,8 +55,8 @@ pub trait Clock: Send + Sync + std::fmt::Debug + 'static {
     /// Sleeps for the duration. When it ends, [`now`](Self::now) has moved on by as much.
     fn sleep(&self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>>;
 
-    /// Keeps a clock that advances by itself from doing so until the returned value is dropped. The client holds the clock while a
-    /// request is under way. Defaults to nothing, which suits a clock that does not advance by itself.
+    /// Keeps a clock that advances by itself from doing so until the returned value is dropped. The client holds the
+    /// clock while a request is under way. Defaults to nothing, which suits a clock that does not advance by itself.
     fn hold(&self) -> Option<Box<dyn Send + Sync>> {
         None
     }

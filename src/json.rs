@@ -1,8 +1,8 @@
 //! Reads JSON that the parsers of JavaScript and Python accept, also where `serde_json` refuses it.
 //!
-//! A service in one of those languages may write such JSON: a string that is cut inside an emoji ends in half a surrogate pair, and
-//! Python writes `NaN`. One such value would make a run, its page and its events unreadable. So a body that was refused is read again,
-//! with replacements:
+//! A service in one of those languages may write such JSON: a string that is cut inside an emoji ends in half a
+//! surrogate pair, and Python writes `NaN`. One such value would make a run, its page and its events unreadable. So a
+//! body that was refused is read again, with replacements:
 //!
 //! | received | read as |
 //! |---|---|

@@ -53,7 +53,8 @@ pub mod resources;
 #[cfg(feature = "client")]
 mod response;
 mod secret;
-/// A rate limit that several processes share. See [`ClientBuilder::shared_rate_limit`](crate::ClientBuilder::shared_rate_limit).
+/// A rate limit that several processes share. See
+/// [`ClientBuilder::shared_rate_limit`](crate::ClientBuilder::shared_rate_limit).
 #[cfg(feature = "client")]
 pub mod shared_rate_limit {
     pub use crate::rate_limit::{Lease, LeaseFuture, LeaseReport, LeaseRequest, SharedRateLimit};

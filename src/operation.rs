@@ -6,8 +6,9 @@ use serde::{Serialize, Serializer};
 
 /// An operation of the API, as the contract describes it.
 ///
-/// Errors of the client name the operation that failed, so that logs and metrics can be grouped by it. A request made by
-/// `Client::request` that is none of the contract's operations has the id `request`, its method, and an empty path and scope.
+/// Errors of the client name the operation that failed, so that logs and metrics can be grouped by it. A request made
+/// by `Client::request` that is none of the contract's operations has the id `request`, its method, and an empty path
+/// and scope.
 ///
 /// ```
 /// use agentgate::Operation;
@@ -69,7 +70,8 @@ impl Operation {
         self.advice.iter().copied()
     }
 
-    /// Returns `true` if a repetition has no further effect. Other operations are not retried if the service may have acted.
+    /// Returns `true` if a repetition has no further effect. Other operations are not retried if the service may have
+    /// acted.
     #[must_use]
     pub const fn is_idempotent(&self) -> bool {
         self.idempotent
@@ -96,8 +98,8 @@ const METHODS: [(&str, bool); 7] = [
 
 #[cfg(feature = "client")]
 impl Operation {
-    /// Returns the operation of the contract that has this method and path, or one that stands for any other request. Its method is empty
-    /// if it is none of [`METHODS`].
+    /// Returns the operation of the contract that has this method and path, or one that stands for any other request.
+    /// Its method is empty if it is none of [`METHODS`].
     pub(crate) fn of_request(method: &str, path: &str) -> Self {
         let known = Self::ALL.iter().filter(|operation| operation.method == method && matches(operation.path, path));
         // `/runs/active` rather than `/runs/{id}`.

@@ -1,7 +1,7 @@
 //! Removes secrets from text that is shown.
 //!
-//! A message of the service may repeat parts of the request, and a response may contain the secret of a webhook. The texts of errors and
-//! headers pass through [`redact`] before they are displayed or recorded.
+//! A message of the service may repeat parts of the request, and a response may contain the secret of a webhook. The
+//! texts of errors and headers pass through [`redact`] before they are displayed or recorded.
 
 use std::borrow::Cow;
 
@@ -62,7 +62,8 @@ fn secret_length(text: &[u8], key: &[u8]) -> usize {
     whole.max(start).max(by_prefix.unwrap_or_default())
 }
 
-/// Returns whether a byte may be part of a secret, possibly an escaped one. Quotation marks, brackets and separators are not.
+/// Returns whether a byte may be part of a secret, possibly an escaped one. Quotation marks, brackets and separators
+/// are not.
 fn is_of_secret(byte: u8) -> bool {
     byte.is_ascii_graphic() && !b"\"'`<>()[]{},;&".contains(&byte)
 }

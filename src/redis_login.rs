@@ -9,7 +9,8 @@ use redis::{Client, ErrorKind, RedisError};
 pub(crate) async fn connect(url: &str) -> Result<ConnectionManager, Box<dyn Error + Send + Sync>> {
     let client = Client::open(url)?;
     let mut connection = client.get_connection_manager_with_config(config()).await.map_err(refusal)?;
-    // Connecting sends no command whose failure counts: a server that asks for a password says so to the first that does.
+    // Connecting sends no command whose failure counts: a server that asks for a password says so to the first that
+    // does.
     match redis::cmd("PING").exec_async(&mut connection).await {
         // The user may be allowed no more than what the program needs.
         Err(error) if error.code() != Some("NOPERM") => Err(refusal(error)),
@@ -17,8 +18,8 @@ pub(crate) async fn connect(url: &str) -> Result<ConnectionManager, Box<dyn Erro
     }
 }
 
-/// A command waits for the connection. Were it tried several times, with delays, commands would pile up for ten seconds and more, only to
-/// fail; the next command is the next attempt.
+/// A command waits for the connection. Were it tried several times, with delays, commands would pile up for ten seconds
+/// and more, only to fail; the next command is the next attempt.
 pub(crate) fn config() -> ConnectionManagerConfig {
     ConnectionManagerConfig::new().set_number_of_retries(0)
 }

@@ -7,8 +7,8 @@ use serde::{Deserialize, Deserializer};
 
 /// A secret of the service, such as the signing secret of a webhook.
 ///
-/// It is redacted in `Debug`, its memory is wiped when it is dropped, and it cannot be serialized, or compared with `==`, which does not
-/// take constant time. [`expose_secret`](Self::expose_secret) returns its text:
+/// It is redacted in `Debug`, its memory is wiped when it is dropped, and it cannot be serialized, or compared with
+/// `==`, which does not take constant time. [`expose_secret`](Self::expose_secret) returns its text:
 ///
 /// ```
 /// use agentgate::Secret;

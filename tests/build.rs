@@ -1,5 +1,6 @@
-//! Writes a call of each operation, made of the contract's examples, and looks for the programs that some tests need. A test whose
-//! program is missing is reported as ignored: `#[cfg_attr(not(redis_server), ignore = "needs redis-server")]`.
+//! Writes a call of each operation, made of the contract's examples, and looks for the programs that some tests need. A
+//! test whose program is missing is reported as ignored:
+//! `#[cfg_attr(not(redis_server), ignore = "needs redis-server")]`.
 
 #[path = "../build/mod.rs"]
 mod build;

@@ -1,5 +1,5 @@
-//! The loop of each peer: `peer <base URL> <seconds> <at a time>` makes calls for this time, prints their number, and exits when its input
-//! closes.
+//! The loop of each peer: `peer <base URL> <seconds> <at a time>` makes calls for this time, prints their number, and
+//! exits when its input closes.
 
 use std::env::args;
 use std::error::Error;

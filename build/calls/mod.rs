@@ -1,7 +1,8 @@
-//! Writes the public calls: a handle for each resource, a method for each operation, and the setters of what is optional.
+//! Writes the public calls: a handle for each resource, a method for each operation, and the setters of what is
+//! optional.
 //!
-//! They call the functions that progenitor writes, and pass the arguments by name, as those functions declare them. A new parameter
-//! so never takes the place of another.
+//! They call the functions that progenitor writes, and pass the arguments by name, as those functions declare them. A
+//! new parameter so never takes the place of another.
 
 pub mod endpoint;
 mod pages;

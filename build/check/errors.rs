@@ -1,5 +1,5 @@
-//! Checks the tables of errors: `x-errors`, the status and the advice of each code, and `x-advice`, the advice of an operation by
-//! status.
+//! Checks the tables of errors: `x-errors`, the status and the advice of each code, and `x-advice`, the advice of an
+//! operation by status.
 
 use serde_json::Value;
 

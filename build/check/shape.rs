@@ -1,4 +1,5 @@
-//! Checks that each object has no other keywords than those of OpenAPI 3.0.3, and that each `$ref` leads to an object of the right kind.
+//! Checks that each object has no other keywords than those of OpenAPI 3.0.3, and that each `$ref` leads to an object
+//! of the right kind.
 //!
 //! Parsers ignore unknown keywords, so that `requried` would silently make a required property optional.
 

@@ -1,6 +1,7 @@
 //! Checks that each type fits where the contract uses it.
 //!
-//! A list whose wrapping is not documented can only be read, a secret is not serialized, and a type that holds itself needs a pointer.
+//! A list whose wrapping is not documented can only be read, a secret is not serialized, and a type that holds itself
+//! needs a pointer.
 
 use std::collections::BTreeSet;
 

@@ -10,7 +10,8 @@ use libfuzzer_sys::fuzz_target;
 
 const BODY: &[u8] = br#"{"id": "evt_1", "type": "run.completed", "data": {"runId": "run_1"}}"#;
 const SECRETS: [&str; 2] = ["whsec_0123456789", "whsec_abcdefghij"];
-/// The signatures of the body. `dictionaries/signature_header.dict` contains them, so that the fuzzer finds accepted inputs.
+/// The signatures of the body. `dictionaries/signature_header.dict` contains them, so that the fuzzer finds accepted
+/// inputs.
 const TAGS: [&str; 2] = [
     "20275f80cdf0e001f8a854434f0f7e681aff8b57171c87e4e7d586ae50eb54f1",
     "e155df7699d871122c36946b38cc8f702da69427126c468044e1b7fc22fc6e9e",

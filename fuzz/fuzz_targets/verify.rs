@@ -1,5 +1,5 @@
-//! A body signed with any of the secrets is accepted, a changed one is rejected, and an event is accepted only within the
-//! maximum age.
+//! A body signed with any of the secrets is accepted, a changed one is rejected, and an event is accepted only within
+//! the maximum age.
 
 #![no_main]
 

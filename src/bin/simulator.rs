@@ -115,8 +115,8 @@ fn run(builder: Builder) -> io::Result<ExitCode> {
     })
 }
 
-/// Starts another process and returns when that has printed its lines. It must not share the output with this one, because a shell
-/// waits for the end of the output.
+/// Starts another process and returns when that has printed its lines. It must not share the output with this one,
+/// because a shell waits for the end of the output.
 fn run_in_background() -> io::Result<ExitCode> {
     let arguments = std::env::args_os().skip(1).filter(|argument| argument != "--background");
     let mut child =

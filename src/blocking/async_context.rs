@@ -1,11 +1,11 @@
 //! Detects asynchronous contexts, in which a thread must not block.
 //!
-//! `Handle::try_current` alone does not distinguish them: the threads of `spawn_blocking` have a handle too. Tokio has no API for this
-//! check; its `block_on` panics. The cooperative budget distinguishes them: everything that a runtime polls (tasks, `block_on`, a
-//! `LocalSet`) has a limited budget, and code that may block has none.
+//! `Handle::try_current` alone does not distinguish them: the threads of `spawn_blocking` have a handle too. Tokio has
+//! no API for this check; its `block_on` panics. The cooperative budget distinguishes them: everything that a runtime
+//! polls (tasks, `block_on`, a `LocalSet`) has a limited budget, and code that may block has none.
 //!
-//! Futures in `tokio::task::unconstrained` have no budget either, and are not recognized. A blocking call blocks there, as any other
-//! blocking function does.
+//! Futures in `tokio::task::unconstrained` have no budget either, and are not recognized. A blocking call blocks there,
+//! as any other blocking function does.
 
 use std::task::{Context, Poll, Waker};
 

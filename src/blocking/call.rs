@@ -9,7 +9,8 @@ use crate::{Error, Result};
 /// A call that can be sent without `async`.
 ///
 /// Implemented for everything that can be awaited and returns this crate's [`Result`]: the calls of all resources,
-/// [`with_response`](crate::resources::Call::with_response), [`wait`](crate::resources::Runs::wait), and futures of your own `async fn`s.
+/// [`with_response`](crate::resources::Call::with_response), [`wait`](crate::resources::Runs::wait), and futures of
+/// your own `async fn`s.
 ///
 /// ```no_run
 /// use std::time::Duration;
@@ -30,8 +31,8 @@ pub trait Call {
 
     /// Sends the call and blocks until it has a result.
     ///
-    /// Calls of an asynchronous [`agentgate::Client`](crate::Client) can be sent, too. Keep a blocking [`Client`](super::Client) while you
-    /// send them: without one, connections are closed after each call.
+    /// Calls of an asynchronous [`agentgate::Client`](crate::Client) can be sent, too. Keep a blocking
+    /// [`Client`](super::Client) while you send them: without one, connections are closed after each call.
     ///
     /// # Errors
     ///

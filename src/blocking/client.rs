@@ -9,8 +9,8 @@ use crate::{ClientBuilder, Result};
 
 /// A client for AgentGate, for programs without `async`. See the [module documentation](super).
 ///
-/// It dereferences to [`agentgate::Client`](crate::Client) and has all its methods. Calls are sent by [`send`](super::Call::send).
-/// Create one client and clone it: clones are cheap and share connections.
+/// It dereferences to [`agentgate::Client`](crate::Client) and has all its methods. Calls are sent by
+/// [`send`](super::Call::send). Create one client and clone it: clones are cheap and share connections.
 ///
 /// ```no_run
 /// use agentgate::blocking::{Call, Client};
@@ -35,12 +35,14 @@ impl Client {
         Self::builder().api_key(api_key).build_blocking()
     }
 
-    /// Creates a client for the key and the address in the environment. See [`agentgate::Client::from_env`](crate::Client::from_env).
+    /// Creates a client for the key and the address in the environment. See
+    /// [`agentgate::Client::from_env`](crate::Client::from_env).
     pub fn from_env() -> Result<Self> {
         Self::builder().from_env()?.build_blocking()
     }
 
-    /// Returns a builder, to change settings before the client is created by [`build_blocking`](ClientBuilder::build_blocking).
+    /// Returns a builder, to change settings before the client is created by
+    /// [`build_blocking`](ClientBuilder::build_blocking).
     pub fn builder() -> ClientBuilder {
         ClientBuilder::default()
     }
@@ -49,7 +51,8 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// Returns [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) if the background thread cannot be started.
+    /// Returns [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) if the background thread cannot be
+    /// started.
     pub fn from_async(client: crate::Client) -> Result<Self> {
         Ok(Self { client, _runtime: Runtime::shared()? })
     }
@@ -69,8 +72,8 @@ impl ClientBuilder {
     ///
     /// # Errors
     ///
-    /// Returns the errors of [`build`](Self::build), and [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) if the background
-    /// thread cannot be started.
+    /// Returns the errors of [`build`](Self::build), and [`ErrorKind::Configuration`](crate::ErrorKind::Configuration)
+    /// if the background thread cannot be started.
     pub fn build_blocking(self) -> Result<Client> {
         Client::from_async(self.build()?)
     }

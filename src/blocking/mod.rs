@@ -1,7 +1,7 @@
 //! The client without `async`: for scripts, command-line tools and services that have a thread for each request.
 //!
-//! A blocking [`Client`] wraps the asynchronous client. It has the same resources with the same methods. Where an asynchronous program
-//! writes `.await`, a blocking program writes [`send`](Call::send).
+//! A blocking [`Client`] wraps the asynchronous client. It has the same resources with the same methods. Where an
+//! asynchronous program writes `.await`, a blocking program writes [`send`](Call::send).
 //!
 //! ```no_run
 //! use agentgate::WorkspaceSource;
@@ -22,16 +22,18 @@
 //!
 //! # Threads
 //!
-//! A call runs on the thread that sends it. Its retries, callbacks and `tracing` events run there, and a panic in a callback unwinds that
-//! thread. A background thread named `agentgate` sends attempts and drives timers. All blocking clients of the process share it. It starts
-//! with the first client and ends, with its connections, after the last one is dropped.
+//! A call runs on the thread that sends it. Its retries, callbacks and `tracing` events run there, and a panic in a
+//! callback unwinds that thread. A background thread named `agentgate` sends attempts and drives timers. All blocking
+//! clients of the process share it. It starts with the first client and ends, with its connections, after the last one
+//! is dropped.
 //!
 //! # Inside an async runtime
 //!
-//! In an asynchronous context, a blocking call would block all other tasks of the thread, and could deadlock. There, it fails immediately
-//! with [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) and sends nothing. Blocking calls work where tokio allows blocking: in
-//! `spawn_blocking` (also known as actix-web's `web::block`), in `block_in_place`, and on threads that your program starts. Only tokio is
-//! recognized; on a thread of another executor, the call blocks. Clients can be created and dropped anywhere.
+//! In an asynchronous context, a blocking call would block all other tasks of the thread, and could deadlock. There, it
+//! fails immediately with [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) and sends nothing. Blocking
+//! calls work where tokio allows blocking: in `spawn_blocking` (also known as actix-web's `web::block`), in
+//! `block_in_place`, and on threads that your program starts. Only tokio is recognized; on a thread of another
+//! executor, the call blocks. Clients can be created and dropped anywhere.
 
 mod async_context;
 mod call;

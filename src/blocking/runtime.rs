@@ -1,8 +1,8 @@
 //! The background thread that drives connections and timers for all blocking clients of the process.
 //!
-//! Connections are bound to the runtime that opened them, so the runtime must live longer than the calls. Every blocking client and every
-//! call in progress holds a reference to it. The process has one runtime, not one per client, because `send` works for any future and
-//! cannot know to which client a future belongs.
+//! Connections are bound to the runtime that opened them, so the runtime must live longer than the calls. Every
+//! blocking client and every call in progress holds a reference to it. The process has one runtime, not one per client,
+//! because `send` works for any future and cannot know to which client a future belongs.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -17,7 +17,8 @@ use crate::{Error, Result};
 
 static SHARED: Mutex<Weak<Runtime>> = Mutex::new(Weak::new());
 
-/// The shared runtime. Dropping the last reference ends the thread in the background without blocking, so it can be dropped anywhere.
+/// The shared runtime. Dropping the last reference ends the thread in the background without blocking, so it can be
+/// dropped anywhere.
 pub(super) struct Runtime {
     handle: Handle,
     /// Ends the thread when it is dropped. Nothing is sent.
@@ -44,7 +45,8 @@ impl Runtime {
     fn start() -> io::Result<Self> {
         let (started, start) = mpsc::sync_channel(1);
         let (alive, end) = oneshot::channel::<Infallible>();
-        // Tokio's runtime is created and dropped on its own thread: dropping it in an asynchronous context panics, and may block.
+        // Tokio's runtime is created and dropped on its own thread: dropping it in an asynchronous context panics, and
+        // may block.
         thread::Builder::new().name("agentgate".to_owned()).spawn(move || {
             match Builder::new_current_thread().enable_all().build() {
                 Ok(runtime) => {

@@ -16,8 +16,8 @@ use crate::Result;
 pub trait BlockingStream: Sized {
     /// Returns an iterator that blocks until the next item is available.
     ///
-    /// The stream is polled only during `Iterator::next`. In an asynchronous context, the only item of the iterator is an error of
-    /// [`ErrorKind::Configuration`](crate::ErrorKind::Configuration).
+    /// The stream is polled only during `Iterator::next`. In an asynchronous context, the only item of the iterator is
+    /// an error of [`ErrorKind::Configuration`](crate::ErrorKind::Configuration).
     ///
     /// ```no_run
     /// use agentgate::blocking::{BlockingStream, Client};

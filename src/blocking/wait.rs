@@ -25,7 +25,8 @@ pub(super) fn wait<F: Future>(future: F) -> F::Output {
     }
 }
 
-/// Unparks a thread. The flag is needed because a nested wait, such as one in a callback, may consume the unpark token of the outer one.
+/// Unparks a thread. The flag is needed because a nested wait, such as one in a callback, may consume the unpark token
+/// of the outer one.
 struct Unparker {
     thread: Thread,
     is_woken: AtomicBool,

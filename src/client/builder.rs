@@ -46,8 +46,8 @@ const MAX_BODY_SIZE: usize = 8 * 1024 * 1024;
 /// # }
 /// ```
 ///
-/// It can be cloned, to make clients that differ in a setting. Such clients share no connections and no knowledge of the rate limit,
-/// as clones of one client do.
+/// It can be cloned, to make clients that differ in a setting. Such clients share no connections and no knowledge of
+/// the rate limit, as clones of one client do.
 #[derive(Clone)]
 #[must_use = "a builder does nothing until `build`"]
 pub struct ClientBuilder {
@@ -104,8 +104,8 @@ impl Default for ClientBuilder {
 }
 
 impl ClientBuilder {
-    /// Reads the API key from `AGENTGATE_API_KEY`, and the base URL from `AGENTGATE_BASE_URL` if that is set and not empty. Values that
-    /// were set on the builder before stay.
+    /// Reads the API key from `AGENTGATE_API_KEY`, and the base URL from `AGENTGATE_BASE_URL` if that is set and not
+    /// empty. Values that were set on the builder before stay.
     ///
     /// # Errors
     ///
@@ -138,50 +138,52 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets the address of the service. A path in it is kept and a trailing slash removed. `http://` is accepted for loopback only, unless
-    /// [`allow_http`](Self::allow_http) is set. Defaults to `https://agentgate.mynewapi.com`.
+    /// Sets the address of the service. A path in it is kept and a trailing slash removed. `http://` is accepted for
+    /// loopback only, unless [`allow_http`](Self::allow_http) is set. Defaults to `https://agentgate.mynewapi.com`.
     pub fn base_url(mut self, base_url: impl Into<String>) -> Self {
         self.base_url = Some(base_url.into());
         self
     }
 
-    /// Allows `http://` for an address that is not loopback. Everyone on the network path can then read the API key and all data.
+    /// Allows `http://` for an address that is not loopback. Everyone on the network path can then read the API key and
+    /// all data.
     pub fn allow_http(mut self, allow: bool) -> Self {
         self.allow_http = allow;
         self
     }
 
-    /// Sets the time limit for one attempt, from connecting to the last byte of the response. Defaults to 30 s, as in the vendor's
-    /// own SDK.
+    /// Sets the time limit for one attempt, from connecting to the last byte of the response. Defaults to 30 s, as in
+    /// the vendor's own SDK.
     ///
     /// An attempt that runs out of time before its body was handed to a connection fails with
-    /// [`ErrorKind::Connect`](crate::ErrorKind::Connect) and is retried, however [`connect_timeout`](Self::connect_timeout) is set:
-    /// nothing was sent.
+    /// [`ErrorKind::Connect`](crate::ErrorKind::Connect) and is retried, however
+    /// [`connect_timeout`](Self::connect_timeout) is set: nothing was sent.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
     }
 
-    /// Sets the time limit for connecting, name resolution and TLS included. Defaults to 10 s, and to nine tenths of the
-    /// [`timeout`](Self::timeout) where that is shorter.
+    /// Sets the time limit for connecting, name resolution and TLS included. Defaults to 10 s, and to nine tenths of
+    /// the [`timeout`](Self::timeout) where that is shorter.
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = Some(timeout);
         self
     }
 
-    /// Sets the total time limit for a call, including retries and waits. A wait that would not end before the deadline is not begun:
-    /// the call fails at once, with [`retry_after`](crate::Error::retry_after). Defaults to no limit.
+    /// Sets the total time limit for a call, including retries and waits. A wait that would not end before the deadline
+    /// is not begun: the call fails at once, with [`retry_after`](crate::Error::retry_after). Defaults to no limit.
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = Some(deadline);
         self
     }
 
-    /// Sets the longest time that a call waits for the rate limit, with the delays that a 429 asks for, over all its attempts. Defaults to
-    /// no limit.
+    /// Sets the longest time that a call waits for the rate limit, with the delays that a 429 asks for, over all its
+    /// attempts. Defaults to no limit.
     ///
-    /// A call whose turn cannot come within this time fails at once with [`ErrorKind::RateLimited`](crate::ErrorKind::RateLimited) and
-    /// [`retry_after`](crate::Error::retry_after), and sends nothing. A call whose turn did not come within this time fails in the same
-    /// way. A [`deadline`](Self::deadline) limits the time for attempts and other delays, too.
+    /// A call whose turn cannot come within this time fails at once with
+    /// [`ErrorKind::RateLimited`](crate::ErrorKind::RateLimited) and [`retry_after`](crate::Error::retry_after), and
+    /// sends nothing. A call whose turn did not come within this time fails in the same way. A
+    /// [`deadline`](Self::deadline) limits the time for attempts and other delays, too.
     ///
     /// ```no_run
     /// use std::time::Duration;
@@ -201,17 +203,18 @@ impl ClientBuilder {
 
     /// Sets the number of attempts that may follow the first. Defaults to 3, as in the vendor's own SDK.
     ///
-    /// The client retries failed connections, a 429, and a 503 that is the service's own error with the code `SERVICE_UNAVAILABLE`;
-    /// for idempotent operations also any other 503, 408, 500, 502, 504, cut connections and time-outs. The delay is random, up to half a second, and up to twice as
-    /// much after each further attempt. A wait that the service asks for replaces it. The clones of a client share a retry budget: while
-    /// most calls fail, none is retried.
+    /// The client retries failed connections, a 429, and a 503 that is the service's own error with the code
+    /// `SERVICE_UNAVAILABLE`; for idempotent operations also any other 503, 408, 500, 502, 504, cut connections and
+    /// time-outs. The delay is random, up to half a second, and up to twice as much after each further attempt. A wait
+    /// that the service asks for replaces it. The clones of a client share a retry budget: while most calls fail, none
+    /// is retried.
     pub fn max_retries(mut self, retries: u32) -> Self {
         self.retry.max_retries = retries;
         self
     }
 
-    /// Sets the longest delay between two attempts. If the service asks for a longer one, the error is returned at once, with
-    /// [`retry_after`](crate::Error::retry_after); but see [`RateLimitMode::Wait`]. Defaults to 30 seconds.
+    /// Sets the longest delay between two attempts. If the service asks for a longer one, the error is returned at
+    /// once, with [`retry_after`](crate::Error::retry_after); but see [`RateLimitMode::Wait`]. Defaults to 30 seconds.
     pub fn max_retry_delay(mut self, delay: Duration) -> Self {
         self.retry.max_delay = delay;
         self
@@ -219,15 +222,16 @@ impl ClientBuilder {
 
     /// Sets what calls do when the organization's rate limit is spent. Defaults to [`RateLimitMode::Wait`].
     ///
-    /// The clones of a client share what they learn of the limit from the responses. Programs that share an organization should
-    /// still expect an error of [`ErrorKind::RateLimited`](crate::ErrorKind::RateLimited) now and then.
+    /// The clones of a client share what they learn of the limit from the responses. Programs that share an
+    /// organization should still expect an error of [`ErrorKind::RateLimited`](crate::ErrorKind::RateLimited) now and
+    /// then.
     pub fn rate_limit_mode(mut self, mode: RateLimitMode) -> Self {
         self.rate_limit_mode = mode;
         self
     }
 
-    /// Sets the number of work orders that may be submitted in a minute. The responses of the service do not report this limit. Defaults
-    /// to 20, the limit that the service documents.
+    /// Sets the number of work orders that may be submitted in a minute. The responses of the service do not report
+    /// this limit. Defaults to 20, the limit that the service documents.
     pub fn submissions_per_minute(mut self, submissions: u32) -> Self {
         self.submissions = submissions;
         self
@@ -235,14 +239,14 @@ impl ClientBuilder {
 
     /// Shares the rate limit with the clients of other processes.
     ///
-    /// Permits for calls are leased from the shared limit, in batches. The limit belongs to the organization: clients share it if they have
-    /// the same API key and the same [`base_url`](Self::base_url). What is stored and sent is a hash of the two. Requests of other programs
-    /// are counted as the service's responses report them.
+    /// Permits for calls are leased from the shared limit, in batches. The limit belongs to the organization: clients
+    /// share it if they have the same API key and the same [`base_url`](Self::base_url). What is stored and sent is a
+    /// hash of the two. Requests of other programs are counted as the service's responses report them.
     ///
-    /// A shared limit that fails or does not respond within its [`timeout`](SharedRateLimit::timeout) (250 ms by default) stops no call. The
-    /// client goes on with its own rate limiter, as without this setting, and with a warning by `tracing`. It takes the part of the window
-    /// that falls to it, by the number of clients that shared the limit before. It tries the shared limit again after a second, and then
-    /// after up to 30 s.
+    /// A shared limit that fails or does not respond within its [`timeout`](SharedRateLimit::timeout) (250 ms by
+    /// default) stops no call. The client goes on with its own rate limiter, as without this setting, and with a
+    /// warning by `tracing`. It takes the part of the window that falls to it, by the number of clients that shared the
+    /// limit before. It tries the shared limit again after a second, and then after up to 30 s.
     ///
     /// A call with [`RateLimitMode::FailFast`] may wait for a lease. Calls with [`RateLimitMode::Off`] take no permits.
     ///
@@ -261,10 +265,11 @@ impl ClientBuilder {
         self
     }
 
-    /// Calls a function for each event in the course of each call: waits for the rate limit, attempts, retries and ends, for example to
-    /// keep metrics. See [`CallEvent`] for the events and their order.
+    /// Calls a function for each event in the course of each call: waits for the rate limit, attempts, retries and
+    /// ends, for example to keep metrics. See [`CallEvent`] for the events and their order.
     ///
-    /// The function runs on the task that polls the call, and should return at once. Where several are added, all are called, in order.
+    /// The function runs on the task that polls the call, and should return at once. Where several are added, all are
+    /// called, in order.
     ///
     /// ```no_run
     /// use agentgate::events::CallEvent;
@@ -290,7 +295,8 @@ impl ClientBuilder {
         self
     }
 
-    /// Calls a function before each retry, for example to count them: [`CallEvent::Retry`] alone. It should return at once.
+    /// Calls a function before each retry, for example to count them: [`CallEvent::Retry`] alone. It should return at
+    /// once.
     ///
     /// ```no_run
     /// # fn main() -> agentgate::Result<()> {
@@ -309,8 +315,8 @@ impl ClientBuilder {
         })
     }
 
-    /// Adds code that runs around each attempt of each call, for example to add a header. See [`Middleware`] for an example, and for the
-    /// order of several.
+    /// Adds code that runs around each attempt of each call, for example to add a header. See [`Middleware`] for an
+    /// example, and for the order of several.
     pub fn middleware(mut self, middleware: impl Middleware) -> Self {
         self.middleware.push(Arc::new(middleware));
         self
@@ -330,8 +336,8 @@ impl ClientBuilder {
 
     /// Changes the settings of the HTTP client, for example a proxy, certificates or name resolution.
     ///
-    /// The settings that the client relies on are applied afterwards: time-outs, redirects and retries of the HTTP client, and the
-    /// compression of responses. A proxy that is set here is used for loopback, too.
+    /// The settings that the client relies on are applied afterwards: time-outs, redirects and retries of the HTTP
+    /// client, and the compression of responses. A proxy that is set here is used for loopback, too.
     ///
     /// ```no_run
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -353,11 +359,12 @@ impl ClientBuilder {
         self
     }
 
-    /// Uses a ready HTTP client, to share its connections. For everything else, [`configure_http`](Self::configure_http) is safer.
+    /// Uses a ready HTTP client, to share its connections. For everything else,
+    /// [`configure_http`](Self::configure_http) is safer.
     ///
-    /// Turn its redirects and retries off: they send requests that the SDK does not see, and may submit a work order twice. A response to
-    /// a redirected request is refused, and says so. Its own connect time-out holds, so it cannot be combined with
-    /// [`connect_timeout`](Self::connect_timeout) or [`configure_http`](Self::configure_http).
+    /// Turn its redirects and retries off: they send requests that the SDK does not see, and may submit a work order
+    /// twice. A response to a redirected request is refused, and says so. Its own connect time-out holds, so it cannot
+    /// be combined with [`connect_timeout`](Self::connect_timeout) or [`configure_http`](Self::configure_http).
     pub fn http_client(mut self, http: reqwest::Client) -> Self {
         self.http = Some(http);
         self
@@ -373,7 +380,8 @@ impl ClientBuilder {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Configuration`](crate::ErrorKind::Configuration), with what to do about it, if a setting cannot work.
+    /// [`ErrorKind::Configuration`](crate::ErrorKind::Configuration), with what to do about it, if a setting cannot
+    /// work.
     pub fn build(self) -> Result<Client> {
         let base_url = base_url::parse(self.base_url.as_deref().unwrap_or(base_url::DEFAULT), self.allow_http)?;
         let authorization = authorization(self.api_key.as_ref(), self.key_origin)?;
@@ -393,8 +401,8 @@ impl ClientBuilder {
             }
             Some(http) => http,
             None => {
-                // An attempt that runs out of time while it connects has sent nothing. Where a request has no body to tell that by,
-                // the connection has to fail first.
+                // An attempt that runs out of time while it connects has sent nothing. Where a request has no body to
+                // tell that by, the connection has to fail first.
                 let connect_timeout = self.connect_timeout.unwrap_or(CONNECT_TIMEOUT).min(self.timeout.mul_f64(0.9));
                 http_client(&base_url, connect_timeout, self.configure_http.as_deref())?
             }

@@ -10,10 +10,10 @@ use crate::{Error, Result};
 
 /// The time after which an idle connection is not used again.
 ///
-/// A request on a connection that the other side is closing is lost, and a lost submission has to be looked for. So connections are
-/// given up before the other side does that. The shortest of the documented defaults counts: 5 s in Node's HTTP server
-/// ([`server.keepAliveTimeout`]); nginx has 75 s ([`keepalive_timeout`]), an AWS Application Load Balancer 60 s
-/// ([`idle_timeout.timeout_seconds`]). reqwest's own default is 90 s.
+/// A request on a connection that the other side is closing is lost, and a lost submission has to be looked for. So
+/// connections are given up before the other side does that. The shortest of the documented defaults counts: 5 s in
+/// Node's HTTP server ([`server.keepAliveTimeout`]); nginx has 75 s ([`keepalive_timeout`]), an AWS Application Load
+/// Balancer 60 s ([`idle_timeout.timeout_seconds`]). reqwest's own default is 90 s.
 ///
 /// [`server.keepAliveTimeout`]: https://nodejs.org/api/http.html#serverkeepalivetimeout
 /// [`keepalive_timeout`]: https://nginx.org/en/docs/http/ngx_http_core_module.html#keepalive_timeout
@@ -47,8 +47,8 @@ pub(super) fn http_client(
         .connect_timeout(connect_timeout)
         .pool_idle_timeout(IDLE_TIMEOUT)
         .redirect(redirect::Policy::none())
-        // Over HTTP/2, which another crate of the program may turn on, reqwest repeats requests by itself after some errors. hyper
-        // sends a request anew on another connection only if it has not begun to write it, which is safe.
+        // Over HTTP/2, which another crate of the program may turn on, reqwest repeats requests by itself after some
+        // errors. hyper sends a request anew on another connection only if it has not begun to write it, which is safe.
         .retry(reqwest::retry::never())
         // Another crate of the program may turn reqwest's decompression on; responses are small.
         .no_gzip()

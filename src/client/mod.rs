@@ -20,7 +20,8 @@ use crate::{RateLimit, Result};
 
 /// A client for AgentGate.
 ///
-/// Create one and clone it: clones are cheap, and share connections, rate limit and retry budget. It is `Send` and `Sync`.
+/// Create one and clone it: clones are cheap, and share connections, rate limit and retry budget. It is `Send` and
+/// `Sync`.
 ///
 /// ```no_run
 /// # async fn example() -> agentgate::Result<()> {
@@ -56,12 +57,13 @@ impl Client {
         Self::builder().api_key(api_key).build()
     }
 
-    /// Creates a client for the key in the environment variable `AGENTGATE_API_KEY`, at the address in `AGENTGATE_BASE_URL` if
-    /// that is set.
+    /// Creates a client for the key in the environment variable `AGENTGATE_API_KEY`, at the address in
+    /// `AGENTGATE_BASE_URL` if that is set.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) if the key is not set, or either value cannot be used.
+    /// [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) if the key is not set, or either value cannot be
+    /// used.
     ///
     /// ```no_run
     /// # fn main() -> agentgate::Result<()> {
@@ -78,11 +80,11 @@ impl Client {
         ClientBuilder::default()
     }
 
-    /// Returns a client whose calls have these options. It shares everything else with this one: connections, rate limit, retry budget and
-    /// the polls of waits.
+    /// Returns a client whose calls have these options. It shares everything else with this one: connections, rate
+    /// limit, retry budget and the polls of waits.
     ///
-    /// Options that are left open stay as they are in this client, and headers add up. The polls of waits do not have them, as waits share
-    /// them.
+    /// Options that are left open stay as they are in this client, and headers add up. The polls of waits do not have
+    /// them, as waits share them.
     ///
     /// ```no_run
     /// use std::time::Duration;
@@ -112,8 +114,8 @@ impl Client {
         &self.transport.base_url
     }
 
-    /// Returns the organization's rate limit as the last response reported it, to this client or a clone of it. `None` before the first
-    /// response.
+    /// Returns the organization's rate limit as the last response reported it, to this client or a clone of it. `None`
+    /// before the first response.
     #[must_use]
     pub fn rate_limit(&self) -> Option<RateLimit> {
         self.transport.limiter.known()

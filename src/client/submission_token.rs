@@ -14,7 +14,8 @@ use crate::{Error, Result};
 /// The number of work orders in each generation of [`KnownTokens`].
 const GENERATION_SIZE: usize = 10_000;
 
-/// A token by which a submitted work order is recognized: in its metadata, as `agentgate-submission`. It is a random UUID.
+/// A token by which a submitted work order is recognized: in its metadata, as `agentgate-submission`. It is a random
+/// UUID.
 ///
 /// Each submission gets one by default. A program that has to find its submissions after a restart stores the token
 /// before it submits: see [`Call::resume`](crate::resources::Call::resume).
@@ -38,7 +39,8 @@ impl SubmissionToken {
         Self(Uuid::new_v4())
     }
 
-    /// Returns the token of a work order. A text that this crate did not write becomes the nil UUID, which matches no submission.
+    /// Returns the token of a work order. A text that this crate did not write becomes the nil UUID, which matches no
+    /// submission.
     pub(crate) fn of_order(text: &str) -> Self {
         Self(text.parse().unwrap_or_default())
     }
@@ -62,7 +64,8 @@ impl FromStr for SubmissionToken {
     }
 }
 
-/// The tokens of the work orders that the clones of a client have seen, so that no search fetches a work order again to see its token.
+/// The tokens of the work orders that the clones of a client have seen, so that no search fetches a work order again to
+/// see its token.
 ///
 /// It has two generations: when the recent one is full, it replaces the older one.
 #[derive(Debug, Default)]

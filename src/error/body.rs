@@ -14,7 +14,8 @@ pub(super) struct ErrorBody {
 }
 
 impl ErrorBody {
-    /// Reads `{"error": {"code", "message", "details"}}`, and the near forms `{"code", "message"}` and `{"error": "text"}`.
+    /// Reads `{"error": {"code", "message", "details"}}`, and the near forms `{"code", "message"}` and
+    /// `{"error": "text"}`.
     pub(super) fn read(body: &[u8]) -> Self {
         let Ok(Value::Object(mut top)) = crate::json::read(body) else {
             return Self::default();

@@ -7,7 +7,8 @@ use super::text::one_line;
 use super::{Error, ceil_seconds};
 use crate::redact::redact_text;
 
-/// One line with the operation, the failure and the advice. Secrets that got into the text, for example from a run, are redacted.
+/// One line with the operation, the failure and the advice. Secrets that got into the text, for example from a run, are
+/// redacted.
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut line = String::new();
@@ -62,7 +63,8 @@ fn hides_body(error: &Error, response: &FailedResponse) -> bool {
     may_succeed && error.operation().is_some_and(|operation| operation.returns_secret())
 }
 
-/// The same as `Display` for `{:?}`, which a program prints when its `main` returns the error. `{:#?}` shows every field.
+/// The same as `Display` for `{:?}`, which a program prints when its `main` returns the error. `{:#?}` shows every
+/// field.
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if f.alternate() { f.write_str(&redact_text(&format!("{:#?}", self.0), &[])) } else { write!(f, "{self}") }

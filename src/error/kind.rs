@@ -14,7 +14,8 @@ use crate::types::ErrorCode;
 pub enum ErrorKind {
     /// A setting of the client is missing or invalid, such as the API key or the base URL.
     Configuration,
-    /// The content of the request is invalid. It was rejected by the service (400, 413, 422), or by this crate before sending.
+    /// The content of the request is invalid. It was rejected by the service (400, 413, 422), or by this crate before
+    /// sending.
     InvalidRequest,
     /// The API key is missing, malformed, unknown, expired or revoked (401).
     Authentication,
@@ -193,8 +194,8 @@ fn by_status(status: u16, has_code: bool) -> (ErrorKind, &'static str) {
     }
 }
 
-/// Returns the advice for a status that has a special meaning for this operation. The advice of a code takes precedence if it is more
-/// specific than that of its status.
+/// Returns the advice for a status that has a special meaning for this operation. The advice of a code takes precedence
+/// if it is more specific than that of its status.
 pub(super) fn advice_for(operation: Operation, code: Option<&str>, status: u16) -> Option<&'static str> {
     let documented = code.and_then(ErrorCode::documented);
     let (kind, advice) = classify(code, status);

@@ -135,7 +135,8 @@ impl Error {
         self.response().map(|response| &response.raw.headers)
     }
 
-    /// Returns the first 64 KiB of the response's body, if there was a response. It may be of any kind, such as HTML from a proxy.
+    /// Returns the first 64 KiB of the response's body, if there was a response. It may be of any kind, such as HTML
+    /// from a proxy.
     #[must_use]
     pub fn body(&self) -> Option<&[u8]> {
         self.response().map(|response| response.raw.body.as_ref())
@@ -143,8 +144,8 @@ impl Error {
 
     /// Returns the service's code, such as `INSUFFICIENT_CREDITS`.
     ///
-    /// The service may add codes. [`kind`](Self::kind) classifies the known ones, and [`ErrorCode::from`](crate::types::ErrorCode) returns a
-    /// value to match on.
+    /// The service may add codes. [`kind`](Self::kind) classifies the known ones, and
+    /// [`ErrorCode::from`](crate::types::ErrorCode) returns a value to match on.
     #[must_use]
     pub fn code(&self) -> Option<&str> {
         self.response()?.read.code.as_deref()
@@ -158,14 +159,15 @@ impl Error {
 
     /// Returns the details of the error as JSON.
     ///
-    /// Documented details have accessors: [`field_errors`](Self::field_errors), [`required_scope`](Self::required_scope), [`credits`](Self::credits),
-    /// [`rate_limit`](Self::rate_limit).
+    /// Documented details have accessors: [`field_errors`](Self::field_errors),
+    /// [`required_scope`](Self::required_scope), [`credits`](Self::credits), [`rate_limit`](Self::rate_limit).
     #[must_use]
     pub fn details(&self) -> Option<&Value> {
         self.response()?.read.details.as_ref()
     }
 
-    /// Returns the id of the request, from the header `x-request-id` or else from the body. Include it in requests to support.
+    /// Returns the id of the request, from the header `x-request-id` or else from the body. Include it in requests to
+    /// support.
     #[must_use]
     pub fn request_id(&self) -> Option<&str> {
         self.response()?.request_id.as_deref()
@@ -185,14 +187,15 @@ impl Error {
         self.0.attempts
     }
 
-    /// Returns whether the request may have taken effect although the call failed: the connection broke after the request was sent, the
-    /// attempt timed out, the service or a gateway failed while it processed the request, or the response could not be read.
+    /// Returns whether the request may have taken effect although the call failed: the connection broke after the
+    /// request was sent, the attempt timed out, the service or a gateway failed while it processed the request, or the
+    /// response could not be read.
     ///
-    /// A 429 is a refusal, and so is a 503 whose body is the service's own error with the code `SERVICE_UNAVAILABLE`. Any other
-    /// 503 may come from a gateway that had forwarded the request.
+    /// A 429 is a refusal, and so is a 503 whose body is the service's own error with the code `SERVICE_UNAVAILABLE`.
+    /// Any other 503 may come from a gateway that had forwarded the request.
     ///
-    /// In this case, [`create`](crate::resources::WorkOrders::create) has searched for the work order and not found it; the text of the
-    /// error says so. Check the recent runs before you submit it again: a run costs credits.
+    /// In this case, [`create`](crate::resources::WorkOrders::create) has searched for the work order and not found it;
+    /// the text of the error says so. Check the recent runs before you submit it again: a run costs credits.
     #[must_use]
     pub fn may_have_reached_server(&self) -> bool {
         self.0.may_have_reached_server
@@ -228,8 +231,8 @@ impl Error {
         details::credit_shortage(self.details()?)
     }
 
-    /// Returns the error that caused this one and is part of its text: the error of the HTTP client ([`reqwest::Error`]), of the JSON
-    /// decoder ([`serde_json::Error`]), or of a [middleware](crate::middleware).
+    /// Returns the error that caused this one and is part of its text: the error of the HTTP client
+    /// ([`reqwest::Error`]), of the JSON decoder ([`serde_json::Error`]), or of a [middleware](crate::middleware).
     ///
     /// ```
     /// use std::error::Error as _;
@@ -253,45 +256,51 @@ impl Error {
 
 /// Predicates for the most common kinds.
 impl Error {
-    /// Returns whether the request itself is wrong. **Troubleshooting:** [`field_errors`](Self::field_errors) names the fields.
+    /// Returns whether the request itself is wrong. **Troubleshooting:** [`field_errors`](Self::field_errors) names the
+    /// fields.
     #[must_use]
     pub fn is_invalid_request(&self) -> bool {
         self.kind() == ErrorKind::InvalidRequest
     }
 
-    /// Returns whether the API key was not accepted. **Troubleshooting:** [`code`](Self::code) distinguishes a malformed key from an expired one.
+    /// Returns whether the API key was not accepted. **Troubleshooting:** [`code`](Self::code) distinguishes a
+    /// malformed key from an expired one.
     #[must_use]
     pub fn is_authentication(&self) -> bool {
         self.kind() == ErrorKind::Authentication
     }
 
-    /// Returns whether there are too few credits. **Troubleshooting:** [`credits`](Self::credits) returns the required and the available
-    /// credits. Such a failure is never retried.
+    /// Returns whether there are too few credits. **Troubleshooting:** [`credits`](Self::credits) returns the required
+    /// and the available credits. Such a failure is never retried.
     #[must_use]
     pub fn is_insufficient_credits(&self) -> bool {
         self.kind() == ErrorKind::InsufficientCredits
     }
 
-    /// Returns whether the API key lacks a permission. **Troubleshooting:** [`required_scope`](Self::required_scope) returns the missing scope.
+    /// Returns whether the API key lacks a permission. **Troubleshooting:** [`required_scope`](Self::required_scope)
+    /// returns the missing scope.
     #[must_use]
     pub fn is_permission_denied(&self) -> bool {
         self.kind() == ErrorKind::PermissionDenied
     }
 
-    /// Returns whether no object has this id. **Troubleshooting:** a key has access to the objects of its own organization only.
+    /// Returns whether no object has this id. **Troubleshooting:** a key has access to the objects of its own
+    /// organization only.
     #[must_use]
     pub fn is_not_found(&self) -> bool {
         self.kind() == ErrorKind::NotFound
     }
 
-    /// Returns whether the state of the object does not allow the operation. **Troubleshooting:** fetch the object and check its status.
+    /// Returns whether the state of the object does not allow the operation. **Troubleshooting:** fetch the object and
+    /// check its status.
     #[must_use]
     pub fn is_conflict(&self) -> bool {
         self.kind() == ErrorKind::Conflict
     }
 
     /// Returns whether a rate limit is exhausted. **Troubleshooting:** [`retry_after`](Self::retry_after) and
-    /// [`rate_limit`](Self::rate_limit) return the time until it resets. The limit is shared by all programs of the organization.
+    /// [`rate_limit`](Self::rate_limit) return the time until it resets. The limit is shared by all programs of the
+    /// organization.
     #[must_use]
     pub fn is_rate_limited(&self) -> bool {
         self.kind() == ErrorKind::RateLimited
@@ -303,23 +312,24 @@ impl Error {
         self.kind() == ErrorKind::Timeout
     }
 
-    /// Returns whether no connection could be established. **Troubleshooting:** the text names the cause: name resolution, a refused connection,
-    /// TLS.
+    /// Returns whether no connection could be established. **Troubleshooting:** the text names the cause: name
+    /// resolution, a refused connection, TLS.
     #[must_use]
     pub fn is_connect(&self) -> bool {
         self.kind() == ErrorKind::Connect
     }
 
-    /// Returns whether the response does not match the contract. **Troubleshooting:** the text names the path of the field;
-    /// [`body`](Self::body) returns the response.
+    /// Returns whether the response does not match the contract. **Troubleshooting:** the text names the path of the
+    /// field; [`body`](Self::body) returns the response.
     #[must_use]
     pub fn is_decode(&self) -> bool {
         self.kind() == ErrorKind::Decode
     }
 }
 
-/// `source()` returns errors that are not part of the text of `Display`, so that a report of the whole chain repeats nothing: the error of
-/// the last poll of a wait, or of a failed cancellation. For the cause that is part of the text, see [`underlying`](Error::underlying).
+/// `source()` returns errors that are not part of the text of `Display`, so that a report of the whole chain repeats
+/// nothing: the error of the last poll of a wait, or of a failed cancellation. For the cause that is part of the text,
+/// see [`underlying`](Error::underlying).
 impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         match &self.0.source {

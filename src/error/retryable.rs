@@ -7,7 +7,8 @@ use super::{Error, ErrorKind};
 use crate::Operation;
 
 impl Error {
-    /// Returns whether the same call may succeed later, and cannot take effect twice. The client retries by the same rule:
+    /// Returns whether the same call may succeed later, and cannot take effect twice. The client retries by the same
+    /// rule:
     ///
     /// | failure | idempotent operations | others |
     /// |---|---|---|
@@ -16,13 +17,15 @@ impl Error {
     /// | any other 503, 408, 500, 502, 504, 303 to a POST, cut connection, time-out | true | false: it may have taken effect |
     /// | everything else | false | false |
     ///
-    /// The client has already retried such a failure, as often as [`max_retries`](crate::ClientBuilder::max_retries) and its retry budget
-    /// allow. Use this for a queue or a timer that makes the call again minutes later, and not before [`retry_after`](Self::retry_after).
+    /// The client has already retried such a failure, as often as [`max_retries`](crate::ClientBuilder::max_retries)
+    /// and its retry budget allow. Use this for a queue or a timer that makes the call again minutes later, and not
+    /// before [`retry_after`](Self::retry_after).
     ///
-    /// The result depends on [`Operation::is_idempotent`], and not on [`Call::repeatable`](crate::resources::Call::repeatable). It is false
-    /// if [`may_have_reached_server`](Self::may_have_reached_server) is true for an operation that is not idempotent, even if only an
-    /// earlier attempt of the call may have reached the service. It is false for the errors of waits, which have a
-    /// [`run_id`](Self::run_id): the run must not be submitted again. Wait for that run again.
+    /// The result depends on [`Operation::is_idempotent`], and not on
+    /// [`Call::repeatable`](crate::resources::Call::repeatable). It is false if
+    /// [`may_have_reached_server`](Self::may_have_reached_server) is true for an operation that is not idempotent, even
+    /// if only an earlier attempt of the call may have reached the service. It is false for the errors of waits, which
+    /// have a [`run_id`](Self::run_id): the run must not be submitted again. Wait for that run again.
     ///
     /// ```no_run
     /// # async fn example(client: agentgate::Client) -> agentgate::Result<()> {
@@ -39,8 +42,8 @@ impl Error {
         self.run_id().is_none() && self.may_be_repeated(is_idempotent)
     }
 
-    /// Returns whether another attempt may succeed, and cannot take effect twice. `repeatable` means that a second effect does no harm. See
-    /// [`is_retryable`](Self::is_retryable) for the table.
+    /// Returns whether another attempt may succeed, and cannot take effect twice. `repeatable` means that a second
+    /// effect does no harm. See [`is_retryable`](Self::is_retryable) for the table.
     pub(crate) fn may_be_repeated(&self, repeatable: bool) -> bool {
         // The kind follows from the code, and the possible effect from the status. Both have to allow a retry.
         let is_safe = repeatable || !self.may_have_reached_server();

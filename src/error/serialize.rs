@@ -4,8 +4,8 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use super::{Error, ErrorKind};
 
-/// Serializes the error as an object with names in snake case. Fields without a value are left out. Secrets are redacted. Bodies and headers
-/// of requests and responses are not included.
+/// Serializes the error as an object with names in snake case. Fields without a value are left out. Secrets are
+/// redacted. Bodies and headers of requests and responses are not included.
 ///
 /// | field | content |
 /// |---|---|

@@ -16,8 +16,8 @@ const STALE_DELAY: Duration = Duration::from_secs(1);
 
 /// A run that has ended: the output of [`Runs::wait`](crate::resources::Runs::wait).
 ///
-/// A wait succeeds whenever the run ends, also if the run failed or was cancelled. [`succeeded`](Self::succeeded) returns an error
-/// for a run that did not succeed:
+/// A wait succeeds whenever the run ends, also if the run failed or was cancelled. [`succeeded`](Self::succeeded)
+/// returns an error for a run that did not succeed:
 ///
 /// ```no_run
 /// # async fn example(client: agentgate::Client) -> agentgate::Result<()> {
@@ -57,14 +57,15 @@ impl FinishedRun {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::RunFailed`](crate::ErrorKind::RunFailed) or [`ErrorKind::RunCancelled`](crate::ErrorKind::RunCancelled);
-    /// [`Error::run`] has the run.
+    /// [`ErrorKind::RunFailed`](crate::ErrorKind::RunFailed) or
+    /// [`ErrorKind::RunCancelled`](crate::ErrorKind::RunCancelled); [`Error::run`] has the run.
     pub fn succeeded(self) -> Result<Run> {
         if self.0.status == RunStatus::Succeeded { Ok(self.0) } else { Err(Error::unsuccessful_run(self.0)) }
     }
 }
 
-/// Fetches a run that has ended with this status. `failure` is the error of the last fetch, for a wait that times out meanwhile.
+/// Fetches a run that has ended with this status. `failure` is the error of the last fetch, for a wait that times out
+/// meanwhile.
 pub(super) async fn fetch_finished(
     follower: &RunFollower,
     id: &RunId,

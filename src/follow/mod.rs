@@ -1,13 +1,15 @@
 //! Following runs to their end: one run or ten thousand, with few requests.
 //!
-//! A run takes minutes, and an organization has 100 requests a minute. A program that fetches each of its runs every five seconds
-//! uses that limit up with eight runs. All waits of a client share a [`Watcher`]: it lists many runs by one request, and polls as
-//! often as its share of the rate limit allows. With the events of a webhook, it hardly polls at all.
+//! A run takes minutes, and an organization has 100 requests a minute. A program that fetches each of its runs every
+//! five seconds uses that limit up with eight runs. All waits of a client share a [`Watcher`]: it lists many runs by
+//! one request, and polls as often as its share of the rate limit allows. With the events of a webhook, it hardly polls
+//! at all.
 //!
 //! - [`Runs::wait`](crate::resources::Runs::wait) waits for the end of a run.
 //! - [`Call::and_wait`](crate::resources::Call::and_wait) submits a work order and waits for its run.
 //! - [`Runs::watch`](crate::resources::Runs::watch) returns a stream of the changes of a run.
-//! - [`Runs::watcher`](crate::resources::Runs::watcher) returns the watcher, which has the settings and takes the events of webhooks.
+//! - [`Runs::watcher`](crate::resources::Runs::watcher) returns the watcher, which has the settings and takes the
+//!   events of webhooks.
 //!
 //! ```no_run
 //! use std::time::Duration;
@@ -20,14 +22,15 @@
 //! # }
 //! ```
 //!
-//! The polls run on the tokio runtime of the first wait. When that runtime shuts down, the next wait starts another poller. Nothing
-//! runs in the background while nothing is awaited: dropping the last wait, watch or stream stops the polling.
+//! The polls run on the tokio runtime of the first wait. When that runtime shuts down, the next wait starts another
+//! poller. Nothing runs in the background while nothing is awaited: dropping the last wait, watch or stream stops the
+//! polling.
 //!
 //! # Figures
 //!
 //! Runs of 2 to 15 minutes, with `summary_only`, at 100 requests a minute, in simulated time
-//! (`cargo test -p agentgate --lib follow::tests::figures -- --nocapture`). "Delay" is the time from the end of a run to the end of its
-//! wait.
+//! (`cargo test -p agentgate --lib follow::tests::figures -- --nocapture`). "Delay" is the time from the end of a run
+//! to the end of its wait.
 //!
 //! | running / awaited | loop of `get` and `sleep(5)`: requests a minute | delay: median, 99 % | `wait`: requests a minute | delay: median, 99 % |
 //! |---|---|---|---|---|
@@ -66,9 +69,9 @@
 //                       ▼               webhook_health (the share of the rate limit that polling takes)
 //                     poller ─────▶ run_source (the service)
 //
-// A poll and a delivery end a wait in the same way: both become a `RunUpdate`, and the registry sends one with a final status to the
-// subscribers of its run. `Watcher::notify` applies the update of an event here, and publishes it by `broadcast` to the other
-// processes, whose listeners apply it there.
+// A poll and a delivery end a wait in the same way: both become a `RunUpdate`, and the registry sends one with a final
+// status to the subscribers of its run. `Watcher::notify` applies the update of an event here, and publishes it by
+// `broadcast` to the other processes, whose listeners apply it there.
 
 #[cfg(feature = "webhooks")]
 mod broadcast;

@@ -1,8 +1,8 @@
 //! [`PollBudget`]: the delay before the next poll.
 //!
-//! Each request adds one to a debt, which decreases at the rate at which polling may send requests. A round begins when the round
-//! before it is paid for, so the delay between rounds is the number of requests of a round over the rate. A burst is paid for later:
-//! until then, rounds begin at a quarter of the rate.
+//! Each request adds one to a debt, which decreases at the rate at which polling may send requests. A round begins when
+//! the round before it is paid for, so the delay between rounds is the number of requests of a round over the rate. A
+//! burst is paid for later: until then, rounds begin at a quarter of the rate.
 
 use std::time::Duration;
 
@@ -24,13 +24,15 @@ const BURST: f64 = 0.4;
 /// The factor by which the delay between rounds is longer while a burst is paid for.
 const BURST_SLOWDOWN: f64 = 4.0;
 
-/// The largest random addition to the cost of a request, so that the programs of an organization do not poll at the same time.
+/// The largest random addition to the cost of a request, so that the programs of an organization do not poll at the
+/// same time.
 const JITTER: f64 = 0.05;
 
 /// A debt of less than this, in requests, is a rounding error.
 const ROUNDING: f64 = 1e-6;
 
-/// Returns the requests per second that polling may send: its share of the limit, or of the rest of the window if that is less.
+/// Returns the requests per second that polling may send: its share of the limit, or of the rest of the window if that
+/// is less.
 pub(super) fn rate(share: f64, limit: Option<RateLimit>, now: DateTime<Utc>) -> f64 {
     let requests = limit.and_then(|limit| limit.limit).unwrap_or(REQUESTS_A_MINUTE).max(1);
     let rate = (f64::from(requests) * share / MINUTE).max(MIN_RATE);

@@ -8,9 +8,9 @@
 //! | list the running | the pages with status `running`; one for each awaited run that was on them and no longer is |
 //! | list all | the pages of all runs, from the newest to the last awaited; one for each awaited run that is on none |
 //!
-//! The plan is chosen before each round, by the number of requests that each has recently taken. Pending runs are covered by the
-//! rotation: between the requests of rounds, it fetches a page of the pending runs, or a single run, so that no wait depends on lists
-//! that lag or omit runs.
+//! The plan is chosen before each round, by the number of requests that each has recently taken. Pending runs are
+//! covered by the rotation: between the requests of rounds, it fetches a page of the pending runs, or a single run, so
+//! that no wait depends on lists that lag or omit runs.
 
 use std::collections::VecDeque;
 use std::time::Duration;

@@ -17,7 +17,8 @@ use crate::{Error, Operation, Result};
 
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 
-/// Sends the requests that the scheduler decides on. Each request is a task of its own, so that one that hangs delays no other.
+/// Sends the requests that the scheduler decides on. Each request is a task of its own, so that one that hangs delays
+/// no other.
 pub(super) struct Poller {
     pub(super) state: Arc<FollowState>,
     pub(super) source: Arc<dyn RunSource>,

@@ -145,7 +145,8 @@ impl RunRegistry {
         self.runs.get(id).map(|run| (run.status.clone(), run.last_failure.clone())).unwrap_or_default()
     }
 
-    /// Applies an update to an awaited run: sends it to the subscribers, and ends the waits if it is final. Returns whether it did.
+    /// Applies an update to an awaited run: sends it to the subscribers, and ends the waits if it is final. Returns
+    /// whether it did.
     ///
     /// `at` is the earliest time for which the update holds: the time at which the request was sent.
     pub(super) fn apply(&mut self, update: RunUpdate, at: Duration) -> bool {

@@ -96,8 +96,8 @@ fn is_final(status: &RunStatus, is_completed: bool) -> bool {
     status.is_terminal() || (is_completed && matches!(status, RunStatus::Unknown(_)))
 }
 
-/// Makes a run from an object with fields of a run, and from these fields. It converts through JSON, so that a new field of runs needs
-/// no change here.
+/// Makes a run from an object with fields of a run, and from these fields. It converts through JSON, so that a new
+/// field of runs needs no change here.
 fn run_of<const N: usize>(source: &impl Serialize, fields: [(&str, Option<Value>); N]) -> Option<Run> {
     let mut run = serde_json::to_value(source).ok()?;
     for (name, value) in fields {

@@ -23,10 +23,10 @@ use crate::{Error, Response, Result};
 ///
 /// - The run does not exist, or the key may not read it.
 /// - The key has expired, or the organization is suspended.
-/// - Polls for this run keep failing: for a minute with persistent failures (a redirect, a 405, HTML, JSON that cannot be read), or for
-///   an hour with transient ones (5xx, 429, the network). `source()` is the error of the last poll.
-/// - [`ErrorKind::WaitTimeout`](crate::ErrorKind::WaitTimeout): the [`timeout`](Self::timeout) has passed. If the last poll failed,
-///   `source()` is its error.
+/// - Polls for this run keep failing: for a minute with persistent failures (a redirect, a 405, HTML, JSON that cannot
+///   be read), or for an hour with transient ones (5xx, 429, the network). `source()` is the error of the last poll.
+/// - [`ErrorKind::WaitTimeout`](crate::ErrorKind::WaitTimeout): the [`timeout`](Self::timeout) has passed. If the last
+///   poll failed, `source()` is its error.
 #[must_use = "a wait does nothing until it is awaited"]
 pub struct WaitForRun {
     follower: RunFollower,
@@ -54,31 +54,31 @@ impl WaitForRun {
         Self { follower, target, timeout: None, cancel_on_timeout: false, summary_only: false }
     }
 
-    /// Sets the time limit for the wait, counted from the submission's response if this wait submits the work order. After it, the wait
-    /// fails with [`ErrorKind::WaitTimeout`](crate::ErrorKind::WaitTimeout) and the last known
+    /// Sets the time limit for the wait, counted from the submission's response if this wait submits the work order.
+    /// After it, the wait fails with [`ErrorKind::WaitTimeout`](crate::ErrorKind::WaitTimeout) and the last known
     /// [status](crate::Error::run_status); the run continues. Defaults to no limit.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self
     }
 
-    /// Cancels the run when the [`timeout`](Self::timeout) passes. The wait fails nevertheless, unless the run has ended by then and can
-    /// be fetched. Defaults to `false`.
+    /// Cancels the run when the [`timeout`](Self::timeout) passes. The wait fails nevertheless, unless the run has
+    /// ended by then and can be fetched. Defaults to `false`.
     pub fn cancel_on_timeout(mut self) -> Self {
         self.cancel_on_timeout = true;
         self
     }
 
-    /// Returns the run with the fields of the list or delivery that showed its end, without fetching it: its status, iterations and time
-    /// of completion. Fields that lists omit (pull request, cost, error, tenant) may be missing. This saves one request for each run.
-    /// Defaults to `false`.
+    /// Returns the run with the fields of the list or delivery that showed its end, without fetching it: its status,
+    /// iterations and time of completion. Fields that lists omit (pull request, cost, error, tenant) may be missing.
+    /// This saves one request for each run. Defaults to `false`.
     pub fn summary_only(mut self) -> Self {
         self.summary_only = true;
         self
     }
 
-    /// Waits, and returns the run with the status, headers, request id and body of its response. The run is always fetched when it has
-    /// ended.
+    /// Waits, and returns the run with the status, headers, request id and body of its response. The run is always
+    /// fetched when it has ended.
     ///
     /// ```no_run
     /// # async fn example(client: agentgate::Client) -> agentgate::Result<()> {

@@ -16,8 +16,9 @@ use crate::{Response, Result};
 
 /// A stream of the changes of a run: from [`Runs::watch`](crate::resources::Runs::watch).
 ///
-/// The first item is the current state of the run. An item follows each time that a poll or a delivery shows another status, number of
-/// iterations or pull request. The last item is the run when it has ended, or an error, as of [`WaitForRun`](super::WaitForRun).
+/// The first item is the current state of the run. An item follows each time that a poll or a delivery shows another
+/// status, number of iterations or pull request. The last item is the run when it has ended, or an error, as of
+/// [`WaitForRun`](super::WaitForRun).
 #[must_use = "a stream does nothing until it is polled"]
 pub struct WatchRun(Option<NextItem>);
 

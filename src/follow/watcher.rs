@@ -14,30 +14,32 @@ use crate::types::RunId;
 /// A handle to the polling of a client: its settings, its waits, and the events of webhooks. From
 /// [`Runs::watcher`](crate::resources::Runs::watcher).
 ///
-/// A client has one watcher, which its clones share. Every [`wait`](crate::resources::Runs::wait) of the client uses it, so a setting
-/// applies to all waits.
+/// A client has one watcher, which its clones share. Every [`wait`](crate::resources::Runs::wait) of the client uses
+/// it, so a setting applies to all waits.
 ///
 /// # Polling
 ///
-/// A round of polls covers all awaited runs by the fewest requests: pages of the running runs, or single fetches where these are
-/// fewer. The delay between two rounds is the number of requests of a round over the [`share`](Self::share) of the rate limit, and at
-/// least [`shortest_delay`](Self::shortest_delay). It is longer while the rest of the program has nearly used the limit up. At 100
-/// requests a minute, a round of one request is repeated every 2.4 seconds.
+/// A round of polls covers all awaited runs by the fewest requests: pages of the running runs, or single fetches where
+/// these are fewer. The delay between two rounds is the number of requests of a round over the [`share`](Self::share)
+/// of the rate limit, and at least [`shortest_delay`](Self::shortest_delay). It is longer while the rest of the program
+/// has nearly used the limit up. At 100 requests a minute, a round of one request is repeated every 2.4 seconds.
 ///
-/// A run that cannot be fetched has its own delays, and delays no other. Its waits end with the error after a minute of persistent
-/// failures (a redirect, a 405, HTML), or after an hour of nothing but transient failures (5xx, 429, the network).
+/// A run that cannot be fetched has its own delays, and delays no other. Its waits end with the error after a minute of
+/// persistent failures (a redirect, a 405, HTML), or after an hour of nothing but transient failures (5xx, 429, the
+/// network).
 ///
 /// # Webhooks
 ///
-/// Pass the events of a webhook to [`notify`](Self::notify): the delivery of `run.completed`, `run.failed` or `run.cancelled` ends the
-/// waits for its run at once. **The webhook needs all three**; other events end no wait.
+/// Pass the events of a webhook to [`notify`](Self::notify): the delivery of `run.completed`, `run.failed` or
+/// `run.cancelled` ends the waits for its run at once. **The webhook needs all three**; other events end no wait.
 ///
-/// While the ends of the awaited runs are delivered to this process, polling uses the [`fallback_share`](Self::fallback_share). It
-/// returns to the full share at the first end that a poll finds and that is not delivered within 5 seconds, until ten ends in a row
-/// are delivered. So a wait never ends later than with polling at the fallback share:
+/// While the ends of the awaited runs are delivered to this process, polling uses the
+/// [`fallback_share`](Self::fallback_share). It returns to the full share at the first end that a poll finds and that
+/// is not delivered within 5 seconds, until ten ends in a row are delivered. So a wait never ends later than with
+/// polling at the fallback share:
 ///
-/// - With several processes behind a load balancer, each receives a part of the deliveries. Polling finds an end that was delivered to
-///   another process, unless the processes share their deliveries by [`broadcast`](Self::broadcast).
+/// - With several processes behind a load balancer, each receives a part of the deliveries. Polling finds an end that
+///   was delivered to another process, unless the processes share their deliveries by [`broadcast`](Self::broadcast).
 /// - A run that this client or a clone cancels needs no delivery.
 /// - At a graceful shutdown, the receiver stops accepting deliveries before the last waits have ended: call
 ///   [`deliveries_stopped`](Self::deliveries_stopped) first.
@@ -63,16 +65,16 @@ impl Watcher {
         Self { follower }
     }
 
-    /// Sets the share of the organization's rate limit that polling may use, from 0 to 1. A value outside of that range counts as the
-    /// nearest bound. At least one request every ten minutes is sent. Defaults to 0.25.
+    /// Sets the share of the organization's rate limit that polling may use, from 0 to 1. A value outside of that range
+    /// counts as the nearest bound. At least one request every ten minutes is sent. Defaults to 0.25.
     #[must_use]
     pub fn share(self, share: f64) -> Self {
         self.set(|settings| settings.share = bounded(share, Settings::default().share))
     }
 
-    /// Sets the share of the rate limit that polling may use while webhooks deliver the ends of runs, from 0 to 1. It determines how
-    /// soon an end is found whose delivery is lost: at 100 requests a minute, 0.05 is a poll every 12 seconds. A share larger than
-    /// [`share`](Self::share) counts as that. Defaults to 0.05.
+    /// Sets the share of the rate limit that polling may use while webhooks deliver the ends of runs, from 0 to 1. It
+    /// determines how soon an end is found whose delivery is lost: at 100 requests a minute, 0.05 is a poll every 12
+    /// seconds. A share larger than [`share`](Self::share) counts as that. Defaults to 0.05.
     #[must_use]
     pub fn fallback_share(self, share: f64) -> Self {
         self.set(|settings| settings.fallback_share = bounded(share, Settings::default().fallback_share))
@@ -102,8 +104,9 @@ impl Watcher {
 
     /// Applies an event of a webhook. If it is the end of a run, the waits for that run end at once.
     ///
-    /// Events may come in any order, more than once, and for runs that are not awaited. The states of the last 10,000 runs are kept, so
-    /// a wait that begins after the delivery ends at once, too. Verify deliveries by a [`Verifier`](crate::webhook::Verifier) first.
+    /// Events may come in any order, more than once, and for runs that are not awaited. The states of the last 10,000
+    /// runs are kept, so a wait that begins after the delivery ends at once, too. Verify deliveries by a
+    /// [`Verifier`](crate::webhook::Verifier) first.
     ///
     /// ```no_run
     /// # #[cfg(feature = "axum")]
@@ -122,8 +125,9 @@ impl Watcher {
         self.follower.state.apply_event(event);
     }
 
-    /// Shares deliveries with the other processes of the program, its *replicas*: an event that is passed to [`notify`](Self::notify) in
-    /// one ends the waits in all. The replicas have the same API key and base URL, and each calls this once.
+    /// Shares deliveries with the other processes of the program, its *replicas*: an event that is passed to
+    /// [`notify`](Self::notify) in one ends the waits in all. The replicas have the same API key and base URL, and each
+    /// calls this once.
     ///
     /// `RedisBroadcast` (feature `redis`) is a channel; implement [`Broadcast`](super::Broadcast) for others.
     ///
@@ -140,32 +144,34 @@ impl Watcher {
     ///
     /// # Polling
     ///
-    /// A delivery to another replica counts as a delivery to this one, so polling uses the [`fallback_share`](Self::fallback_share).
-    /// Replicas that await runs announce themselves every 30 seconds, and divide the share: of three, each polls at a third. So all
-    /// replicas together poll as often as one process. A replica that is killed is counted for another 90 seconds. No replica polls for
-    /// the others: it would have to know their runs, and its loss would stop polling.
+    /// A delivery to another replica counts as a delivery to this one, so polling uses the
+    /// [`fallback_share`](Self::fallback_share). Replicas that await runs announce themselves every 30 seconds, and
+    /// divide the share: of three, each polls at a third. So all replicas together poll as often as one process. A
+    /// replica that is killed is counted for another 90 seconds. No replica polls for the others: it would have to know
+    /// their runs, and its loss would stop polling.
     ///
     /// # Failures
     ///
-    /// A lost message delays the end of a wait: polling finds it. While the channel fails, waits behave as in a single process.
-    /// [`notify`](Self::notify) neither blocks nor fails: up to 1,024 messages wait to be published, and more are dropped. The start of
-    /// a failure is logged as a warning (feature `tracing`).
+    /// A lost message delays the end of a wait: polling finds it. While the channel fails, waits behave as in a single
+    /// process. [`notify`](Self::notify) neither blocks nor fails: up to 1,024 messages wait to be published, and more
+    /// are dropped. The start of a failure is logged as a warning (feature `tracing`).
     ///
     /// # Security
     ///
-    /// A message holds the id of a run and of its work order, the run's status, its iterations and its time of completion: no prompt, no
-    /// error, no pull request. It is authenticated by a key that is derived from the API key. Access to the channel alone allows to
-    /// read, suppress or repeat messages, but not to change or make them. A repeated message ends no wait wrongly, as a run that has
-    /// ended does not start again. Repeated announcements of replicas that are gone can make others poll less often. Messages are
-    /// ignored whose time differs from the receiver's clock by more than 15 minutes.
+    /// A message holds the id of a run and of its work order, the run's status, its iterations and its time of
+    /// completion: no prompt, no error, no pull request. It is authenticated by a key that is derived from the API key.
+    /// Access to the channel alone allows to read, suppress or repeat messages, but not to change or make them. A
+    /// repeated message ends no wait wrongly, as a run that has ended does not start again. Repeated announcements of
+    /// replicas that are gone can make others poll less often. Messages are ignored whose time differs from the
+    /// receiver's clock by more than 15 minutes.
     ///
     /// The API key allows to forge messages. They have the effect of deliveries, so pass only verified events to
     /// [`notify`](Self::notify): all replicas apply them.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) outside of a tokio runtime. That runtime runs the tasks that publish
-    /// and listen, until the last clone of the client is dropped.
+    /// [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) outside of a tokio runtime. That runtime runs the
+    /// tasks that publish and listen, until the last clone of the client is dropped.
     #[cfg(feature = "webhooks")]
     pub fn broadcast(self, broadcast: impl super::Broadcast) -> crate::Result<Self> {
         let Ok(runtime) = crate::platform::Handle::try_current() else {
@@ -180,10 +186,11 @@ impl Watcher {
         Ok(self)
     }
 
-    /// Sets polling back to its full [`share`](Self::share) permanently, because no more deliveries are expected. Deliveries still end
-    /// waits.
+    /// Sets polling back to its full [`share`](Self::share) permanently, because no more deliveries are expected.
+    /// Deliveries still end waits.
     ///
-    /// At a graceful shutdown, call it before the receiver stops accepting connections, then wait for the remaining runs.
+    /// At a graceful shutdown, call it before the receiver stops accepting connections, then wait for the remaining
+    /// runs.
     ///
     /// ```no_run
     /// # #[cfg(feature = "axum")]

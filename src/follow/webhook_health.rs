@@ -8,12 +8,12 @@ use crate::types::RunId;
 /// The time for which a delivery may come later than the poll that found the end of its run.
 const GRACE_PERIOD: Duration = Duration::from_secs(5);
 
-/// The number of ends in a row that have to be delivered after a missed one before deliveries count as healthy again. It is large
-/// enough to be rare in one of two processes behind a load balancer, which gets half of the deliveries.
+/// The number of ends in a row that have to be delivered after a missed one before deliveries count as healthy again.
+/// It is large enough to be rare in one of two processes behind a load balancer, which gets half of the deliveries.
 const ENDS_TO_RECOVER: u32 = 10;
 
-/// The record of delivered and missed ends. Only the ends of runs that are awaited in this process count: other deliveries do not show
-/// that the next awaited end will be delivered.
+/// The record of delivered and missed ends. Only the ends of runs that are awaited in this process count: other
+/// deliveries do not show that the next awaited end will be delivered.
 #[derive(Debug, Default)]
 pub(super) struct WebhookHealth {
     has_begun: bool,

@@ -1,6 +1,7 @@
 //! WebAssembly in a JavaScript host: its event loop and timers, and reqwest on `fetch`.
 //!
-//! There is one thread. Futures that hold JavaScript values are wrapped, so that futures and clients are `Send` as on other targets.
+//! There is one thread. Futures that hold JavaScript values are wrapped, so that futures and clients are `Send` as on
+//! other targets.
 
 use std::any::Any;
 use std::error::Error as _;

@@ -1,9 +1,10 @@
 //! A fair queue of permits, which are granted in the order of the calls, as the limits allow.
 //!
-//! A call may be held unpolled for any time: by a `select!` on `&mut call`, by a stream that reads ahead while the loop's body runs.
-//! So the queue does not depend on any one waiter being polled, and no task grants the permits: each waiter that is polled grants
-//! permits to all in front of it, then sleeps until more may be granted. A waiter that was granted a permit and is not polled holds
-//! that permit only, and loses it after [`CLAIM_WITHIN`]. It keeps its place, and is the first as soon as it is polled again.
+//! A call may be held unpolled for any time: by a `select!` on `&mut call`, by a stream that reads ahead while the
+//! loop's body runs. So the queue does not depend on any one waiter being polled, and no task grants the permits: each
+//! waiter that is polled grants permits to all in front of it, then sleeps until more may be granted. A waiter that was
+//! granted a permit and is not polled holds that permit only, and loses it after [`CLAIM_WITHIN`]. It keeps its place,
+//! and is the first as soon as it is polled again.
 
 use std::collections::BTreeMap;
 use std::future::{Future, poll_fn};
@@ -19,8 +20,8 @@ use super::wait::{Wait, WaitReason};
 use super::window::LONGEST_WINDOW;
 use crate::clock::Clock;
 
-/// The time within which a waiter has to be polled after it was granted a permit. After it, others get the permit. A task that was woken
-/// takes far less, and a future that is not polled must not delay the others for longer.
+/// The time within which a waiter has to be polled after it was granted a permit. After it, others get the permit. A
+/// task that was woken takes far less, and a future that is not polled must not delay the others for longer.
 const CLAIM_WITHIN: Duration = Duration::from_secs(1);
 
 /// The time after which the service has counted a request, even if there is no response. Its permit is then free.
@@ -89,7 +90,8 @@ impl FairQueue {
         }))
     }
 
-    /// Waits for a permit, and returns its ticket. If that would take until after `deadline`, returns the time that it would take.
+    /// Waits for a permit, and returns its ticket. If that would take until after `deadline`, returns the time that it
+    /// would take.
     ///
     /// `on_wait` is called once, when a wait begins. A lease that is under way is no such wait.
     pub(super) async fn acquire(
@@ -118,8 +120,8 @@ impl FairQueue {
         Ok(place.ticket)
     }
 
-    /// Ends a permit, unless it has expired, and changes the limits by the result of its attempt. The second argument of `change` says
-    /// whether the permit still takes a slot for submissions.
+    /// Ends a permit, unless it has expired, and changes the limits by the result of its attempt. The second argument
+    /// of `change` says whether the permit still takes a slot for submissions.
     pub(super) fn finish(&self, ticket: u64, now: Duration, change: impl FnOnce(&mut Limits, bool)) {
         let wakers = {
             let mut state = self.lock();
@@ -183,7 +185,8 @@ impl FairQueue {
         waker: &Waker,
         begin_lease: BeginLease<'_>,
     ) -> Turn {
-        // Waking or dropping a waker may drop a task, and with it another place in this queue, so neither happens under the lock.
+        // Waking or dropping a waker may drop a task, and with it another place in this queue, so neither happens under
+        // the lock.
         let (mut wakers, mut old, mut demand) = (Vec::new(), None, None);
         let turn = {
             let mut state = self.lock();
@@ -233,8 +236,8 @@ impl FairQueue {
 }
 
 impl State {
-    /// Takes back expired permits, and grants permits in order. Returns the wakers of the waiters to poll. `own` is the waiter that is
-    /// being polled.
+    /// Takes back expired permits, and grants permits in order. Returns the wakers of the waiters to poll. `own` is the
+    /// waiter that is being polled.
     fn settle(&mut self, now: Duration, own: Option<u64>) -> Vec<Waker> {
         self.expire(now);
         self.limits.check_lease(now);
@@ -273,7 +276,8 @@ impl State {
         }
     }
 
-    /// Takes from the limits for all waiters that may have a permit. Returns their tickets, and the time at which to try again.
+    /// Takes from the limits for all waiters that may have a permit. Returns their tickets, and the time at which to
+    /// try again.
     fn grant(&mut self, now: Duration) -> (Vec<(u64, Grant)>, Duration) {
         let (mut granted, mut try_again) = (Vec::new(), Duration::MAX);
         let (mut is_full_for_submissions, mut is_full_for_requests) = (false, false);

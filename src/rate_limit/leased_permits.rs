@@ -5,7 +5,8 @@ use std::time::Duration;
 use super::shared::Lease;
 use super::window::{LONGEST_WINDOW, Report};
 
-/// The number of permits that are leased in advance, so that a program which makes one call after the other needs no round trip for each.
+/// The number of permits that are leased in advance, so that a program which makes one call after the other needs no
+/// round trip for each.
 const SPARE: u32 = 16;
 
 /// The pause after a lease without permits that requests no pause.

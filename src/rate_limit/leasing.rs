@@ -1,4 +1,5 @@
-//! Leases permits from a shared rate limit, in tasks of their own, as a call that waits may be left unpolled or dropped.
+//! Leases permits from a shared rate limit, in tasks of their own, as a call that waits may be left unpolled or
+//! dropped.
 
 use std::sync::Arc;
 use std::time::Duration;

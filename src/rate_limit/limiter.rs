@@ -55,8 +55,8 @@ impl RateLimiter {
         *self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for a permit for one attempt. If there is none by `until`, returns the time that it would take. `on_wait` is called when a
-    /// wait begins.
+    /// Waits for a permit for one attempt. If there is none by `until`, returns the time that it would take. `on_wait`
+    /// is called when a wait begins.
     pub(crate) async fn acquire(
         self: &Arc<Self>,
         operation: Operation,
@@ -117,8 +117,8 @@ impl Permit {
         let limit = reported.and_then(|reported| reported.limit);
         let known = limiter.queue.limit();
         let is_refusal = status == StatusCode::TOO_MANY_REQUESTS;
-        // A 429 reports the limit that was hit, which need not be the one on all requests. While no limit is known, only that of a
-        // submission counts as another.
+        // A 429 reports the limit that was hit, which need not be the one on all requests. While no limit is known,
+        // only that of a submission counts as another.
         let can_differ = known.is_some() || self.is_submission;
         let is_other_limit = is_refusal && can_differ && limit.is_some() && limit != known;
         let has_requests_left = reported.and_then(|reported| reported.remaining).is_some_and(|left| left > 0);
@@ -133,7 +133,8 @@ impl Permit {
             if was_submission {
                 limits.submissions.responded(now);
             }
-            // A failure without headers may come from a gateway. A response about another limit says nothing about this one.
+            // A failure without headers may come from a gateway. A response about another limit says nothing about this
+            // one.
             limits.responded(report, status.is_success());
             if let Some(until) = hold {
                 // With requests left, the 429 is about another limit: that on submissions or on concurrent runs, or one

@@ -1,4 +1,5 @@
-//! All limits that a permit takes from: the window of requests, the submissions in a minute, and the permits of a shared limit.
+//! All limits that a permit takes from: the window of requests, the submissions in a minute, and the permits of a
+//! shared limit.
 
 use std::time::Duration;
 
@@ -14,8 +15,8 @@ pub(super) struct Request {
     pub(super) may_wait: bool,
 }
 
-/// The limits that a permit takes from: all calls from the window, submissions from both. While a shared limit works, permits are leased
-/// from it, and these two go on counting.
+/// The limits that a permit takes from: all calls from the window, submissions from both. While a shared limit works,
+/// permits are leased from it, and these two go on counting.
 #[derive(Debug)]
 pub(super) struct Limits {
     pub(super) window: Window,
@@ -159,7 +160,8 @@ impl Limits {
         leased.begin(now, self.window.report(now), self.submissions.limit(), waiting)
     }
 
-    /// Returns the earliest time at which a call behind so many others can be granted a permit, as far as that is known.
+    /// Returns the earliest time at which a call behind so many others can be granted a permit, as far as that is
+    /// known.
     pub(super) fn estimate(&self, ahead: Waiting, is_submission: bool, now: Duration) -> Duration {
         let Waiting { submissions, requests: others } = ahead;
         // Submissions without a slot do not wait for the window yet.

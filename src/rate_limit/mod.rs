@@ -1,10 +1,10 @@
 //! Keeps a client, with all its clones, inside the organization's rate limits.
 //!
-//! The organization has 100 requests a minute, shared by every program with its keys. A client that learned of the limit from
-//! 429s would waste requests of all of them. So the [`RateLimiter`] reads the rate-limit headers of every response ([`window`]),
-//! counts submissions itself, as no header reports their limit ([`submissions`]), and grants permits in the order of the calls
-//! ([`fair_queue`]). A 429 delays every call that it concerns. Where several processes share a limit ([`shared`]), permits are
-//! leased from it ([`leasing`], [`leased_permits`]).
+//! The organization has 100 requests a minute, shared by every program with its keys. A client that learned of the
+//! limit from 429s would waste requests of all of them. So the [`RateLimiter`] reads the rate-limit headers of every
+//! response ([`window`]), counts submissions itself, as no header reports their limit ([`submissions`]), and grants
+//! permits in the order of the calls ([`fair_queue`]). A 429 delays every call that it concerns. Where several
+//! processes share a limit ([`shared`]), permits are leased from it ([`leasing`], [`leased_permits`]).
 
 mod fair_queue;
 mod leased_permits;

@@ -30,14 +30,14 @@ const TIMEOUT: Duration = Duration::from_millis(250);
 ///
 /// Clones share a connection. One limit serves clients of any number of organizations.
 ///
-/// - **Cost.** Calls that wait at the same time share a round trip. A program that makes one call after the other needs one round trip for
-///   up to 17 calls, while much of the window is left.
-/// - **Fairness.** While several processes wait, each is leased the same number of permits in the first two seconds of a window. The rest
-///   is leased in the order of the requests.
+/// - **Cost.** Calls that wait at the same time share a round trip. A program that makes one call after the other needs
+///   one round trip for up to 17 calls, while much of the window is left.
+/// - **Fairness.** While several processes wait, each is leased the same number of permits in the first two seconds of
+///   a window. The rest is leased in the order of the requests.
 /// - **Clocks.** Only the clock of Redis is used. Those of the processes may be wrong.
-/// - **Storage.** Five keys for each organization, which expire in five minutes: counters and random identifiers of clients. Their
-///   names contain a hash of the API key and the service's address. If they are evicted or lost, the next response of the service reports
-///   how much is left.
+/// - **Storage.** Five keys for each organization, which expire in five minutes: counters and random identifiers of
+///   clients. Their names contain a hash of the API key and the service's address. If they are evicted or lost, the
+///   next response of the service reports how much is left.
 ///
 /// An address with `rediss://` needs TLS, which is a feature of the `redis` crate: add that crate with, for example,
 /// `tokio-rustls-comp` to your program.
@@ -54,13 +54,14 @@ impl RedisRateLimit {
     ///
     /// # Errors
     ///
-    /// If the address is invalid, if no server responds there, or if the server requires a password that the address does not have.
+    /// If the address is invalid, if no server responds there, or if the server requires a password that the address
+    /// does not have.
     pub async fn connect(url: &str) -> Result<Self, RedisRateLimitError> {
         redis_login::connect(url).await.map(Self::new).map_err(RedisRateLimitError)
     }
 
-    /// Connects to a Redis server when the first permit is needed. A client that starts while the server is unavailable uses its own
-    /// rate limiter.
+    /// Connects to a Redis server when the first permit is needed. A client that starts while the server is unavailable
+    /// uses its own rate limiter.
     ///
     /// # Errors
     ///
@@ -84,7 +85,8 @@ impl<C: ConnectionLike + Clone + Send + Sync> RedisRateLimit<C> {
         self
     }
 
-    /// Sets the longest time that Redis may take, before a client goes on with its own rate limiter. Defaults to 250 ms.
+    /// Sets the longest time that Redis may take, before a client goes on with its own rate limiter. Defaults to 250
+    /// ms.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
@@ -138,8 +140,8 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> SharedRateLimit for Redi
             let script = self.script(&request);
             let mut leased: RedisResult<Leased> = script.query_async(&mut connection).await;
             if leased.as_ref().is_err_and(|error| error.is_io_error() || error.is_connection_dropped()) {
-                // The connection was lost some time ago, and the attempt has begun to make it anew. If that one had leased something, it
-                // is lost until the window ends.
+                // The connection was lost some time ago, and the attempt has begun to make it anew. If that one had
+                // leased something, it is lost until the window ends.
                 leased = script.query_async(&mut connection).await;
             }
             let (requests, submissions, valid_for, retry_in, submissions_retry_in, clients) = leased?;

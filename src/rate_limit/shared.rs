@@ -19,8 +19,8 @@ pub type LeaseFuture<'a> = Pin<Box<dyn Future<Output = Result<Lease, Box<dyn Err
 /// A rate limit that the clients of several processes share. See
 /// [`ClientBuilder::shared_rate_limit`](crate::ClientBuilder::shared_rate_limit).
 ///
-/// `RedisRateLimit` (feature `redis`) keeps it in Redis. Implement the trait for another store by one atomic operation: it takes permits for
-/// a batch of calls from what is left of the organization's window.
+/// `RedisRateLimit` (feature `redis`) keeps it in Redis. Implement the trait for another store by one atomic operation:
+/// it takes permits for a batch of calls from what is left of the organization's window.
 ///
 /// All times are durations. The clocks of the processes differ, so only the store's own clock counts.
 ///
@@ -69,8 +69,9 @@ pub type LeaseFuture<'a> = Pin<Box<dyn Future<Output = Result<Lease, Box<dyn Err
 pub trait SharedRateLimit: Send + Sync + fmt::Debug + 'static {
     /// Applies the reports of a client, and leases permits to it, in one atomic step.
     ///
-    /// A client has one request under way at a time. If this fails or takes longer than [`timeout`](Self::timeout), the client goes on with
-    /// its own rate limiter, and tries again later. Permits of a response that came too late are lost until the window ends.
+    /// A client has one request under way at a time. If this fails or takes longer than [`timeout`](Self::timeout), the
+    /// client goes on with its own rate limiter, and tries again later. Permits of a response that came too late are
+    /// lost until the window ends.
     fn lease(&self, request: LeaseRequest) -> LeaseFuture<'_>;
 
     /// Returns the longest time that [`lease`](Self::lease) may take. Defaults to 250 ms.
@@ -179,8 +180,8 @@ pub struct Lease {
 }
 
 impl Lease {
-    /// Creates a lease of permits for so many requests, which expire after a time: at the end of the window. A client uses none for longer
-    /// than 61 s.
+    /// Creates a lease of permits for so many requests, which expire after a time: at the end of the window. A client
+    /// uses none for longer than 61 s.
     pub const fn new(requests: u32, valid_for: Duration) -> Self {
         Self {
             requests,
@@ -198,21 +199,22 @@ impl Lease {
         self
     }
 
-    /// Sets the time after which to ask again, if fewer permits were leased than wanted. Defaults to at once, and to 61 s at the most.
+    /// Sets the time after which to ask again, if fewer permits were leased than wanted. Defaults to at once, and to 61
+    /// s at the most.
     pub const fn retry_in(mut self, time: Duration) -> Self {
         (self.retry_in, self.submissions_retry_in) = (time, time);
         self
     }
 
-    /// Sets the time after which to ask for submissions again. Defaults to the same as [`retry_in`](Self::retry_in), which has to be set
-    /// before.
+    /// Sets the time after which to ask for submissions again. Defaults to the same as [`retry_in`](Self::retry_in),
+    /// which has to be set before.
     pub const fn submissions_retry_in(mut self, time: Duration) -> Self {
         self.submissions_retry_in = time;
         self
     }
 
-    /// Sets the number of clients that share the limit. A client that cannot reach the shared limit takes this part of what is left.
-    /// Defaults to 1.
+    /// Sets the number of clients that share the limit. A client that cannot reach the shared limit takes this part of
+    /// what is left. Defaults to 1.
     pub const fn clients(mut self, clients: u32) -> Self {
         self.clients = clients;
         self

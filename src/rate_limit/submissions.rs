@@ -10,8 +10,8 @@ pub(crate) const SUBMISSIONS_PER_MINUTE: u32 = 20;
 
 /// At most `limit` submissions in any minute.
 ///
-/// A submission takes a slot until a minute after its response. So the service counts no more than `limit` in one of its windows, wherever
-/// that begins, and at whatever time it counts a submission.
+/// A submission takes a slot until a minute after its response. So the service counts no more than `limit` in one of
+/// its windows, wherever that begins, and at whatever time it counts a submission.
 #[derive(Debug)]
 pub(super) struct Submissions {
     limit: u32,

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, SystemTime};
 
-/// The number of requests that may be in flight before a response has reported a limit. Without it, a program that starts with a
-/// thousand calls would exceed the limit many times before the first response.
+/// The number of requests that may be in flight before a response has reported a limit. Without it, a program that
+/// starts with a thousand calls would exceed the limit many times before the first response.
 pub(super) const COLD_START: u32 = 10;
 
 /// The documented length of a window.
@@ -19,8 +19,8 @@ const SAME_WINDOW: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub(super) struct Window {
     known: Known,
-    /// Permits in use. It is not known whether the service has counted their requests, so they are subtracted from the number that it
-    /// reported as left.
+    /// Permits in use. It is not known whether the service has counted their requests, so they are subtracted from the
+    /// number that it reported as left.
     in_flight: u32,
     /// Permits that were taken in this window.
     taken: u32,
@@ -88,11 +88,11 @@ impl Window {
         self.taken = self.taken.saturating_add(1);
     }
 
-    /// Takes room for a request, or returns the time at which to try again at the latest. While nothing is known, calls that may wait do
-    /// so for the first response.
+    /// Takes room for a request, or returns the time at which to try again at the latest. While nothing is known, calls
+    /// that may wait do so for the first response.
     ///
-    /// If several clients take from the window without coordination, each has an equal share. It takes the rest one by one, and only if the
-    /// response to the last request reported that some is left.
+    /// If several clients take from the window without coordination, each has an equal share. It takes the rest one by
+    /// one, and only if the response to the last request reported that some is left.
     pub(super) fn try_acquire(&mut self, now: Duration, may_wait: bool, shares: u32) -> Result<(), Duration> {
         if now < self.held_until {
             return Err(self.held_until);
@@ -119,7 +119,8 @@ impl Window {
         Ok(())
     }
 
-    /// Gives back the room that a request took. If it was sent, [`responded`](Self::responded) or [`lost`](Self::lost) follows.
+    /// Gives back the room that a request took. If it was sent, [`responded`](Self::responded) or [`lost`](Self::lost)
+    /// follows.
     pub(super) fn release(&mut self) {
         self.in_flight = self.in_flight.saturating_sub(1);
     }

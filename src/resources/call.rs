@@ -73,9 +73,9 @@ pub trait NotIdempotent: Endpoint {}
 /// # }
 /// ```
 ///
-/// A call owns its data, so it can be stored, cloned and sent to another task. Nothing is sent until it is awaited. For functions that take
-/// a future, such as `tokio::spawn` or `join!`, [`into_future`](IntoFuture::into_future) and [`with_response`](Self::with_response) return
-/// one:
+/// A call owns its data, so it can be stored, cloned and sent to another task. Nothing is sent until it is awaited. For
+/// functions that take a future, such as `tokio::spawn` or `join!`, [`into_future`](IntoFuture::into_future) and
+/// [`with_response`](Self::with_response) return one:
 ///
 /// ```no_run
 /// use std::future::IntoFuture as _; // needed before edition 2024
@@ -91,10 +91,10 @@ pub trait NotIdempotent: Endpoint {}
 ///
 /// # Dropping a call
 ///
-/// The future of a call may be left unpolled, raced in a `select!` or dropped at any point, without an effect on other calls. An attempt
-/// that was sent continues while the future is not polled, and is cancelled when the future is dropped. While a call waits for the rate
-/// limit or connects, dropping it means that nothing was sent. Later, the service may have acted. For submissions,
-/// [`tracked`](Call::tracked) tells the two cases apart.
+/// The future of a call may be left unpolled, raced in a `select!` or dropped at any point, without an effect on other
+/// calls. An attempt that was sent continues while the future is not polled, and is cancelled when the future is
+/// dropped. While a call waits for the rate limit or connects, dropping it means that nothing was sent. Later, the
+/// service may have acted. For submissions, [`tracked`](Call::tracked) tells the two cases apart.
 #[derive(Clone)]
 #[must_use = "a call does nothing until it is awaited"]
 pub struct Call<E> {
@@ -158,12 +158,13 @@ impl<E: Endpoint> Call<E> {
         self
     }
 
-    /// Adds a header to the request, such as one that a gateway in front of the service requires. `Debug` does not show its value.
+    /// Adds a header to the request, such as one that a gateway in front of the service requires. `Debug` does not show
+    /// its value.
     ///
-    /// The call fails with [`ErrorKind::InvalidRequest`](crate::ErrorKind::InvalidRequest) and sends nothing if the client sets the header
-    /// itself (such as `Authorization`, `Content-Type` and `User-Agent`), or if the name or the value is invalid. The requests by which
-    /// the client searches for the outcome of this call have the header, too. The polls of [`and_wait`](Call::and_wait) do not, as
-    /// waits share them.
+    /// The call fails with [`ErrorKind::InvalidRequest`](crate::ErrorKind::InvalidRequest) and sends nothing if the
+    /// client sets the header itself (such as `Authorization`, `Content-Type` and `User-Agent`), or if the name or the
+    /// value is invalid. The requests by which the client searches for the outcome of this call have the header, too.
+    /// The polls of [`and_wait`](Call::and_wait) do not, as waits share them.
     ///
     /// ```no_run
     /// # async fn example(client: agentgate::Client) -> agentgate::Result<()> {
@@ -179,7 +180,8 @@ impl<E: Endpoint> Call<E> {
     /// Adds a parameter to the query of the request, for parameters that this version of the crate does not know.
     ///
     /// A name that is added several times is sent several times. The call fails with
-    /// [`ErrorKind::InvalidRequest`](crate::ErrorKind::InvalidRequest) and sends nothing if it sets the parameter itself.
+    /// [`ErrorKind::InvalidRequest`](crate::ErrorKind::InvalidRequest) and sends nothing if it sets the parameter
+    /// itself.
     ///
     /// ```no_run
     /// # async fn example(client: agentgate::Client) -> agentgate::Result<()> {
@@ -192,11 +194,11 @@ impl<E: Endpoint> Call<E> {
         self
     }
 
-    /// Adds a field to the JSON object in the body of the request, for fields that this version of the crate does not know. A second value
-    /// for a name replaces the first.
+    /// Adds a field to the JSON object in the body of the request, for fields that this version of the crate does not
+    /// know. A second value for a name replaces the first.
     ///
-    /// The call fails with [`ErrorKind::InvalidRequest`](crate::ErrorKind::InvalidRequest) and sends nothing if it sets the field itself, or
-    /// if its body is not an object.
+    /// The call fails with [`ErrorKind::InvalidRequest`](crate::ErrorKind::InvalidRequest) and sends nothing if it sets
+    /// the field itself, or if its body is not an object.
     ///
     /// ```no_run
     /// use agentgate::WorkspaceSource;
@@ -238,9 +240,9 @@ impl<E: Endpoint> Call<E> {
 impl<E: NotIdempotent> Call<E> {
     /// Retries this call even if the service may have acted.
     ///
-    /// **The risk:** the call may have its effect twice: two paid runs for one work order, two webhooks of which one stays unknown, or a
-    /// conflict with the template that the first attempt has created. Without this setting, such a failure is returned, with
-    /// [`may_have_reached_server`](crate::Error::may_have_reached_server).
+    /// **The risk:** the call may have its effect twice: two paid runs for one work order, two webhooks of which one
+    /// stays unknown, or a conflict with the template that the first attempt has created. Without this setting, such a
+    /// failure is returned, with [`may_have_reached_server`](crate::Error::may_have_reached_server).
     pub fn repeatable(mut self) -> Self {
         self.settings.repeatable = true;
         self

@@ -12,15 +12,17 @@ use crate::{Client, RateLimit, Response};
 impl Client {
     /// Checks that the service can be reached at the base URL, and accepts the API key.
     ///
-    /// It fetches the credit balance, which takes one request from the organization's rate limit and costs nothing else. The scope for
-    /// it is `credits:read`; a key that lacks the scope is one that the service knows, so that is no failure.
+    /// It fetches the credit balance, which takes one request from the organization's rate limit and costs nothing
+    /// else. The scope for it is `credits:read`; a key that lacks the scope is one that the service knows, so that is
+    /// no failure.
     ///
     /// # Errors
     ///
-    /// Those of all calls, after the client's retries: [`is_authentication`](crate::Error::is_authentication) if the key is not accepted,
-    /// [`ErrorKind::OrganizationSuspended`](crate::ErrorKind::OrganizationSuspended) if nothing can be done with it,
-    /// [`is_connect`](crate::Error::is_connect) if there is no connection, [`is_decode`](crate::Error::is_decode) or
-    /// [`ErrorKind::UnexpectedStatus`](crate::ErrorKind::UnexpectedStatus) if something else responds at the address.
+    /// Those of all calls, after the client's retries: [`is_authentication`](crate::Error::is_authentication) if the
+    /// key is not accepted, [`ErrorKind::OrganizationSuspended`](crate::ErrorKind::OrganizationSuspended) if nothing
+    /// can be done with it, [`is_connect`](crate::Error::is_connect) if there is no connection,
+    /// [`is_decode`](crate::Error::is_decode) or [`ErrorKind::UnexpectedStatus`](crate::ErrorKind::UnexpectedStatus) if
+    /// something else responds at the address.
     ///
     /// ```no_run
     /// # async fn example() -> agentgate::Result<()> {
@@ -44,10 +46,11 @@ impl Client {
 
     /// Returns a request to a path of the service, for what this version of the crate has no call for.
     ///
-    /// Like every call, it has the API key, the rate limiter, retries, deadlines, errors and tracing. It sends and reads plain JSON.
+    /// Like every call, it has the API key, the rate limiter, retries, deadlines, errors and tracing. It sends and
+    /// reads plain JSON.
     ///
-    /// The path begins with a slash and is put behind the [base URL](Self::base_url). Its segments stand as in a URL, so an id with
-    /// unusual characters has to be encoded. The query is set by [`query`](Call::query).
+    /// The path begins with a slash and is put behind the [base URL](Self::base_url). Its segments stand as in a URL,
+    /// so an id with unusual characters has to be encoded. The query is set by [`query`](Call::query).
     ///
     /// ```no_run
     /// use agentgate::http::Method;

@@ -13,28 +13,30 @@ use super::{Call, CallFuture, Endpoint};
 use crate::transport::Execution;
 use crate::{Error, Operation, Response, Result};
 
-/// A request to a path of the service, from [`Client::request`](crate::Client::request). It is sent by `.await`, which returns JSON: `null` where the
-/// response has no body.
+/// A request to a path of the service, from [`Client::request`](crate::Client::request). It is sent by `.await`, which
+/// returns JSON: `null` where the response has no body.
 ///
 /// Nothing is sent until it is awaited.
 ///
 /// # Retries
 ///
-/// A request is retried as typed calls are. GET, HEAD, OPTIONS, PUT, DELETE and PATCH count as idempotent. A POST does not, unless it is
-/// [stated](Call::idempotent): if its outcome is unknown, the error is returned, and says
+/// A request is retried as typed calls are. GET, HEAD, OPTIONS, PUT, DELETE and PATCH count as idempotent. A POST does
+/// not, unless it is [stated](Call::idempotent): if its outcome is unknown, the error is returned, and says
 /// [`may_have_reached_server`](Error::may_have_reached_server).
 ///
 /// # Known operations
 ///
-/// A request with the method and path of an [`Operation`] counts as that operation, in its retries, in the limit of submissions, in
-/// [`Error::operation`] and in traces. For any other, [`Operation::id`] is `request`. A work order that is submitted in this way has
-/// no token, and is not searched for if its outcome is unknown: use [`WorkOrders::create`](super::WorkOrders::create) with
-/// [`extra_body`](super::Call::extra_body) where that does it.
+/// A request with the method and path of an [`Operation`] counts as that operation, in its retries, in the limit of
+/// submissions, in [`Error::operation`] and in traces. For any other, [`Operation::id`] is `request`. A work order that
+/// is submitted in this way has no token, and is not searched for if its outcome is unknown: use
+/// [`WorkOrders::create`](super::WorkOrders::create) with [`extra_body`](super::Call::extra_body) where that does it.
 ///
 /// # Errors
 ///
-/// Those of all calls. [`ErrorKind::InvalidRequest`](crate::ErrorKind::InvalidRequest), without having sent anything, if
-/// - the path does not begin with `/`, or holds `?`, `#`, a backslash, a control character, or a `.` or `..` between slashes;
+/// Those of all calls. [`ErrorKind::InvalidRequest`](crate::ErrorKind::InvalidRequest), without having sent anything,
+/// if
+/// - the path does not begin with `/`, or holds `?`, `#`, a backslash, a control character, or a `.` or `..` between
+///   slashes;
 /// - the body cannot be written as JSON;
 /// - a header is set by the client itself, or no header can have its name or its value;
 /// - the method is none of those above.
@@ -58,14 +60,15 @@ impl Call<RawRequest> {
         self
     }
 
-    /// States that the request is idempotent: to send it twice has the same effect as to send it once. It is then retried also when the
-    /// service may have acted. A POST is not retried in that case by default.
+    /// States that the request is idempotent: to send it twice has the same effect as to send it once. It is then
+    /// retried also when the service may have acted. A POST is not retried in that case by default.
     pub fn idempotent(mut self) -> Self {
         self.settings.repeatable = true;
         self
     }
 
-    /// Sends the request, and reads the response as a type. A response without a body is read as `null`, so that `()` and `Option` fit.
+    /// Sends the request, and reads the response as a type. A response without a body is read as `null`, so that `()`
+    /// and `Option` fit.
     ///
     /// ```no_run
     /// use agentgate::http::Method;

@@ -21,7 +21,8 @@ const LOOKS: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(5), Du
 /// The tolerated difference between the clocks of this machine and of the service. Older runs are not considered.
 const TOLERANCE: TimeDelta = TimeDelta::hours(1);
 
-/// The difference in time by which runs may be out of order in a sorted list, as services may store runs later than they stamp them.
+/// The difference in time by which runs may be out of order in a sorted list, as services may store runs later than
+/// they stamp them.
 const DISORDER: TimeDelta = TimeDelta::minutes(30);
 
 /// The largest numbers of pages and of work orders that one search fetches, to save the organization's rate limit.
@@ -33,15 +34,16 @@ const NOT_FOUND: &str = "the work order was not found among the recent runs; che
 impl Call<CreateWorkOrder> {
     /// Submits the work order again if its outcome is unknown and it cannot be found.
     ///
-    /// If the outcome of a submission is unknown, the client [searches](super::WorkOrders::submit) for its token. With `reconcile`, it
-    /// searches three times within half a minute. If all searches succeed and none finds the work order, it is submitted again with the
-    /// same token, as often as [`max_retries`](Self::max_retries) allows.
+    /// If the outcome of a submission is unknown, the client [searches](super::WorkOrders::submit) for its token. With
+    /// `reconcile`, it searches three times within half a minute. If all searches succeed and none finds the work
+    /// order, it is submitted again with the same token, as often as [`max_retries`](Self::max_retries) allows.
     ///
-    /// Nothing is submitted again if a search fails or is incomplete: if there are more than 50 other work orders to fetch, or a work order
-    /// with the same prompt and without a token from a service that returns no tokens. The error is then the same as without
-    /// `reconcile`.
+    /// Nothing is submitted again if a search fails or is incomplete: if there are more than 50 other work orders to
+    /// fetch, or a work order with the same prompt and without a token from a service that returns no tokens. The error
+    /// is then the same as without `reconcile`.
     ///
-    /// **Limitation.** A request that a proxy delays until after the last search is not found, and there are then two work orders.
+    /// **Limitation.** A request that a proxy delays until after the last search is not found, and there are then two
+    /// work orders.
     ///
     /// Replaces an earlier [`repeatable`](Self::repeatable).
     ///

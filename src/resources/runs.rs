@@ -12,8 +12,8 @@ use crate::{Response, Result};
 impl Runs {
     /// Waits for a run to end, and gets it.
     ///
-    /// Many waits on one client are cheap, as they share their polls: see [`Watcher`]. A wait for a run that has ended takes one
-    /// request.
+    /// Many waits on one client are cheap, as they share their polls: see [`Watcher`]. A wait for a run that has ended
+    /// takes one request.
     ///
     /// ```no_run
     /// use std::time::Duration;

@@ -12,8 +12,9 @@ use crate::types::{WorkOrderCreated, WorkOrderId};
 
 /// A handle to a submission in progress, independent of its call. Returned by [`Call::tracked`].
 ///
-/// A call that is dropped stops: where it waits for the rate limit or connects, nothing was sent; where it waits for the response, the
-/// service may create the work order all the same. The handle distinguishes the two cases, and finds the work order:
+/// A call that is dropped stops: where it waits for the rate limit or connects, nothing was sent; where it waits for
+/// the response, the service may create the work order all the same. The handle distinguishes the two cases, and finds
+/// the work order:
 ///
 /// ```no_run
 /// use agentgate::WorkspaceSource;
@@ -74,30 +75,34 @@ impl Call<CreateWorkOrder> {
 
 /// Submissions that outlive the process.
 impl Call<CreateWorkOrder> {
-    /// Sets the token by which the work order can be found after a restart. Store it before you submit. Defaults to a random token.
+    /// Sets the token by which the work order can be found after a restart. Store it before you submit. Defaults to a
+    /// random token.
     ///
-    /// Each submission needs its own token, or a search returns the work order of another. So do not send clones of a call that has one.
+    /// Each submission needs its own token, or a search returns the work order of another. So do not send clones of a
+    /// call that has one.
     pub fn submission_token(mut self, token: SubmissionToken) -> Self {
         self.set_token(token);
         self
     }
 
-    /// Submits the work order unless it was submitted already: for a program that stopped between storing the token and storing the work
-    /// order.
+    /// Submits the work order unless it was submitted already: for a program that stopped between storing the token and
+    /// storing the work order.
     ///
-    /// The client first looks for a work order that has the [token](Self::submission_token) among the runs since `since`, up to three times
-    /// within half a minute, as the request of the process before may still be in transit. If it is there, it is returned, and nothing is
-    /// submitted. Without a token of your own, there is nothing to find.
+    /// The client first looks for a work order that has the [token](Self::submission_token) among the runs since
+    /// `since`, up to three times within half a minute, as the request of the process before may still be in transit.
+    /// If it is there, it is returned, and nothing is submitted. Without a token of your own, there is nothing to find.
     ///
-    /// `since` is the time at which the token was stored; an hour is added for clocks that differ. The client fetches work
-    /// orders that it does not know to read their tokens, 50 at most. Pass those that you know to [`WorkOrders::remember`].
+    /// `since` is the time at which the token was stored; an hour is added for clocks that differ. The client fetches
+    /// work orders that it does not know to read their tokens, 50 at most. Pass those that you know to
+    /// [`WorkOrders::remember`].
     ///
     /// ```no_run
     /// use agentgate::WorkspaceSource;
     /// use agentgate::chrono::{DateTime, Utc};
     /// use agentgate::resources::SubmissionToken;
     ///
-    /// # async fn example(client: agentgate::Client, token: SubmissionToken, stored_at: DateTime<Utc>) -> agentgate::Result<()> {
+    /// # type Stored = (SubmissionToken, DateTime<Utc>);
+    /// # async fn example(client: agentgate::Client, (token, stored_at): Stored) -> agentgate::Result<()> {
     /// // At the start of the program, for each task whose token is stored, and whose run is not:
     /// let source = WorkspaceSource::template("python-flask");
     /// let order = client.work_orders().create("Fix it", source).submission_token(token).resume(stored_at).await?;
@@ -121,8 +126,8 @@ impl Call<CreateWorkOrder> {
 }
 
 impl WorkOrders {
-    /// Records the token of a work order, so that no search fetches it. The client records at least the last 10,000 work orders that it has
-    /// submitted or fetched itself.
+    /// Records the token of a work order, so that no search fetches it. The client records at least the last 10,000
+    /// work orders that it has submitted or fetched itself.
     pub fn remember(&self, id: &WorkOrderId, token: SubmissionToken) {
         self.client.known_tokens.insert(id, token);
     }
@@ -137,18 +142,18 @@ impl Submission {
 
     /// Returns the known state of the submission.
     ///
-    /// [`NotSubmitted`](SubmissionState::NotSubmitted) is sure once the call has ended or was dropped; while it goes on, it may be sent at
-    /// any moment.
+    /// [`NotSubmitted`](SubmissionState::NotSubmitted) is sure once the call has ended or was dropped; while it goes
+    /// on, it may be sent at any moment.
     #[must_use]
     pub fn state(&self) -> SubmissionState {
         self.state.get()
     }
 
-    /// Looks for the work order among the recent runs, by the token that the submission has: up to three times within half a minute, as
-    /// the request may still be in transit. `None` if it is not there.
+    /// Looks for the work order among the recent runs, by the token that the submission has: up to three times within
+    /// half a minute, as the request may still be in transit. `None` if it is not there.
     ///
-    /// The API key needs the scopes `runs:read` and `work-orders:read`. It does not submit anything. To submit a work order again after
-    /// `None` is as safe as [`reconcile`](Call::reconcile) is.
+    /// The API key needs the scopes `runs:read` and `work-orders:read`. It does not submit anything. To submit a work
+    /// order again after `None` is as safe as [`reconcile`](Call::reconcile) is.
     ///
     /// # Errors
     ///

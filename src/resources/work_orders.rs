@@ -11,24 +11,27 @@ use crate::{Response, Result};
 use serde_json::Value;
 
 impl WorkOrders {
-    /// Submits a work order that is a value, for example from a queue. Otherwise the same as [`create`](Self::create). Each call has its
-    /// own token.
+    /// Submits a work order that is a value, for example from a queue. Otherwise the same as [`create`](Self::create).
+    /// Each call has its own token.
     ///
     /// # Unknown outcomes
     ///
-    /// A run costs credits, so a submission that the service may have accepted is not sent again. Each submission has a random token in the
-    /// `metadata` of the work order, as `agentgate-submission`. If the response is lost (a cut connection, a time-out, a 5xx that may come
-    /// from a gateway, a response that cannot be read), the client waits for a second, lists the recent runs, and fetches the work
-    /// orders that it does not know. It returns the one with the token, with the status and the headers of the response that contained
-    /// it. It never returns a work order without the token, even an equal one.
+    /// A run costs credits, so a submission that the service may have accepted is not sent again. Each submission has a
+    /// random token in the `metadata` of the work order, as `agentgate-submission`. If the response is lost (a cut
+    /// connection, a time-out, a 5xx that may come from a gateway, a response that cannot be read), the client waits
+    /// for a second, lists the recent runs, and fetches the work orders that it does not know. It returns the one with
+    /// the token, with the status and the headers of the response that contained it. It never returns a work order
+    /// without the token, even an equal one.
     ///
-    /// If there is none, the failure is returned, with [`may_have_reached_server`](crate::Error::may_have_reached_server).
-    /// [`reconcile`](Call::reconcile) then submits the work order again, and [`repeatable`](Call::repeatable) does so without a search.
+    /// If there is none, the failure is returned, with
+    /// [`may_have_reached_server`](crate::Error::may_have_reached_server). [`reconcile`](Call::reconcile) then submits
+    /// the work order again, and [`repeatable`](Call::repeatable) does so without a search.
     ///
-    /// A call that is dropped does not search. [`tracked`](Call::tracked) reports whether it was sent, and finds its work order.
+    /// A call that is dropped does not search. [`tracked`](Call::tracked) reports whether it was sent, and finds its
+    /// work order.
     ///
-    /// The search fetches 10 pages and 50 work orders at most, within the [`deadline`](Call::deadline). The API key needs the
-    /// scopes `runs:read` and `work-orders:read` for it.
+    /// The search fetches 10 pages and 50 work orders at most, within the [`deadline`](Call::deadline). The API key
+    /// needs the scopes `runs:read` and `work-orders:read` for it.
     ///
     /// ```no_run
     /// use agentgate::WorkspaceSource;
@@ -81,14 +84,16 @@ impl Call<CreateWorkOrder> {
         self.settings.idempotency_key.get_or_insert(token);
     }
 
-    /// Sets the tenant of the work order, such as a customer of yours. [`tenant`](Self::tenant) sets one of its users, too.
+    /// Sets the tenant of the work order, such as a customer of yours. [`tenant`](Self::tenant) sets one of its users,
+    /// too.
     pub fn tenant_id(self, tenant_id: impl Into<String>) -> Self {
         let mut tenant = TenantContext::new();
         tenant.tenant_id = Some(tenant_id.into());
         self.tenant_context(tenant)
     }
 
-    /// Sets the tenant of the work order, such as a customer of yours, and one of its users. Runs and credits can be listed by both.
+    /// Sets the tenant of the work order, such as a customer of yours, and one of its users. Runs and credits can be
+    /// listed by both.
     pub fn tenant(self, tenant_id: impl Into<String>, tenant_user_id: impl Into<String>) -> Self {
         let mut tenant = TenantContext::new();
         tenant.tenant_id = Some(tenant_id.into());
@@ -98,8 +103,8 @@ impl Call<CreateWorkOrder> {
 
     /// Adds an entry to the metadata that is kept with the work order.
     ///
-    /// The client sets the entry `agentgate-submission` itself, and ignores other values for it, such as those of metadata that was copied
-    /// from another work order.
+    /// The client sets the entry `agentgate-submission` itself, and ignores other values for it, such as those of
+    /// metadata that was copied from another work order.
     pub fn metadata(mut self, key: impl Into<String>, value: impl Into<Value>) -> Self {
         let key = key.into();
         if key != TOKEN {
@@ -111,9 +116,10 @@ impl Call<CreateWorkOrder> {
     /// Submits the work order, and waits for its run to end. An error after the submission has the id of the run:
     /// [`Error::run_id`](crate::Error::run_id).
     ///
-    /// The settings of the call apply to the submission: [`reconcile`](Self::reconcile), [`repeatable`](Self::repeatable),
-    /// [`timeout`](Self::timeout), [`deadline`](Self::deadline), [`max_retries`](Self::max_retries). Its status and headers are not
-    /// kept. To get them, submit by [`with_response`](Self::with_response), and wait by [`Runs::wait`](super::Runs::wait).
+    /// The settings of the call apply to the submission: [`reconcile`](Self::reconcile),
+    /// [`repeatable`](Self::repeatable), [`timeout`](Self::timeout), [`deadline`](Self::deadline),
+    /// [`max_retries`](Self::max_retries). Its status and headers are not kept. To get them, submit by
+    /// [`with_response`](Self::with_response), and wait by [`Runs::wait`](super::Runs::wait).
     ///
     /// ```no_run
     /// use std::time::Duration;

@@ -5,8 +5,8 @@ use std::time::SystemTime;
 use chrono::{DateTime, Utc};
 use http::{HeaderMap, header};
 
-/// Returns the time at the service when it responded. Its own `Date` counts before `now`, so that a wrong clock on either side does no
-/// harm.
+/// Returns the time at the service when it responded. Its own `Date` counts before `now`, so that a wrong clock on
+/// either side does no harm.
 pub(crate) fn service_now(headers: &HeaderMap, now: DateTime<Utc>) -> SystemTime {
     let date = headers.get(header::DATE).and_then(|date| httpdate::parse_http_date(date.to_str().ok()?).ok());
     date.unwrap_or_else(|| now.into())

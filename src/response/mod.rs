@@ -11,7 +11,8 @@ use http::{HeaderMap, StatusCode};
 pub(crate) use self::date::{from_unix, service_now};
 pub use self::rate_limit::RateLimit;
 
-/// The value that a call returns, with its response. Returned by [`with_response`](crate::resources::Call::with_response).
+/// The value that a call returns, with its response. Returned by
+/// [`with_response`](crate::resources::Call::with_response).
 ///
 /// ```no_run
 /// # async fn example(client: agentgate::Client) -> agentgate::Result<()> {

@@ -1,12 +1,12 @@
 //! The task that advances the clock for its sleepers.
 //!
-//! A manual clock advances when nothing but sleeps is pending: to the end of the first sleep, or to the next event if that comes
-//! before. Everything that these cause is completed before the clock advances again.
+//! A manual clock advances when nothing but sleeps is pending: to the end of the first sleep, or to the next event if
+//! that comes before. Everything that these cause is completed before the clock advances again.
 //!
-//! No request, delivery or [`Hold`](crate::simulator::clock::sleepers::Hold) may be pending. Work between two of them is registered
-//! nowhere: a response has arrived, and its receiver has not run yet. So the task waits until the program is idle. On a
-//! single-threaded runtime, it yields to all other tasks many times. With several threads, all of them have to be parked for a few
-//! milliseconds.
+//! No request, delivery or [`Hold`](crate::simulator::clock::sleepers::Hold) may be pending. Work between two of them
+//! is registered nowhere: a response has arrived, and its receiver has not run yet. So the task waits until the program
+//! is idle. On a single-threaded runtime, it yields to all other tasks many times. With several threads, all of them
+//! have to be parked for a few milliseconds.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;

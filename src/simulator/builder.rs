@@ -10,8 +10,8 @@ use crate::simulator::model::plan::{DefaultRun, RunPlan};
 /// A builder of a [`Simulator`](crate::simulator::Simulator). Returned by
 /// [`Simulator::builder`](crate::simulator::Simulator::builder).
 ///
-/// The defaults are those of the hosted service, on a clock that stands still. Rate limits use the simulator's clock, so a test that
-/// sends more than 100 requests has to [`advance`](crate::simulator::Simulator::advance) it, or to raise
+/// The defaults are those of the hosted service, on a clock that stands still. Rate limits use the simulator's clock,
+/// so a test that sends more than 100 requests has to [`advance`](crate::simulator::Simulator::advance) it, or to raise
 /// [`rate_limit`](Self::rate_limit).
 #[derive(Clone, Debug)]
 #[must_use = "a builder does nothing until it is started"]
@@ -48,15 +48,15 @@ impl Builder {
         self
     }
 
-    /// Sets the plan of runs without a plan of [`Simulator::next_run`](crate::simulator::Simulator::next_run). Defaults to
-    /// [`RunPlan::succeeds`].
+    /// Sets the plan of runs without a plan of [`Simulator::next_run`](crate::simulator::Simulator::next_run). Defaults
+    /// to [`RunPlan::succeeds`].
     pub fn default_run(mut self, plan: RunPlan) -> Self {
         self.settings.default_run = DefaultRun::Same(plan);
         self
     }
 
-    /// Draws the plans of runs without a plan of [`Simulator::next_run`](crate::simulator::Simulator::next_run) at random. The same
-    /// seed results in the same plans.
+    /// Draws the plans of runs without a plan of [`Simulator::next_run`](crate::simulator::Simulator::next_run) at
+    /// random. The same seed results in the same plans.
     ///
     /// A run is pending for up to 3 seconds and running for 2 to 15 seconds in 1 to 8 iterations. One in five fails.
     pub fn random_runs(mut self, seed: u64) -> Self {
@@ -97,19 +97,21 @@ impl Builder {
 
     /// Sets the time limit for the response to a delivery, on the simulator's clock.
     ///
-    /// On a manual clock, the time starts when the delivery is due, so [`advance`](crate::simulator::Simulator::advance) ends it.
-    /// In addition, every receiver has at least one second of real time, no matter how far the clock is advanced. So a test may
-    /// advance the clock by an hour during a delivery. Defaults to 30 seconds, as documented.
+    /// On a manual clock, the time starts when the delivery is due, so
+    /// [`advance`](crate::simulator::Simulator::advance) ends it. In addition, every receiver has at least one second
+    /// of real time, no matter how far the clock is advanced. So a test may advance the clock by an hour during a
+    /// delivery. Defaults to 30 seconds, as documented.
     pub fn delivery_timeout(mut self, timeout: Duration) -> Self {
         self.deliveries.timeout = timeout;
         self
     }
 
-    /// Sets the delay before each retry of a failed delivery, on the simulator's clock. After the last retry, the delivery is given
-    /// up. An empty list disables retries.
+    /// Sets the delay before each retry of a failed delivery, on the simulator's clock. After the last retry, the
+    /// delivery is given up. An empty list disables retries.
     ///
-    /// On a manual clock, each attempt is made at the time at which it is due: after an advance by an hour, all retries of that hour
-    /// are made. AgentGate does not document its own schedule. Defaults to 10 seconds, 1 minute, 10 minutes and 1 hour.
+    /// On a manual clock, each attempt is made at the time at which it is due: after an advance by an hour, all retries
+    /// of that hour are made. AgentGate does not document its own schedule. Defaults to 10 seconds, 1 minute, 10
+    /// minutes and 1 hour.
     ///
     /// ```
     /// use std::time::Duration;
@@ -123,8 +125,9 @@ impl Builder {
         self
     }
 
-    /// Sets whether requests are recorded for [`Simulator::requests`](crate::simulator::Simulator::requests), and deliveries for
-    /// [`Simulator::deliveries`](crate::simulator::Simulator::deliveries). They are counted in any case. Defaults to `true`.
+    /// Sets whether requests are recorded for [`Simulator::requests`](crate::simulator::Simulator::requests), and
+    /// deliveries for [`Simulator::deliveries`](crate::simulator::Simulator::deliveries). They are counted in any case.
+    /// Defaults to `true`.
     pub fn record_requests(mut self, record: bool) -> Self {
         self.record = record;
         self

@@ -113,13 +113,14 @@ impl Simulator {
         self.shared.lock().organization.keys.expire(key);
     }
 
-    /// Suspends the organization, or ends the suspension. While it is suspended, all requests fail with `ORGANIZATION_SUSPENDED`.
+    /// Suspends the organization, or ends the suspension. While it is suspended, all requests fail with
+    /// `ORGANIZATION_SUSPENDED`.
     pub fn suspend_organization(&self, suspended: bool) {
         self.shared.lock().organization.suspended = suspended;
     }
 
-    /// Sets the plan of the next run. Plans queue up: the first is for the next accepted work order, the second for the one after
-    /// it. Without a plan, [`Builder::default_run`] applies.
+    /// Sets the plan of the next run. Plans queue up: the first is for the next accepted work order, the second for the
+    /// one after it. Without a plan, [`Builder::default_run`] applies.
     pub fn next_run(&self, plan: RunPlan) {
         self.shared.lock().organization.next_runs.push_back(plan);
     }
@@ -166,10 +167,11 @@ impl Simulator {
         clock.sleepers.changed.notify_one();
     }
 
-    /// Returns the simulator's time as a [`Clock`](crate::Clock), so that a client waits, retries and delays in simulated time.
+    /// Returns the simulator's time as a [`Clock`](crate::Clock), so that a client waits, retries and delays in
+    /// simulated time.
     ///
-    /// When nothing is pending but sleeps on this clock, it advances by itself: to the end of the first sleep, or to an event of a run
-    /// before that. So an hour takes no real time, and everything happens in order:
+    /// When nothing is pending but sleeps on this clock, it advances by itself: to the end of the first sleep, or to an
+    /// event of a run before that. So an hour takes no real time, and everything happens in order:
     ///
     /// ```
     /// # #[cfg(not(feature = "client"))]
@@ -201,13 +203,14 @@ impl Simulator {
     ///
     /// - while nothing sleeps on it: between two calls, time stands still. A test that needs a minute to pass sleeps:
     ///   `simulator.clock().sleep(Duration::from_secs(60)).await`;
-    /// - while a request of a client on this clock, or a delivery, is pending. The time-out of an attempt is real time, and the receiver
-    ///   of a delivery has one second of it;
-    /// - while a value of [`Clock::hold`](crate::Clock::hold) exists. The simulator does not notice other pending work, such as a
-    ///   database query or a thread: hold the clock meanwhile.
+    /// - while a request of a client on this clock, or a delivery, is pending. The time-out of an attempt is real time,
+    ///   and the receiver of a delivery has one second of it;
+    /// - while a value of [`Clock::hold`](crate::Clock::hold) exists. The simulator does not notice other pending work,
+    ///   such as a database query or a thread: hold the clock meanwhile.
     ///
-    /// [`advance`](Self::advance) wakes all sleeps that end by then, in order. With [`ClockHandle::auto_advance`] disabled, nothing else
-    /// does. On a [scaled](crate::simulator::SimulatedClock::Scaled) clock, sleeps take their share of real time.
+    /// [`advance`](Self::advance) wakes all sleeps that end by then, in order. With [`ClockHandle::auto_advance`]
+    /// disabled, nothing else does. On a [scaled](crate::simulator::SimulatedClock::Scaled) clock, sleeps take their
+    /// share of real time.
     #[must_use]
     pub fn clock(&self) -> ClockHandle {
         ClockHandle::new(&self.shared.clock, true)
@@ -223,8 +226,8 @@ impl Simulator {
 
     /// Refuses connections, or accepts them again, like a service that is down and recovers.
     ///
-    /// While connections are refused, nothing listens on the port: the operating system refuses new connections. Open connections are
-    /// closed, with their requests. The port stays bound, and the state does not change.
+    /// While connections are refused, nothing listens on the port: the operating system refuses new connections. Open
+    /// connections are closed, with their requests. The port stays bound, and the state does not change.
     ///
     /// # Errors
     ///
@@ -233,7 +236,8 @@ impl Simulator {
         if refuse { self.listener.refuse() } else { self.listener.accept_again() }
     }
 
-    /// Returns the requests since the start or the last [`clear_requests`](Self::clear_requests), oldest first, including failed ones.
+    /// Returns the requests since the start or the last [`clear_requests`](Self::clear_requests), oldest first,
+    /// including failed ones.
     ///
     /// They are kept in memory with their bodies, unless [`Builder::record_requests`] is `false`.
     #[must_use]
@@ -241,16 +245,18 @@ impl Simulator {
         self.service.log().requests.clone().unwrap_or_default()
     }
 
-    /// Returns the number of requests since the start or the last [`clear_requests`](Self::clear_requests), recorded or not.
+    /// Returns the number of requests since the start or the last [`clear_requests`](Self::clear_requests), recorded or
+    /// not.
     #[must_use]
     pub fn request_count(&self) -> usize {
         self.service.log().request_count
     }
 
-    /// Returns the number of responses with this status since the start or the last [`clear_requests`](Self::clear_requests).
+    /// Returns the number of responses with this status since the start or the last
+    /// [`clear_requests`](Self::clear_requests).
     ///
-    /// Responses of faults count. So does an incomplete response, even if the client did not receive its status. A request without a
-    /// response counts in [`request_count`](Self::request_count) only.
+    /// Responses of faults count. So does an incomplete response, even if the client did not receive its status. A
+    /// request without a response counts in [`request_count`](Self::request_count) only.
     ///
     /// ```
     /// # fn check_rate_limiting(simulator: &agentgate::simulator::Simulator) {
@@ -281,7 +287,8 @@ impl Simulator {
 impl Simulator {
     /// Returns the secret that signs deliveries to the `webhookUrl` of work orders.
     ///
-    /// AgentGate does not document this secret. One for the organization is plausible. [`Builder::webhook_secret`] sets it.
+    /// AgentGate does not document this secret. One for the organization is plausible. [`Builder::webhook_secret`] sets
+    /// it.
     #[must_use]
     pub fn webhook_secret(&self) -> &str {
         &self.webhook_secret
@@ -289,11 +296,12 @@ impl Simulator {
 
     /// Waits until all deliveries that are due have succeeded or failed.
     ///
-    /// So a test does not have to sleep: it submits a work order, [advances](Self::advance) the clock, waits until the simulator has
-    /// settled, and checks what was received.
+    /// So a test does not have to sleep: it submits a work order, [advances](Self::advance) the clock, waits until the
+    /// simulator has settled, and checks what was received.
     ///
-    /// This does not wait for retries that are due later, nor for [held](Self::hold_deliveries) deliveries. A receiver that hangs
-    /// times out on the simulator's clock, see [`Builder::delivery_timeout`]: on a manual clock, only if that is advanced meanwhile.
+    /// This does not wait for retries that are due later, nor for [held](Self::hold_deliveries) deliveries. A receiver
+    /// that hangs times out on the simulator's clock, see [`Builder::delivery_timeout`]: on a manual clock, only if
+    /// that is advanced meanwhile.
     ///
     /// ```
     /// use std::time::Duration;
@@ -321,15 +329,16 @@ impl Simulator {
         }
     }
 
-    /// Sets the number of duplicates of each successful delivery. They are sent right after it, with the same event id and the same
-    /// body. A duplicate that fails is not retried. Defaults to 0.
+    /// Sets the number of duplicates of each successful delivery. They are sent right after it, with the same event id
+    /// and the same body. A duplicate that fails is not retried. Defaults to 0.
     pub fn duplicate_deliveries(&self, duplicates: u32) {
         self.shared.act(|state, _| state.deliveries.faults.duplicates = duplicates);
     }
 
     /// Loses the next deliveries: they are not sent and not retried. 0 ends the losses.
     ///
-    /// Each receiver of an event has its own delivery, and each retry is one. Deliveries that are due already are not lost.
+    /// Each receiver of an event has its own delivery, and each retry is one. Deliveries that are due already are not
+    /// lost.
     pub fn lose_deliveries(&self, count: u32) {
         self.shared.act(|state, _| state.deliveries.faults.losses = count);
     }
@@ -364,8 +373,8 @@ impl Simulator {
         self.shared.act(|state, now| state.deliveries.release(order, &state.organization, now));
     }
 
-    /// Returns the completed attempts to deliver an event since the start or the last [`clear_requests`](Self::clear_requests), in the
-    /// order of their completion.
+    /// Returns the completed attempts to deliver an event since the start or the last
+    /// [`clear_requests`](Self::clear_requests), in the order of their completion.
     ///
     /// They are kept in memory with their bodies, unless [`Builder::record_requests`] is `false`.
     ///

@@ -1,16 +1,16 @@
 //! A simulated AgentGate on 127.0.0.1, for demonstrations and tests.
 //!
-//! The [`Simulator`] implements API keys and scopes, work orders and their runs, credits, rate limits, webhooks, templates, and every
-//! documented error. It records the requests, costs nothing, and fails on demand. It speaks plain HTTP, so it can be used by this
-//! crate's client, by `curl`, or by a program in another language.
+//! The [`Simulator`] implements API keys and scopes, work orders and their runs, credits, rate limits, webhooks,
+//! templates, and every documented error. It records the requests, costs nothing, and fails on demand. It speaks plain
+//! HTTP, so it can be used by this crate's client, by `curl`, or by a program in another language.
 //!
-//! Tests control two things. **Time**: runs, rate limits and timestamps follow a [`SimulatedClock`] that stands still until
-//! [`Simulator::advance`] moves it, so no test has to sleep. [`Simulator::clock`] is the same time for clients: their waits and retries
-//! advance it. **Failures**: [`Simulator::inject`] makes requests fail with a documented error, with the response of a proxy, or with a
-//! broken connection. [`Fault::catalogue`] lists the kinds.
+//! Tests control two things. **Time**: runs, rate limits and timestamps follow a [`SimulatedClock`] that stands still
+//! until [`Simulator::advance`] moves it, so no test has to sleep. [`Simulator::clock`] is the same time for clients:
+//! their waits and retries advance it. **Failures**: [`Simulator::inject`] makes requests fail with a documented error,
+//! with the response of a proxy, or with a broken connection. [`Fault::catalogue`] lists the kinds.
 //!
-//! [`Simulator::requests`] returns the recorded requests. Ids count from one (`run_000001`, `wh_000001`), so that they are the same in
-//! every run of a test.
+//! [`Simulator::requests`] returns the recorded requests. Ids count from one (`run_000001`, `wh_000001`), so that they
+//! are the same in every run of a test.
 //!
 //! ```
 //! use std::time::Duration;
@@ -38,8 +38,9 @@
 //!
 //! # Deliveries
 //!
-//! The events of a run are delivered to every enabled webhook that is subscribed to them, signed with its secret, and to the
-//! `webhookUrl` of the work order, signed with [`Simulator::webhook_secret`]. [`Simulator::deliveries`] returns every attempt.
+//! The events of a run are delivered to every enabled webhook that is subscribed to them, signed with its secret, and
+//! to the `webhookUrl` of the work order, signed with [`Simulator::webhook_secret`]. [`Simulator::deliveries`] returns
+//! every attempt.
 //!
 //! | Event | When |
 //! |---|---|
@@ -51,17 +52,18 @@
 //! | `run.cancelled` | the run is cancelled; it has no further events |
 //! | `webhook.test` | a webhook is tested, whether it is subscribed to this type or not |
 //!
-//! The body is `{"id": "evt_000001", "type": .., "createdAt": .., "data": ..}`. The `data` of a run's event is the response of
-//! `GET /v1/runs/{id}` at that time. The `data` of a verification has `runId`, `workOrderId`, `iterations` and `tenantContext`. The ids
-//! of events count from one, including events without a receiver. AgentGate does not document `webhook.test` and the fields of
-//! `data`; the service may use others.
+//! The body is `{"id": "evt_000001", "type": .., "createdAt": .., "data": ..}`. The `data` of a run's event is the
+//! response of `GET /v1/runs/{id}` at that time. The `data` of a verification has `runId`, `workOrderId`, `iterations`
+//! and `tenantContext`. The ids of events count from one, including events without a receiver. AgentGate does not
+//! document `webhook.test` and the fields of `data`; the service may use others.
 //!
-//! The simulator delivers to `http://` URLs on this machine only, which it accepts in addition to HTTPS. A delivery to an `https://` URL
-//! is recorded as undeliverable. The headers of a webhook are sent with each delivery, except those that the delivery sets itself or
-//! that HTTP does not allow. Each receiver gets one delivery at a time, in the order in which they are due. A receiver that hangs does
-//! not delay others, up to 128 of them. A delivery that does not get a 2xx response within [`Builder::delivery_timeout`] is retried
-//! after the delays of [`Builder::delivery_retries`]. Other events are delivered meanwhile. A webhook that is disabled or deleted gets no
-//! more deliveries, including retries.
+//! The simulator delivers to `http://` URLs on this machine only, which it accepts in addition to HTTPS. A delivery to
+//! an `https://` URL is recorded as undeliverable. The headers of a webhook are sent with each delivery, except those
+//! that the delivery sets itself or that HTTP does not allow. Each receiver gets one delivery at a time, in the order
+//! in which they are due. A receiver that hangs does not delay others, up to 128 of them. A delivery that does not get
+//! a 2xx response within [`Builder::delivery_timeout`] is retried after the delays of [`Builder::delivery_retries`].
+//! Other events are delivered meanwhile. A webhook that is disabled or deleted gets no more deliveries, including
+//! retries.
 //!
 //! All of this follows the simulator's clock. A test advances it and waits until the deliveries that are due have
 //! [settled](Simulator::settle):
@@ -90,13 +92,14 @@
 //!
 //! # Validation
 //!
-//! A request is valid if `openapi.yaml` allows it, or if it differs from that only by `http://` URLs of this machine. Other requests fail
-//! with 400 and the invalid fields, before the resource is looked up. A body needs `Content-Type: application/json`.
+//! A request is valid if `openapi.yaml` allows it, or if it differs from that only by `http://` URLs of this machine.
+//! Other requests fail with 400 and the invalid fields, before the resource is looked up. A body needs
+//! `Content-Type: application/json`.
 //!
 //! # Limits
 //!
-//! Where AgentGate does not document its behavior, the simulator does something plausible. Its responses are examples of what the
-//! service may send. They do not rule out others.
+//! Where AgentGate does not document its behavior, the simulator does something plausible. Its responses are examples
+//! of what the service may send. They do not rule out others.
 
 mod auto_advance;
 mod builder;

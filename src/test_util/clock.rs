@@ -12,11 +12,12 @@ use crate::Clock;
 /// The first moment, 2026-01-01T00:00:00Z, as on the simulator's clock.
 const START: i64 = 1_767_225_600;
 
-/// A clock that follows tokio's time, which a test can pause with `#[tokio::test(start_paused = true)]` (tokio's feature `test-util`).
-/// It starts at 2026-01-01T00:00:00Z.
+/// A clock that follows tokio's time, which a test can pause with `#[tokio::test(start_paused = true)]` (tokio's
+/// feature `test-util`). It starts at 2026-01-01T00:00:00Z.
 ///
-/// Paused, tokio's time advances by itself when nothing but sleeps is pending. This suits tests that use no network, such as those with a
-/// [`Replay`](super::Replay): tokio takes a response that is on its way for idleness. Against the simulator, use its own clock.
+/// Paused, tokio's time advances by itself when nothing but sleeps is pending. This suits tests that use no network,
+/// such as those with a [`Replay`](super::Replay): tokio takes a response that is on its way for idleness. Against the
+/// simulator, use its own clock.
 #[derive(Clone, Copy, Debug)]
 pub struct TokioClock(Instant);
 

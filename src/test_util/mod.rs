@@ -5,7 +5,7 @@
 //! | a function that takes an [`Error`](crate::Error) or a [`Response`](crate::Response) | [`Reply::into_error`], [`Reply::into_result`] |
 //! | a function that takes a [`Run`], or another type of [`types`](crate::types) | [`example`] |
 //! | a program that makes calls, without sockets | [`Replay`], with [`TokioClock`] |
-//! | a program whose calls, runs and deliveries hang together | the `simulator` (a feature of its own), with `Simulator::clock` |
+//! | a program with calls, runs and deliveries that depend on each other | the `simulator` (a feature of its own), with `Simulator::clock` |
 //!
 //! Add the crate to the `dev-dependencies` with this feature; no program needs it to run:
 //!
@@ -29,7 +29,8 @@ use crate::follow::FinishedRun;
 use crate::types::Run;
 use crate::{Operation, Result};
 
-/// Returns the value of the contract's example of a response of this operation. Its fields are public, and can be changed.
+/// Returns the value of the contract's example of a response of this operation. Its fields are public, and can be
+/// changed.
 ///
 /// # Errors
 ///

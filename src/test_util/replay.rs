@@ -14,8 +14,9 @@ const KEY: &str = "org_live_replay";
 
 /// Responses for a client, in place of a server. It records the requests. Clones are the same replay.
 ///
-/// Everything but the network is real: the request is built and sent through the rate limiter, failures are classified and retried, and
-/// responses are decoded. So a program needs no trait in its signatures to be tested; it takes a [`Client`].
+/// Everything but the network is real: the request is built and sent through the rate limiter, failures are classified
+/// and retried, and responses are decoded. So a program needs no trait in its signatures to be tested; it takes a
+/// [`Client`].
 ///
 /// ```
 /// use agentgate::test_util::{Replay, Reply};
@@ -48,14 +49,15 @@ struct Inner {
 type Respond = dyn FnMut(&http::Request<Bytes>) -> Option<Reply> + Send;
 
 impl Replay {
-    /// Creates a replay that gives these replies in their order, one for each attempt, retries and polls included. A request after the
-    /// last fails with [`ErrorKind::Configuration`](crate::ErrorKind::Configuration).
+    /// Creates a replay that gives these replies in their order, one for each attempt, retries and polls included. A
+    /// request after the last fails with [`ErrorKind::Configuration`](crate::ErrorKind::Configuration).
     pub fn new(replies: impl IntoIterator<Item = Reply>) -> Self {
         let mut replies: VecDeque<_> = replies.into_iter().collect();
         Self::of(move |_| replies.pop_front())
     }
 
-    /// Creates a replay that makes a reply of each request. This suits waits and parallel calls, whose requests come in no fixed order.
+    /// Creates a replay that makes a reply of each request. This suits waits and parallel calls, whose requests come in
+    /// no fixed order.
     ///
     /// ```
     /// use agentgate::Operation;
@@ -75,7 +77,8 @@ impl Replay {
         Self(Arc::new(Inner { respond: Mutex::new(Box::new(respond)), requests: Mutex::default() }))
     }
 
-    /// Returns a client that gets its responses from this replay: [`ClientBuilder::replay`], with the defaults for everything else.
+    /// Returns a client that gets its responses from this replay: [`ClientBuilder::replay`], with the defaults for
+    /// everything else.
     pub fn client(&self) -> Result<Client> {
         Client::builder().replay(self).build()
     }
@@ -111,8 +114,8 @@ fn recorded(request: &reqwest::Request) -> http::Request<Bytes> {
 }
 
 impl ClientBuilder {
-    /// Takes the responses from a replay; nothing is sent. Sets the [clock](Self::clock) to a [`TokioClock`], and an API key and a base
-    /// URL that are good for nothing else. What is set after this counts.
+    /// Takes the responses from a replay; nothing is sent. Sets the [clock](Self::clock) to a [`TokioClock`], and an
+    /// API key and a base URL that are good for nothing else. What is set after this counts.
     pub fn replay(mut self, replay: &Replay) -> Self {
         let replay = replay.clone();
         self.replay = Some(Arc::new(move |request| replay.respond(request)));

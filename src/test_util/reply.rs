@@ -81,8 +81,8 @@ impl Reply {
         }
     }
 
-    /// Creates the service's error with this code, such as `INSUFFICIENT_CREDITS`, and the status that is documented for it. A code
-    /// that is not documented has status 500 unless [`status`](Self::status) sets another.
+    /// Creates the service's error with this code, such as `INSUFFICIENT_CREDITS`, and the status that is documented
+    /// for it. A code that is not documented has status 500 unless [`status`](Self::status) sets another.
     ///
     /// [`ErrorCode::KNOWN`] has all documented codes.
     pub fn error(code: &str) -> Self {
@@ -162,13 +162,14 @@ impl Reply {
     ///
     /// # Errors
     ///
-    /// The error of the call; or [`ErrorKind::Configuration`] if the reply was built with a status or a header that there cannot be.
+    /// The error of the call; or [`ErrorKind::Configuration`] if the reply was built with a status or a header that
+    /// there cannot be.
     pub fn into_result<T: DeserializeOwned>(self, operation: Operation) -> Result<Response<T>> {
         transport::result_of(operation, self.of_call(operation)?)
     }
 
-    /// Returns the error of a call of this operation to which this is the only response. A response with a status of success makes an
-    /// error of kind [`ErrorKind::UnexpectedStatus`].
+    /// Returns the error of a call of this operation to which this is the only response. A response with a status of
+    /// success makes an error of kind [`ErrorKind::UnexpectedStatus`].
     #[must_use]
     pub fn into_error(self, operation: Operation) -> Error {
         self.of_call(operation).map_or_else(|error| error, |response| transport::error_of(operation, response))

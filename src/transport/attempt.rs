@@ -22,7 +22,8 @@ use crate::response::RawResponse;
 const FIRST_BUFFER: u64 = 64 * 1024;
 
 impl Transport {
-    /// Reading the body belongs to the attempt: a connection cut in the middle of a body is as lost as one cut before it.
+    /// Reading the body belongs to the attempt: a connection cut in the middle of a body is as lost as one cut before
+    /// it.
     pub(super) async fn attempt(&self, request: Request, sent: Option<&Arc<SentState>>) -> Result<RawResponse, Error> {
         let timeout = request.timeout().copied();
         #[cfg(feature = "test-util")]

@@ -1,10 +1,10 @@
 //! One attempt with its permit, in a task of its own.
 //!
-//! A call may be held unpolled after its first poll: by a stream that reads ahead while the loop's body runs, or by a `select!` on
-//! `&mut call`. If only the caller polled the attempt, it would then stop in the middle of a TLS handshake or a body while its time-outs
-//! went on, and would fail although the service had responded. In a task, the attempt takes as long as the service takes. The
-//! limiter gets the response when it arrives, and the permit is held no longer than the attempt's time-out. The rest of a call
-//! (retries, delays, callbacks) is polled by its caller.
+//! A call may be held unpolled after its first poll: by a stream that reads ahead while the loop's body runs, or by a
+//! `select!` on `&mut call`. If only the caller polled the attempt, it would then stop in the middle of a TLS handshake
+//! or a body while its time-outs went on, and would fail although the service had responded. In a task, the attempt
+//! takes as long as the service takes. The limiter gets the response when it arrives, and the permit is held no longer
+//! than the attempt's time-out. The rest of a call (retries, delays, callbacks) is polled by its caller.
 
 use std::future::Future;
 use std::panic::resume_unwind;

@@ -21,8 +21,8 @@ pub(super) fn decode<T: DeserializeOwned>(operation: Operation, response: &RawRe
     serde_json::from_slice(&response.body).or_else(|_| decode_leniently(operation, response))
 }
 
-/// Reads a body that is not the plain value: in its envelope if it has one, or with the replacements of [`json`]. The error names the
-/// place that does not fit.
+/// Reads a body that is not the plain value: in its envelope if it has one, or with the replacements of [`json`]. The
+/// error names the place that does not fit.
 fn decode_leniently<T: DeserializeOwned>(operation: Operation, response: &RawResponse) -> Result<T, Error> {
     let body = &response.body;
     let error = match bare_or_enveloped(read(body), || read(body)) {

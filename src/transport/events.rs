@@ -16,8 +16,8 @@ use crate::{Error, Operation};
 /// (Wait)  Attempt  AttemptEnd  (Retry  (Wait)  Attempt  AttemptEnd)…  End
 /// ```
 ///
-/// If a call is dropped, it has an [`AttemptEnd`](Self::AttemptEnd) for an attempt under way, and an [`End`](Self::End), both with
-/// [`CallOutcome::Dropped`].
+/// If a call is dropped, it has an [`AttemptEnd`](Self::AttemptEnd) for an attempt under way, and an
+/// [`End`](Self::End), both with [`CallOutcome::Dropped`].
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum CallEvent<'a> {

@@ -120,7 +120,8 @@ impl Execution {
         Ok(response.map(|()| value))
     }
 
-    /// Sends a request that no generated function has built, and reads the JSON of the response. An empty body counts as `null`.
+    /// Sends a request that no generated function has built, and reads the JSON of the response. An empty body counts
+    /// as `null`.
     pub(crate) async fn send<T: DeserializeOwned>(&self, request: Result<Request>) -> Result<Response<T>> {
         let response = match request {
             Ok(request) => self.outcome(request).await,
@@ -296,7 +297,8 @@ impl Execution {
         headers.insert(AUTHORIZATION, transport.authorization.clone());
         headers.insert(USER_AGENT, transport.user_agent.clone());
         if let Some(key) = &settings.idempotency_key {
-            // Headers can hold other characters, but proxies may change those, and then the attempts have different keys.
+            // Headers can hold other characters, but proxies may change those, and then the attempts have different
+            // keys.
             let is_plain = !key.trim().is_empty() && key.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ');
             let key = HeaderValue::from_str(key).ok().filter(|_| is_plain).ok_or_else(|| {
                 Error::invalid_request("the idempotency key cannot stand in a header", "Use printable ASCII.")

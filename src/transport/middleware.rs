@@ -20,10 +20,12 @@ pub type MiddlewareFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 /// The error with which a [`Middleware`] refuses a request.
 pub type Refusal = Box<dyn StdError + Send + Sync>;
 
-/// Code that runs around each attempt of each call. It can read the request, add headers to it or refuse it, and read the response. Set by [`ClientBuilder::middleware`](crate::ClientBuilder::middleware).
+/// Code that runs around each attempt of each call. It can read the request, add headers to it or refuse it, and read
+/// the response. Set by [`ClientBuilder::middleware`](crate::ClientBuilder::middleware).
 ///
-/// Both methods run in the attempt's task, inside its `tracing` span, and may take as long as the attempt's time-out. If there are several
-/// middlewares, `before` runs in the order in which they were added to the client, and `after` in the reverse order.
+/// Both methods run in the attempt's task, inside its `tracing` span, and may take as long as the attempt's time-out.
+/// If there are several middlewares, `before` runs in the order in which they were added to the client, and `after` in
+/// the reverse order.
 ///
 /// A middleware cannot send or repeat a request, so it cannot cause an effect twice. To count and to measure,
 /// [`on_event`](crate::ClientBuilder::on_event) is simpler.
@@ -60,8 +62,8 @@ pub trait Middleware: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// An error ends the call. Nothing is sent, and the call fails with [`ErrorKind::Middleware`](crate::ErrorKind::Middleware). It is not
-    /// retried.
+    /// An error ends the call. Nothing is sent, and the call fails with
+    /// [`ErrorKind::Middleware`](crate::ErrorKind::Middleware). It is not retried.
     fn before<'a>(&'a self, request: &'a mut AttemptRequest<'_>) -> MiddlewareFuture<'a, Result<(), Refusal>> {
         let _ = request;
         Box::pin(ready(Ok(())))
@@ -124,8 +126,8 @@ impl AttemptRequest<'_> {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::InvalidRequest`](crate::ErrorKind::InvalidRequest) if the client sets the header itself (`Authorization`,
-    /// `Content-Type`, `User-Agent` and the like), or no header can have this name or this value.
+    /// [`ErrorKind::InvalidRequest`](crate::ErrorKind::InvalidRequest) if the client sets the header itself
+    /// (`Authorization`, `Content-Type`, `User-Agent` and the like), or no header can have this name or this value.
     pub fn insert_header(&mut self, name: &str, value: &str) -> Result<()> {
         let header = request_extras::header(name, value);
         let (name, value) = header.map_err(|error| error.with_operation(self.operation))?;

@@ -6,8 +6,9 @@
 //!                                └─▶ the response, or an `Error`, kept in the call
 //! ```
 //!
-//! The generated code can only fail with a `reqwest::Error`, and reads the body in its own way. So the result is kept in the
-//! [`Execution`], and the generated code gets an error that makes it return. [`Execution::finish`] then reads the kept response.
+//! The generated code can only fail with a `reqwest::Error`, and reads the body in its own way. So the result is kept
+//! in the [`Execution`], and the generated code gets an error that makes it return. [`Execution::finish`] then reads
+//! the kept response.
 
 mod attempt;
 mod attempt_task;

@@ -1,7 +1,8 @@
-//! Reports the progress of a call: a `tracing` span with an event for each wait, attempt and retry, and the [`CallEvent`]s of the
-//! client's `on_event`.
+//! Reports the progress of a call: a `tracing` span with an event for each wait, attempt and retry, and the
+//! [`CallEvent`]s of the client's `on_event`.
 //!
-//! Field names follow OpenTelemetry's conventions for HTTP clients where they have one. No field holds a secret, a header or a body.
+//! Field names follow OpenTelemetry's conventions for HTTP clients where they have one. No field holds a secret, a
+//! header or a body.
 
 #[cfg(feature = "tracing")]
 use std::borrow::Cow;

@@ -1,4 +1,5 @@
-//! Responses without a server: a function that responds to each request, and the result of a call to which there is one response.
+//! Responses without a server: a function that responds to each request, and the result of a call to which there is one
+//! response.
 
 use std::sync::Arc;
 

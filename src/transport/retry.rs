@@ -13,8 +13,8 @@ pub(crate) struct RetryPolicy {
     pub(crate) max_delay: Duration,
 }
 
-/// 3 retries, as in the vendor's own SDK. The service recommends exponential back-off without figures. Half a second is the first delay
-/// in most SDKs, and a caller should not wait for longer than 30 s without an error.
+/// 3 retries, as in the vendor's own SDK. The service recommends exponential back-off without figures. Half a second is
+/// the first delay in most SDKs, and a caller should not wait for longer than 30 s without an error.
 impl Default for RetryPolicy {
     fn default() -> Self {
         Self { max_retries: 3, first_delay: Duration::from_millis(500), max_delay: Duration::from_secs(30) }

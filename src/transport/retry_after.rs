@@ -10,8 +10,9 @@ use crate::response::{from_unix, service_now};
 /// Longer waits are a mistake, and are ignored.
 const LONGEST: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 
-/// Returns the wait that a response asks for: `retry-after-ms`, else `Retry-After` (seconds, whole or not, or any of the three HTTP
-/// dates), else, on a 429, the time until `X-RateLimit-Reset`. Values that make no sense are ignored. A success asks for no wait.
+/// Returns the wait that a response asks for: `retry-after-ms`, else `Retry-After` (seconds, whole or not, or any of
+/// the three HTTP dates), else, on a 429, the time until `X-RateLimit-Reset`. Values that make no sense are ignored. A
+/// success asks for no wait.
 pub(super) fn requested_wait(status: StatusCode, headers: &HeaderMap, now: DateTime<Utc>) -> Option<Duration> {
     if status.is_success() {
         return None;

@@ -1,9 +1,10 @@
 //! A budget for retries, so that retries do not multiply the load of a service in an outage.
 //!
-//! Every retry takes tokens from the budget, and every success puts some back. While most calls succeed, there are always enough. When
-//! most fail, the budget is empty after some hundred retries, and calls fail with their first error until successes fill it
-//! again. The figures are those of the AWS SDKs: a capacity of 500, 5 for a retry, 10 for one after a
-//! time-out, 1 back for each success at the first attempt, and the cost of the last retry back for each later success.
+//! Every retry takes tokens from the budget, and every success puts some back. While most calls succeed, there are
+//! always enough. When most fail, the budget is empty after some hundred retries, and calls fail with their first error
+//! until successes fill it again. The figures are those of the AWS SDKs: a capacity of 500, 5 for a retry, 10 for one
+//! after a time-out, 1 back for each success at the first attempt, and the cost of the last retry back for each later
+//! success.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 

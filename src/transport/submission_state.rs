@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicU8, Ordering};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SubmissionState {
-    /// The service has not accepted the work order: nothing was sent, or it was refused. It can be submitted again without being submitted twice.
+    /// The service has not accepted the work order: nothing was sent, or it was refused. It can be submitted again
+    /// without being submitted twice.
     NotSubmitted,
     /// The request was sent, and its outcome is not known.
     Unknown,

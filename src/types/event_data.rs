@@ -1,7 +1,7 @@
 //! [`EventData`](super::EventData): the data of an event, by the type of the event.
 //!
-//! The contract assigns a schema to each type of event, which the service does not promise. Data that does not fit its schema is kept
-//! as JSON.
+//! The contract assigns a schema to each type of event, which the service does not promise. Data that does not fit its
+//! schema is kept as JSON.
 
 use super::{RunEventData, RunId, VerificationEventData};
 
@@ -24,8 +24,8 @@ macro_rules! event_data {
         #[non_exhaustive]
         pub enum EventData {
             $($(#[$variant_doc])* $variant(Box<$schema>),)*
-            /// The JSON of any other data: of an event of a type that this version of the crate does not know, or data that is no
-            /// object.
+            /// The JSON of any other data: of an event of a type that this version of the crate does not know, or data
+            /// that is no object.
             Other(::serde_json::Value),
         }
 
@@ -40,7 +40,8 @@ macro_rules! event_data {
                 known.unwrap_or_else(|| Self::Other(data.clone()))
             }
 
-            /// Reads the data of an event of this type from the text of the event. `None` if the data is not as documented.
+            /// Reads the data of an event of this type from the text of the event. `None` if the data is not as
+            /// documented.
             #[cfg(feature = "webhooks")]
             pub(crate) fn read_text(event_type: &$event_type, event: &[u8]) -> Option<Self> {
                 match event_type {

@@ -1,7 +1,8 @@
 //! Reads undocumented fields leniently: a value that does not fit is left out.
 //!
-//! The data of events is not documented, and a webhook that fails because of one unexpected field would lose the event. So objects
-//! that the contract marks with `x-lenient` read each field by one of these functions, which fail only if the text is not JSON.
+//! The data of events is not documented, and a webhook that fails because of one unexpected field would lose the event.
+//! So objects that the contract marks with `x-lenient` read each field by one of these functions, which fail only if
+//! the text is not JSON.
 
 use chrono::{DateTime, Utc};
 use serde::de::{Deserialize, DeserializeOwned, Deserializer};

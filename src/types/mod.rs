@@ -1,8 +1,9 @@
 //! The objects of the API, generated from its contract.
 //!
-//! Structs have public fields and are `#[non_exhaustive]`, so that a new field is not a breaking change. Create the inputs of calls with
-//! `new`, which takes the required fields. Sets of words, such as [`RunStatus`], are enums with an `Unknown` variant for words that the
-//! service adds later. Each kind of id has its own type, so that a run's id cannot be passed as a work order's.
+//! Structs have public fields and are `#[non_exhaustive]`, so that a new field is not a breaking change. Create the
+//! inputs of calls with `new`, which takes the required fields. Sets of words, such as [`RunStatus`], are enums with an
+//! `Unknown` variant for words that the service adds later. Each kind of id has its own type, so that a run's id cannot
+//! be passed as a work order's.
 //!
 //! ```
 //! use agentgate::types::{Run, RunId, RunStatus};
@@ -16,12 +17,12 @@
 //! # }
 //! ```
 //!
-//! Responses and deliveries may contain JSON that the parsers of JavaScript and Python accept and `serde_json` refuses: an unpaired
-//! surrogate (`"\ud83d"`) is read as U+FFFD, and a number beyond `f64` as `null`, so that an optional field is missing. A required field
-//! that is `null` is an error that names it.
+//! Responses and deliveries may contain JSON that the parsers of JavaScript and Python accept and `serde_json` refuses:
+//! an unpaired surrogate (`"\ud83d"`) is read as U+FFFD, and a number beyond `f64` as `null`, so that an optional field
+//! is missing. A required field that is `null` is an error that names it.
 //!
-//! The service does not document the data of events, [`EventData`]. All fields of its structs are optional, and a value of an unexpected
-//! type is left out, so that no event is refused because of it.
+//! The service does not document the data of events, [`EventData`]. All fields of its structs are optional, and a value
+//! of an unexpected type is left out, so that no event is refused because of it.
 
 #[macro_use]
 mod event_data;

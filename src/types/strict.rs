@@ -1,7 +1,7 @@
 //! Reads lenient objects quickly if all of their fields fit, which is the usual case.
 //!
-//! To leave out a field that does not fit, a lenient object reads each field as a value first: see `lenient`. The build script generates
-//! a second struct for each, which fails instead.
+//! To leave out a field that does not fit, a lenient object reads each field as a value first: see `lenient`. The build
+//! script generates a second struct for each, which fails instead.
 
 use std::fmt;
 use std::marker::PhantomData;

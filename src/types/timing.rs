@@ -5,7 +5,8 @@ use std::time::Duration;
 use super::RunTiming;
 
 impl RunTiming {
-    /// Returns the duration of the run: that of the service, or else the time between start and end. `None` before the run has ended.
+    /// Returns the duration of the run: that of the service, or else the time between start and end. `None` before the
+    /// run has ended.
     ///
     /// ```
     /// use std::time::Duration;

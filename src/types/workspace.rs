@@ -6,8 +6,8 @@ use super::{
 
 /// Each kind of source has its own type and methods. `.into()` converts it to a `WorkspaceSource`.
 impl WorkspaceSource {
-    /// Creates a source from a git repository. Defaults to its default branch; set [`branch`](GitWorkspaceSource::branch) or
-    /// [`commit`](GitWorkspaceSource::commit) for another.
+    /// Creates a source from a git repository. Defaults to its default branch; set
+    /// [`branch`](GitWorkspaceSource::branch) or [`commit`](GitWorkspaceSource::commit) for another.
     ///
     /// ```
     /// use agentgate::WorkspaceSource;

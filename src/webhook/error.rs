@@ -9,8 +9,8 @@ use crate::causes;
 
 /// The reason why a delivery was refused.
 ///
-/// Its text is for the receiver's log. Send only the [`status`](Self::status) to the sender, so that a forger does not learn which
-/// check failed.
+/// Its text is for the receiver's log. Send only the [`status`](Self::status) to the sender, so that a forger does not
+/// learn which check failed.
 ///
 /// ```
 /// use agentgate::webhook::{Error, Verifier};
@@ -29,8 +29,8 @@ pub enum Error {
     MissingSignature,
     /// The signature header contains no signature.
     MalformedSignature(SignatureFault),
-    /// No signature of the body was made with one of the secrets. Either a middleware changed the body, for example by parsing and
-    /// writing it, or the secret is that of another webhook, or the delivery is forged.
+    /// No signature of the body was made with one of the secrets. Either a middleware changed the body, for example by
+    /// parsing and writing it, or the secret is that of another webhook, or the delivery is forged.
     NoMatch {
         /// The number of signatures in the headers.
         signatures: usize,
@@ -50,15 +50,16 @@ pub enum Error {
     NotAnEvent(EventFault),
     /// The event has no time that can be read, so its age cannot be checked.
     NoTime,
-    /// The event is older than [`Verifier::max_age`](super::Verifier::max_age): probably an old delivery that is sent again.
+    /// The event is older than [`Verifier::max_age`](super::Verifier::max_age): probably an old delivery that is sent
+    /// again.
     TooOld {
         /// The age of the event.
         age: Duration,
         /// The largest age that is accepted.
         limit: Duration,
     },
-    /// The event is further in the future than [`Verifier::max_clock_skew`](super::Verifier::max_clock_skew): the receiver's clock may be
-    /// slow.
+    /// The event is further in the future than [`Verifier::max_clock_skew`](super::Verifier::max_clock_skew): the
+    /// receiver's clock may be slow.
     InFuture {
         /// The time until the event.
         ahead: Duration,
@@ -70,12 +71,12 @@ pub enum Error {
 }
 
 impl Error {
-    /// Returns the status of the response: 413 for a body that is too large; 401 for a delivery that is not proven to be from
-    /// AgentGate, or whose event is too old, in the future or without a time although the age is checked; 400 for one that cannot be
-    /// read; and 500 if the receiver has no verifier.
+    /// Returns the status of the response: 413 for a body that is too large; 401 for a delivery that is not proven to
+    /// be from AgentGate, or whose event is too old, in the future or without a time although the age is checked; 400
+    /// for one that cannot be read; and 500 if the receiver has no verifier.
     ///
-    /// The service retries a delivery without a 2xx response. So a delivery that is refused because of a fault of the receiver, such as
-    /// a wrong secret, is not lost at once.
+    /// The service retries a delivery without a 2xx response. So a delivery that is refused because of a fault of the
+    /// receiver, such as a wrong secret, is not lost at once.
     #[must_use]
     pub fn status(&self) -> StatusCode {
         match self {

@@ -35,9 +35,10 @@ struct Head {
 
 /// An event of a delivery: from [`Verifier::unwrap`](super::Verifier::unwrap).
 ///
-/// It is read leniently: a field that is missing, or that differs from the documentation, is `None`. [`json`](Self::json) has the
-/// whole event. `serde` writes and reads an event as that JSON, for a queue: the values are the same, the bytes may differ. To queue
-/// the signed bytes, take the raw body, which the extractors provide as `VerifiedBody`.
+/// It is read leniently: a field that is missing, or that differs from the documentation, is `None`.
+/// [`json`](Self::json) has the whole event. `serde` writes and reads an event as that JSON, for a queue: the values
+/// are the same, the bytes may differ. To queue the signed bytes, take the raw body, which the extractors provide as
+/// `VerifiedBody`.
 ///
 /// ```
 /// use agentgate::types::WebhookEventType;
@@ -119,9 +120,10 @@ impl Event {
         Ok(Self { id, kind, created_at, data, json: json.into() })
     }
 
-    /// Returns the whole event. Its values are those that were delivered, as far as a [`Value`] can hold them: of duplicate keys, the last
-    /// value counts, and integers beyond 64 bits become floating-point numbers. An unpaired surrogate (`"\ud83d"`) and bytes that are not
-    /// UTF-8 become U+FFFD; numbers beyond `f64`, `NaN`, `Infinity`, and arrays and objects inside of 127 others become `null`.
+    /// Returns the whole event. Its values are those that were delivered, as far as a [`Value`] can hold them: of
+    /// duplicate keys, the last value counts, and integers beyond 64 bits become floating-point numbers. An unpaired
+    /// surrogate (`"\ud83d"`) and bytes that are not UTF-8 become U+FFFD; numbers beyond `f64`, `NaN`, `Infinity`, and
+    /// arrays and objects inside of 127 others become `null`.
     #[must_use]
     pub fn json(&self) -> &Value {
         self.json.get()
@@ -152,8 +154,8 @@ impl Event {
         T::deserialize(self.json().get("data").unwrap_or(&Value::Null))
     }
 
-    /// Returns the data of an event about a run. `None` for events of other types, of unknown types even if their name begins with
-    /// `run.`, and if the data is no object: read [`json`](Self::json) or [`data_as`](Self::data_as).
+    /// Returns the data of an event about a run. `None` for events of other types, of unknown types even if their name
+    /// begins with `run.`, and if the data is no object: read [`json`](Self::json) or [`data_as`](Self::data_as).
     #[must_use]
     pub fn run(&self) -> Option<&RunEventData> {
         match &self.data {
@@ -171,8 +173,8 @@ impl Event {
         }
     }
 
-    /// Returns the id of the run, for events of known types. Prefer it to the fields of the data: the service may write the id as `id`
-    /// or as `runId`.
+    /// Returns the id of the run, for events of known types. Prefer it to the fields of the data: the service may write
+    /// the id as `id` or as `runId`.
     #[must_use]
     pub fn run_id(&self) -> Option<&RunId> {
         self.data.run_id()

@@ -1,8 +1,8 @@
 //! Webhooks: verifies deliveries, reads their events, and handles each event once.
 //!
-//! AgentGate reports events of runs by POST requests to a URL of yours, the **deliveries**. Anybody can send requests to that URL, so
-//! each delivery is signed with the secret that `client.webhooks().create(..)` returned. A [`Verifier`] checks the signature and reads
-//! the [`Event`]; a [`ReplayGuard`] remembers which events were handled.
+//! AgentGate reports events of runs by POST requests to a URL of yours, the **deliveries**. Anybody can send requests
+//! to that URL, so each delivery is signed with the secret that `client.webhooks().create(..)` returned. A [`Verifier`]
+//! checks the signature and reads the [`Event`]; a [`ReplayGuard`] remembers which events were handled.
 //!
 //! ```
 //! use agentgate::http::HeaderMap;
@@ -24,15 +24,17 @@
 //!
 //! A receiver should:
 //!
-//! - **Verify the raw body** before anything parses it: JSON that was read and written again does not match the signature.
-//! - **Respond within 30 seconds** with a 2xx status: otherwise the service retries the delivery. Put long work into a queue; `serde`
-//!   writes and reads an `Event`.
+//! - **Verify the raw body** before anything parses it: JSON that was read and written again does not match the
+//!   signature.
+//! - **Respond within 30 seconds** with a 2xx status: otherwise the service retries the delivery. Put long work into a
+//!   queue; `serde` writes and reads an `Event`.
 //! - **Expect duplicates**, and events out of order: use [`once`].
-//! - **Expect new types of events**: they are [`WebhookEventType::Unknown`](crate::types::WebhookEventType::Unknown), with their JSON.
+//! - **Expect new types of events**: they are [`WebhookEventType::Unknown`](crate::types::WebhookEventType::Unknown),
+//!   with their JSON.
 //!
 //! With the features `axum` and `actix-web`, `Delivery` is an extractor for handlers. For other frameworks, there are
-//! [`Verifier::unwrap_request`], and [`Verifier::unwrap_any`] for headers that are not those of the `http` crate. This module
-//! needs neither an HTTP client nor an async runtime nor TLS.
+//! [`Verifier::unwrap_request`], and [`Verifier::unwrap_any`] for headers that are not those of the `http` crate. This
+//! module needs neither an HTTP client nor an async runtime nor TLS.
 
 #[cfg(feature = "actix-web")]
 mod actix;

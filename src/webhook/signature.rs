@@ -1,7 +1,8 @@
 //! The signature header: its name, its values, and their encoding.
 //!
-//! There may be several signatures, in several headers or separated by commas: while a secret is replaced, or when a proxy joins headers.
-//! One that matches is enough. Signatures of other algorithms are ignored, because a later version of the service may add them.
+//! There may be several signatures, in several headers or separated by commas: while a secret is replaced, or when a
+//! proxy joins headers. One that matches is enough. Signatures of other algorithms are ignored, because a later version
+//! of the service may add them.
 
 use http::{HeaderMap, HeaderValue};
 
@@ -9,8 +10,8 @@ use super::error::{Error, SignatureFault};
 
 /// The name of the signature header: `X-AgentGate-Signature`, in the lower case of the `http` crate.
 ///
-/// Its value is `sha256=` and the lower-case hex of the HMAC-SHA256 of the raw body, with the whole secret, including `whsec_`, as the
-/// key. On the command line: `printf %s "$body" | openssl dgst -sha256 -hmac "$secret"`.
+/// Its value is `sha256=` and the lower-case hex of the HMAC-SHA256 of the raw body, with the whole secret, including
+/// `whsec_`, as the key. On the command line: `printf %s "$body" | openssl dgst -sha256 -hmac "$secret"`.
 pub const SIGNATURE_HEADER: &str = "x-agentgate-signature";
 
 /// The prefix of a signature.

@@ -29,8 +29,9 @@ const SECRET_PREFIX: &str = "whsec_";
 
 /// Verifies deliveries, and reads their events.
 ///
-/// Create one when the program starts: it computes the keys once, and its clones share them. The keys are wiped from memory with the
-/// last clone, except for copies that the compiler may have left on the stack, and `Debug` does not show them.
+/// Create one when the program starts: it computes the keys once, and its clones share them. The keys are wiped from
+/// memory with the last clone, except for copies that the compiler may have left on the stack, and `Debug` does not
+/// show them.
 ///
 /// ```
 /// use agentgate::webhook::Verifier;
@@ -59,12 +60,13 @@ impl Verifier {
     /// `client.webhooks().create(..)` returned, including `whsec_`.
     ///
     /// Several secrets are for the time in which one webhook replaces another, because a secret cannot be changed.
-    /// [`sign`](Self::sign) uses the first. Commas are not separators here, as they are in [`from_env`](Self::from_env).
+    /// [`sign`](Self::sign) uses the first. Commas are not separators here, as they are in
+    /// [`from_env`](Self::from_env).
     ///
     /// # Errors
     ///
-    /// If there is no secret, or one that cannot be valid: it is empty or consists of NUL characters, contains white space or an
-    /// invisible character, has quotation marks around it, or is a placeholder such as `whsec_...`.
+    /// If there is no secret, or one that cannot be valid: it is empty or consists of NUL characters, contains white
+    /// space or an invisible character, has quotation marks around it, or is a placeholder such as `whsec_...`.
     pub fn new<S: Into<Secret>>(secrets: impl IntoIterator<Item = S>) -> Result<Self, SecretError> {
         let secrets: Vec<Secret> = secrets.into_iter().map(Into::into).collect();
         if secrets.is_empty() {
@@ -80,8 +82,8 @@ impl Verifier {
         Ok(Self { keys: Arc::new(keys), max_body_size: MAX_BODY_SIZE, age_limit: AgeLimit::default() })
     }
 
-    /// Creates a verifier from the environment variable `AGENTGATE_WEBHOOK_SECRET`. Several secrets are separated by commas. White space
-    /// around them is ignored.
+    /// Creates a verifier from the environment variable `AGENTGATE_WEBHOOK_SECRET`. Several secrets are separated by
+    /// commas. White space around them is ignored.
     ///
     /// # Errors
     ///
@@ -101,8 +103,9 @@ impl Verifier {
         Self::new(secrets.expose_secret().split(',').map(str::trim))
     }
 
-    /// Sets the largest body that is accepted, in bytes. The extractors read no further. This limits neither the time of a request nor
-    /// the number of concurrent requests: limit these in the server or in a proxy. Defaults to 256 KiB.
+    /// Sets the largest body that is accepted, in bytes. The extractors read no further. This limits neither the time
+    /// of a request nor the number of concurrent requests: limit these in the server or in a proxy. Defaults to 256
+    /// KiB.
     #[must_use]
     pub fn max_body_size(mut self, bytes: usize) -> Self {
         self.max_body_size = bytes;
@@ -111,23 +114,23 @@ impl Verifier {
 
     /// Sets the largest age of an event. Events without a time are refused, too. Defaults to no limit.
     ///
-    /// The signature covers no time of delivery, so an intercepted delivery stays valid. This limits for how long it can be sent again,
-    /// and so the time for which a [`ReplayGuard`](super::ReplayGuard) has to remember events: longer than `max_age` and
-    /// [`max_clock_skew`](Self::max_clock_skew) together.
+    /// The signature covers no time of delivery, so an intercepted delivery stays valid. This limits for how long it
+    /// can be sent again, and so the time for which a [`ReplayGuard`](super::ReplayGuard) has to remember events:
+    /// longer than `max_age` and [`max_clock_skew`](Self::max_clock_skew) together.
     ///
-    /// A retry delivers the event with its original time. Set more than the time of the service's last retry, which is not documented,
-    /// or deliveries are lost after an outage of the receiver. A day is a reasonable start.
+    /// A retry delivers the event with its original time. Set more than the time of the service's last retry, which is
+    /// not documented, or deliveries are lost after an outage of the receiver. A day is a reasonable start.
     ///
-    /// Events of the simulator have its time, which starts at the beginning of 2026: set its clock by [`clock`](Self::clock), or set no
-    /// `max_age` in such tests.
+    /// Events of the simulator have its time, which starts at the beginning of 2026: set its clock by
+    /// [`clock`](Self::clock), or set no `max_age` in such tests.
     #[must_use]
     pub fn max_age(mut self, age: Duration) -> Self {
         self.age_limit.past = Some(age);
         self
     }
 
-    /// Sets how far in the future the time of an event may be, because clocks differ, if [`max_age`](Self::max_age) is set. Defaults to 5
-    /// minutes.
+    /// Sets how far in the future the time of an event may be, because clocks differ, if [`max_age`](Self::max_age) is
+    /// set. Defaults to 5 minutes.
     #[must_use]
     pub fn max_clock_skew(mut self, skew: Duration) -> Self {
         self.age_limit.future = skew;
@@ -143,8 +146,8 @@ impl Verifier {
 
     /// Verifies a raw body by the value of its signature header, without checking the age of the event.
     ///
-    /// Pass the body as it was received, before anything parses it. It need not be UTF-8. The value may contain several signatures,
-    /// separated by commas. Signatures are compared in constant time, without allocation.
+    /// Pass the body as it was received, before anything parses it. It need not be UTF-8. The value may contain several
+    /// signatures, separated by commas. Signatures are compared in constant time, without allocation.
     ///
     /// # Errors
     ///
@@ -153,8 +156,8 @@ impl Verifier {
         self.verify_values(body, || std::iter::once(signature.as_ref()))
     }
 
-    /// Verifies a raw body like [`verify`](Self::verify), by the values of all signature headers, of which one has to match: for
-    /// frameworks with their own type of headers.
+    /// Verifies a raw body like [`verify`](Self::verify), by the values of all signature headers, of which one has to
+    /// match: for frameworks with their own type of headers.
     ///
     /// # Errors
     ///
@@ -193,8 +196,8 @@ impl Verifier {
     ///
     /// # Errors
     ///
-    /// As for [`verify`](Self::verify); or if the body is not an event; or if [`max_age`](Self::max_age) is set and the event is too old,
-    /// in the future, or has no time.
+    /// As for [`verify`](Self::verify); or if the body is not an event; or if [`max_age`](Self::max_age) is set and the
+    /// event is too old, in the future, or has no time.
     ///
     /// ```
     /// use agentgate::{http::HeaderMap, webhook::Verifier};
@@ -213,8 +216,8 @@ impl Verifier {
         self.unwrap_values(body, || header_values(headers))
     }
 
-    /// Verifies a delivery like [`unwrap`](Self::unwrap), from a request of the `http` crate whose body has been read: for hyper, warp,
-    /// `lambda_http` and others.
+    /// Verifies a delivery like [`unwrap`](Self::unwrap), from a request of the `http` crate whose body has been read:
+    /// for hyper, warp, `lambda_http` and others.
     ///
     /// ```
     /// use agentgate::http::{Request, Response, StatusCode};
@@ -246,8 +249,8 @@ impl Verifier {
         self.unwrap(request.body().as_ref(), request.headers())
     }
 
-    /// Verifies a delivery like [`unwrap`](Self::unwrap), by the values of all signature headers: for frameworks with their own type of
-    /// headers.
+    /// Verifies a delivery like [`unwrap`](Self::unwrap), by the values of all signature headers: for frameworks with
+    /// their own type of headers.
     ///
     /// # Errors
     ///
@@ -339,8 +342,8 @@ fn is_invisible(character: char) -> bool {
 mod tests {
     use super::*;
 
-    /// The vectors of RFC 4231, section 4, and of GitHub's documentation whose keys `Verifier::new` refuses: they contain white space, or
-    /// are not UTF-8. Case 5 is about truncated signatures.
+    /// The vectors of RFC 4231, section 4, and of GitHub's documentation whose keys `Verifier::new` refuses: they
+    /// contain white space, or are not UTF-8. Case 5 is about truncated signatures.
     #[test]
     fn published_signatures_are_made_and_accepted() {
         let long = [0xaa; 131];

@@ -16,8 +16,8 @@ use crate::build::mapping::Mapping;
 use crate::build::names::field_name;
 use crate::build::reach::reachable_from_schema;
 
-/// The source of a function that makes a call of each operation, with the required values alone or with everything that can be set.
-/// A value without an example is an error.
+/// The source of a function that makes a call of each operation, with the required values alone or with everything that
+/// can be set. A value without an example is an error.
 pub(crate) fn calls(context: &Context<'_>) -> Result<File, SpecError> {
     let mut arms = Vec::new();
     for operation in operations(context.document) {

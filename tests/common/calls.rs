@@ -52,8 +52,8 @@ fn value<T: DeserializeOwned>(json: &str) -> T {
     serde_json::from_str(json).unwrap_or_else(|error| panic!("{json}: {error}"))
 }
 
-/// Creates the resource of an operation in a simulator, such as a run for `/v1/runs/{id}`, and returns its id. Returns a
-/// placeholder for an operation without a resource, or with one that no call can create.
+/// Creates the resource of an operation in a simulator, such as a run for `/v1/runs/{id}`, and returns its id. Returns
+/// a placeholder for an operation without a resource, or with one that no call can create.
 ///
 /// # Panics
 ///

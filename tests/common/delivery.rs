@@ -16,7 +16,8 @@ pub const LIMIT: usize = 1717;
 /// Time limit for an exchange. Only a receiver that hangs reaches it.
 const TIMEOUT: Duration = Duration::from_secs(300);
 
-/// Returns a verifier with [`SECRET`], a clock fixed at [`now`], a maximum age of an hour and a limit of [`LIMIT`] bytes.
+/// Returns a verifier with [`SECRET`], a clock fixed at [`now`], a maximum age of an hour and a limit of [`LIMIT`]
+/// bytes.
 pub fn verifier() -> Verifier {
     Verifier::new([SECRET]).unwrap().max_body_size(LIMIT).max_age(Duration::from_secs(3600)).clock(now)
 }

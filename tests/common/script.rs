@@ -57,7 +57,8 @@ impl Server {
         Self::listen(script, false).await
     }
 
-    /// Starts a server that refuses connections after the last script. It closes its port before the last script begins.
+    /// Starts a server that refuses connections after the last script. It closes its port before the last script
+    /// begins.
     pub async fn start_then_refuse(script: impl IntoIterator<Item = Connection>) -> Self {
         Self::listen(script, true).await
     }

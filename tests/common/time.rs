@@ -53,8 +53,8 @@ impl SimulatedTime {
         Self::new(simulator.start().await.unwrap(), false)
     }
 
-    /// Starts a simulator whose time also drives tokio's timers, such as that of an attempt's timeout. Await everything in
-    /// [`run`](Self::run): outside of it, tokio advances its time itself.
+    /// Starts a simulator whose time also drives tokio's timers, such as that of an attempt's timeout. Await everything
+    /// in [`run`](Self::run): outside of it, tokio advances its time itself.
     pub async fn start_with_tokio(simulator: simulator::Builder) -> Self {
         let time = Self::new(simulator.start().await.unwrap(), true);
         tokio::time::pause();
@@ -145,8 +145,8 @@ impl SimulatedTime {
         self.passed().checked_sub(earlier).unwrap()
     }
 
-    /// Returns a URL that leads to the simulator over a link with latency: `latency` returns the delay of each chunk, in each
-    /// direction.
+    /// Returns a URL that leads to the simulator over a link with latency: `latency` returns the delay of each chunk,
+    /// in each direction.
     pub async fn slow_line(&self, latency: impl Fn() -> Duration + Send + Sync + 'static) -> String {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());

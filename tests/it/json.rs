@@ -1,8 +1,8 @@
 //! The client and the verifier decode JSON that other parsers accept.
 //!
-//! Valid bodies are rewritten with everything that JSON allows and `serde_json` rejects in some place: unpaired surrogates,
-//! numbers beyond `f64`, deep nesting, duplicate keys, `null` for optional values, bytes that are not UTF-8. Unchanged values
-//! must be preserved. Python is the reference for valid JSON.
+//! Valid bodies are rewritten with everything that JSON allows and `serde_json` rejects in some place: unpaired
+//! surrogates, numbers beyond `f64`, deep nesting, duplicate keys, `null` for optional values, bytes that are not
+//! UTF-8. Unchanged values must be preserved. Python is the reference for valid JSON.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Command, Stdio};

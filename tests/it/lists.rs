@@ -1,4 +1,5 @@
-//! Paginated lists as streams: against the simulator, and against services with wrong totals, repeated pages or endless lists.
+//! Paginated lists as streams: against the simulator, and against services with wrong totals, repeated pages or endless
+//! lists.
 
 use std::future::{Future, poll_fn};
 use std::ops::Range;

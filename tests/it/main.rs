@@ -1,4 +1,5 @@
-//! The integration tests of `agentgate`, by topic: `cargo test -p agentgate-tests --test it rate_limit::` runs one of them.
+//! The integration tests of `agentgate`, by topic: `cargo test -p agentgate-tests --test it rate_limit::` runs one of
+//! them.
 
 #![allow(deprecated, reason = "the contract may deprecate what is tested")]
 

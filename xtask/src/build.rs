@@ -1,5 +1,5 @@
-//! The parts of the library's generator that read a contract, so that tasks over it work while the library does not compile.
-//! They name this module `crate::build`.
+//! The parts of the library's generator that read a contract, so that tasks over it work while the library does not
+//! compile. They name this module `crate::build`.
 
 #![allow(dead_code, unreachable_pub, reason = "the generator uses more of these modules than the tasks here do")]
 

@@ -1,6 +1,6 @@
-//! `cargo xtask contract-changes [each]`: compiles the library and the tests' calls with the changes of the contract that have to work,
-//! in a copy of the repository, and fails on warnings. Changes that do not touch each other are made together; with `each`, one at a
-//! time. A change whose place is no longer in the contract is skipped.
+//! `cargo xtask contract-changes [each]`: compiles the library and the tests' calls with the changes of the contract
+//! that have to work, in a copy of the repository, and fails on warnings. Changes that do not touch each other are made
+//! together; with `each`, one at a time. A change whose place is no longer in the contract is skipped.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -61,7 +61,8 @@ fn batch<'a>(contract: &Value, changes: &[&'a Change], one_by_one: bool) -> Batc
     (batch, changed, left)
 }
 
-/// Returns `true` if two changes edit the same place, or one within the other. Lists count as one place, unless both only append.
+/// Returns `true` if two changes edit the same place, or one within the other. Lists count as one place, unless both
+/// only append.
 fn touch(one: &Change, other: &Change) -> bool {
     let place = |pointer: &str| {
         let (parent, key) = pointer.rsplit_once('/').unwrap_or_default();

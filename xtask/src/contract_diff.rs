@@ -1,5 +1,5 @@
-//! `cargo xtask contract-diff [git revision or file]`: lists what the working tree's contract changes for users. The default is the last
-//! release, or the commit at which the branch left `main`.
+//! `cargo xtask contract-diff [git revision or file]`: lists what the working tree's contract changes for users. The
+//! default is the last release, or the commit at which the branch left `main`.
 
 use std::path::Path;
 use std::process::Command;

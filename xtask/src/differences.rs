@@ -78,7 +78,8 @@ enum Used {
 
 use Used::{Anywhere, Received, Sent};
 
-/// The impact of a change: the subjects, the changes (all where none is named), the places, and the classes for HTTP and for Rust.
+/// The impact of a change: the subjects, the changes (all where none is named), the places, and the classes for HTTP
+/// and for Rust.
 type Rule = (&'static [&'static str], &'static [Change], Used, Class, Class);
 
 /// The first rule that fits decides. A `*` in a subject stands for any text.

@@ -84,7 +84,8 @@ fn first_names(path: &str) -> impl Iterator<Item = &str> {
     parts.filter_map(|part| part.trim().split(|letter: char| !letter.is_alphanumeric() && letter != '_').next())
 }
 
-/// Returns the module that a name at the root of the crate belongs to: its own, or the one that `lib.rs` re-exports it from.
+/// Returns the module that a name at the root of the crate belongs to: its own, or the one that `lib.rs` re-exports it
+/// from.
 fn module_of<'a>(library: &'a str, name: &'a str) -> Option<&'a str> {
     if layer(name).is_some() {
         return Some(name);

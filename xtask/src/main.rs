@@ -29,7 +29,7 @@ const TASKS: [(&str, &str, Task); 17] = [
     ("examples", "runs each example to its end, against the simulator", examples::run),
     ("restart", "kills a program that submits work orders at 200 random moments, and counts them", restart::run),
     ("readme", "compiles each program of README.md as pasted, and runs it against the simulator", readme::check),
-    ("lint", "checks format, clippy and the contract", lint),
+    ("lint", "checks format, comments, imports, clippy and the contract", lint),
     ("deny", "checks the licenses, bans and sources of the dependencies by deny.toml", deny::run),
     ("imports", "checks the direction of imports between the modules of src", imports::run),
     ("lines", "checks the length of comments", lines::run),
@@ -80,6 +80,8 @@ fn main() -> ExitCode {
 
 fn lint() -> Outcome {
     cargo("fmt --all --check")?;
+    lines::run()?;
+    imports::run()?;
     run(Command::new("bash").arg(".ci/lint-contract"))?;
     cargo("clippy --quiet --workspace --all-targets --features agentgate/full -- -D warnings")
 }
@@ -118,7 +120,8 @@ fn cargo_path() -> String {
     env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned())
 }
 
-/// Prints a command and runs it at the root of the repository. It gets no key from outside, with which an example would cost credits.
+/// Prints a command and runs it at the root of the repository. It gets no key from outside, with which an example would
+/// cost credits.
 fn run(command: &mut Command) -> Outcome {
     let words = command.get_args().map(|word| word.to_string_lossy());
     let line = format!("{} {}", program(command), words.collect::<Vec<_>>().join(" "));

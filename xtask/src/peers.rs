@@ -1,6 +1,8 @@
-//! Measures the SDK beside what else fetches a run: plain reqwest, Python's requests as in the service's documentation, and Node's fetch.
+//! Measures the SDK beside what else fetches a run: plain reqwest, Python's requests as in the service's documentation,
+//! and Node's fetch.
 //!
-//! All fetch the same run from one server on this machine, in turn. `--builds` measures cold builds, too, which takes minutes.
+//! All fetch the same run from one server on this machine, in turn. `--builds` measures cold builds, too, which takes
+//! minutes.
 
 use std::env;
 use std::fs;
@@ -109,7 +111,8 @@ fn works(program: &str, arguments: &[&str]) -> bool {
     command.args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
 }
 
-/// Runs a peer. It prints how many calls it made, and then waits for the end of its input, so that its memory can be read.
+/// Runs a peer. It prints how many calls it made, and then waits for the end of its input, so that its memory can be
+/// read.
 fn measure(command: &[String], base_url: &str, at_a_time: &str) -> Result<Count, String> {
     let arguments = [base_url, &SECONDS.to_string(), at_a_time];
     let mut child = Command::new(&command[0])

@@ -1,8 +1,9 @@
-//! Pastes each program of README.md into an empty package, as a reader does, compiles it and runs it against the simulator.
+//! Pastes each program of README.md into an empty package, as a reader does, compiles it and runs it against the
+//! simulator.
 //!
-//! A program's dependencies are those of the nearest `cargo add` lines above it, in the versions of this repository's Cargo.lock. The
-//! packages are a workspace of their own, below the target directory, and built one by one, so that none borrows a feature
-//! from another.
+//! A program's dependencies are those of the nearest `cargo add` lines above it, in the versions of this repository's
+//! Cargo.lock. The packages are a workspace of their own, below the target directory, and built one by one, so that
+//! none borrows a feature from another.
 //!
 //! | block | is |
 //! |---|---|
@@ -132,8 +133,8 @@ impl Block {
     }
 }
 
-/// Checks that each link by name leads somewhere: on GitHub by the definitions of README.md, and on docs.rs by those of `src/links.md`,
-/// which rustdoc checks.
+/// Checks that each link by name leads somewhere: on GitHub by the definitions of README.md, and on docs.rs by those of
+/// `src/links.md`, which rustdoc checks.
 pub(crate) fn check_links() -> Outcome {
     let (readme, links) = (read(&root().join("README.md"))?, read(&root().join("src/links.md"))?);
     let names = |text| definitions(text).map(|(name, _)| name).collect::<BTreeSet<_>>();

@@ -63,8 +63,8 @@ pub(crate) fn run() -> Outcome {
     Ok(())
 }
 
-/// Returns an address that leads to the simulator over a line that takes some time each way, so that many a program is killed between the
-/// request and the response.
+/// Returns an address that leads to the simulator over a line that takes some time each way, so that many a program is
+/// killed between the request and the response.
 fn slow_line(url: &str) -> io::Result<String> {
     let simulator = url.trim_start_matches("http://").to_owned();
     let listener = TcpListener::bind("127.0.0.1:0")?;

@@ -1,4 +1,5 @@
-//! Checks the versions that Cargo.toml names: of the dependencies, and of Rust. Each takes a toolchain that may not be there.
+//! Checks the versions that Cargo.toml names: of the dependencies, and of Rust. Each takes a toolchain that may not be
+//! there.
 
 use std::path::Path;
 use std::process::Command;
@@ -9,7 +10,8 @@ use crate::{Outcome, root, run};
 /// The `rust-version` of Cargo.toml.
 const RUST: &str = env!("CARGO_PKG_RUST_VERSION");
 
-/// Compiles the library with the lowest versions of its direct dependencies, in a copy of the package without the rest of the workspace.
+/// Compiles the library with the lowest versions of its direct dependencies, in a copy of the package without the rest
+/// of the workspace.
 pub(crate) fn minimal() -> Outcome {
     if !is_installed("nightly") {
         println!("skipped: the lowest versions of the dependencies (no nightly toolchain)");

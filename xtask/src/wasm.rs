@@ -1,5 +1,5 @@
-//! Compiles the library for WebAssembly in a JavaScript host, and calls the simulator from Node. It takes a target and a program that
-//! may not be there.
+//! Compiles the library for WebAssembly in a JavaScript host, and calls the simulator from Node. It takes a target and
+//! a program that may not be there.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

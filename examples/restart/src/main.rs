@@ -1,5 +1,5 @@
-//! Stores tasks in SQLite, submits a work order for each, and waits for its run. It can be killed at any point and resumes after a
-//! restart: no task is lost, and none is submitted twice.
+//! Stores tasks in SQLite, submits a work order for each, and waits for its run. It can be killed at any point and
+//! resumes after a restart: no task is lost, and none is submitted twice.
 //!
 //! ```text
 //! cargo run -p agentgate-restart -- tasks.db "Fix the date parser" "Update the dependencies"

@@ -11,7 +11,8 @@ type HmacSha256 = Hmac<Sha256>;
 /// The version of the format. Messages of another version are not authenticated.
 const VERSION: &str = "agentgate1";
 
-/// The largest difference between the time of a message and the receiver's clock. It limits for how long a message can be repeated.
+/// The largest difference between the time of a message and the receiver's clock. It limits for how long a message can
+/// be repeated.
 const TIME_TOLERANCE: TimeDelta = TimeDelta::minutes(15);
 
 /// The key and the channel name that all clients with the same API key and base URL derive.

@@ -26,17 +26,18 @@ pub type BroadcastError = Box<dyn std::error::Error + Send + Sync>;
 
 /// A publish-subscribe channel between processes: for [`Watcher::broadcast`](super::Watcher::broadcast).
 ///
-/// `RedisBroadcast` (feature `redis`) is one. Implement the trait for another system that has publish and subscribe (NATS, Postgres,
-/// MQTT). Messages are UTF-8, mostly shorter than 500 bytes. They are authenticated, so a channel need not be private. It may lose,
-/// repeat, delay and reorder messages, and may send a publisher its own messages: this delays waits, and has no other effect.
+/// `RedisBroadcast` (feature `redis`) is one. Implement the trait for another system that has publish and subscribe
+/// (NATS, Postgres, MQTT). Messages are UTF-8, mostly shorter than 500 bytes. They are authenticated, so a channel need
+/// not be private. It may lose, repeat, delay and reorder messages, and may send a publisher its own messages: this
+/// delays waits, and has no other effect.
 ///
 /// Neither operation should take longer than a few seconds, because the next operation waits for it.
 pub trait Broadcast: Send + Sync + 'static {
     /// Publishes a message to all subscribers of the channel with this name.
     fn publish<'a>(&'a self, channel: &'a str, message: &'a [u8]) -> BroadcastFuture<'a, Result<(), BroadcastError>>;
 
-    /// Subscribes to the channel with this name. It is called again after it has failed or the subscription has ended, with increasing
-    /// delays of up to 30 seconds.
+    /// Subscribes to the channel with this name. It is called again after it has failed or the subscription has ended,
+    /// with increasing delays of up to 30 seconds.
     fn subscribe<'a>(
         &'a self,
         channel: &'a str,

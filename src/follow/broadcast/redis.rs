@@ -22,11 +22,12 @@ const PROBE_DELAY: Duration = Duration::from_secs(10);
 
 /// A [`Broadcast`] by publish and subscribe on Redis, or on a server with the same protocol, such as Valkey.
 ///
-/// It holds two connections: one that publishes, and one that is subscribed. Nothing is stored, so persistence, `maxmemory` and eviction
-/// do not matter. A user with an access-control list needs `+publish`, `+subscribe`, `+ping` and `&agentgate:runs:*`. In a cluster, any
-/// node works.
+/// It holds two connections: one that publishes, and one that is subscribed. Nothing is stored, so persistence,
+/// `maxmemory` and eviction do not matter. A user with an access-control list needs `+publish`, `+subscribe`, `+ping`
+/// and `&agentgate:runs:*`. In a cluster, any node works.
 ///
-/// Lost connections are reestablished. Messages that are published meanwhile are lost, and polling finds the ends of those runs.
+/// Lost connections are reestablished. Messages that are published meanwhile are lost, and polling finds the ends of
+/// those runs.
 ///
 /// ```no_run
 /// use agentgate::follow::RedisBroadcast;
@@ -38,8 +39,8 @@ const PROBE_DELAY: Duration = Duration::from_secs(10);
 /// # }
 /// ```
 ///
-/// An address with `rediss://` needs TLS, a feature of the `redis` crate: add that crate to your program, for example with the feature
-/// `tokio-rustls-comp`.
+/// An address with `rediss://` needs TLS, a feature of the `redis` crate: add that crate to your program, for example
+/// with the feature `tokio-rustls-comp`.
 pub struct RedisBroadcast {
     client: Client,
     publisher: OnceCell<ConnectionManager>,
@@ -52,11 +53,12 @@ impl RedisBroadcast {
     ///
     /// # Errors
     ///
-    /// If the address is invalid, if no server responds within two seconds, or if the server requires a password that the address does
-    /// not have.
+    /// If the address is invalid, if no server responds within two seconds, or if the server requires a password that
+    /// the address does not have.
     pub async fn connect(url: &str) -> Result<Self, BroadcastError> {
         let broadcast = Self::open(url)?;
-        // Connecting ignores the failures of its commands: the first command after it shows that a password is required.
+        // Connecting ignores the failures of its commands: the first command after it shows that a password is
+        // required.
         let ping = async { redis::cmd("PING").exec_async(&mut broadcast.publisher().await?).await };
         ping.await.map(|()| broadcast).map_err(redis_login::refusal)
     }

@@ -176,7 +176,8 @@ fn service(runs: usize) -> Model {
     Model::with_lanes(10, runs, &mut fastrand::Rng::with_seed(7))
 }
 
-/// Waits for 1,000 runs in three replicas, with deliveries to a random one. Returns the delays and the requests a minute.
+/// Waits for 1,000 runs in three replicas, with deliveries to a random one. Returns the delays and the requests a
+/// minute.
 fn thousand(faults: Option<Faults>) -> (Lateness, f64) {
     in_simulated_time(async move {
         let model = Model::with_lanes(100, 1_000, &mut fastrand::Rng::with_seed(7));

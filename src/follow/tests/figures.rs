@@ -9,7 +9,8 @@ use super::{in_simulated_time, seconds};
 use crate::clock::Clock;
 use crate::follow::RunSource;
 
-/// A row of the table: running runs, awaited runs and the share; the limits of the delays in seconds, and of the requests a minute.
+/// A row of the table: running runs, awaited runs and the share; the limits of the delays in seconds, and of the
+/// requests a minute.
 struct Row {
     lanes: usize,
     runs: usize,

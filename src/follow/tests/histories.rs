@@ -1,8 +1,9 @@
 //! Properties of every wait, in random histories.
 //!
-//! Each history is derived from a number, which a failure names. Runs are submitted, some by others, while waits begin, end and
-//! are dropped; requests fail, single ones or all for a while; lists lag, omit, repeat and swap runs; deliveries are lost, repeated and
-//! late; replicas share them by a faulty channel, and one of them is killed. `AGENTGATE_HISTORIES=10000` tries as many.
+//! Each history is derived from a number, which a failure names. Runs are submitted, some by others, while waits begin,
+//! end and are dropped; requests fail, single ones or all for a while; lists lag, omit, repeat and swap runs;
+//! deliveries are lost, repeated and late; replicas share them by a faulty channel, and one of them is killed.
+//! `AGENTGATE_HISTORIES=10000` tries as many.
 
 use std::collections::HashSet;
 use std::future::IntoFuture;
@@ -20,8 +21,8 @@ use crate::{Error, Operation};
 /// The number of histories that are tried by default.
 const HISTORIES: u64 = 300;
 
-/// The longest time until the end of a run is found that can be fetched, whatever happens to others. With deliveries, of which any may
-/// be lost, polling uses a fifth of its share.
+/// The longest time until the end of a run is found that can be fetched, whatever happens to others. With deliveries,
+/// of which any may be lost, polling uses a fifth of its share.
 const LATEST: Duration = Duration::from_secs(60);
 const LATEST_WITH_DELIVERIES: Duration = Duration::from_secs(5 * 60);
 

@@ -52,8 +52,8 @@ use crate::Result;
 ///
 /// - the same page comes 4 times in succession for different offsets, unless it is longer than requested or as long as
 ///   its `total`: then it is the whole list, and the end;
-/// - 100 requests in succession bring nothing new. Without a true `total`, some 5,000 new items between two requests may
-///   cause that, with 100 a page;
+/// - 100 requests in succession bring nothing new. Without a true `total`, some 5,000 new items between two requests
+///   may cause that, with 100 a page;
 /// - everything that was returned has left the list, and the call has an `offset`, so that what is in front of it
 ///   cannot be told from the rest; or that happens 100 times in succession while the `total` does not fall;
 /// - 1,000 pages in succession leave as many items to come, by the service's `total`, as there were before;
@@ -107,8 +107,8 @@ impl<T> Items<T> {
 
     /// Returns all items, or the first error. The same as `TryStreamExt::try_collect`, for programs without that trait.
     ///
-    /// The stream ends with the error, and what was read before is dropped. To read on after a failure that may pass, use
-    /// [`next`](Self::next).
+    /// The stream ends with the error, and what was read before is dropped. To read on after a failure that may pass,
+    /// use [`next`](Self::next).
     ///
     /// ```no_run
     /// # async fn example(client: agentgate::Client) -> agentgate::Result<()> {

@@ -52,8 +52,8 @@ impl<E: ListEndpoint> Call<E> {
         self.items_by(|page| Batch::from(page.into_inner()))
     }
 
-    /// Returns the items that match as a stream, each together with its JSON as it was received: for fields that this version of the crate
-    /// does not know. Otherwise the same as [`items`](Self::items).
+    /// Returns the items that match as a stream, each together with its JSON as it was received: for fields that this
+    /// version of the crate does not know. Otherwise the same as [`items`](Self::items).
     ///
     /// ```no_run
     /// # async fn example(client: agentgate::Client) -> agentgate::Result<()> {

@@ -60,8 +60,8 @@ impl<P> Pages<P> {
 
     /// Returns all pages, or the first error. The same as `TryStreamExt::try_collect`, for programs without that trait.
     ///
-    /// The stream ends with the error, and what was read before is dropped. To read on after a failure that may pass, use
-    /// [`next`](Self::next).
+    /// The stream ends with the error, and what was read before is dropped. To read on after a failure that may pass,
+    /// use [`next`](Self::next).
     ///
     /// ```no_run
     /// # async fn example(client: agentgate::Client) -> agentgate::Result<()> {

@@ -7,8 +7,8 @@ use serde_json::Value;
 use super::page::{Batch, Listed, Page};
 use crate::{Response, json};
 
-/// An item of a list together with its JSON as it was received, for fields that this version of the crate does not know. It dereferences
-/// to the item. Returned by [`Call::items_with_json`](crate::resources::Call::items_with_json).
+/// An item of a list together with its JSON as it was received, for fields that this version of the crate does not
+/// know. It dereferences to the item. Returned by [`Call::items_with_json`](crate::resources::Call::items_with_json).
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct WithJson<T> {

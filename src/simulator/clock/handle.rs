@@ -27,7 +27,8 @@ impl Drop for SharedClock {
     }
 }
 
-/// A handle to the simulator's clock, for clients. Returned by [`Simulator::clock`](crate::simulator::Simulator::clock).
+/// A handle to the simulator's clock, for clients. Returned by
+/// [`Simulator::clock`](crate::simulator::Simulator::clock).
 ///
 /// Clones share the same time. A handle may be used after the simulator has been dropped.
 #[derive(Clone)]
@@ -41,8 +42,9 @@ impl ClockHandle {
         Self { clock: Arc::clone(clock), auto_advance }
     }
 
-    /// Sets whether sleeps on this handle let the clock advance by itself. If not, they end only when the clock is advanced by
-    /// [`Simulator::advance`](crate::simulator::Simulator::advance) or by a sleep on another handle. Defaults to `true`.
+    /// Sets whether sleeps on this handle let the clock advance by itself. If not, they end only when the clock is
+    /// advanced by [`Simulator::advance`](crate::simulator::Simulator::advance) or by a sleep on another handle.
+    /// Defaults to `true`.
     ///
     /// ```
     /// use std::time::Duration;

@@ -1,7 +1,7 @@
 //! The registry of sleeps on the simulated clock.
 //!
-//! Only the time decides whether a sleep is over. The wakers are ordered by the end of their sleeps, and are woken by the code that
-//! advances the clock.
+//! Only the time decides whether a sleep is over. The wakers are ordered by the end of their sleeps, and are woken by
+//! the code that advances the clock.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -1,7 +1,7 @@
 //! The simulated time.
 //!
-//! Everything that depends on time is computed from this clock when it is needed: the progress of a run, the end of a rate-limit
-//! window. Only deliveries and sleeps wait for a time.
+//! Everything that depends on time is computed from this clock when it is needed: the progress of a run, the end of a
+//! rate-limit window. Only deliveries and sleeps wait for a time.
 
 use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -17,11 +17,12 @@ use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 pub enum SimulatedClock {
     /// Time starts at 2026-01-01T00:00:00Z and stands still. It moves by
     /// [`Simulator::advance`](crate::simulator::Simulator::advance) and by sleeps on
-    /// [`Simulator::clock`](crate::simulator::Simulator::clock). The default: results do not depend on the speed of the machine.
+    /// [`Simulator::clock`](crate::simulator::Simulator::clock). The default: results do not depend on the speed of the
+    /// machine.
     #[default]
     Manual,
-    /// Time starts at the real time and passes at this multiple of it. `1.0` is real time; at `60.0`, a minute takes a second.
-    /// The simulator does not start with a factor that is negative or not finite.
+    /// Time starts at the real time and passes at this multiple of it. `1.0` is real time; at `60.0`, a minute takes a
+    /// second. The simulator does not start with a factor that is negative or not finite.
     Scaled(f64),
 }
 
@@ -79,8 +80,8 @@ impl Time {
         self.advanced.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns the time at which something scheduled for `time` happens. A manual clock may have been advanced further meanwhile,
-    /// which must not change the result; a scaled clock goes on.
+    /// Returns the time at which something scheduled for `time` happens. A manual clock may have been advanced further
+    /// meanwhile, which must not change the result; a scaled clock goes on.
     pub(crate) fn effective(&self, time: DateTime<Utc>) -> DateTime<Utc> {
         if self.scale.is_some() { self.now() } else { time }
     }

@@ -1,7 +1,7 @@
 //! The address of a delivery.
 //!
-//! The simulator connects to this machine only, so that tests do not depend on the internet. `localhost` means the loopback addresses
-//! whatever the resolver says, and no other name is resolved.
+//! The simulator connects to this machine only, so that tests do not depend on the internet. `localhost` means the
+//! loopback addresses whatever the resolver says, and no other name is resolved.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 

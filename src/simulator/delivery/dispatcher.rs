@@ -1,8 +1,8 @@
 //! The dispatch of events: their receivers, attempts, retries and results.
 //!
-//! The results must not depend on how fast the deliveries are sent. So on a manual clock, a delivery is made when it is due, a response
-//! takes no time, and a missing one takes as long as the time-out, no matter how far the clock was advanced meanwhile. After an
-//! advance by an hour, all retries of that hour are made.
+//! The results must not depend on how fast the deliveries are sent. So on a manual clock, a delivery is made when it is
+//! due, a response takes no time, and a missing one takes as long as the time-out, no matter how far the clock was
+//! advanced meanwhile. After an advance by an hour, all retries of that hour are made.
 
 use std::sync::Arc;
 use std::time::Duration;

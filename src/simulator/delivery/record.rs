@@ -8,9 +8,11 @@ use crate::simulator::delivery::queue::Delivery;
 use crate::simulator::delivery::signed_request::{SignedRequest, is_reserved};
 use crate::simulator::model::response::{header_text, header_texts};
 
-/// A completed attempt to deliver an event. Returned by [`Simulator::deliveries`](crate::simulator::Simulator::deliveries).
+/// A completed attempt to deliver an event. Returned by
+/// [`Simulator::deliveries`](crate::simulator::Simulator::deliveries).
 ///
-/// `Debug` shows no secrets: it redacts the query and the password of the URL, and the values of the webhook's own headers.
+/// `Debug` shows no secrets: it redacts the query and the password of the URL, and the values of the webhook's own
+/// headers.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RecordedDelivery {
@@ -36,15 +38,16 @@ pub struct RecordedDelivery {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DeliveryOutcome {
-    /// The receiver responded with this status. Only 2xx is a success; any other status, including a redirect, is retried.
+    /// The receiver responded with this status. Only 2xx is a success; any other status, including a redirect, is
+    /// retried.
     Responded(u16),
     /// There was no response, for this reason. The delivery is retried.
     Failed(String),
-    /// The event cannot be delivered, for this reason: the simulator delivers to `http://` URLs on this machine only. The delivery
-    /// is not retried.
+    /// The event cannot be delivered, for this reason: the simulator delivers to `http://` URLs on this machine only.
+    /// The delivery is not retried.
     Undeliverable(String),
-    /// The delivery was lost by [`Simulator::lose_deliveries`](crate::simulator::Simulator::lose_deliveries). It was not sent, and
-    /// is not retried.
+    /// The delivery was lost by [`Simulator::lose_deliveries`](crate::simulator::Simulator::lose_deliveries). It was
+    /// not sent, and is not retried.
     Lost,
 }
 

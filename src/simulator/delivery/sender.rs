@@ -13,7 +13,8 @@ use crate::simulator::delivery::signed_request::SignedRequest;
 
 /// Sends a request. Returns the status of the response, or the reason why there is none.
 ///
-/// The response has to be complete: an incomplete one may come from a receiver that has crashed. Redirects are not followed.
+/// The response has to be complete: an incomplete one may come from a receiver that has crashed. Redirects are not
+/// followed.
 pub(crate) async fn post(destination: &Destination, request: &SignedRequest) -> Result<StatusCode, String> {
     let stream = TcpStream::connect(&destination.addresses[..]).await;
     let stream = stream.map_err(|error| format!("could not connect: {error}"))?;

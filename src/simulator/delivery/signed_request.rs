@@ -49,7 +49,8 @@ pub(crate) struct SignedRequest {
 }
 
 impl SignedRequest {
-    /// Creates the request of a delivery with the current state of the webhook. Returns `None` if that was disabled or deleted.
+    /// Creates the request of a delivery with the current state of the webhook. Returns `None` if that was disabled or
+    /// deleted.
     pub(crate) fn new(delivery: &Delivery, organization: &Organization) -> Option<Self> {
         let (url, webhook) = match &delivery.target {
             Target::Url(url) => (url.as_ref(), None),
@@ -78,8 +79,8 @@ impl SignedRequest {
     }
 }
 
-/// Returns the value of `X-AgentGate-Signature`: the HMAC-SHA256 of the body in lower-case hex. The key is the whole secret with
-/// its prefix.
+/// Returns the value of `X-AgentGate-Signature`: the HMAC-SHA256 of the body in lower-case hex. The key is the whole
+/// secret with its prefix.
 fn sign(secret: &str, body: &[u8]) -> String {
     let mut signature = String::from("sha256=");
     // HMAC accepts keys of any length, and writing to a string cannot fail.

@@ -1,7 +1,8 @@
 //! The task that sends deliveries.
 //!
-//! It wakes after each change of the state, and on a scaled clock when the next event is due. Each receiver has a task of its own,
-//! which sends one delivery after the other, so that no receiver delays another. When the worker is aborted, these tasks are, too.
+//! It wakes after each change of the state, and on a scaled clock when the next event is due. Each receiver has a task
+//! of its own, which sends one delivery after the other, so that no receiver delays another. When the worker is
+//! aborted, these tasks are, too.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,11 +21,11 @@ use crate::simulator::delivery::state::SharedState;
 /// Maximum number of connections. Each takes a file descriptor, and each run of a test may have its own receiver.
 const MAX_CONNECTIONS: usize = 128;
 
-/// The real time that every receiver has, however far the clock is advanced. A test that advances the clock by a minute during a
-/// delivery does not mean that its receiver hangs.
+/// The real time that every receiver has, however far the clock is advanced. A test that advances the clock by a minute
+/// during a delivery does not mean that its receiver hangs.
 ///
-/// It is divided into short sleeps because the receiver often runs on the same runtime: if that is so busy that a second passes in
-/// one turn, each sleep still lets all other tasks run.
+/// It is divided into short sleeps because the receiver often runs on the same runtime: if that is so busy that a
+/// second passes in one turn, each sleep still lets all other tasks run.
 const GRACE_SLEEPS: u32 = 20;
 const GRACE_SLEEP: Duration = Duration::from_millis(50);
 

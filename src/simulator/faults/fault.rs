@@ -17,8 +17,9 @@ use crate::simulator::model::response::{self, Response};
 
 /// A failure of a request. Ordered with [`Simulator::inject`](crate::simulator::Simulator::inject).
 ///
-/// By default, a fault applies once, to the next request, and the request has no effect. [`times`](Self::times), [`on`](Self::on) and
-/// [`after_acting`](Self::after_acting) change that. If several faults match a request, the one injected first applies.
+/// By default, a fault applies once, to the next request, and the request has no effect. [`times`](Self::times),
+/// [`on`](Self::on) and [`after_acting`](Self::after_acting) change that. If several faults match a request, the one
+/// injected first applies.
 ///
 /// | Kind | Constructors |
 /// |---|---|
@@ -75,8 +76,8 @@ pub(crate) enum Outcome {
 
 /// # Errors and other responses
 impl Fault {
-    /// An error of the API with this code: its documented status, a message, and its documented details. An undocumented code has
-    /// status 500.
+    /// An error of the API with this code: its documented status, a message, and its documented details. An
+    /// undocumented code has status 500.
     ///
     /// `RATE_LIMITED` has a `Retry-After` of one second.
     #[must_use]
@@ -84,8 +85,8 @@ impl Fault {
         Self::new(Effect::Error { code: code.into(), message: None })
     }
 
-    /// A response with this status and body, such as a proxy's. It has none of the service's headers. An empty `content_type` is
-    /// omitted.
+    /// A response with this status and body, such as a proxy's. It has none of the service's headers. An empty
+    /// `content_type` is omitted.
     ///
     /// # Panics
     ///
@@ -102,8 +103,8 @@ impl Fault {
         page(502, "Bad Gateway")
     }
 
-    /// The HTML page of a proxy whose request to the service timed out: 504. The service may have carried out the request, see
-    /// [`after_acting`](Self::after_acting).
+    /// The HTML page of a proxy whose request to the service timed out: 504. The service may have carried out the
+    /// request, see [`after_acting`](Self::after_acting).
     #[must_use]
     pub fn gateway_timeout() -> Self {
         page(504, "Gateway Time-out")
@@ -159,7 +160,8 @@ impl Fault {
 
 /// # An incomplete response
 ///
-/// The request is carried out, because otherwise there would be no response. A response without a body (204) is complete.
+/// The request is carried out, because otherwise there would be no response. A response without a body (204) is
+/// complete.
 impl Fault {
     /// Sends the first half of the body, and closes the connection.
     #[must_use]
@@ -167,7 +169,8 @@ impl Fault {
         Self::new(Effect::Truncate(End::Close))
     }
 
-    /// Sends the first half of the body and nothing more, and keeps the connection open, as [`stall`](Self::stall) does.
+    /// Sends the first half of the body and nothing more, and keeps the connection open, as [`stall`](Self::stall)
+    /// does.
     #[must_use]
     pub fn stall_body() -> Self {
         Self::new(Effect::Truncate(End::Stall))
@@ -200,8 +203,8 @@ impl Fault {
         self
     }
 
-    /// Adds a header to the response. It replaces the header that the response has by itself. Has no effect on a fault without a
-    /// response.
+    /// Adds a header to the response. It replaces the header that the response has by itself. Has no effect on a fault
+    /// without a response.
     ///
     /// # Panics
     ///
@@ -234,8 +237,8 @@ impl Fault {
         self
     }
 
-    /// Carries out the request before the fault applies: the work order exists, but the client does not know. By default, the
-    /// request has no effect.
+    /// Carries out the request before the fault applies: the work order exists, but the client does not know. By
+    /// default, the request has no effect.
     ///
     /// The request has been carried out when the client notices the fault.
     #[must_use]
@@ -244,8 +247,8 @@ impl Fault {
         self
     }
 
-    /// Returns `true` if the request is carried out: with [`after_acting`](Self::after_acting), and for a fault that needs the
-    /// service's response.
+    /// Returns `true` if the request is carried out: with [`after_acting`](Self::after_acting), and for a fault that
+    /// needs the service's response.
     #[must_use]
     pub fn is_after_acting(&self) -> bool {
         self.after_acting || matches!(self.effect, Effect::Truncate(_))

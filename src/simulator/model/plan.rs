@@ -27,8 +27,8 @@ pub struct RunPlan {
     pub pending: Duration,
     /// The time for which the run is `running` after that. Defaults to 10 seconds.
     pub running: Duration,
-    /// The number of iterations, evenly distributed over [`running`](Self::running). It is capped by the `maxIterations` of the
-    /// work order. Defaults to 3.
+    /// The number of iterations, evenly distributed over [`running`](Self::running). It is capped by the
+    /// `maxIterations` of the work order. Defaults to 3.
     pub iterations: u32,
     /// The outcome. Defaults to success.
     pub outcome: Outcome,
@@ -99,7 +99,8 @@ impl DefaultRun {
 }
 
 impl RunPlan {
-    /// Returns the plan of a run that succeeds with a pull request: 2 seconds pending, 10 seconds running, 3 iterations.
+    /// Returns the plan of a run that succeeds with a pull request: 2 seconds pending, 10 seconds running, 3
+    /// iterations.
     #[must_use]
     pub fn succeeds() -> Self {
         Self::default()

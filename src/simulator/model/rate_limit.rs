@@ -61,7 +61,8 @@ fn minute(now: DateTime<Utc>) -> i64 {
     now.timestamp().div_euclid(WINDOW)
 }
 
-/// Returns the headers of a limit. The reset is rounded up to seconds, so that a client that waits for it is not too early.
+/// Returns the headers of a limit. The reset is rounded up to seconds, so that a client that waits for it is not too
+/// early.
 pub(crate) fn headers(quota: Quota) -> [(HeaderName, HeaderValue); 3] {
     let reset = quota.reset_at.timestamp() + i64::from(quota.reset_at.timestamp_subsec_nanos() > 0);
     [

@@ -39,7 +39,8 @@ fn invalid_body(message: String) -> ApiError {
 
 /// Reads fields and collects their errors.
 ///
-/// The methods return `None` for a missing field and for an invalid one; [`finish`](Self::finish) fails if one was invalid.
+/// The methods return `None` for a missing field and for an invalid one; [`finish`](Self::finish) fails if one was
+/// invalid.
 #[derive(Debug, Default)]
 pub(crate) struct Validator {
     errors: Vec<FieldError>,
@@ -156,7 +157,8 @@ impl Validator {
     }
 }
 
-/// Returns `true` if the contract allows deliveries to a URL, or if it is HTTP on this machine, whose receivers rarely use HTTPS.
+/// Returns `true` if the contract allows deliveries to a URL, or if it is HTTP on this machine, whose receivers rarely
+/// use HTTPS.
 fn is_callback(url: &str) -> bool {
     if let Some(rest) = url.strip_prefix("https://") {
         return !rest.is_empty() && !rest.starts_with(['/', '?', '#']) && rest.bytes().all(|byte| byte > b' ');

@@ -90,7 +90,8 @@ pub(crate) fn find(method: &str, path: &str) -> Result<(Operation, String), ApiE
     found.ok_or_else(|| ApiError::method_not_allowed(&allowed.join(", ")))
 }
 
-/// Returns the id in a path that matches the pattern, empty if the pattern has no parameter; `None` if it does not match.
+/// Returns the id in a path that matches the pattern, empty if the pattern has no parameter; `None` if it does not
+/// match.
 fn path_id(pattern: &str, path: &str) -> Option<String> {
     let (mut id, mut segments) = (String::new(), path.split('/'));
     for expected in pattern.split('/') {

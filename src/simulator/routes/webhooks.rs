@@ -96,8 +96,8 @@ pub(crate) fn test(organization: &mut Organization, call: &mut Call<'_>) -> Resu
     Ok(ok(&json!({ "delivered": false })))
 }
 
-/// Reads the additional headers of deliveries. The contract allows names that HTTP does not allow or that the delivery sets
-/// itself. They are not sent.
+/// Reads the additional headers of deliveries. The contract allows names that HTTP does not allow or that the delivery
+/// sets itself. They are not sent.
 fn additional_headers(validator: &mut Validator, object: &Object<'_>) -> HeaderMap {
     let mut headers = HeaderMap::new();
     for (name, value) in validator.texts(object, "headers") {

@@ -1,7 +1,7 @@
 //! The listener, which can refuse connections.
 //!
-//! While connections are refused, nothing listens, so that the operating system refuses them as it does for a service that is down.
-//! A socket that is bound but does not listen keeps the port from other programs.
+//! While connections are refused, nothing listens, so that the operating system refuses them as it does for a service
+//! that is down. A socket that is bound but does not listen keeps the port from other programs.
 
 use std::future::poll_fn;
 use std::io;

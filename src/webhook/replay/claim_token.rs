@@ -7,10 +7,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The owner of a claim of an event.
 ///
-/// A claim expires with its lease. After that, another handler may claim the event, and the token keeps the first handler from releasing
-/// that claim.
+/// A claim expires with its lease. After that, another handler may claim the event, and the token keeps the first
+/// handler from releasing that claim.
 ///
-/// [`once`](super::once) creates a token for each attempt to handle an event. To use a [`ReplayGuard`](super::ReplayGuard) directly:
+/// [`once`](super::once) creates a token for each attempt to handle an event. To use a
+/// [`ReplayGuard`](super::ReplayGuard) directly:
 ///
 /// ```
 /// use agentgate::webhook::{Claim, ClaimToken, MemoryReplayGuard, ReplayGuard};
@@ -29,8 +30,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// # }
 /// ```
 ///
-/// A guard stores the token with the claim, and compares them. In a store of strings, the text of the token is unique: 32 hexadecimal
-/// digits.
+/// A guard stores the token with the claim, and compares them. In a store of strings, the text of the token is unique:
+/// 32 hexadecimal digits.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ClaimToken(u128);
 

@@ -12,10 +12,11 @@ const CAPACITY: usize = 100_000;
 
 /// A replay guard that remembers events in memory. Its clones share them.
 ///
-/// It is for a receiver that is one process, and forgets all events when the process ends. For several processes, or if a duplicate after
-/// a restart does harm, use `RedisReplayGuard` (feature `redis`).
+/// It is for a receiver that is one process, and forgets all events when the process ends. For several processes, or if
+/// a duplicate after a restart does harm, use `RedisReplayGuard` (feature `redis`).
 ///
-/// An event takes some 150 bytes: the default capacity of 100,000 events takes 15 MB, and twice that while as many are in progress.
+/// An event takes some 150 bytes: the default capacity of 100,000 events takes 15 MB, and twice that while as many are
+/// in progress.
 #[derive(Clone)]
 pub struct MemoryReplayGuard {
     capacity: usize,
@@ -51,8 +52,8 @@ impl MemoryReplayGuard {
         }
     }
 
-    /// Sets the number of handled events that are remembered, at least 1; beyond it, the oldest are forgotten. It is also the limit of events
-    /// in progress; beyond it, claims fail. Defaults to 100,000.
+    /// Sets the number of handled events that are remembered, at least 1; beyond it, the oldest are forgotten. It is
+    /// also the limit of events in progress; beyond it, claims fail. Defaults to 100,000.
     #[must_use]
     pub fn capacity(mut self, events: usize) -> Self {
         self.capacity = events.max(1);
@@ -67,8 +68,8 @@ impl MemoryReplayGuard {
     }
 
     /// Sets the time for which a handled event is remembered, which should be longer than
-    /// [`max_age`](crate::webhook::Verifier::max_age) and [`max_clock_skew`](crate::webhook::Verifier::max_clock_skew) together.
-    /// Defaults to 3 days.
+    /// [`max_age`](crate::webhook::Verifier::max_age) and [`max_clock_skew`](crate::webhook::Verifier::max_clock_skew)
+    /// together. Defaults to 3 days.
     #[must_use]
     pub fn retention(mut self, retention: Duration) -> Self {
         self.retention = retention;

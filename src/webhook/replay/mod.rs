@@ -1,12 +1,13 @@
 //! [`ReplayGuard`] and [`once`]: handle each event once.
 //!
-//! The service delivers an event again when the response to the first delivery was late, and sometimes without a reason. Because the
-//! signature covers no time, an intercepted delivery can be sent again. Both are events with a known id.
+//! The service delivers an event again when the response to the first delivery was late, and sometimes without a
+//! reason. Because the signature covers no time, an intercepted delivery can be sent again. Both are events with a
+//! known id.
 //!
-//! A list of ids is not enough. A receiver that stores the id first and then fails has lost the event, because the retry counts as a
-//! duplicate. One that stores it last handles two concurrent deliveries twice. So an event is first **claimed** for the time of a lease,
-//! and then **completed** or **released**. [`once`] does all three. The token of a claim keeps a handler that took longer than its lease
-//! from releasing the claim of another.
+//! A list of ids is not enough. A receiver that stores the id first and then fails has lost the event, because the
+//! retry counts as a duplicate. One that stores it last handles two concurrent deliveries twice. So an event is first
+//! **claimed** for the time of a lease, and then **completed** or **released**. [`once`] does all three. The token of a
+//! claim keeps a handler that took longer than its lease from releasing the claim of another.
 
 mod claim_token;
 mod memory;
@@ -40,22 +41,25 @@ pub type GuardFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, GuardError>>
 
 /// A store of the events that were handled.
 ///
-/// [`MemoryReplayGuard`] is for one process, `RedisReplayGuard` (feature `redis`) for several. Implement the trait for another store by
-/// three atomic operations.
+/// [`MemoryReplayGuard`] is for one process, `RedisReplayGuard` (feature `redis`) for several. Implement the trait for
+/// another store by three atomic operations.
 ///
-/// [`once`] claims, completes and releases. [`first_time`](Self::first_time) is for receivers that may lose an event when they fail.
+/// [`once`] claims, completes and releases. [`first_time`](Self::first_time) is for receivers that may lose an event
+/// when they fail.
 pub trait ReplayGuard: Send + Sync {
     /// Claims an event for this token until the lease expires.
     ///
-    /// If the same token has claimed the event already, because an earlier response of the store was lost, returns [`Claim::First`] and does
-    /// not extend the lease. If this fails, the claim may have been made nevertheless; [`release`](Self::release) removes it.
+    /// If the same token has claimed the event already, because an earlier response of the store was lost, returns
+    /// [`Claim::First`] and does not extend the lease. If this fails, the claim may have been made nevertheless;
+    /// [`release`](Self::release) removes it.
     fn claim<'a>(&'a self, event_id: &'a EventId, token: &'a ClaimToken) -> GuardFuture<'a, Claim>;
 
-    /// Records that the event was handled, whether or not it is claimed. From now on it is [`Claim::Handled`], until the retention ends.
+    /// Records that the event was handled, whether or not it is claimed. From now on it is [`Claim::Handled`], until
+    /// the retention ends.
     fn complete<'a>(&'a self, event_id: &'a EventId) -> GuardFuture<'a, ()>;
 
-    /// Removes a claim, so that a retry of the event is handled. The claim of another token and an event that was handled remain, which
-    /// is no error. The comparison and the removal have to be one atomic step.
+    /// Removes a claim, so that a retry of the event is handled. The claim of another token and an event that was
+    /// handled remain, which is no error. The comparison and the removal have to be one atomic step.
     fn release<'a>(&'a self, event_id: &'a EventId, token: &'a ClaimToken) -> GuardFuture<'a, ()>;
 
     /// Returns whether the event is new, and records it as handled.
@@ -107,7 +111,8 @@ impl<G: ReplayGuard + ?Sized> ReplayGuard for Arc<G> {
 pub enum Claim {
     /// The claim was made: the caller handles the event.
     First,
-    /// Another token has claimed the event. Its handler is running, or has stopped without a release; then the lease expires.
+    /// Another token has claimed the event. Its handler is running, or has stopped without a release; then the lease
+    /// expires.
     InProgress,
     /// The event was handled.
     Handled,

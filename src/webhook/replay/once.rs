@@ -10,9 +10,10 @@ use crate::types::EventId;
 
 /// Handles an event unless it was handled before or is being handled.
 ///
-/// The handler is a future, which runs only for the first delivery. If it succeeds, the event is complete, and later deliveries are
-/// duplicates. If it fails, the event is released, and the service's retry is handled. If it does not end (it panicked, the service
-/// closed the connection and the framework dropped it, the machine stopped), the lease expires, and the retry after that is handled.
+/// The handler is a future, which runs only for the first delivery. If it succeeds, the event is complete, and later
+/// deliveries are duplicates. If it fails, the event is released, and the service's retry is handled. If it does not
+/// end (it panicked, the service closed the connection and the framework dropped it, the machine stopped), the lease
+/// expires, and the retry after that is handled.
 ///
 /// ```
 /// use agentgate::webhook::{Event, MemoryReplayGuard, Once, once};
@@ -34,14 +35,15 @@ use crate::types::EventId;
 ///
 /// # Guarantees
 ///
-/// The handler succeeds once for each event, if no handler takes longer than the lease and the guard is available to complete it. No event
-/// is lost, if the service retries for longer than the lease. An event is handled again if
+/// The handler succeeds once for each event, if no handler takes longer than the lease and the guard is available to
+/// complete it. No event is lost, if the service retries for longer than the lease. An event is handled again if
 ///
 /// - this future is dropped, or the process ends, after the handler succeeded and before the event is completed;
-/// - the guard failed to complete it, twice: the result is still [`Once::Handled`], and a warning is logged (feature `tracing`);
-/// - it is delivered again after the guard has forgotten it: after the retention; with a [`MemoryReplayGuard`](super::MemoryReplayGuard)
-///   also after a restart, or after more events than its capacity; with a `RedisReplayGuard` also if Redis has lost it, by a restart
-///   without persistence, by eviction or by a failover.
+/// - the guard failed to complete it, twice: the result is still [`Once::Handled`], and a warning is logged (feature
+///   `tracing`);
+/// - it is delivered again after the guard has forgotten it: after the retention; with a
+///   [`MemoryReplayGuard`](super::MemoryReplayGuard) also after a restart, or after more events than its capacity; with
+///   a `RedisReplayGuard` also if Redis has lost it, by a restart without persistence, by eviction or by a failover.
 ///
 /// So a handler with external effects should be idempotent by the event's id.
 ///
@@ -95,7 +97,8 @@ where
     }
     match handler.await {
         Ok(value) => {
-            // A second attempt may use a new connection. An error in the result would make the service deliver the event again.
+            // A second attempt may use a new connection. An error in the result would make the service deliver the
+            // event again.
             let completed = match guard.complete(event_id).await {
                 Err(_) => guard.complete(event_id).await,
                 completed => completed,
@@ -140,8 +143,8 @@ pub enum Once<T> {
 }
 
 impl<T> Once<T> {
-    /// Returns the status of the response: 204 if the event was handled, now or before; 503 while another delivery is being handled, so
-    /// that the service retries in case that one fails. It might not retry after a 4xx.
+    /// Returns the status of the response: 204 if the event was handled, now or before; 503 while another delivery is
+    /// being handled, so that the service retries in case that one fails. It might not retry after a 4xx.
     #[must_use]
     pub fn status(&self) -> StatusCode {
         match self {
@@ -153,8 +156,8 @@ impl<T> Once<T> {
 
 /// The error of [`once`].
 ///
-/// With the features `axum` and `actix-web`, it is a response with its [`status`](Self::status) and no body; the reason is logged as an
-/// error (feature `tracing`).
+/// With the features `axum` and `actix-web`, it is a response with its [`status`](Self::status) and no body; the reason
+/// is logged as an error (feature `tracing`).
 #[derive(Debug)]
 pub enum OnceError<E> {
     /// The guard failed to claim the event. The handler did not run.
@@ -164,7 +167,8 @@ pub enum OnceError<E> {
 }
 
 impl<E> OnceError<E> {
-    /// Returns the status of the response: 503 if the guard failed, 500 if the handler failed. The service retries after either.
+    /// Returns the status of the response: 503 if the guard failed, 500 if the handler failed. The service retries
+    /// after either.
     #[must_use]
     pub fn status(&self) -> StatusCode {
         match self {

@@ -36,16 +36,17 @@ const RELEASE: &str = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redi
 ///
 /// An event that Redis has lost is handled again if it is delivered again:
 ///
-/// - **Persistence.** Without it, a restart of Redis loses all events. Snapshots (RDB) lose those since the last snapshot, and an
-///   append-only file with `appendfsync everysec` those of up to a second.
-/// - **Eviction.** When its memory is full, Redis deletes keys by its `maxmemory-policy`. All policies but `noeviction` may delete
-///   events; with `noeviction`, claims fail instead, and the service delivers again later.
-/// - **Failover.** Replication is asynchronous. A replica that takes over, by Sentinel or in a cluster, may lack the last writes.
+/// - **Persistence.** Without it, a restart of Redis loses all events. Snapshots (RDB) lose those since the last
+///   snapshot, and an append-only file with `appendfsync everysec` those of up to a second.
+/// - **Eviction.** When its memory is full, Redis deletes keys by its `maxmemory-policy`. All policies but `noeviction`
+///   may delete events; with `noeviction`, claims fail instead, and the service delivers again later.
+/// - **Failover.** Replication is asynchronous. A replica that takes over, by Sentinel or in a cluster, may lack the
+///   last writes.
 ///
 /// So use an instance with `appendonly yes` and `noeviction`, and a handler that is idempotent by the event's id.
 ///
-/// An address with `rediss://` needs TLS, a feature of the `redis` crate: add that crate to your program, for example with the feature
-/// `tokio-rustls-comp`.
+/// An address with `rediss://` needs TLS, a feature of the `redis` crate: add that crate to your program, for example
+/// with the feature `tokio-rustls-comp`.
 #[derive(Clone)]
 pub struct RedisReplayGuard<C = ConnectionManager> {
     connection: C,
@@ -55,12 +56,13 @@ pub struct RedisReplayGuard<C = ConnectionManager> {
 }
 
 impl RedisReplayGuard {
-    /// Connects to a Redis server, such as `redis://127.0.0.1/`. A lost connection is reestablished; operations of the guard meanwhile fail
-    /// within about a second.
+    /// Connects to a Redis server, such as `redis://127.0.0.1/`. A lost connection is reestablished; operations of the
+    /// guard meanwhile fail within about a second.
     ///
     /// # Errors
     ///
-    /// If the address is invalid, if no server responds, or if the server requires a password that the address does not have.
+    /// If the address is invalid, if no server responds, or if the server requires a password that the address does not
+    /// have.
     pub async fn connect(url: &str) -> Result<Self, GuardError> {
         redis_login::connect(url).await.map(Self::new).map_err(GuardError::new)
     }
@@ -72,8 +74,8 @@ impl<C: ConnectionLike + Clone + Send + Sync> RedisReplayGuard<C> {
         Self { connection, prefix: "agentgate:event:".to_owned(), lease: LEASE, retention: RETENTION }
     }
 
-    /// Sets the prefix of each key, before the event's id. Receivers that each have to handle every event need different prefixes.
-    /// Defaults to `agentgate:event:`.
+    /// Sets the prefix of each key, before the event's id. Receivers that each have to handle every event need
+    /// different prefixes. Defaults to `agentgate:event:`.
     #[must_use]
     pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
         self.prefix = prefix.into();
@@ -88,8 +90,8 @@ impl<C: ConnectionLike + Clone + Send + Sync> RedisReplayGuard<C> {
     }
 
     /// Sets the time for which a handled event is remembered, which should be longer than
-    /// [`max_age`](crate::webhook::Verifier::max_age) and [`max_clock_skew`](crate::webhook::Verifier::max_clock_skew) together.
-    /// Defaults to 3 days.
+    /// [`max_age`](crate::webhook::Verifier::max_age) and [`max_clock_skew`](crate::webhook::Verifier::max_clock_skew)
+    /// together. Defaults to 3 days.
     #[must_use]
     pub fn retention(mut self, retention: Duration) -> Self {
         self.retention = retention;
@@ -134,7 +136,8 @@ impl<C: ConnectionLike + Clone + Send + Sync> ReplayGuard for RedisReplayGuard<C
     fn claim<'a>(&'a self, event_id: &'a EventId, token: &'a ClaimToken) -> GuardFuture<'a, Claim> {
         Box::pin(async move {
             let mine = claimed(token);
-            // A claim may expire between the two commands. After the second time, the event counts as claimed by another.
+            // A claim may expire between the two commands. After the second time, the event counts as claimed by
+            // another.
             for _ in 0..2 {
                 if self.query::<bool>(&self.set_new(event_id, &mine, self.lease)).await? {
                     return Ok(Claim::First);

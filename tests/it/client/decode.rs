@@ -1,8 +1,8 @@
 //! Valid responses decode, and the errors of invalid ones name the location.
 //!
-//! The responses come from the contract: each example of each operation is served unchanged, and with every deviation that
-//! the contract allows. The typed value is serialized again and compared with the served JSON, so that no value is lost.
-//! Then follow responses that violate the contract. Their errors must name the location.
+//! The responses come from the contract: each example of each operation is served unchanged, and with every deviation
+//! that the contract allows. The typed value is serialized again and compared with the served JSON, so that no value is
+//! lost. Then follow responses that violate the contract. Their errors must name the location.
 
 use std::fmt::Write as _;
 

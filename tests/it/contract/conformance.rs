@@ -1,7 +1,7 @@
 //! The simulator's responses, checked against `openapi.yaml`.
 //!
-//! The simulator has its own JSON, so only this test keeps it consistent with the contract. Each operation is made to return
-//! every documented response, and each response is checked: status, headers, and body with all formats.
+//! The simulator has its own JSON, so only this test keeps it consistent with the contract. Each operation is made to
+//! return every documented response, and each response is checked: status, headers, and body with all formats.
 
 use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap};

@@ -1,8 +1,8 @@
 //! The validation of requests by the simulator, checked against `openapi.yaml`.
 //!
-//! Each request body and query is built from its schema with all fields. Then each value is replaced, removed or extended,
-//! one at a time. The simulator must accept every valid request, and must reject every invalid one with a 400 that names the
-//! field.
+//! Each request body and query is built from its schema with all fields. Then each value is replaced, removed or
+//! extended, one at a time. The simulator must accept every valid request, and must reject every invalid one with a 400
+//! that names the field.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

@@ -1,7 +1,7 @@
 //! Properties of every wait, whatever happens to runs, pages, polls and deliveries.
 //!
-//! Each case is made by chance from a number, which a failure names. Runs are submitted, some by others, while waits begin
-//! and end; polls fail, deliveries are lost, doubled and turned round; and time passes by itself.
+//! Each case is made by chance from a number, which a failure names. Runs are submitted, some by others, while waits
+//! begin and end; polls fail, deliveries are lost, doubled and turned round; and time passes by itself.
 
 use std::future::IntoFuture;
 use std::sync::Arc;

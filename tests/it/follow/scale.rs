@@ -1,5 +1,5 @@
-//! The cost of waiting for many runs, in requests, time and memory: with the client and the simulator. More figures, of more
-//! set-ups, are those of the library's own tests in `src/follow/tests`.
+//! The cost of waiting for many runs, in requests, time and memory: with the client and the simulator. More figures, of
+//! more set-ups, are those of the library's own tests in `src/follow/tests`.
 //!
 //! The figures are printed: `cargo test -p agentgate-tests follow::scale -- --nocapture`.
 
@@ -27,7 +27,8 @@ struct Submitted {
     ends: Duration,
 }
 
-/// Submits so many runs, as fast as the organization may. They are pending until all are there, and then start together.
+/// Submits so many runs, as fast as the organization may. They are pending until all are there, and then start
+/// together.
 async fn submit(time: &SimulatedTime, runs: usize, random: &mut fastrand::Rng) -> Vec<Submitted> {
     let client = time.builder().rate_limit_mode(RateLimitMode::Off).build().unwrap();
     let source = WorkspaceSource::template("python-flask");
@@ -142,7 +143,8 @@ async fn ten_thousand_waits_end_as_their_runs_do_within_half_of_the_budget() {
     assert!(figures.last_percent <= Duration::from_secs(200), "{figures:?}");
 }
 
-/// Ten workers, as many as the organization may have runs, each of which submits a work order when its last run has ended.
+/// Ten workers, as many as the organization may have runs, each of which submits a work order when its last run has
+/// ended.
 #[tokio::test]
 async fn waits_end_within_seconds_as_the_organization_runs_ten_at_a_time() {
     let simulator = Simulator::builder().clock(SimulatedClock::Manual).price(0).record_requests(false);

@@ -450,8 +450,8 @@ async fn a_run_that_cannot_be_read_delays_no_other() {
 /// Polls of the runtime between two looks.
 const TURNS: usize = 20;
 
-/// Drops what `make` makes after it was driven for so many steps, and says how many requests it had sent; nothing may go on after
-/// that.
+/// Drops what `make` makes after it was driven for so many steps, and says how many requests it had sent; nothing may
+/// go on after that.
 async fn drop_after<F: Future<Output = ()> + Send + 'static>(
     steps: usize,
     make: impl Fn(Client, RunId) -> F,

@@ -623,8 +623,8 @@ async fn one_response_with_absurd_headers_does_not_affect_later_calls() {
 
 // Random programs
 
-/// Random limits, latencies, idle times and starts. A client alone never exceeds the window. Beside another program, every
-/// call succeeds.
+/// Random limits, latencies, idle times and starts. A client alone never exceeds the window. Beside another program,
+/// every call succeeds.
 #[tokio::test]
 async fn the_window_is_never_exceeded_and_no_call_is_lost() {
     for seed in 0..24 {

@@ -1,6 +1,8 @@
-//! Random programs of calls, streams and waits that are polled, left unpolled, raced and dropped: every polled one completes.
+//! Random programs of calls, streams and waits that are polled, left unpolled, raced and dropped: every polled one
+//! completes.
 //!
-//! Each program has an hour of simulated time, and needs only a part of it. The variable `RANDOM_PROGRAMS` sets their number.
+//! Each program has an hour of simulated time, and needs only a part of it. The variable `RANDOM_PROGRAMS` sets their
+//! number.
 
 use std::collections::BTreeMap;
 use std::pin::pin;

@@ -13,8 +13,8 @@ use tokio::task::JoinSet;
 /// Maximum number of attempts: one and three retries.
 const ATTEMPTS: usize = 4;
 
-/// Time limit for a call. The runtime's time is paused and advances only when idle, so an attempt times out on a server that
-/// stalls, but never on a busy machine.
+/// Time limit for a call. The runtime's time is paused and advances only when idle, so an attempt times out on a server
+/// that stalls, but never on a busy machine.
 const TIME_LIMIT: Duration = Duration::from_secs(1_000);
 
 /// Faults that prove that the service did nothing.

@@ -1,7 +1,7 @@
 //! Network failures, simulated by scripted servers.
 //!
-//! The servers close connections, truncate responses, stall, and send invalid HTTP. Delays between attempts take no time: the
-//! clock records them.
+//! The servers close connections, truncate responses, stall, and send invalid HTTP. Delays between attempts take no
+//! time: the clock records them.
 
 use std::fmt::Write as _;
 use std::time::Duration;

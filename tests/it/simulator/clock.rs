@@ -310,7 +310,8 @@ async fn sleeper(clock: ClockHandle, seed: u64, log: Arc<Mutex<Vec<DateTime<Utc>
                 }
                 now + first.min(second)
             }
-            // The second sleep continues while it is not polled. If the clock is advanced past both, it ends with the first.
+            // The second sleep continues while it is not polled. If the clock is advanced past both, it ends with the
+            // first.
             1 if exact => {
                 let mut later = clock.sleep(second);
                 let is_over = poll_once(&mut later).await;

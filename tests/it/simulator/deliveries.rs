@@ -1,7 +1,7 @@
 //! Deliveries to webhooks.
 //!
-//! The receivers use TCP directly, so that they can respond as no HTTP server does. No test sleeps: the clock is advanced, and the
-//! simulator settles.
+//! The receivers use TCP directly, so that they can respond as no HTTP server does. No test sleeps: the clock is
+//! advanced, and the simulator settles.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::fmt::Write as _;

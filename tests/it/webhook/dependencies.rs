@@ -44,8 +44,9 @@ fn the_crates_that_webhooks_need() {
     insta::assert_snapshot!(crates().into_iter().collect::<Vec<_>>().join("\n"));
 }
 
-/// Without this feature, `serde_json` reads numbers of seventeen digits that differ in the last one from what was written, and
-/// an event that goes through a queue is another one. It cannot be seen from a test: dependencies of the tests turn it on.
+/// Without this feature, `serde_json` reads numbers of seventeen digits that differ in the last one from what was
+/// written, and an event that goes through a queue is another one. It cannot be seen from a test: dependencies of the
+/// tests turn it on.
 #[test]
 fn numbers_are_read_as_they_were_written() {
     let features = tree(&["--edges", "normal,features", "--invert", "serde_json"]);

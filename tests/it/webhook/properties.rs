@@ -13,7 +13,8 @@ fn config() -> ProptestConfig {
     ProptestConfig { failure_persistence: None, cases: 512, ..ProptestConfig::default() }
 }
 
-/// Any text that is a secret: without white space and invisible characters, not in quotation marks, and with a letter in it.
+/// Any text that is a secret: without white space and invisible characters, not in quotation marks, and with a letter
+/// in it.
 fn secret() -> impl Strategy<Value = String> {
     let any_text = any::<String>().prop_map(|text| {
         let kept = text.chars().filter(|character| character.is_alphanumeric() || character.is_ascii_graphic());

@@ -8,8 +8,8 @@ use fastrand::Rng;
 
 const DELIVERIES: usize = 1000;
 
-/// Answers each line with three words: its own signature; whether it accepts the one it was given; and whether it accepts
-/// that one for the body with a flipped bit, or else the flipped signature.
+/// Answers each line with three words: its own signature; whether it accepts the one it was given; and whether it
+/// accepts that one for the body with a flipped bit, or else the flipped signature.
 const PYTHON: &str = r"
 import hashlib, hmac, sys
 
@@ -82,8 +82,8 @@ impl Python {
     }
 }
 
-/// Text of any characters that are letters, digits or ASCII, of lengths on both sides of a block of SHA-256; or such as the service
-/// makes.
+/// Text of any characters that are letters, digits or ASCII, of lengths on both sides of a block of SHA-256; or such as
+/// the service makes.
 fn secret(rng: &mut Rng, number: usize) -> String {
     let length = if number.is_multiple_of(10) { rng.usize(60..70) } else { rng.usize(1..200) };
     let character = |rng: &mut Rng| match number % 3 {

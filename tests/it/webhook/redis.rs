@@ -29,7 +29,8 @@ use common::script;
 
 // A Redis server
 
-/// A Redis server of this test alone. It ends with this value, and with the process of the test, whatever becomes of that.
+/// A Redis server of this test alone. It ends with this value, and with the process of the test, whatever becomes of
+/// that.
 pub(crate) struct Redis {
     port: u16,
     process: Option<(Child, ChildStdin, BufReader<ChildStdout>)>,

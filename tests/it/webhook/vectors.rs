@@ -10,8 +10,8 @@ struct Vector {
     tag: &'static str,
 }
 
-/// Of RFC 4231, section 4, the one whose key can be a secret. The others, and those of keys with white space in them, are in the
-/// unit tests of the verifier.
+/// Of RFC 4231, section 4, the one whose key can be a secret. The others, and those of keys with white space in them,
+/// are in the unit tests of the verifier.
 const VECTORS: [Vector; 2] = [
     Vector {
         name: "RFC 4231, test case 2",
@@ -49,7 +49,8 @@ fn a_published_signature_does_not_match_another_secret_or_body() {
     }
 }
 
-/// RFC 4231, test case 5, is about tags of 128 bits. The service sends whole tags, and a shorter tag is easier to forge.
+/// RFC 4231, test case 5, is about tags of 128 bits. The service sends whole tags, and a shorter tag is easier to
+/// forge.
 #[test]
 fn a_truncated_signature_is_refused() {
     for Vector { name, secret, body, tag } in VECTORS {

@@ -1,4 +1,5 @@
-//! A contract as one readable text: a block for each operation and each schema, a line for each thing that users notice.
+//! A contract as one readable text: a block for each operation and each schema, a line for each thing that users
+//! notice.
 //!
 //! A snapshot of it shows what a change of the contract changes. Left out are examples and code samples.
 
