@@ -177,6 +177,15 @@ fn read(mut cursor: ItemCursor, service: &mut Service, mut changes: impl FnMut(&
     }
 }
 
+/// Makes a change after this number of requests.
+fn once(after: usize, mut change: impl FnMut(&mut Service)) -> impl FnMut(&mut Service, usize) {
+    move |service, requests| {
+        if requests == after {
+            change(service);
+        }
+    }
+}
+
 fn cursor(limit: u32, offset: u32) -> ItemCursor {
     ItemCursor::new(Some(Request { limit, offset }))
 }
@@ -199,7 +208,7 @@ fn a_short_list_takes_one_request() {
 }
 
 #[test]
-fn a_full_page_is_not_taken_for_the_last_one() {
+fn a_full_page_does_not_count_as_the_last() {
     assert_eq!(read_still(100, &mut Service::new(100)).offsets(), [0, 99]);
     // Some services count no further than 10,000, which is where a page ends.
     let mut service = Service { total: Total::Capped(10_000), ..Service::new(12_000) };
@@ -207,7 +216,7 @@ fn a_full_page_is_not_taken_for_the_last_one() {
 }
 
 #[test]
-fn without_a_total_the_last_page_is_the_one_with_nothing_new() {
+fn without_a_total_a_page_without_new_items_is_the_last() {
     for count in [1, 2, 99, 100, 101, 250] {
         let mut service = Service { total: Total::Missing, ..Service::new(count) };
         let read = read_still(100, &mut service);
@@ -217,7 +226,7 @@ fn without_a_total_the_last_page_is_the_one_with_nothing_new() {
 }
 
 #[test]
-fn a_wrong_total_loses_nothing() {
+fn a_wrong_total_loses_no_item() {
     for total in [Total::TooSmall, Total::TooLarge] {
         for count in [1, 2, 30, 100, 250, 1000] {
             let read = read_still(100, &mut Service { total, ..Service::new(count) });
@@ -228,7 +237,7 @@ fn a_wrong_total_loses_nothing() {
 }
 
 #[test]
-fn a_total_that_no_list_can_have_is_ignored() {
+fn an_impossible_total_is_ignored() {
     let mut cursor = self::cursor(3, 0);
     assert_eq!(cursor.advance((0..3).map(Item::new).collect(), Some(0)).1, Step::Fetch);
     // No item is known, so a plausible total would correct the offset.
@@ -237,7 +246,7 @@ fn a_total_that_no_list_can_have_is_ignored() {
 }
 
 #[test]
-fn a_service_that_gives_fewer_than_asked_for_is_read_by_what_comes() {
+fn a_service_may_return_fewer_items_than_requested() {
     for cap in [1, 2, 3, 50] {
         for total in [Total::Honest, Total::Missing] {
             let mut service = Service { cap, total, ..Service::new(120) };
@@ -248,59 +257,44 @@ fn a_service_that_gives_fewer_than_asked_for_is_read_by_what_comes() {
 }
 
 #[test]
-fn what_is_added_in_front_is_not_given_and_doubles_nothing() {
+fn items_added_in_front_are_not_returned_and_cause_no_duplicates() {
     let read = read(cursor(10, 0), &mut Service::new(100), |service, _| service.change(&Change::Add(3)));
     assert_eq!(read.numbers(), (1..=100).rev().map(|number| 10 * number).collect::<Vec<_>>());
 }
 
 #[test]
-fn more_than_a_page_of_new_items_costs_one_request_where_the_total_tells() {
+fn many_new_items_in_front_cost_few_requests_with_a_total() {
     for burst in [99, 100, 101, 500, 5_000, 1_000_000] {
-        let read = read(cursor(100, 0), &mut Service::new(250), |service, requests| {
-            if requests == 1 {
-                service.change(&Change::Add(burst));
-            }
-        });
+        let read = read(cursor(100, 0), &mut Service::new(250), once(1, |service| service.change(&Change::Add(burst))));
         assert_eq!((read.given.len(), read.end), (250, Step::End), "{burst}");
         assert!(read.requests.len() <= 6, "{burst}: {:?}", read.requests);
     }
 }
 
 #[test]
-fn new_items_deep_in_a_list_cost_one_request_where_the_total_tells() {
+fn many_new_items_cost_few_requests_deep_in_a_list_with_a_total() {
     for burst in [500, 1_500, 5_000] {
-        let read = read(cursor(100, 0), &mut Service::new(5_000), |service, requests| {
-            if requests == 20 {
-                service.change(&Change::Add(burst));
-            }
-        });
+        let read =
+            read(cursor(100, 0), &mut Service::new(5_000), once(20, |service| service.change(&Change::Add(burst))));
         assert_eq!((read.given.len(), read.end), (5_000, Step::End), "{burst}");
         assert!(read.requests.len() <= 52, "{burst}: {}", read.requests.len());
     }
 }
 
 #[test]
-fn more_than_a_page_of_new_items_is_searched_through_where_nothing_tells() {
+fn many_new_items_are_searched_through_without_a_total() {
     for (burst, most) in [(100, 7), (500, 13), (2_000, 45)] {
         let mut service = Service { total: Total::Missing, ..Service::new(5_000) };
-        let read = read(cursor(100, 0), &mut service, |service, requests| {
-            if requests == 20 {
-                service.change(&Change::Add(burst));
-            }
-        });
+        let read = read(cursor(100, 0), &mut service, once(20, |service| service.change(&Change::Add(burst))));
         assert_eq!((read.given.len(), read.end), (5_000, Step::End), "{burst}");
         assert!(read.requests.len() <= 52 + most, "{burst}: {}", read.requests.len());
     }
 }
 
 #[test]
-fn what_leaves_the_list_makes_the_reading_step_back() {
+fn the_cursor_steps_back_if_all_returned_items_have_left() {
     // All that was given has left, and all that was not has moved to its place.
-    let read = read(cursor(100, 0), &mut Service::new(250), |service, requests| {
-        if requests == 1 {
-            service.list.drain(..100);
-        }
-    });
+    let read = read(cursor(100, 0), &mut Service::new(250), once(1, |service| drop(service.list.drain(..100))));
     assert_eq!((read.given.len(), read.end), (250, Step::End));
     assert!(read.requests.len() <= 6, "{:?}", read.requests);
 }
@@ -309,12 +303,14 @@ fn what_leaves_the_list_makes_the_reading_step_back() {
 fn the_rest_of_a_list_is_found_after_many_of_the_returned_items_have_left() {
     for total in [Total::Honest, Total::Missing] {
         let mut service = Service { total, ..Service::new(2_000) };
-        let read = read(cursor(100, 0), &mut service, |service, requests| {
-            if requests == 10 {
+        let read = read(
+            cursor(100, 0),
+            &mut service,
+            once(10, |service| {
                 service.list.drain(400..1_100);
                 service.change(&Change::Add(50));
-            }
-        });
+            }),
+        );
         assert_eq!(read.end, Step::End);
         read.check();
     }
@@ -332,34 +328,26 @@ fn a_list_that_each_item_leaves_as_soon_as_it_is_returned_takes_two_requests_a_p
 }
 
 #[test]
-fn an_offset_leads_to_an_error_once_everything_that_was_returned_has_left() {
+fn a_list_with_an_offset_fails_if_all_returned_items_have_left() {
     // Items in front of the offset must not be returned, and nothing tells them from the rest.
     for total in [Total::Honest, Total::Missing] {
         let mut service = Service { total, ..Service::new(500) };
-        let read = read(cursor(100, 50), &mut service, |service, requests| {
-            if requests == 1 {
-                service.list.drain(20..200);
-            }
-        });
+        let read = read(cursor(100, 50), &mut service, once(1, |service| drop(service.list.drain(20..200))));
         assert_eq!((read.given.len(), read.end), (100, Step::Fail(StallReason::PlaceLost)));
     }
 }
 
 #[test]
-fn a_list_that_is_emptied_has_ended() {
+fn an_emptied_list_ends() {
     for total in [Total::Honest, Total::Missing] {
         let mut service = Service { total, ..Service::new(1_000) };
-        let read = read(cursor(100, 0), &mut service, |service, requests| {
-            if requests == 5 {
-                service.list.clear();
-            }
-        });
+        let read = read(cursor(100, 0), &mut service, once(5, |service| service.list.clear()));
         assert_eq!(read.end, Step::End);
     }
 }
 
 #[test]
-fn the_reading_begins_at_the_offset_and_no_earlier() {
+fn a_list_is_read_from_its_offset() {
     let mut service = Service::new(250);
     let read = read(cursor(100, 120), &mut service, |_, _| ());
     assert_eq!((read.given.len(), read.given[0].number), (130, 1300));
@@ -368,7 +356,7 @@ fn the_reading_begins_at_the_offset_and_no_earlier() {
 }
 
 #[test]
-fn no_more_is_asked_for_than_is_wanted() {
+fn no_more_items_are_requested_than_wanted() {
     let mut cursor = self::cursor(100, 0);
     cursor.max_items(5);
     let read = read(cursor, &mut Service::new(250), |_, _| ());
@@ -376,21 +364,21 @@ fn no_more_is_asked_for_than_is_wanted() {
 }
 
 #[test]
-fn a_page_has_room_for_two() {
+fn a_page_has_at_least_two_items() {
     let read = read_still(1, &mut Service::new(4));
     assert!(read.requests.iter().all(|request| request.limit == 2));
     assert_eq!(read.given.len(), 4);
 }
 
 #[test]
-fn a_list_that_goes_on_past_the_last_offset_ends_with_an_error() {
+fn a_list_beyond_the_largest_offset_ends_with_an_error() {
     let mut cursor = self::cursor(100, 2_147_483_600);
     let page: Vec<_> = (0..100).map(Item::new).collect();
     assert_eq!(cursor.advance(page, None).1, Step::Fail(StallReason::OffsetTooLarge));
 }
 
 #[test]
-fn a_service_that_makes_items_up_is_given_up() {
+fn an_endless_list_ends_with_an_error() {
     for total in [None, Some(1_000_000), Some(7)] {
         let mut cursor = self::cursor(10, 0);
         let mut step = Step::Fetch;
@@ -446,7 +434,7 @@ fn read_while_it_changes(
 }
 
 #[test]
-fn short_lists_are_read_exactly_whatever_happens_to_them() {
+fn short_lists_are_read_exactly_while_they_change() {
     for seed in 0..2_000 {
         println!("seed {seed}");
         let rng = &mut Rng::with_seed(seed);
@@ -459,7 +447,7 @@ fn short_lists_are_read_exactly_whatever_happens_to_them() {
 }
 
 #[test]
-fn long_lists_are_read_exactly_whatever_happens_to_them() {
+fn long_lists_are_read_exactly_while_they_change() {
     for seed in 0..300 {
         println!("seed {seed}");
         let rng = &mut Rng::with_seed(seed);
