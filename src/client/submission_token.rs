@@ -1,6 +1,5 @@
 //! [`SubmissionToken`], by which a submission is recognized, and the tokens that a client has seen.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::{Mutex, PoisonError};
@@ -8,11 +7,12 @@ use std::sync::{Mutex, PoisonError};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::recent_map::RecentMap;
 use crate::types::WorkOrderId;
 use crate::{Error, Result};
 
-/// The number of work orders in each generation of [`KnownTokens`].
-const GENERATION_SIZE: usize = 10_000;
+/// The largest number of work orders in [`KnownTokens`].
+const MAX_KNOWN: usize = 10_000;
 
 /// A token by which a submitted work order is recognized: in its metadata, as `agentgate-submission`. It is a random
 /// UUID.
@@ -64,31 +64,28 @@ impl FromStr for SubmissionToken {
     }
 }
 
-/// The tokens of the work orders that the clones of a client have seen, so that no search fetches a work order again to
-/// see its token.
-///
-/// It has two generations: when the recent one is full, it replaces the older one.
+/// The tokens of the work orders that the clones of a client have seen last, so that no search fetches a work order
+/// again to see its token.
 #[derive(Debug, Default)]
-pub(crate) struct KnownTokens(Mutex<[HashMap<WorkOrderId, SubmissionToken>; 2]>);
+pub(crate) struct KnownTokens(Mutex<RecentMap<WorkOrderId, SubmissionToken>>);
 
 impl KnownTokens {
     pub(crate) fn insert(&self, id: &WorkOrderId, token: SubmissionToken) {
-        let [recent, older] = &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if recent.len() >= GENERATION_SIZE {
-            *older = std::mem::take(recent);
-        }
-        recent.insert(id.clone(), token);
+        let mut tokens = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        tokens.insert(id.clone(), token);
+        tokens.shrink_while(|count, _| count > MAX_KNOWN);
     }
 
+    /// Returns whether the work order is known to have another token.
     pub(crate) fn is_of_another(&self, id: &WorkOrderId, token: SubmissionToken) -> bool {
-        let generations = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        generations.iter().any(|tokens| tokens.get(id).is_some_and(|owner| *owner != token))
+        let tokens = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        tokens.get(id).is_some_and(|owner| *owner != token)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{GENERATION_SIZE, KnownTokens, SubmissionToken};
+    use super::{KnownTokens, MAX_KNOWN, SubmissionToken};
     use crate::types::WorkOrderId;
 
     #[test]
@@ -120,13 +117,13 @@ mod tests {
     }
 
     #[test]
-    fn the_latest_work_orders_are_remembered_and_no_more_than_two_generations() {
+    fn the_latest_work_orders_are_known() {
         let tokens = KnownTokens::default();
-        for number in 0..3 * GENERATION_SIZE {
+        for number in 0..=MAX_KNOWN {
             tokens.insert(&WorkOrderId::from(format!("wo_{number}")), SubmissionToken::of_order(""));
         }
         let is_known = |number: usize| tokens.is_of_another(&format!("wo_{number}").into(), SubmissionToken::random());
-        assert!(is_known(3 * GENERATION_SIZE - 1) && is_known(2 * GENERATION_SIZE));
+        assert!(is_known(MAX_KNOWN) && is_known(1));
         assert!(!is_known(0));
     }
 }

@@ -126,7 +126,7 @@ impl Call<CreateWorkOrder> {
 }
 
 impl WorkOrders {
-    /// Records the token of a work order, so that no search fetches it. The client records at least the last 10,000
+    /// Records the token of a work order, so that no search fetches it. The client records the last 10,000
     /// work orders that it has submitted or fetched itself.
     pub fn remember(&self, id: &WorkOrderId, token: SubmissionToken) {
         self.client.known_tokens.insert(id, token);

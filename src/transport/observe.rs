@@ -18,7 +18,9 @@ use super::events::{Attempt, AttemptEnd, CallEnd, CallEvent, CallOutcome, RateLi
 use crate::rate_limit::Wait;
 #[cfg(feature = "tracing")]
 use crate::redact::redact_text;
-use crate::response::{RawResponse, request_id};
+use crate::response::RawResponse;
+#[cfg(feature = "tracing")]
+use crate::response::request_id;
 use crate::{Error, Operation};
 
 /// The observer of one call. It reports a dropped call if it is dropped before the [`end`](Self::end).

@@ -60,15 +60,7 @@ impl<P> Pages<P> {
 
     /// Returns all pages, or the first error. The same as `TryStreamExt::try_collect`, for programs without that trait.
     ///
-    /// The stream ends with the error, and what was read before is dropped. To read on after a failure that may pass,
-    /// use [`next`](Self::next).
-    ///
-    /// ```no_run
-    /// # async fn example(client: agentgate::Client) -> agentgate::Result<()> {
-    /// let pages: Vec<_> = client.runs().list().pages().max_items(250).try_collect().await?;
-    /// # Ok(())
-    /// # }
-    /// ```
+    /// See [`Items::try_collect`](super::Items::try_collect).
     pub async fn try_collect<C: Default + Extend<P>>(mut self) -> Result<C> {
         let mut collected = C::default();
         while let Some(item) = self.next().await {
