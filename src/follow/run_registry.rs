@@ -123,7 +123,7 @@ impl RunRegistry {
         self.runs.len()
     }
 
-    #[cfg(any(feature = "webhooks", test))]
+    #[cfg(feature = "webhooks")]
     pub(super) fn contains(&self, id: &RunId) -> bool {
         self.runs.contains_key(id)
     }
