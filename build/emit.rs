@@ -15,8 +15,8 @@ use super::contract::{
 };
 use super::error::{SpecError, fail};
 use super::formats::description_with_format;
-use super::mapping::{Data, Mapping, Mappings};
-use super::reach::reachable_from_response;
+use super::reachable_schemas::reachable_from_response;
+use super::schema_types::{Data, Mapping, Mappings};
 
 const TABLE: &str = "ALL";
 

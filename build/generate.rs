@@ -7,8 +7,8 @@ use progenitor::{GenerationSettings, Generator, HooksMode, InterfaceStyle};
 use serde_json::Value;
 
 use super::error::SpecError;
-use super::mapping::Mappings;
 use super::parse::typed;
+use super::schema_types::Mappings;
 
 pub fn generate(prepared: &Value, mappings: &Mappings) -> Result<syn::File, SpecError> {
     let api = typed(prepared)?;

@@ -24,22 +24,22 @@ pub mod error;
 pub mod examples;
 pub mod formats;
 mod generate;
-pub mod mapping;
-mod merge;
+mod handwritten_methods;
+mod merge_all_of;
 pub mod names;
+pub mod normalize;
 pub mod openapi;
 mod parse;
 pub mod postprocess;
-mod prepare;
-pub mod reach;
-mod refinements;
-pub mod rewrite;
+mod progenitor_input;
+pub mod reachable_schemas;
+pub mod schema_types;
 mod spelling;
 pub mod yaml;
 
 use calls::endpoint::Context;
 use error::SpecError;
-use refinements::Refinements;
+use handwritten_methods::HandwrittenMethods;
 
 /// The generated sources, one for each file in `OUT_DIR`.
 pub struct Generated {
@@ -71,15 +71,15 @@ pub fn generate(text: &str) -> Result<Generated, SpecError> {
 /// Reads a contract, and calls a function with its context.
 pub fn with_context<T>(text: &str, write: impl FnOnce(&Context<'_>) -> Result<T, SpecError>) -> Result<T, SpecError> {
     let mut document = parse::parse(text)?;
-    rewrite::rewrite(&mut document)?;
+    normalize::normalize(&mut document)?;
     check::check(&document)?;
-    let mappings = mapping::of_document(&document)?;
+    let mappings = schema_types::of_document(&document)?;
     check::types(&document, &mappings)?;
-    let prepared = prepare::prepare(&document, &mappings);
+    let prepared = progenitor_input::prepare(&document, &mappings);
     let code = generate::generate(&prepared, &mappings)?;
     names::check_endpoints(&document, &code)?;
     let (types, endpoints) = postprocess::split(code)?;
     let types = postprocess::types(types, &mappings, &document)?;
-    let refinements = Refinements::read()?;
-    write(&Context { document: &document, mappings: &mappings, endpoints: &endpoints, types: &types, refinements })
+    let handwritten = HandwrittenMethods::read()?;
+    write(&Context { document: &document, mappings: &mappings, endpoints: &endpoints, types: &types, handwritten })
 }

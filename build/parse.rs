@@ -4,7 +4,7 @@ use openapiv3::OpenAPI;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::check::shape;
+use super::check::keywords;
 use super::contract::operations;
 use super::error::{SpecError, fail};
 use super::yaml;
@@ -24,7 +24,7 @@ pub fn parse(text: &str) -> Result<Value, SpecError> {
         }
         None => return fail("openapi", "the version is missing; add `openapi: 3.0.3`"),
     }
-    shape::check(&document)?;
+    keywords::check(&document)?;
     // `openapiv3` loses the place inside of an operation, so these come first, one by one.
     for operation in operations(&document) {
         fit::<openapiv3::Operation>(operation.value, &operation.place)?;

@@ -9,9 +9,9 @@ use super::calls::values::{compact, option_of};
 use super::contract::{can_be_null, deprecation_reason, entries, is_lenient, items, lookup, named_schema, text};
 use super::emit;
 use super::error::{SpecError, fail};
-use super::mapping::{Mapping, Mappings};
 use super::names::{self, without_keyword};
-use super::reach::{reachable_from_requests, reachable_from_schema, sent_alone};
+use super::reachable_schemas::{reachable_from_requests, reachable_from_schema, sent_alone};
+use super::schema_types::{Mapping, Mappings};
 
 /// The type that progenitor writes for a time.
 const TIME: &str = "::chrono::DateTime<::chrono::offset::Utc>";

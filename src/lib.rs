@@ -7,8 +7,6 @@
 
 #[cfg(feature = "blocking")]
 pub mod blocking;
-#[cfg(any(feature = "client", feature = "webhooks"))]
-mod causes;
 #[cfg(feature = "client")]
 mod client;
 #[cfg(any(feature = "client", feature = "simulator"))]
@@ -17,6 +15,8 @@ mod clock;
 mod endpoints;
 #[cfg(feature = "client")]
 pub mod error;
+#[cfg(any(feature = "client", feature = "webhooks"))]
+mod error_causes;
 #[cfg(any(feature = "simulator", feature = "test-util"))]
 mod examples;
 /// Events during calls, for metrics and logs. See
@@ -39,8 +39,6 @@ pub mod middleware {
 #[cfg(feature = "client")]
 mod platform;
 #[cfg(feature = "client")]
-mod race;
-#[cfg(feature = "client")]
 mod rate_limit;
 #[cfg(any(feature = "client", feature = "webhooks"))]
 mod recent_map;
@@ -52,6 +50,8 @@ mod redis_login;
 pub mod resources;
 #[cfg(feature = "client")]
 mod response;
+#[cfg(feature = "client")]
+mod run_until;
 mod secret;
 /// A rate limit that several processes share. See
 /// [`ClientBuilder::shared_rate_limit`](crate::ClientBuilder::shared_rate_limit).

@@ -14,9 +14,9 @@ use crate::build::contract::{
     reference, required_names, resolve, success_bodies, successes, text,
 };
 use crate::build::error::{SpecError, fail};
-use crate::build::mapping::{Mapping, Mappings};
+use crate::build::handwritten_methods::HandwrittenMethods;
 use crate::build::names::{field_name, functions_of, snake_case, without_keyword};
-use crate::build::refinements::Refinements;
+use crate::build::schema_types::{Mapping, Mappings};
 
 /// Names of the module that the calls are a part of.
 pub const RESERVED: [&str; 11] = [
@@ -44,7 +44,7 @@ pub struct Context<'a> {
     pub endpoints: &'a File,
     /// The finished types.
     pub types: &'a File,
-    pub refinements: Refinements,
+    pub handwritten: HandwrittenMethods,
 }
 
 /// A value of a call: an argument or a setter.
@@ -124,7 +124,7 @@ impl<'a> Endpoint<'a> {
         }
         let resource = tag.to_owned();
         let is_taken = METHODS_OF_HANDLES.contains(&&*method);
-        if is_taken || context.refinements.has_function(&resource.to_pascal_case(), &method) {
+        if is_taken || context.handwritten.has_function(&resource.to_pascal_case(), &method) {
             let problem = format!(
                 "`{method}` is a method that the crate writes by hand; give the operation another with `x-rust-name`"
             );
@@ -145,7 +145,7 @@ impl<'a> Endpoint<'a> {
         let mapping = self.response_schema().and_then(|schema| self.context.mappings.get(schema));
         let is_list = matches!(mapping, Some(Mapping::List { .. }))
             || ["limit", "offset"].iter().all(|name| self.fields.iter().any(|(field, _)| field == name));
-        let is_read = self.context.refinements.has_function(&self.name.to_string(), "resolved");
+        let is_read = self.context.handwritten.has_function(&self.name.to_string(), "resolved");
         let problem = match (self.may_be_empty(), is_list, is_read) {
             (true, true, _) => "a list needs its body in each 2xx response; add it to the others",
             (true, _, true) => "src/resources reads the body of each 2xx response; add it to the others",
@@ -264,8 +264,8 @@ impl<'a> Endpoint<'a> {
 
     /// Returns the problem of an input's name, if there is one. Otherwise, the name is taken.
     fn problem(&self, input: &Input, taken: &mut BTreeSet<String>) -> Option<String> {
-        let (name, refinements) = (&input.name, &self.context.refinements);
-        let has_setter = refinements.has_setter(&self.name.to_string(), name);
+        let (name, handwritten) = (&input.name, &self.context.handwritten);
+        let has_setter = handwritten.has_setter(&self.name.to_string(), name);
         Some(match input.is_hand_written {
             _ if !is_identifier(name) => {
                 format!("`{name}` is not a valid method name; write `x-rust-name` in snake_case")
@@ -277,7 +277,7 @@ impl<'a> Endpoint<'a> {
             true if input.can_be_cleared => {
                 "`x-rust-setter: false`, and the method in src/resources sends no null; remove `nullable`".to_owned()
             }
-            _ if refinements.is_common(name) => {
+            _ if handwritten.is_common(name) => {
                 format!("every call has a method `{name}` already; give this another name with `x-rust-name`")
             }
             false if has_setter => format!(

@@ -58,7 +58,7 @@ pub fn calls(context: &Context<'_>) -> Result<File, SpecError> {
 fn check_resource(context: &Context<'_>, reserved: &BTreeSet<String>, tag: &str) -> Result<(), SpecError> {
     let (handle, accessor) = (tag.to_pascal_case(), tag.to_snake_case());
     let is_reserved = RESERVED.contains(&handle.as_str()) || reserved.contains(&handle);
-    let is_method = context.refinements.has_function("Client", &accessor) || METHODS_OF_HANDLES.contains(&&*accessor);
+    let is_method = context.handwritten.has_function("Client", &accessor) || METHODS_OF_HANDLES.contains(&&*accessor);
     if is_reserved || is_method || !is_identifier(&accessor) {
         let problem = format!(
             "`{tag}` would be `{handle}` and `client.{accessor}()`, which is taken or is not Rust; choose another tag"

@@ -10,8 +10,8 @@ use super::endpoint::Endpoint;
 use super::values::compact;
 use crate::build::contract::{component, entries, named_schema, reference, required_names, resolve, text};
 use crate::build::error::SpecError;
-use crate::build::mapping::Mapping;
 use crate::build::names::field_name;
+use crate::build::schema_types::Mapping;
 
 /// A page of a list.
 struct PageOf<'a> {

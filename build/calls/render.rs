@@ -10,8 +10,8 @@ use super::endpoint::{Endpoint, Input, clearing};
 use super::values::{accepted, argument, compact, converted, inner, option_of};
 use crate::build::contract::{deprecation_reason, items, resolve, text};
 use crate::build::emit::deprecation;
-use crate::build::mapping::Mapping;
 use crate::build::names::{snake_case, without_keyword};
+use crate::build::schema_types::Mapping;
 
 /// The lines around a code sample, so that it compiles.
 const SAMPLE_BEGIN: &str = "# async fn example(client: agentgate::Client) -> agentgate::Result<()> {";
@@ -62,7 +62,7 @@ impl Endpoint<'_> {
             .filter(|input| !input.is_required)
             .map(|input| input.name.clone())
             .chain(self.clearings())
-            .chain(self.context.refinements.setters(&self.name.to_string()))
+            .chain(self.context.handwritten.setters(&self.name.to_string()))
             .map(|name| format!("`{name}`"))
             .collect();
         if !optional.is_empty() {
@@ -101,7 +101,7 @@ impl Endpoint<'_> {
         let mut setters =
             self.inputs.iter().filter(|input| !input.is_required && !input.is_hand_written).map(setter).peekable();
         let setters = setters.peek().is_some().then(|| quote! { impl Call<#name> { #(#setters)* } });
-        let prepare = self.context.refinements.has_function(&name.to_string(), "prepared").then(|| {
+        let prepare = self.context.handwritten.has_function(&name.to_string(), "prepared").then(|| {
             quote! { fn prepare(call: &mut Call<Self>) { Self::prepared(call); } }
         });
         let resolve = self.resolve(&output);
@@ -149,7 +149,7 @@ impl Endpoint<'_> {
             result: crate::Result<crate::Response<#output>>,
             sent: &Execution,
         };
-        if self.context.refinements.has_function(&self.name.to_string(), "resolved") {
+        if self.context.handwritten.has_function(&self.name.to_string(), "resolved") {
             return Some(quote! {
                 async fn resolve(#signature) -> crate::Result<crate::Response<#output>> {
                     Self::resolved(call, result, sent).await

@@ -4,8 +4,8 @@ use serde_json::Value;
 
 use crate::build::contract::{entries, named_schema, schemas, text, word_texts, words};
 use crate::build::error::{SpecError, fail};
-use crate::build::mapping::{OTHER_DATA, data_variant};
-use crate::build::reach::reachable_from_deliveries;
+use crate::build::reachable_schemas::reachable_from_deliveries;
+use crate::build::schema_types::{OTHER_DATA, data_variant};
 
 pub fn check(document: &Value) -> Result<(), SpecError> {
     let mut holders = Vec::new();

@@ -2,19 +2,19 @@
 //!
 //! Each error says what to write instead, as its reader edits YAML, not this code.
 
-mod effects;
 pub mod errors;
 mod events;
+mod ignored_parts;
 mod inline;
+pub mod keywords;
 mod operations;
 mod schemas;
-pub mod shape;
 mod uses;
 
 use serde_json::Value;
 
 use super::error::SpecError;
-use super::mapping::Mappings;
+use super::schema_types::Mappings;
 
 /// Returns the first error of a document.
 pub fn check(document: &Value) -> Result<(), SpecError> {
@@ -27,5 +27,5 @@ pub fn check(document: &Value) -> Result<(), SpecError> {
 /// Returns the first error in the use of types.
 pub fn types(document: &Value, mappings: &Mappings) -> Result<(), SpecError> {
     uses::check(document, mappings)?;
-    effects::check(document, mappings)
+    ignored_parts::check(document, mappings)
 }

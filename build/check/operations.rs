@@ -1,7 +1,7 @@
 //! Checks operations: their names, parameters, bodies and responses.
 
-#[path = "../../src/transport/own_headers.rs"]
-mod own_headers;
+#[path = "../../src/transport/reserved_headers.rs"]
+mod reserved_headers;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -95,7 +95,7 @@ fn check_header(name: &str, place: &str) -> Result<(), SpecError> {
     if !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
         return fail(place, format!("`{name}` is not the name of a header; write letters, digits and hyphens"));
     }
-    if own_headers::OWN_HEADERS.contains(&name.to_ascii_lowercase().as_str()) {
+    if reserved_headers::RESERVED_HEADERS.contains(&name.to_ascii_lowercase().as_str()) {
         return fail(place, format!("the client sets the header `{name}` by itself; remove the parameter"));
     }
     Ok(())

@@ -9,7 +9,7 @@ use super::inline::check_inline;
 use crate::build::contract::{component, entries, items, operations, reference, required_names, schemas, text};
 use crate::build::error::{SpecError, fail};
 use crate::build::names::{field_name, reserved_types};
-use crate::build::reach::reachable;
+use crate::build::reachable_schemas::reachable;
 
 /// The field in which progenitor puts the other properties of an open object.
 const EXTRA: &str = "extra";

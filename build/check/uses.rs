@@ -11,9 +11,11 @@ use crate::build::contract::{
     can_be_null, component, entries, items, named_schema, operations, reference, required_names, resolve, schemas, text,
 };
 use crate::build::error::{SpecError, fail};
-use crate::build::mapping::{Mapping, Mappings};
 use crate::build::openapi::{DOCUMENT, SCHEMA, nodes};
-use crate::build::reach::{reachable_from_deliveries, reachable_from_requests, reachable_from_schema, sent_alone};
+use crate::build::reachable_schemas::{
+    reachable_from_deliveries, reachable_from_requests, reachable_from_schema, sent_alone,
+};
+use crate::build::schema_types::{Mapping, Mappings};
 
 pub fn check(document: &Value, mappings: &Mappings) -> Result<(), SpecError> {
     for (name, schema) in schemas(document) {

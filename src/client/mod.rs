@@ -2,7 +2,7 @@
 
 mod base_url;
 mod builder;
-#[cfg_attr(target_family = "wasm", path = "fetch.rs")]
+#[cfg_attr(target_family = "wasm", path = "http_wasm.rs")]
 mod http;
 mod submission_token;
 #[cfg(all(feature = "rustls-ring", not(feature = "rustls")))]

@@ -25,7 +25,7 @@ use self::response::FailedResponse;
 pub(crate) use self::response::KEPT_BODY;
 use crate::response::RateLimit;
 use crate::types::{Run, RunId, RunStatus};
-use crate::{Operation, causes};
+use crate::{Operation, error_causes};
 
 /// A `Result` with the [`Error`] of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -334,7 +334,7 @@ impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         match &self.0.source {
             Some(source) => Some(&**source),
-            None => causes::unnamed(&self.to_string(), self.underlying()),
+            None => error_causes::unnamed(&self.to_string(), self.underlying()),
         }
     }
 }

@@ -10,7 +10,7 @@ use super::finished_run::{FinishedRun, fetch_finished};
 use super::follower::{RunFollower, Subscription};
 use super::run_source::SourceFuture;
 use super::run_update::{RunUpdate, has_ended};
-use crate::race::race;
+use crate::run_until::run_until;
 use crate::types::{Run, RunId, RunStatus, WorkOrderCreated};
 use crate::{Error, Response, Result};
 
@@ -104,7 +104,7 @@ impl WaitForRun {
             None => wait.end().await,
             Some(timeout) => {
                 let sleep = wait.follower.state.clock.sleep(timeout);
-                match race(wait.end(), sleep).await {
+                match run_until(wait.end(), sleep).await {
                     Some(outcome) => outcome,
                     None => return Box::pin(wait.time_out(timeout, self.cancel_on_timeout)).await,
                 }

@@ -18,7 +18,7 @@ use send_wrapper::SendWrapper;
 use tokio::sync::{Notify, oneshot};
 pub(crate) use web_time::Instant;
 
-use crate::race::race;
+use crate::run_until::run_until;
 
 /// A timer of the host takes at most 2³¹ − 1 milliseconds. One that is asked for more ends at once.
 const LONGEST_TIMER: u32 = i32::MAX.unsigned_abs();
@@ -55,7 +55,7 @@ impl Handle {
         let abort = AbortHandle(Arc::new(Notify::new()));
         let aborted = Arc::clone(&abort.0);
         wasm_bindgen_futures::spawn_local(async move {
-            if let Some(output) = race(future, aborted.notified()).await {
+            if let Some(output) = run_until(future, aborted.notified()).await {
                 // Nobody may wait for it any more.
                 let _ = sender.send(output);
             }

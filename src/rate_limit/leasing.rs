@@ -12,7 +12,7 @@ use super::shared::{Lease, LeaseReport, LeaseRequest, SharedRateLimit};
 use super::window::Report;
 use crate::clock::Clock;
 use crate::platform::Handle;
-use crate::race::race;
+use crate::run_until::run_until;
 
 /// The shared limit of a client, and the names by which the limit knows the client and its organization.
 #[derive(Debug)]
@@ -102,7 +102,7 @@ impl Leasing {
         let _held = self.clock.hold();
         let timeout = self.shared.timeout();
         let lease = self.shared.limit.lease(self.shared.request(demand));
-        match race(lease, self.clock.sleep(timeout)).await {
+        match run_until(lease, self.clock.sleep(timeout)).await {
             Some(result) => result.map_err(|error| error.to_string()),
             None => Err(format!("there was no response within {timeout:?}")),
         }

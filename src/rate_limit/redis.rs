@@ -186,6 +186,6 @@ impl fmt::Debug for RedisRateLimitError {
 impl Error for RedisRateLimitError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         // What is displayed has named the reason.
-        crate::causes::unnamed(&self.0.to_string(), self.0.source())
+        crate::error_causes::unnamed(&self.0.to_string(), self.0.source())
     }
 }

@@ -18,9 +18,9 @@ use super::middleware::{after, before};
 use super::retry_after::requested_wait;
 use super::submission_state::SentState;
 use crate::platform::{Handle, JoinHandle};
-use crate::race::race;
 use crate::rate_limit::Permit;
 use crate::response::RawResponse;
+use crate::run_until::run_until;
 use crate::{Error, Operation, Result};
 
 /// One attempt of a call.
@@ -42,7 +42,7 @@ impl AttemptTask {
         let stack = &transport.middleware;
         if !stack.is_empty() {
             let before = before(stack, operation, attempt, &mut request);
-            let outcome = race(before, transport.clock.sleep(timeout)).await;
+            let outcome = run_until(before, transport.clock.sleep(timeout)).await;
             if let Err(error) = outcome.unwrap_or_else(|| Err(Error::slow_middleware(timeout))) {
                 permit.unsent();
                 return Err(error);
@@ -68,7 +68,7 @@ impl AttemptTask {
         if !stack.is_empty() {
             let after = after(stack, operation, attempt, result.as_ref());
             // A middleware that takes too long does not change the result.
-            race(after, transport.clock.sleep(timeout)).await;
+            run_until(after, transport.clock.sleep(timeout)).await;
         }
         result.map(|response| (response, wait))
     }

@@ -12,7 +12,7 @@
 
 mod attempt;
 mod attempt_task;
-#[cfg_attr(target_family = "wasm", path = "plain_body.rs")]
+#[cfg_attr(target_family = "wasm", path = "body_wasm.rs")]
 mod body;
 mod decode;
 mod events;
@@ -20,10 +20,10 @@ mod execution;
 mod middleware;
 mod observe;
 mod options;
-mod own_headers;
 #[cfg(feature = "test-util")]
 mod replay;
 mod request_extras;
+mod reserved_headers;
 mod retry;
 mod retry_after;
 mod retry_budget;

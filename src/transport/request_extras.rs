@@ -7,7 +7,7 @@ use reqwest::Request;
 use reqwest::header::{HeaderName, HeaderValue};
 use serde_json::{Map, Value};
 
-use super::own_headers::OWN_HEADERS;
+use super::reserved_headers::RESERVED_HEADERS;
 use crate::{Error, Result};
 
 /// Additions to a request. They are checked when it is sent, as setters cannot fail.
@@ -84,7 +84,7 @@ pub(super) fn header(name: &str, value: &str) -> Result<(HeaderName, HeaderValue
         let problem = format!("`{name}` is not a name that a header can have");
         return Err(Error::invalid_request(problem, "Use letters, digits and hyphens, such as `x-trace-id`."));
     };
-    if OWN_HEADERS.contains(&header.as_str()) {
+    if RESERVED_HEADERS.contains(&header.as_str()) {
         let problem = format!("the header `{header}` is set by the client");
         let advice = "Leave it out, or use the method of the client or the call that sets it.";
         return Err(Error::invalid_request(problem, advice));

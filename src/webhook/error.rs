@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 
-use crate::causes;
+use crate::error_causes;
 
 /// The reason why a delivery was refused.
 ///
@@ -162,8 +162,8 @@ impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             // Their texts are part of the text of this error.
-            Self::IncompleteBody(error) => causes::unnamed(&error.to_string(), error.source()),
-            Self::NotJson(error) => causes::unnamed(&error.to_string(), std::error::Error::source(error)),
+            Self::IncompleteBody(error) => error_causes::unnamed(&error.to_string(), error.source()),
+            Self::NotJson(error) => error_causes::unnamed(&error.to_string(), std::error::Error::source(error)),
             _ => None,
         }
     }

@@ -12,9 +12,9 @@ use crate::build::contract::{component, entries, items, named_schema, operations
 use crate::build::emit::has_secret;
 use crate::build::error::{SpecError, fail};
 use crate::build::examples::{Example, examples, rust, success};
-use crate::build::mapping::Mapping;
 use crate::build::names::field_name;
-use crate::build::reach::reachable_from_schema;
+use crate::build::reachable_schemas::reachable_from_schema;
+use crate::build::schema_types::Mapping;
 
 /// The source of a function that makes a call of each operation, with the required values alone or with everything that
 /// can be set. A value without an example is an error.

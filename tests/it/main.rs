@@ -9,8 +9,8 @@ mod blocking;
 mod build;
 mod client;
 mod contract;
-#[path = "../../xtask/src/differences.rs"]
-mod differences;
+#[path = "../../xtask/src/contract_differences.rs"]
+mod contract_differences;
 mod follow;
 mod json;
 mod lists;

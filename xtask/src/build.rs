@@ -9,23 +9,23 @@ pub mod contract;
 mod error;
 #[path = "../../build/formats.rs"]
 pub mod formats;
-#[path = "../../build/merge.rs"]
-mod merge;
+#[path = "../../build/check/keywords.rs"]
+pub mod keywords;
+#[path = "../../build/merge_all_of.rs"]
+mod merge_all_of;
+#[path = "../../build/normalize.rs"]
+pub mod normalize;
 #[path = "../../build/openapi.rs"]
 pub mod openapi;
 #[path = "../../build/parse.rs"]
 mod parse;
-#[path = "../../build/rewrite.rs"]
-pub mod rewrite;
-#[path = "../../build/check/shape.rs"]
-pub mod shape;
 #[path = "../../build/spelling.rs"]
 mod spelling;
 #[path = "../../build/yaml.rs"]
 mod yaml;
 
 mod check {
-    pub use super::shape;
+    pub use super::keywords;
 }
 
 pub use parse::parse;

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::build::parse;
 use crate::changes::{CHANGES, Change, Outcome as Expected, apply};
-use crate::copy::copy_repository;
+use crate::repository_copy::copy_repository;
 use crate::{Outcome, cargo_path, root};
 
 pub(crate) fn run() -> Outcome {

@@ -6,7 +6,7 @@ use std::process::Command;
 use std::{env, fs};
 
 use crate::build::parse;
-use crate::differences;
+use crate::contract_differences;
 use crate::{Outcome, root};
 
 const CONTRACT: &str = "openapi.yaml";
@@ -23,13 +23,13 @@ pub(crate) fn run() -> Outcome {
     let new = read(&root().join(CONTRACT))?;
     let old = parse(&old).map_err(|error| format!("the contract of {base}: {error}"))?;
     let new = parse(&new).map_err(|error| error.to_string())?;
-    let found = differences::compare(&old, &new);
+    let found = contract_differences::compare(&old, &new);
     if found.is_empty() {
         println!("The contract means the same as that of {base}.");
         return Ok(());
     }
-    print!("{}", differences::report(&found));
-    if !differences::is_breaking(&found) {
+    print!("{}", contract_differences::report(&found));
+    if !contract_differences::is_breaking(&found) {
         return Ok(());
     }
     if is_file {

@@ -17,14 +17,14 @@ const LAYERS: [&[&str]; 10] = [
     &["types"],
     // They import nothing but each other.
     &[
-        "causes",
+        "error_causes",
         "clock",
         "endpoints",
         "examples",
         "json",
         "operation",
         "platform",
-        "race",
+        "run_until",
         "redact",
         "redis_login",
         "secret",

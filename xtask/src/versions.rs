@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use crate::copy::copy_repository;
+use crate::repository_copy::copy_repository;
 use crate::{Outcome, root, run};
 
 /// The `rust-version` of Cargo.toml.

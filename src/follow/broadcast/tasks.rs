@@ -13,7 +13,7 @@ use super::replicas::{ANNOUNCE_INTERVAL, Replicas};
 use super::{Broadcast, BroadcastError};
 use crate::clock::Clock;
 use crate::platform::{AbortHandle, Handle};
-use crate::race::race;
+use crate::run_until::run_until;
 
 /// The delays before a new subscription.
 const FIRST_DELAY: Duration = Duration::from_millis(500);
@@ -71,7 +71,7 @@ impl Replica {
                 self.send(Message::Awaiting, &mut outage).await;
                 continue;
             } else {
-                race(queue.recv(), self.clock.sleep(due)).await.map_or(Some(None), |message| message.map(Some))
+                run_until(queue.recv(), self.clock.sleep(due)).await.map_or(Some(None), |message| message.map(Some))
             };
             match message {
                 None => return,

@@ -27,7 +27,7 @@ pub use self::once::{Once, OnceError, once};
 #[cfg(feature = "redis")]
 pub use self::redis::RedisReplayGuard;
 
-use crate::causes;
+use crate::error_causes;
 use crate::types::EventId;
 
 /// The default lease: four times the service's time limit for a response.
@@ -146,6 +146,6 @@ impl fmt::Debug for GuardError {
 impl std::error::Error for GuardError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         // The text of this error contains the reason.
-        causes::unnamed(&self.0.to_string(), self.0.source())
+        error_causes::unnamed(&self.0.to_string(), self.0.source())
     }
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use http::StatusCode;
 
 use super::{Claim, ClaimToken, GuardError, ReplayGuard};
-use crate::causes;
+use crate::error_causes;
 use crate::types::EventId;
 
 /// Handles an event unless it was handled before or is being handled.
@@ -202,7 +202,7 @@ impl<E: std::error::Error> std::error::Error for OnceError<E> {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Guard(error) => error.source(),
-            Self::Handler(error) => causes::unnamed(&error.to_string(), error.source()),
+            Self::Handler(error) => error_causes::unnamed(&error.to_string(), error.source()),
         }
     }
 }

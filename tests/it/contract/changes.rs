@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::differences::Class::{self, Additive, Breaking, Documentation};
+use crate::contract_differences::Class::{self, Additive, Breaking, Documentation};
 
 /// A JSON pointer and its new JSON, or `None` to remove the value. The segment `-` appends to a list.
 pub(crate) type Edit = (&'static str, Option<&'static str>);

@@ -10,8 +10,8 @@ use super::generator::{fields, signatures};
 use super::outline::outline;
 
 use crate::build::{self, yaml};
-use crate::differences::Class::Breaking;
-use crate::differences::{compare, is_breaking, report};
+use crate::contract_differences::Class::Breaking;
+use crate::contract_differences::{compare, is_breaking, report};
 
 fn contract() -> Value {
     yaml::read(CONTRACT).unwrap()

@@ -81,7 +81,7 @@ impl Mapping {
 
 /// Returns the mappings of the named schemas that operations use, and of all sets of words.
 pub fn of_document(document: &Value) -> Result<Mappings, SpecError> {
-    let reachable = super::reach::reachable(document);
+    let reachable = super::reachable_schemas::reachable(document);
     schemas(document)
         .filter(|(name, schema)| reachable.contains(*name) || words(schema).is_some())
         .map(|(name, schema)| Ok((name.clone(), of_schema(document, name, schema)?)))

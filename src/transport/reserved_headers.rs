@@ -1,7 +1,7 @@
 //! The headers that callers and the contract cannot set. The build script includes this file.
 
 /// Headers that the client sets, and those that belong to the connection, in lower case.
-pub(crate) const OWN_HEADERS: [&str; 10] = [
+pub(crate) const RESERVED_HEADERS: [&str; 10] = [
     "accept",
     "accept-encoding",
     "authorization",

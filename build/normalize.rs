@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::contract::reference;
 use super::error::SpecError;
-use super::merge::merge;
+use super::merge_all_of::merge;
 use super::openapi::{DOCUMENT, Kind, Object, PARAMETER, SCHEMA};
 
 /// Keywords that can stand beside `allOf` of one `$ref`, which is how OpenAPI 3.0 describes a reference.
@@ -22,7 +22,7 @@ const BESIDE: [&str; 10] = [
 ];
 
 /// Replaces wrapped references by plain ones, and each named `allOf` by one object.
-pub fn rewrite(document: &mut Value) -> Result<(), SpecError> {
+pub fn normalize(document: &mut Value) -> Result<(), SpecError> {
     each(&DOCUMENT, document, &mut |object, value| {
         if std::ptr::eq(object, &raw const SCHEMA) {
             for key in ["items", "additionalProperties"] {

@@ -13,8 +13,8 @@ use serde_json::{Map, Value, json};
 
 use super::contract::{can_be_null, entries, operations, reference, required_names, resolve, schemas, successes, text};
 use super::formats::description_with_format;
-use super::mapping::{Mapping, Mappings};
-use super::reach::sent_alone;
+use super::reachable_schemas::sent_alone;
+use super::schema_types::{Mapping, Mappings};
 
 /// Keywords of a schema that Rust types are made of.
 const KEPT: [&str; 9] =

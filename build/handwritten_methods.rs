@@ -26,9 +26,9 @@ const SOURCES: [&str; 11] = [
 const TRAITS: [&str; 4] = ["clone", "into", "into_future", "send"];
 
 /// The methods, each with its type: `Client`, `Call<CreateWorkOrder>`, or `Call` for those of every call.
-pub struct Refinements(BTreeSet<(String, String)>);
+pub struct HandwrittenMethods(BTreeSet<(String, String)>);
 
-impl Refinements {
+impl HandwrittenMethods {
     pub fn read() -> Result<Self, SpecError> {
         let mut found = BTreeSet::new();
         for source in SOURCES {

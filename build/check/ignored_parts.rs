@@ -8,9 +8,9 @@ use crate::build::contract::{
     component, entries, is_true, items, operations, reference, resolve, schemas, text, words,
 };
 use crate::build::error::{SpecError, fail};
-use crate::build::mapping::{Mapping, Mappings};
 use crate::build::openapi::{DOCUMENT, Node, SCHEMA, nodes};
-use crate::build::reach::{reachable_from_deliveries, reachable_from_requests, reachable_from_responses};
+use crate::build::reachable_schemas::{reachable_from_deliveries, reachable_from_requests, reachable_from_responses};
+use crate::build::schema_types::{Mapping, Mappings};
 
 pub fn check(document: &Value, mappings: &Mappings) -> Result<(), SpecError> {
     check_servers(document)?;

@@ -7,8 +7,8 @@ use serde_json::Value;
 
 use crate::build::contract::{component, entries, items, lookup, operations, reference, resolve, success_bodies, text};
 use crate::build::formats::is_plain_string;
+use crate::build::normalize::normalize;
 use crate::build::openapi::{self, DOCUMENT, Kind, Object, nodes};
-use crate::build::rewrite::rewrite;
 
 /// The impact of a difference on users.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -161,7 +161,7 @@ pub(crate) fn compare(old: &Value, new: &Value) -> Vec<Difference> {
 /// Returns the contract as the generator reads it, or as it is written if that fails.
 fn rewritten(contract: &Value) -> Value {
     let mut document = contract.clone();
-    match rewrite(&mut document) {
+    match normalize(&mut document) {
         Ok(()) => document,
         Err(_) => contract.clone(),
     }
