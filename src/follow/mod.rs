@@ -91,6 +91,8 @@ mod tests;
 mod wait;
 mod watch;
 mod watcher;
+#[cfg(feature = "webhooks")]
+mod webhook_events;
 mod webhook_health;
 
 #[cfg(feature = "webhooks")]

@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use tokio::sync::Notify;
 
 #[cfg(feature = "webhooks")]
-use super::broadcast::{Outbox, Replicas, warn};
+use super::broadcast::{Outbox, Replicas};
 use super::page_scan::PageScan;
 use super::poll_budget::{self, PollBudget};
 use super::poll_scheduler::{PollScheduler, Step};
@@ -76,33 +76,6 @@ impl FollowState {
         let now = self.now();
         let mut inner = self.lock();
         inner.registry.apply_and_keep(RunUpdate::of_status(id.clone(), status.clone()), now);
-        inner.stop_if_idle();
-    }
-
-    /// Applies an event, and publishes it to the other replicas.
-    #[cfg(feature = "webhooks")]
-    pub(super) fn apply_event(&self, event: &crate::webhook::Event) {
-        let Some(update) = RunUpdate::from_event(event) else { return };
-        if self.lock().outbox.publish((&update).into()) {
-            warn("too many deliveries wait to be shared with the other replicas", "the queue is full");
-        }
-        self.apply_delivery(update);
-    }
-
-    /// Applies the update of an event that was delivered to this replica or to another.
-    #[cfg(feature = "webhooks")]
-    pub(super) fn apply_delivery(&self, update: RunUpdate) {
-        let now = self.now();
-        let mut inner = self.lock();
-        if update.is_final {
-            let was_healthy = inner.health.is_healthy();
-            let is_awaited = inner.registry.contains(&update.id);
-            inner.health.delivered(&update.id, is_awaited);
-            if was_healthy != inner.health.is_healthy() {
-                self.changed.notify_one();
-            }
-        }
-        inner.registry.apply_and_keep(update, now);
         inner.stop_if_idle();
     }
 }

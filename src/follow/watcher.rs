@@ -57,7 +57,7 @@ use crate::types::RunId;
 /// ```
 #[derive(Clone)]
 pub struct Watcher {
-    follower: RunFollower,
+    pub(super) follower: RunFollower,
 }
 
 impl Watcher {
@@ -100,29 +100,6 @@ impl Watcher {
     /// Returns a stream of the changes of a run, as [`Runs::watch`](crate::resources::Runs::watch) does.
     pub fn watch(&self, id: impl Into<RunId>) -> WatchRun {
         WatchRun::new(self.follower.clone(), id.into())
-    }
-
-    /// Applies an event of a webhook. If it is the end of a run, the waits for that run end at once.
-    ///
-    /// Events may come in any order, more than once, and for runs that are not awaited. The states of the last 10,000
-    /// runs are kept, so a wait that begins after the delivery ends at once, too. Verify deliveries by a
-    /// [`Verifier`](crate::webhook::Verifier) first.
-    ///
-    /// ```no_run
-    /// # #[cfg(feature = "axum")]
-    /// # mod example {
-    /// use agentgate::follow::Watcher;
-    /// use agentgate::webhook::Delivery;
-    /// use axum::Extension;
-    ///
-    /// async fn receive(Extension(watcher): Extension<Watcher>, Delivery(event): Delivery) {
-    ///     watcher.notify(&event);
-    /// }
-    /// # }
-    /// ```
-    #[cfg(feature = "webhooks")]
-    pub fn notify(&self, event: &crate::webhook::Event) {
-        self.follower.state.apply_event(event);
     }
 
     /// Shares deliveries with the other processes of the program, its *replicas*: an event that is passed to
