@@ -8,19 +8,8 @@ use super::openapi::SCHEMA;
 
 /// Keywords of a part of `allOf`: each becomes a part of the whole, or documents the part alone.
 const MERGED: [&str; 13] = [
-    "additionalProperties",
-    "allOf",
-    "deprecated",
-    "description",
-    "example",
-    "externalDocs",
-    "maxProperties",
-    "minProperties",
-    "properties",
-    "required",
-    "title",
-    "type",
-    "x-deprecated-reason",
+    "additionalProperties", "allOf", "deprecated", "description", "example", "externalDocs", "maxProperties",
+    "minProperties", "properties", "required", "title", "type", "x-deprecated-reason",
 ];
 
 /// Keywords in which two declarations of one property can differ.

@@ -9,15 +9,7 @@ use super::openapi::{DOCUMENT, Kind, Object, PARAMETER, SCHEMA};
 
 /// Keywords that can stand beside `allOf` of one `$ref`, which is how OpenAPI 3.0 describes a reference.
 const BESIDE: [&str; 10] = [
-    "allOf",
-    "default",
-    "deprecated",
-    "description",
-    "example",
-    "externalDocs",
-    "nullable",
-    "readOnly",
-    "title",
+    "allOf", "default", "deprecated", "description", "example", "externalDocs", "nullable", "readOnly", "title",
     "writeOnly",
 ];
 

@@ -20,16 +20,7 @@ use crate::build::schema_types::{Mapping, Mappings};
 
 /// Names of the module that the calls are a part of.
 pub const RESERVED: [&str; 11] = [
-    "Call",
-    "CallFuture",
-    "Endpoint",
-    "Execution",
-    "Items",
-    "ListEndpoint",
-    "Listed",
-    "NotIdempotent",
-    "Page",
-    "Pages",
+    "Call", "CallFuture", "Endpoint", "Execution", "Items", "ListEndpoint", "Listed", "NotIdempotent", "Page", "Pages",
     "RawRequest",
 ];
 

@@ -185,21 +185,8 @@ mod tests {
     #[test]
     fn a_path_that_would_leave_the_base_url_is_refused() {
         for path in [
-            "",
-            "v1/runs",
-            ".other.example/v1",
-            ":80/v1",
-            "@other.example/",
-            "https://other.example/",
-            "/v1/../x",
-            "/..",
-            "/v1/./x",
-            "/v1/%2e%2E/x",
-            "/v1/.%2e",
-            "/v1\\..\\x",
-            "/v1/.\t./x",
-            "/v1/runs?limit=1",
-            "/v1/runs#x",
+            "", "v1/runs", ".other.example/v1", ":80/v1", "@other.example/", "https://other.example/", "/v1/../x",
+            "/..", "/v1/./x", "/v1/%2e%2E/x", "/v1/.%2e", "/v1\\..\\x", "/v1/.\t./x", "/v1/runs?limit=1", "/v1/runs#x",
         ] {
             assert!(url("https://h", path).unwrap_err().is_invalid_request(), "{path}");
         }

@@ -232,12 +232,8 @@ mod tests {
     #[test]
     fn a_nested_field_of_the_wrong_type_is_left_out() {
         for field in [
-            "timing.startedAt",
-            "timing.durationMs",
-            "cost.credits",
-            "tenantContext.tenantId",
-            "tenantContext.metadata",
-            "error.code",
+            "timing.startedAt", "timing.durationMs", "cost.credits", "tenantContext.tenantId",
+            "tenantContext.metadata", "error.code",
         ] {
             let (mut with, mut without) = (complete(), complete());
             let (object, name) = field.split_once('.').unwrap();

@@ -72,7 +72,10 @@ fn service(simulator: &Simulator, redis: Option<&str>) -> Outcome {
     let printed: Vec<_> = lines.inspect(|line| println!("{line}")).collect();
     let status = process.0.wait().map_err(|error| error.to_string())?;
     expect(status.success(), &format!("service: {status}"))?;
-    expect(printed == [format!("{run} succeeded: notify the customer"), "Shut down".to_owned()], "service: other output")
+    expect(
+        printed == [format!("{run} succeeded: notify the customer"), "Shut down".to_owned()],
+        "service: other output",
+    )
 }
 
 /// Sends a request, and returns the body of the response if its status is a success.

@@ -17,17 +17,8 @@ const LAYERS: [&[&str]; 10] = [
     &["types"],
     // They import nothing but each other.
     &[
-        "error_causes",
-        "clock",
-        "endpoints",
-        "examples",
-        "json",
-        "operation",
-        "platform",
-        "run_until",
-        "redact",
-        "redis_login",
-        "secret",
+        "error_causes", "clock", "endpoints", "examples", "json", "operation", "platform", "run_until", "redact",
+        "redis_login", "secret",
     ],
 ];
 

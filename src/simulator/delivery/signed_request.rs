@@ -18,19 +18,8 @@ const AGENT: &str = concat!("agentgate-simulator/", env!("CARGO_PKG_VERSION"));
 
 /// The headers that the headers of a webhook cannot replace.
 const RESERVED: [&str; 13] = [
-    "connection",
-    "content-encoding",
-    "content-length",
-    "content-type",
-    "expect",
-    "host",
-    "keep-alive",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-    "x-agentgate-signature",
+    "connection", "content-encoding", "content-length", "content-type", "expect", "host", "keep-alive",
+    "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade", "x-agentgate-signature",
 ];
 
 /// Returns `true` if a webhook cannot set this header. Its value is the simulator's own and contains no secret.

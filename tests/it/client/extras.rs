@@ -49,13 +49,7 @@ async fn a_delivery_header_is_not_sent_as_a_request_header() {
 async fn headers_set_by_the_client_are_rejected() {
     let (simulator, client) = start().await;
     for name in [
-        "Authorization",
-        "ACCEPT",
-        "content-type",
-        "Content-Length",
-        "host",
-        "user-agent",
-        "Idempotency-Key",
+        "Authorization", "ACCEPT", "content-type", "Content-Length", "host", "user-agent", "Idempotency-Key",
         "transfer-encoding",
     ] {
         let result = client.credits().balance().request_header(name, "x").await;

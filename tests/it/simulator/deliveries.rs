@@ -23,14 +23,8 @@ use tokio::sync::Notify;
 const GUARD: Duration = Duration::from_secs(300);
 
 const ALL: [&str; 8] = [
-    "run.created",
-    "run.started",
-    "run.completed",
-    "run.failed",
-    "run.cancelled",
-    "verification.started",
-    "verification.passed",
-    "verification.failed",
+    "run.created", "run.started", "run.completed", "run.failed", "run.cancelled", "verification.started",
+    "verification.passed", "verification.failed",
 ];
 
 // Receivers
@@ -659,13 +653,9 @@ async fn a_retry_does_not_delay_other_events() {
     assert_eq!(
         receiver.types(),
         [
-            "run.created",
-            "run.started",
+            "run.created", "run.started",
             // Both are due after 10 s. The retry was scheduled later.
-            "verification.started",
-            "run.created",
-            "verification.passed",
-            "run.completed",
+            "verification.started", "run.created", "verification.passed", "run.completed",
         ]
     );
 }

@@ -541,13 +541,8 @@ async fn templates_are_listed_with_the_built_in_ones_first() {
     let api = Api::start().await;
     api.post("/v1/templates", template("acme-order-service")).await;
     let all = [
-        "node-typescript-api",
-        "node-typescript-lib",
-        "python-fastapi",
-        "python-flask",
-        "react-typescript",
-        "next-typescript",
-        "acme-order-service",
+        "node-typescript-api", "node-typescript-lib", "python-fastapi", "python-flask", "react-typescript",
+        "next-typescript", "acme-order-service",
     ];
     assert_eq!(api.ids("/v1/templates", "data").await, all);
     assert_eq!(

@@ -61,17 +61,8 @@ fn name(error: &Error) -> String {
         };
     }
     name!(
-        MissingSignature,
-        MalformedSignature,
-        NoMatch,
-        BodyTooLarge,
-        IncompleteBody,
-        NotJson,
-        NotAnEvent,
-        NoTime,
-        TooOld,
-        InFuture,
-        NoVerifier
+        MissingSignature, MalformedSignature, NoMatch, BodyTooLarge, IncompleteBody, NotJson, NotAnEvent, NoTime,
+        TooOld, InFuture, NoVerifier
     )
     .to_owned()
 }
