@@ -80,7 +80,7 @@ fn prepare_operation<'a>(
     let mut prepared = json!({
         "operationId": operation["operationId"],
         "parameters": parameters,
-        "responses": {"2XX": body(success, "The answer.")},
+        "responses": {"2XX": body(success, "The response.")},
     });
     if let Some(request) = operation.get("requestBody") {
         prepared["requestBody"] = body(Some(resolve(document, request)), "The body.");

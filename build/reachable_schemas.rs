@@ -17,9 +17,9 @@ pub fn reachable(document: &Value) -> BTreeSet<String> {
 
 /// Returns the schemas that callers send and never receive.
 pub fn sent_alone(document: &Value) -> BTreeSet<String> {
-    let (answers, deliveries) = (reachable_from_responses(document), reachable_from_deliveries(document));
+    let (responses, deliveries) = (reachable_from_responses(document), reachable_from_deliveries(document));
     let mut sent = reachable_from_requests(document);
-    sent.retain(|name| !answers.contains(name) && !deliveries.contains(name));
+    sent.retain(|name| !responses.contains(name) && !deliveries.contains(name));
     sent
 }
 

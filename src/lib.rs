@@ -36,12 +36,12 @@ mod operation;
 pub mod middleware {
     pub use crate::transport::{AttemptRequest, AttemptResponse, Middleware, MiddlewareFuture, Refusal};
 }
+#[cfg(any(feature = "client", feature = "webhooks"))]
+mod bounded_map;
 #[cfg(feature = "client")]
 mod platform;
 #[cfg(feature = "client")]
 mod rate_limit;
-#[cfg(any(feature = "client", feature = "webhooks"))]
-mod recent_map;
 #[cfg(feature = "client")]
 mod redact;
 #[cfg(feature = "redis")]

@@ -30,7 +30,7 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const MAX_BODY_SIZE: usize = 8 * 1024 * 1024;
 
-/// Sets up a [`Client`].
+/// A builder of a [`Client`].
 ///
 /// ```no_run
 /// use std::time::Duration;
@@ -46,8 +46,9 @@ const MAX_BODY_SIZE: usize = 8 * 1024 * 1024;
 /// # }
 /// ```
 ///
-/// It can be cloned, to make clients that differ in a setting. Such clients share no connections and no knowledge of
-/// the rate limit, as clones of one client do.
+/// A builder can be cloned, to create clients with different settings. Unlike the clones of one client, these clients
+/// do not share connections, the rate limiter or the retry budget. To change only the options of calls, use
+/// [`Client::with_options`].
 #[derive(Clone)]
 #[must_use = "a builder does nothing until `build`"]
 pub struct ClientBuilder {
@@ -105,7 +106,7 @@ impl Default for ClientBuilder {
 
 impl ClientBuilder {
     /// Reads the API key from `AGENTGATE_API_KEY`, and the base URL from `AGENTGATE_BASE_URL` if that is set and not
-    /// empty. Values that were set on the builder before stay.
+    /// empty. Values that were set on the builder before take precedence.
     ///
     /// # Errors
     ///
@@ -155,9 +156,9 @@ impl ClientBuilder {
     /// Sets the time limit for one attempt, from connecting to the last byte of the response. Defaults to 30 s, as in
     /// the vendor's own SDK.
     ///
-    /// An attempt that runs out of time before its body was handed to a connection fails with
-    /// [`ErrorKind::Connect`](crate::ErrorKind::Connect) and is retried, however
-    /// [`connect_timeout`](Self::connect_timeout) is set: nothing was sent.
+    /// If the time runs out before the body of the request was passed to a connection, nothing was sent. The attempt
+    /// then fails with [`ErrorKind::Connect`](crate::ErrorKind::Connect) and is retried, even if
+    /// [`connect_timeout`](Self::connect_timeout) is longer.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
@@ -170,20 +171,20 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets the total time limit for a call, including retries and waits. A wait that would not end before the deadline
-    /// is not begun: the call fails at once, with [`retry_after`](crate::Error::retry_after). Defaults to no limit.
+    /// Sets the total time limit for a call, including retries and waits. If a wait would end after the deadline, the
+    /// call fails at once, with [`retry_after`](crate::Error::retry_after). Defaults to no limit.
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = Some(deadline);
         self
     }
 
-    /// Sets the longest time that a call waits for the rate limit, with the delays that a 429 asks for, over all its
-    /// attempts. Defaults to no limit.
+    /// Sets the longest total time that a call waits for the rate limit, including the delays after a 429. Defaults to
+    /// no limit.
     ///
-    /// A call whose turn cannot come within this time fails at once with
-    /// [`ErrorKind::RateLimited`](crate::ErrorKind::RateLimited) and [`retry_after`](crate::Error::retry_after), and
-    /// sends nothing. A call whose turn did not come within this time fails in the same way. A
-    /// [`deadline`](Self::deadline) limits the time for attempts and other delays, too.
+    /// A call that would have to wait longer fails at once, and a call that has waited this long fails then. Both fail
+    /// with [`ErrorKind::RateLimited`](crate::ErrorKind::RateLimited) and
+    /// [`retry_after`](crate::Error::retry_after). [`deadline`](Self::deadline) also limits the time of attempts and of
+    /// other delays.
     ///
     /// ```no_run
     /// use std::time::Duration;
@@ -203,11 +204,11 @@ impl ClientBuilder {
 
     /// Sets the number of attempts that may follow the first. Defaults to 3, as in the vendor's own SDK.
     ///
-    /// The client retries failed connections, a 429, and a 503 that is the service's own error with the code
-    /// `SERVICE_UNAVAILABLE`; for idempotent operations also any other 503, 408, 500, 502, 504, cut connections and
-    /// time-outs. The delay is random, up to half a second, and up to twice as much after each further attempt. A wait
-    /// that the service asks for replaces it. The clones of a client share a retry budget: while most calls fail, none
-    /// is retried.
+    /// See [`Error::is_retryable`](crate::Error::is_retryable) for the failures that are retried. The delay is random:
+    /// at most 0.5 seconds before the first retry, and the limit doubles with each further retry, up to
+    /// [`max_retry_delay`](Self::max_retry_delay). A `Retry-After` of the service replaces it. The clones of a client
+    /// share a retry budget of about 100 retries. Failed calls use it up, and successful calls refill it. While it is
+    /// empty, failed calls are not retried, except after a 429.
     pub fn max_retries(mut self, retries: u32) -> Self {
         self.retry.max_retries = retries;
         self
@@ -220,11 +221,11 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets what calls do when the organization's rate limit is spent. Defaults to [`RateLimitMode::Wait`].
+    /// Sets the behavior of calls when the organization's rate limit is exhausted. Defaults to [`RateLimitMode::Wait`].
     ///
-    /// The clones of a client share what they learn of the limit from the responses. Programs that share an
-    /// organization should still expect an error of [`ErrorKind::RateLimited`](crate::ErrorKind::RateLimited) now and
-    /// then.
+    /// The clones of a client share one rate limiter, which reads the limit from the responses. If other programs use
+    /// the same organization, calls may still fail with
+    /// [`ErrorKind::RateLimited`](crate::ErrorKind::RateLimited).
     pub fn rate_limit_mode(mut self, mode: RateLimitMode) -> Self {
         self.rate_limit_mode = mode;
         self
@@ -240,13 +241,13 @@ impl ClientBuilder {
     /// Shares the rate limit with the clients of other processes.
     ///
     /// Permits for calls are leased from the shared limit, in batches. The limit belongs to the organization: clients
-    /// share it if they have the same API key and the same [`base_url`](Self::base_url). What is stored and sent is a
-    /// hash of the two. Requests of other programs are counted as the service's responses report them.
+    /// share it if they have the same API key and the same [`base_url`](Self::base_url). Only a hash of the two is
+    /// stored and sent. Requests of other programs are counted as the service's responses report them.
     ///
     /// A shared limit that fails or does not respond within its [`timeout`](SharedRateLimit::timeout) (250 ms by
-    /// default) stops no call. The client goes on with its own rate limiter, as without this setting, and with a
-    /// warning by `tracing`. It takes the part of the window that falls to it, by the number of clients that shared the
-    /// limit before. It tries the shared limit again after a second, and then after up to 30 s.
+    /// default) does not fail calls. The client then logs a warning (feature `tracing`) and uses its own rate limiter,
+    /// with the limit divided by the number of clients that shared it last. It tries the shared limit again after 1
+    /// second, and then after delays of up to 30 seconds.
     ///
     /// A call with [`RateLimitMode::FailFast`] may wait for a lease. Calls with [`RateLimitMode::Off`] take no permits.
     ///
@@ -362,9 +363,10 @@ impl ClientBuilder {
     /// Uses a ready HTTP client, to share its connections. For everything else,
     /// [`configure_http`](Self::configure_http) is safer.
     ///
-    /// Turn its redirects and retries off: they send requests that the SDK does not see, and may submit a work order
-    /// twice. A response to a redirected request is refused, and says so. Its own connect time-out holds, so it cannot
-    /// be combined with [`connect_timeout`](Self::connect_timeout) or [`configure_http`](Self::configure_http).
+    /// Disable redirects and retries in this client: they send requests without the knowledge of the SDK, and may
+    /// submit a work order twice. The response to a redirected request is an error. The connect time-out of this client
+    /// applies, so it cannot be combined with [`connect_timeout`](Self::connect_timeout) or
+    /// [`configure_http`](Self::configure_http).
     pub fn http_client(mut self, http: reqwest::Client) -> Self {
         self.http = Some(http);
         self
@@ -380,8 +382,8 @@ impl ClientBuilder {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Configuration`](crate::ErrorKind::Configuration), with what to do about it, if a setting cannot
-    /// work.
+    /// [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) if a setting is missing or invalid. The
+    /// text of the error says how to correct it.
     pub fn build(self) -> Result<Client> {
         let base_url = base_url::parse(self.base_url.as_deref().unwrap_or(base_url::DEFAULT), self.allow_http)?;
         let authorization = authorization(self.api_key.as_ref(), self.key_origin)?;

@@ -45,7 +45,8 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) if the key is empty or cannot stand in a header.
+    /// [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) if the key is empty or is not a valid header
+    /// value.
     ///
     /// ```no_run
     /// # fn main() -> agentgate::Result<()> {
@@ -83,8 +84,8 @@ impl Client {
     /// Returns a client whose calls have these options. It shares everything else with this one: connections, rate
     /// limit, retry budget and the polls of waits.
     ///
-    /// Options that are left open stay as they are in this client, and headers add up. The polls of waits do not have
-    /// them, as waits share them.
+    /// Options that are not set keep their value from this client. Headers are added to those of this client. The
+    /// options do not apply to the polls of waits, because all waits share the polls.
     ///
     /// ```no_run
     /// use std::time::Duration;

@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::recent_map::RecentMap;
+use crate::bounded_map::BoundedMap;
 use crate::types::WorkOrderId;
 use crate::{Error, Result};
 
@@ -67,12 +67,12 @@ impl FromStr for SubmissionToken {
 /// The tokens of the work orders that the clones of a client have seen last, so that no search fetches a work order
 /// again to see its token.
 #[derive(Debug, Default)]
-pub(crate) struct KnownTokens(Mutex<RecentMap<WorkOrderId, SubmissionToken>>);
+pub(crate) struct KnownTokens(Mutex<BoundedMap<WorkOrderId, SubmissionToken>>);
 
 impl KnownTokens {
     pub(crate) fn insert(&self, id: &WorkOrderId, token: SubmissionToken) {
         let mut tokens = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        tokens.insert(id.clone(), token);
+        tokens.insert(id.clone(), token, ());
         tokens.shrink_while(|count, _| count > MAX_KNOWN);
     }
 

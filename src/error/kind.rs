@@ -8,7 +8,7 @@ use crate::types::ErrorCode;
 
 /// The kind of failure of an [`Error`](super::Error).
 ///
-/// The set grows with the service, so a `match` on it needs a `_` arm.
+/// Later versions may add kinds, so a `match` needs a `_` arm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
@@ -61,33 +61,6 @@ pub enum ErrorKind {
     Middleware,
 }
 
-/// The kinds in the order of their declaration, each with its name.
-const NAMES: [(ErrorKind, &str); 23] = [
-    (ErrorKind::Configuration, "configuration"),
-    (ErrorKind::InvalidRequest, "invalid_request"),
-    (ErrorKind::Authentication, "authentication"),
-    (ErrorKind::InsufficientCredits, "insufficient_credits"),
-    (ErrorKind::Billing, "billing"),
-    (ErrorKind::PermissionDenied, "permission_denied"),
-    (ErrorKind::OrganizationSuspended, "organization_suspended"),
-    (ErrorKind::NotFound, "not_found"),
-    (ErrorKind::Conflict, "conflict"),
-    (ErrorKind::RateLimited, "rate_limited"),
-    (ErrorKind::Server, "server"),
-    (ErrorKind::Unavailable, "unavailable"),
-    (ErrorKind::Connect, "connect"),
-    (ErrorKind::Timeout, "timeout"),
-    (ErrorKind::Interrupted, "interrupted"),
-    (ErrorKind::Decode, "decode"),
-    (ErrorKind::BodyTooLarge, "body_too_large"),
-    (ErrorKind::UnexpectedStatus, "unexpected_status"),
-    (ErrorKind::RunFailed, "run_failed"),
-    (ErrorKind::RunCancelled, "run_cancelled"),
-    (ErrorKind::WaitTimeout, "wait_timeout"),
-    (ErrorKind::Pagination, "pagination"),
-    (ErrorKind::Middleware, "middleware"),
-];
-
 impl ErrorKind {
     /// Returns `true` if the same request may succeed later: the network, 429, 5xx, a response that cannot be read.
     pub(crate) fn may_pass(self) -> bool {
@@ -96,20 +69,60 @@ impl ErrorKind {
     }
 
     /// All kinds that this version has.
-    pub const ALL: &'static [Self] = &{
-        let mut all = [Self::Configuration; NAMES.len()];
-        let mut index = 0;
-        while index < NAMES.len() {
-            all[index] = NAMES[index].0;
-            index += 1;
-        }
-        all
-    };
+    pub const ALL: &'static [Self] = &[
+        Self::Configuration,
+        Self::InvalidRequest,
+        Self::Authentication,
+        Self::InsufficientCredits,
+        Self::Billing,
+        Self::PermissionDenied,
+        Self::OrganizationSuspended,
+        Self::NotFound,
+        Self::Conflict,
+        Self::RateLimited,
+        Self::Server,
+        Self::Unavailable,
+        Self::Connect,
+        Self::Timeout,
+        Self::Interrupted,
+        Self::Decode,
+        Self::BodyTooLarge,
+        Self::UnexpectedStatus,
+        Self::RunFailed,
+        Self::RunCancelled,
+        Self::WaitTimeout,
+        Self::Pagination,
+        Self::Middleware,
+    ];
 
     /// Returns the name in snake case, such as `not_found`, for labels of metrics.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
-        NAMES[self as usize].1
+        match self {
+            Self::Configuration => "configuration",
+            Self::InvalidRequest => "invalid_request",
+            Self::Authentication => "authentication",
+            Self::InsufficientCredits => "insufficient_credits",
+            Self::Billing => "billing",
+            Self::PermissionDenied => "permission_denied",
+            Self::OrganizationSuspended => "organization_suspended",
+            Self::NotFound => "not_found",
+            Self::Conflict => "conflict",
+            Self::RateLimited => "rate_limited",
+            Self::Server => "server",
+            Self::Unavailable => "unavailable",
+            Self::Connect => "connect",
+            Self::Timeout => "timeout",
+            Self::Interrupted => "interrupted",
+            Self::Decode => "decode",
+            Self::BodyTooLarge => "body_too_large",
+            Self::UnexpectedStatus => "unexpected_status",
+            Self::RunFailed => "run_failed",
+            Self::RunCancelled => "run_cancelled",
+            Self::WaitTimeout => "wait_timeout",
+            Self::Pagination => "pagination",
+            Self::Middleware => "middleware",
+        }
     }
 }
 

@@ -175,7 +175,8 @@ impl Error {
 
     /// Returns the time to wait before the next attempt, if it is known.
     ///
-    /// The client did not wait itself, because its attempts were exhausted or the wait was longer than allowed.
+    /// The client did not wait for this time itself, because all retries were used, or because the time exceeds
+    /// a limit, such as [`max_retry_delay`](crate::ClientBuilder::max_retry_delay) or the deadline.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         self.0.retry_after
@@ -194,8 +195,9 @@ impl Error {
     /// A 429 is a refusal, and so is a 503 whose body is the service's own error with the code `SERVICE_UNAVAILABLE`.
     /// Any other 503 may come from a gateway that had forwarded the request.
     ///
-    /// In this case, [`create`](crate::resources::WorkOrders::create) has searched for the work order and not found it;
-    /// the text of the error says so. Check the recent runs before you submit it again: a run costs credits.
+    /// If this is `true` for [`create`](crate::resources::WorkOrders::create), the client has searched for the work
+    /// order without success; the text of the error has the result of the search. Check the recent runs before you
+    /// submit it again: a run costs credits.
     #[must_use]
     pub fn may_have_reached_server(&self) -> bool {
         self.0.may_have_reached_server
@@ -284,8 +286,8 @@ impl Error {
         self.kind() == ErrorKind::PermissionDenied
     }
 
-    /// Returns whether no object has this id. **Troubleshooting:** a key has access to the objects of its own
-    /// organization only.
+    /// Returns whether the id was not found. **Troubleshooting:** check that the key belongs to the same organization
+    /// as the object.
     #[must_use]
     pub fn is_not_found(&self) -> bool {
         self.kind() == ErrorKind::NotFound

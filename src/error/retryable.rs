@@ -7,14 +7,14 @@ use super::{Error, ErrorKind};
 use crate::Operation;
 
 impl Error {
-    /// Returns whether the same call may succeed later, and cannot take effect twice. The client retries by the same
-    /// rule:
+    /// Returns `true` if the same call may succeed later and is safe to repeat, because it cannot take effect twice.
+    /// The client uses the same rule for its retries:
     ///
     /// | failure | idempotent operations | others |
     /// |---|---|---|
     /// | could not connect; the deadline or the rate limit prevented sending | true | true |
     /// | 429; 503 with the service's own `SERVICE_UNAVAILABLE` | true | true |
-    /// | any other 503, 408, 500, 502, 504, 303 to a POST, cut connection, time-out | true | false: it may have taken effect |
+    /// | 408, 500, 502, 504, any other 503, 303 to a POST, cut connection, time-out | true | false: it may have taken effect |
     /// | everything else | false | false |
     ///
     /// The client has already retried such a failure, as often as [`max_retries`](crate::ClientBuilder::max_retries)

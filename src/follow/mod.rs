@@ -1,9 +1,9 @@
-//! Following runs to their end: one run or ten thousand, with few requests.
+//! Waiting for the end of runs, with shared polling and webhooks.
 //!
-//! A run takes minutes, and an organization has 100 requests a minute. A program that fetches each of its runs every
-//! five seconds uses that limit up with eight runs. All waits of a client share a [`Watcher`]: it lists many runs by
-//! one request, and polls as often as its share of the rate limit allows. With the events of a webhook, it hardly polls
-//! at all.
+//! A run takes minutes, and an organization may send 100 requests a minute. A program that fetches each run every five
+//! seconds exceeds this limit with nine runs. Instead, all waits of a client share a [`Watcher`]. It lists many runs
+//! with one request, and uses a share of the rate limit, a quarter by default. With the events of a webhook, it uses a
+//! twentieth.
 //!
 //! - [`Runs::wait`](crate::resources::Runs::wait) waits for the end of a run.
 //! - [`Call::and_wait`](crate::resources::Call::and_wait) submits a work order and waits for its run.

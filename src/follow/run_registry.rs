@@ -7,7 +7,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::poll_failures::{NextPoll, PollFailures};
 use super::run_update::RunUpdate;
-use crate::recent_map::RecentMap;
+use crate::bounded_map::BoundedMap;
 use crate::types::{RunId, RunStatus};
 use crate::{Error, Result};
 
@@ -21,7 +21,7 @@ const FRESH: Duration = Duration::from_secs(5);
 pub(super) struct RunRegistry {
     runs: HashMap<RunId, AwaitedRun>,
     /// The last updates that did not come from a poll, with their times.
-    recent: RecentMap<RunId, (Duration, RunUpdate)>,
+    recent: BoundedMap<RunId, (Duration, RunUpdate)>,
     next_subscriber: u64,
 }
 
@@ -167,7 +167,7 @@ impl RunRegistry {
     pub(super) fn apply_and_keep(&mut self, update: RunUpdate, now: Duration) {
         let is_stale = |(_, known): &(Duration, RunUpdate)| update.progress() < known.progress();
         if !self.recent.get(&update.id).is_some_and(is_stale) {
-            self.recent.insert(update.id.clone(), (now, update.clone()));
+            self.recent.insert(update.id.clone(), (now, update.clone()), ());
             self.recent.shrink_while(|count, _| count > MAX_RECENT);
         }
         self.apply(update, now);

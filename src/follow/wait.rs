@@ -62,8 +62,9 @@ impl WaitForRun {
         self
     }
 
-    /// Cancels the run when the [`timeout`](Self::timeout) passes. The wait fails nevertheless, unless the run has
-    /// ended by then and can be fetched. Defaults to `false`.
+    /// Cancels the run when the [`timeout`](Self::timeout) passes. The wait still fails with
+    /// [`ErrorKind::WaitTimeout`](crate::ErrorKind::WaitTimeout), unless the run has ended by then and can be fetched.
+    /// By default, the run continues.
     pub fn cancel_on_timeout(mut self) -> Self {
         self.cancel_on_timeout = true;
         self

@@ -16,9 +16,9 @@ use crate::{Response, Result};
 
 /// A stream of the changes of a run: from [`Runs::watch`](crate::resources::Runs::watch).
 ///
-/// The first item is the current state of the run. An item follows each time that a poll or a delivery shows another
-/// status, number of iterations or pull request. The last item is the run when it has ended, or an error, as of
-/// [`WaitForRun`](super::WaitForRun).
+/// The first item is the current state of the run. Another item follows each time that a poll or a delivery shows a
+/// change of the status, the number of iterations or the pull request. The last item is the ended run, or an error. See
+/// [`WaitForRun`](super::WaitForRun) for the errors.
 #[must_use = "a stream does nothing until it is polled"]
 pub struct WatchRun(Option<NextItem>);
 

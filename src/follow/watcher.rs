@@ -33,10 +33,10 @@ use crate::types::RunId;
 /// Pass the events of a webhook to [`notify`](Self::notify): the delivery of `run.completed`, `run.failed` or
 /// `run.cancelled` ends the waits for its run at once. **The webhook needs all three**; other events end no wait.
 ///
-/// While the ends of the awaited runs are delivered to this process, polling uses the
-/// [`fallback_share`](Self::fallback_share). It returns to the full share at the first end that a poll finds and that
-/// is not delivered within 5 seconds, until ten ends in a row are delivered. So a wait never ends later than with
-/// polling at the fallback share:
+/// While deliveries arrive, polling uses the [`fallback_share`](Self::fallback_share). If a poll finds a run that has
+/// ended and the delivery does not follow within 5 seconds, polling uses the full [`share`](Self::share) again, until
+/// ten ends in a row are delivered. So a lost delivery delays the end of a wait at most until the next poll at the
+/// fallback share. Note:
 ///
 /// - With several processes behind a load balancer, each receives a part of the deliveries. Polling finds an end that
 ///   was delivered to another process, unless the processes share their deliveries by [`broadcast`](Self::broadcast).

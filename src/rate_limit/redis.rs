@@ -121,7 +121,7 @@ impl<C: ConnectionLike + Clone + Send + Sync> RedisRateLimit<C> {
     }
 }
 
-/// What the script returns.
+/// The result of the script.
 type Leased = (u32, u32, u64, u64, u64, u32);
 
 /// The largest whole number that a script counts with exactly.

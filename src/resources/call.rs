@@ -91,10 +91,10 @@ pub trait NotIdempotent: Endpoint {}
 ///
 /// # Dropping a call
 ///
-/// The future of a call may be left unpolled, raced in a `select!` or dropped at any point, without an effect on other
-/// calls. An attempt that was sent continues while the future is not polled, and is cancelled when the future is
-/// dropped. While a call waits for the rate limit or connects, dropping it means that nothing was sent. Later, the
-/// service may have acted. For submissions, [`tracked`](Call::tracked) tells the two cases apart.
+/// The future of a call can be dropped at any point, for example by `select!`. This does not affect other calls. An
+/// attempt that was sent continues while the future is not polled, and is cancelled when the future is dropped. If the
+/// call is dropped while it waits for the rate limit or connects, nothing was sent. If it is dropped later, the request
+/// may have taken effect. For submissions, [`tracked`](Call::tracked) distinguishes the two cases.
 #[derive(Clone)]
 #[must_use = "a call does nothing until it is awaited"]
 pub struct Call<E> {
@@ -151,7 +151,7 @@ impl<E: Endpoint> Call<E> {
         self
     }
 
-    /// Sets what this call does when the rate limit is spent. Defaults to the client's
+    /// Sets the behavior of this call when the rate limit is exhausted. Defaults to the client's
     /// [`rate_limit_mode`](crate::ClientBuilder::rate_limit_mode).
     pub fn rate_limit_mode(mut self, mode: RateLimitMode) -> Self {
         self.settings.options = self.settings.options.rate_limit_mode(mode);
@@ -238,11 +238,11 @@ impl<E: Endpoint> Call<E> {
 }
 
 impl<E: NotIdempotent> Call<E> {
-    /// Retries this call even if the service may have acted.
+    /// Retries this call even if an earlier attempt may have taken effect.
     ///
-    /// **The risk:** the call may have its effect twice: two paid runs for one work order, two webhooks of which one
-    /// stays unknown, or a conflict with the template that the first attempt has created. Without this setting, such a
-    /// failure is returned, with [`may_have_reached_server`](crate::Error::may_have_reached_server).
+    /// **Risk:** the call may take effect twice. The results are two paid runs for one work order, a second webhook
+    /// that is unknown to the program, or a conflict with the template that the first attempt created. Without this
+    /// setting, the call returns the error, with [`may_have_reached_server`](crate::Error::may_have_reached_server).
     pub fn repeatable(mut self) -> Self {
         self.settings.repeatable = true;
         self

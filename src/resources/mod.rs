@@ -1,7 +1,8 @@
 //! The resources of the API, and one builder for each call.
 //!
-//! A [`Client`](crate::Client) hands out the resources. The required values of a call are
-//! the arguments of its method, the optional ones are methods of the builder that it returns, and `.await` sends it:
+//! A [`Client`](crate::Client) has a method for each resource, such as [`Client::runs`](crate::Client::runs). Required
+//! values of a call are the arguments of its method. Optional values are set on the builder that the method returns.
+//! `.await` sends the call:
 //!
 //! ```no_run
 //! use std::time::Duration;
@@ -15,7 +16,7 @@
 //! # }
 //! ```
 //!
-//! Lists are also streams: `items()` gives each item once, `pages()` gives the pages ([`Items`], [`Pages`]).
+//! `items()` on a list returns a stream of its items, and `pages()` a stream of its pages ([`Items`], [`Pages`]).
 //!
 //! [`Call`] has the methods of every call. [`Client::request`](crate::Client::request) sends other requests. The
 //! resources and their calls are generated from the contract of the API.

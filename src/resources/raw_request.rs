@@ -21,24 +21,24 @@ use crate::{Error, Operation, Response, Result};
 /// # Retries
 ///
 /// A request is retried as typed calls are. GET, HEAD, OPTIONS, PUT, DELETE and PATCH count as idempotent. A POST does
-/// not, unless it is [stated](Call::idempotent): if its outcome is unknown, the error is returned, and says
-/// [`may_have_reached_server`](Error::may_have_reached_server).
+/// not, unless [`idempotent`](Call::idempotent) is set. If the outcome of a POST is unknown, the call returns the
+/// error, and [`may_have_reached_server`](Error::may_have_reached_server) is `true`.
 ///
 /// # Known operations
 ///
 /// A request with the method and path of an [`Operation`] counts as that operation, in its retries, in the limit of
 /// submissions, in [`Error::operation`] and in traces. For any other, [`Operation::id`] is `request`. A work order that
 /// is submitted in this way has no token, and is not searched for if its outcome is unknown: use
-/// [`WorkOrders::create`](super::WorkOrders::create) with [`extra_body`](super::Call::extra_body) where that does it.
+/// [`WorkOrders::create`](super::WorkOrders::create) with [`extra_body`](super::Call::extra_body) instead if possible.
 ///
 /// # Errors
 ///
-/// Those of all calls. [`ErrorKind::InvalidRequest`](crate::ErrorKind::InvalidRequest), without having sent anything,
-/// if
+/// Those of all calls. In addition, the call fails with
+/// [`ErrorKind::InvalidRequest`](crate::ErrorKind::InvalidRequest) and sends nothing if
 /// - the path does not begin with `/`, or holds `?`, `#`, a backslash, a control character, or a `.` or `..` between
 ///   slashes;
 /// - the body cannot be written as JSON;
-/// - a header is set by the client itself, or no header can have its name or its value;
+/// - the client sets the header itself, or the name or the value of the header is invalid;
 /// - the method is none of those above.
 #[derive(Clone)]
 pub struct RawRequest {

@@ -10,10 +10,10 @@ use crate::types::{CancelledRun, Run, RunId, RunStatus};
 use crate::{Response, Result};
 
 impl Runs {
-    /// Waits for a run to end, and gets it.
+    /// Waits until a run has ended, and fetches it.
     ///
-    /// Many waits on one client are cheap, as they share their polls: see [`Watcher`]. A wait for a run that has ended
-    /// takes one request.
+    /// The wait has no time limit unless [`timeout`](WaitForRun::timeout) is set. All waits of a client share their
+    /// polls, see [`Watcher`]. A wait for a run that has already ended takes one request.
     ///
     /// ```no_run
     /// use std::time::Duration;
@@ -29,7 +29,8 @@ impl Runs {
         self.watcher().wait(id)
     }
 
-    /// Follows a run: a stream of what changes, which ends with the run when it has ended.
+    /// Returns a stream of the states of a run. The first item is the current state, and the last one is the state at
+    /// the end of the run.
     ///
     /// ```no_run
     /// # async fn example(client: agentgate::Client) -> agentgate::Result<()> {
@@ -45,7 +46,8 @@ impl Runs {
         self.watcher().watch(id)
     }
 
-    /// Returns the watcher of this client and its clones, which takes settings and the events of webhooks.
+    /// Returns the watcher of this client and its clones. Use it to configure polling, and to pass the events of
+    /// webhooks.
     #[must_use]
     pub fn watcher(&self) -> Watcher {
         Watcher::new(self.client.follower())

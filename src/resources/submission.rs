@@ -12,9 +12,9 @@ use crate::types::{WorkOrderCreated, WorkOrderId};
 
 /// A handle to a submission in progress, independent of its call. Returned by [`Call::tracked`].
 ///
-/// A call that is dropped stops: where it waits for the rate limit or connects, nothing was sent; where it waits for
-/// the response, the service may create the work order all the same. The handle distinguishes the two cases, and finds
-/// the work order:
+/// A dropped call stops. If it was waiting for the rate limit or connecting, nothing was sent. If it was waiting for
+/// the response, the service may still create the work order. The handle distinguishes the two cases, and finds the
+/// work order:
 ///
 /// ```no_run
 /// use agentgate::WorkspaceSource;
@@ -78,8 +78,8 @@ impl Call<CreateWorkOrder> {
     /// Sets the token by which the work order can be found after a restart. Store it before you submit. Defaults to a
     /// random token.
     ///
-    /// Each submission needs its own token, or a search returns the work order of another. So do not send clones of a
-    /// call that has one.
+    /// Use a token for one submission only. Otherwise, a search may return the work order of another submission. Do not
+    /// send clones of a call that has a token.
     pub fn submission_token(mut self, token: SubmissionToken) -> Self {
         self.set_token(token);
         self
@@ -89,8 +89,9 @@ impl Call<CreateWorkOrder> {
     /// storing the work order.
     ///
     /// The client first looks for a work order that has the [token](Self::submission_token) among the runs since
-    /// `since`, up to three times within half a minute, as the request of the process before may still be in transit.
-    /// If it is there, it is returned, and nothing is submitted. Without a token of your own, there is nothing to find.
+    /// `since`, up to three times within 30 seconds, because a request of the previous process may still be in transit.
+    /// If it finds the work order, it returns it, and submits nothing. Without
+    /// [`submission_token`](Self::submission_token), the search finds nothing.
     ///
     /// `since` is the time at which the token was stored; an hour is added for clocks that differ. The client fetches
     /// work orders that it does not know to read their tokens, 50 at most. Pass those that you know to
@@ -142,8 +143,8 @@ impl Submission {
 
     /// Returns the known state of the submission.
     ///
-    /// [`NotSubmitted`](SubmissionState::NotSubmitted) is sure once the call has ended or was dropped; while it goes
-    /// on, it may be sent at any moment.
+    /// [`NotSubmitted`](SubmissionState::NotSubmitted) is final only after the call has ended or was dropped. Until
+    /// then, the request may be sent at any time.
     #[must_use]
     pub fn state(&self) -> SubmissionState {
         self.state.get()
@@ -152,8 +153,8 @@ impl Submission {
     /// Looks for the work order among the recent runs, by the token that the submission has: up to three times within
     /// half a minute, as the request may still be in transit. `None` if it is not there.
     ///
-    /// The API key needs the scopes `runs:read` and `work-orders:read`. It does not submit anything. To submit a work
-    /// order again after `None` is as safe as [`reconcile`](Call::reconcile) is.
+    /// The API key needs the scopes `runs:read` and `work-orders:read`. This submits nothing. Submitting the
+    /// work order again after `None` has the same risk as [`reconcile`](Call::reconcile).
     ///
     /// # Errors
     ///

@@ -11,8 +11,8 @@ use crate::{Response, Result};
 use serde_json::Value;
 
 impl WorkOrders {
-    /// Submits a work order that is a value, for example from a queue. Otherwise the same as [`create`](Self::create).
-    /// Each call has its own token.
+    /// Submits a [`NewWorkOrder`](types::NewWorkOrder), for example from a queue. Otherwise the same as
+    /// [`create`](Self::create).
     ///
     /// # Unknown outcomes
     ///
@@ -23,9 +23,10 @@ impl WorkOrders {
     /// the token, with the status and the headers of the response that contained it. It never returns a work order
     /// without the token, even an equal one.
     ///
-    /// If there is none, the failure is returned, with
-    /// [`may_have_reached_server`](crate::Error::may_have_reached_server). [`reconcile`](Call::reconcile) then submits
-    /// the work order again, and [`repeatable`](Call::repeatable) does so without a search.
+    /// If the search finds none, the call returns the error, and
+    /// [`may_have_reached_server`](crate::Error::may_have_reached_server) is `true`. With
+    /// [`reconcile`](Call::reconcile), the client then submits the work order again. With
+    /// [`repeatable`](Call::repeatable), it does so without a search.
     ///
     /// A call that is dropped does not search. [`tracked`](Call::tracked) reports whether it was sent, and finds its
     /// work order.

@@ -10,9 +10,9 @@ use crate::simulator::model::plan::{DefaultRun, RunPlan};
 /// A builder of a [`Simulator`](crate::simulator::Simulator). Returned by
 /// [`Simulator::builder`](crate::simulator::Simulator::builder).
 ///
-/// The defaults are those of the hosted service, on a clock that stands still. Rate limits use the simulator's clock,
-/// so a test that sends more than 100 requests has to [`advance`](crate::simulator::Simulator::advance) it, or to raise
-/// [`rate_limit`](Self::rate_limit).
+/// The default limits are those of the hosted service. The default clock is [`SimulatedClock::Manual`], and rate limits
+/// use it, so a test that sends more than 100 requests has to [`advance`](crate::simulator::Simulator::advance) it, or
+/// to raise [`rate_limit`](Self::rate_limit).
 #[derive(Clone, Debug)]
 #[must_use = "a builder does nothing until it is started"]
 pub struct Builder {

@@ -287,8 +287,8 @@ impl Simulator {
 impl Simulator {
     /// Returns the secret that signs deliveries to the `webhookUrl` of work orders.
     ///
-    /// AgentGate does not document this secret. One for the organization is plausible. [`Builder::webhook_secret`] sets
-    /// it.
+    /// AgentGate does not document this secret. The simulator assumes one secret for the organization. Set it by
+    /// [`Builder::webhook_secret`]. Defaults to `whsec_simulator`.
     #[must_use]
     pub fn webhook_secret(&self) -> &str {
         &self.webhook_secret

@@ -4,10 +4,11 @@
 //! templates, and every documented error. It records the requests, costs nothing, and fails on demand. It speaks plain
 //! HTTP, so it can be used by this crate's client, by `curl`, or by a program in another language.
 //!
-//! Tests control two things. **Time**: runs, rate limits and timestamps follow a [`SimulatedClock`] that stands still
-//! until [`Simulator::advance`] moves it, so no test has to sleep. [`Simulator::clock`] is the same time for clients:
-//! their waits and retries advance it. **Failures**: [`Simulator::inject`] makes requests fail with a documented error,
-//! with the response of a proxy, or with a broken connection. [`Fault::catalogue`] lists the kinds.
+//! Tests control two things. **Time**: runs, rate limits and timestamps follow a [`SimulatedClock`]. By default, it
+//! advances in two ways only: by [`Simulator::advance`], and by sleeps on [`Simulator::clock`], such as the waits and
+//! retries of a client that uses it. Neither takes real time. **Failures**: [`Simulator::inject`] makes requests fail
+//! with a documented error, with the response of a proxy, or with a broken connection. [`Fault::catalogue`] lists the
+//! kinds.
 //!
 //! [`Simulator::requests`] returns the recorded requests. Ids count from one (`run_000001`, `wh_000001`), so that they
 //! are the same in every run of a test.
@@ -98,8 +99,8 @@
 //!
 //! # Limits
 //!
-//! Where AgentGate does not document its behavior, the simulator does something plausible. Its responses are examples
-//! of what the service may send. They do not rule out others.
+//! Where AgentGate does not document its behavior, the simulator makes an assumption. The service may respond
+//! differently.
 
 mod auto_advance;
 mod builder;

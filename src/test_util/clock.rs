@@ -16,8 +16,8 @@ const START: i64 = 1_767_225_600;
 /// feature `test-util`). It starts at 2026-01-01T00:00:00Z.
 ///
 /// Paused, tokio's time advances by itself when nothing but sleeps is pending. This suits tests that use no network,
-/// such as those with a [`Replay`](super::Replay): tokio takes a response that is on its way for idleness. Against the
-/// simulator, use its own clock.
+/// such as those with a [`Replay`](super::Replay). With a network, paused time would advance while a response is in
+/// transit. With the simulator, use its own clock.
 #[derive(Clone, Copy, Debug)]
 pub struct TokioClock(Instant);
 

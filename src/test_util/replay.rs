@@ -114,8 +114,8 @@ fn recorded(request: &reqwest::Request) -> http::Request<Bytes> {
 }
 
 impl ClientBuilder {
-    /// Takes the responses from a replay; nothing is sent. Sets the [clock](Self::clock) to a [`TokioClock`], and an
-    /// API key and a base URL that are good for nothing else. What is set after this counts.
+    /// Takes the responses from a replay, and sends nothing. Sets the [clock](Self::clock) to a [`TokioClock`], and
+    /// sets a placeholder API key and base URL. Later calls of other setters override these.
     pub fn replay(mut self, replay: &Replay) -> Self {
         let replay = replay.clone();
         self.replay = Some(Arc::new(move |request| replay.respond(request)));

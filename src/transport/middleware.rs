@@ -23,7 +23,8 @@ pub type Refusal = Box<dyn StdError + Send + Sync>;
 /// Code that runs around each attempt of each call. It can read the request, add headers to it or refuse it, and read
 /// the response. Set by [`ClientBuilder::middleware`](crate::ClientBuilder::middleware).
 ///
-/// Both methods run in the attempt's task, inside its `tracing` span, and may take as long as the attempt's time-out.
+/// Both methods run in the task of the attempt, inside its `tracing` span. Each method has a
+/// time limit of its own, which is as long as the attempt's [`timeout`](crate::ClientBuilder::timeout).
 /// If there are several middlewares, `before` runs in the order in which they were added to the client, and `after` in
 /// the reverse order.
 ///

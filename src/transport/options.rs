@@ -7,8 +7,8 @@ use super::RequestExtras;
 use super::submission_state::SentState;
 use crate::rate_limit::RateLimitMode;
 
-/// Settings for calls, in place of those that the client was built with. Given to
-/// [`Client::with_options`](crate::Client::with_options); a setting of a single call comes before them.
+/// Options that override the client's settings for many calls. Passed to
+/// [`Client::with_options`](crate::Client::with_options). The setters of a single call take precedence.
 ///
 /// ```no_run
 /// use std::time::Duration;
@@ -87,7 +87,7 @@ impl CallOptions {
         self
     }
 
-    /// Sets what a call does when the rate limit is spent. See
+    /// Sets the behavior of calls when the rate limit is exhausted. See
     /// [`ClientBuilder::rate_limit_mode`](crate::ClientBuilder::rate_limit_mode).
     pub fn rate_limit_mode(mut self, mode: RateLimitMode) -> Self {
         self.rate_limit_mode = Some(mode);

@@ -28,7 +28,7 @@ pub(super) struct RetryContext<'a> {
     /// The number of attempts so far.
     pub(super) attempts: u32,
     pub(super) max_retries: u32,
-    /// Set if the call may have its effect twice.
+    /// Set if sending the request twice is safe.
     pub(super) repeatable: bool,
     /// The time to the call's deadline, if it has one.
     pub(super) time_left: Option<Duration>,

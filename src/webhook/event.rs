@@ -12,10 +12,12 @@ use crate::types::{
     EventData, EventId, RunEventData, RunId, TenantContext, VerificationEventData, WebhookEventType, WorkOrderId,
 };
 
-/// The keys under which an event may have its time. The service documents none.
+/// The keys under which an event may have its time, in the order in which they count; [`Head`] has them, too. The
+/// service documents none.
 const TIME_KEYS: [&str; 5] = ["createdAt", "timestamp", "occurredAt", "time", "created"];
 
-/// An event without its data. Unknown and duplicate keys are errors, so that no part of the JSON is left unchecked.
+/// An event of documented members, without its data. Unknown and duplicate keys are errors, so that such an event is
+/// read from its JSON.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Head {
@@ -82,7 +84,8 @@ impl Event {
     ///
     /// # Errors
     ///
-    /// If the bytes are not JSON, even to the parsers of JavaScript and Python, or the JSON has no `id` and `type`.
+    /// If the bytes are not JSON (extensions that the parsers of JavaScript or Python accept, such as `NaN`, are
+    /// allowed), or if the JSON has no `id` or no `type`.
     pub fn parse_unverified(body: &[u8]) -> Result<Self, Error> {
         if let Some(event) = Self::read_typed(body) {
             return Ok(event);
@@ -91,16 +94,17 @@ impl Event {
         Self::from_json(json).map_err(Error::NotAnEvent)
     }
 
-    /// Reads an event that is as documented from its text alone, which saves the time for its [`Value`].
+    /// Reads an event from its text alone, which saves the time for its [`Value`]. `None` if it has other members than the
+    /// documented ones, or a member of another type.
     fn read_typed(body: &[u8]) -> Option<Self> {
-        let Head { id, kind, created_at, timestamp, occurred_at, time: at, created, .. } =
+        let Head { id, kind, created_at, timestamp, occurred_at, time: plain_time, created, .. } =
             serde_json::from_slice(body).ok()?;
         if id.is_empty() || kind.is_empty() {
             return None;
         }
         let kind = WebhookEventType::from(kind);
         let created_at =
-            [created_at, timestamp, occurred_at, at, created].iter().find_map(|value| time(value.as_ref()?));
+            [created_at, timestamp, occurred_at, plain_time, created].iter().find_map(|value| time(value.as_ref()?));
         let data = EventData::read_text(&kind, body)?;
         Some(Self { id: id.into(), kind, created_at, data, json: LazyJson::new(body) })
     }
@@ -235,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_event_tells_of_its_run() {
+    fn a_run_event_has_its_run() {
         let event = event(json!({
             "id": "evt_1", "type": "run.failed", "createdAt": "2026-01-01T00:00:00Z",
             "data": {
@@ -252,14 +256,14 @@ mod tests {
     }
 
     #[test]
-    fn a_verification_event_tells_of_its_run() {
+    fn a_verification_event_has_its_run() {
         let event = event(json!({ "id": "evt_1", "type": "verification.passed", "data": { "runId": "run_1" } }));
         assert_eq!(event.run_id().unwrap(), "run_1");
         assert!(event.verification().is_some() && event.run().is_none());
     }
 
     #[test]
-    fn what_is_not_known_is_handed_over_as_it_came() {
+    fn unknown_data_is_kept_as_json() {
         let json = json!({ "id": "evt_1", "type": "run.archived", "data": ["anything"], "more": 1 });
         let event = event(json.clone());
         assert_eq!(event.kind, WebhookEventType::Unknown("run.archived".to_owned()));
@@ -269,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn data_that_does_not_fit_or_is_missing_spoils_no_event() {
+    fn invalid_or_missing_data_does_not_invalidate_an_event() {
         for data in [json!(null), json!("x"), json!([1]), json!(7)] {
             let event = event(json!({ "id": "evt_1", "type": "run.completed", "data": data }));
             assert_eq!((event.run_id(), event.run()), (None, None), "{data}");

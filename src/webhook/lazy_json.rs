@@ -14,7 +14,7 @@ pub(super) struct LazyJson {
 }
 
 impl LazyJson {
-    /// Keeps the text of JSON.
+    /// Keeps the text of JSON that [`json::read`] accepts.
     pub(super) fn new(text: &[u8]) -> Self {
         Self { text: text.into(), value: OnceLock::new() }
     }

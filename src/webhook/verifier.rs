@@ -59,7 +59,7 @@ impl Verifier {
     /// Creates a verifier that accepts deliveries signed with any of these secrets. A secret is the whole string that
     /// `client.webhooks().create(..)` returned, including `whsec_`.
     ///
-    /// Several secrets are for the time in which one webhook replaces another, because a secret cannot be changed.
+    /// Pass several secrets while a new webhook replaces an old one: the secret of a webhook cannot be changed.
     /// [`sign`](Self::sign) uses the first. Commas are not separators here, as they are in
     /// [`from_env`](Self::from_env).
     ///
@@ -114,8 +114,8 @@ impl Verifier {
 
     /// Sets the largest age of an event. Events without a time are refused, too. Defaults to no limit.
     ///
-    /// The signature covers no time of delivery, so an intercepted delivery stays valid. This limits for how long it
-    /// can be sent again, and so the time for which a [`ReplayGuard`](super::ReplayGuard) has to remember events:
+    /// The signature does not include the time of delivery, so an intercepted delivery stays valid. `max_age` limits
+    /// the time during which it can be replayed. The retention of a [`ReplayGuard`](super::ReplayGuard) should be
     /// longer than `max_age` and [`max_clock_skew`](Self::max_clock_skew) together.
     ///
     /// A retry delivers the event with its original time. Set more than the time of the service's last retry, which is
@@ -129,8 +129,8 @@ impl Verifier {
         self
     }
 
-    /// Sets how far in the future the time of an event may be, because clocks differ, if [`max_age`](Self::max_age) is
-    /// set. Defaults to 5 minutes.
+    /// Sets the tolerated clock difference: the longest time by which an event may be in the future. Applies only if
+    /// [`max_age`](Self::max_age) is set. Defaults to 5 minutes.
     #[must_use]
     pub fn max_clock_skew(mut self, skew: Duration) -> Self {
         self.age_limit.future = skew;

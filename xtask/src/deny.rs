@@ -14,8 +14,8 @@ pub(crate) fn run() -> Outcome {
         return check_licenses();
     }
     cargo("deny --workspace check bans licenses sources")?;
-    // The database of advisories is on the network.
-    if !succeeds(&["deny", "fetch", "db"]) {
+    // The database of advisories is on the network. A hosted CI has one.
+    if std::env::var_os("CI").is_none() && !succeeds(&["deny", "fetch", "db"]) {
         println!("skipped: advisories (their database cannot be fetched)");
         return Ok(());
     }

@@ -17,8 +17,8 @@ const LAYERS: [&[&str]; 10] = [
     &["types"],
     // They import nothing but each other.
     &[
-        "error_causes", "clock", "endpoints", "examples", "json", "operation", "platform", "run_until", "redact",
-        "redis_login", "secret",
+        "error_causes", "bounded_map", "clock", "endpoints", "examples", "json", "operation", "platform", "run_until",
+        "redact", "redis_login", "secret",
     ],
 ];
 
@@ -27,6 +27,10 @@ const EXCEPTIONS: [(&str, &str); 2] = [("endpoints", "transport"), ("endpoints",
 
 pub(crate) fn run() -> Outcome {
     let library = fs::read_to_string(root().join("src/lib.rs")).map_err(|error| format!("src/lib.rs: {error}"))?;
+    let declared = library.lines().filter_map(|line| line.strip_prefix("pub ").unwrap_or(line).strip_prefix("mod "));
+    if let Some(unknown) = declared.filter_map(|line| line.strip_suffix(';')).find(|module| layer(module).is_none()) {
+        return Err(format!("src/lib.rs: the module `{unknown}` has no layer in xtask/src/imports.rs"));
+    }
     let mut upward = Vec::new();
     for file in sources("src/*.rs")? {
         let text = fs::read_to_string(root().join(&file)).map_err(|error| format!("{file}: {error}"))?;

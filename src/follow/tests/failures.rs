@@ -154,8 +154,11 @@ fn a_time_out_has_the_error_of_the_last_poll() {
         let last = std::error::Error::source(&error).unwrap().downcast_ref::<Error>().unwrap();
         assert_eq!(last.kind(), ErrorKind::Server);
         let line = error.to_string();
-        for part in ["run run_000000 was running when the 100s", "the last poll failed: 502 Bad Gateway", "wait again"]
-        {
+        for part in [
+            "run run_000000 was running when the wait timed out after 100s",
+            "the last poll failed: 502 Bad Gateway",
+            "wait again",
+        ] {
             assert!(line.contains(part), "{line}");
         }
     });

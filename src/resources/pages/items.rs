@@ -36,19 +36,18 @@ use crate::Result;
 /// items that it returned, and each page begins with the last item of the page before. A page without any returned item
 /// has come from the wrong offset; the stream then steps to the right one. In effect:
 ///
-/// - an item that is in the list from the beginning to the end of the reading is returned **exactly once**, in the
-///   order of the list;
-/// - an item that enters or leaves meanwhile is returned once or not at all. What is new in front is returned only if
-///   everything that was returned has left the list, or seems to have left it.
+/// - an item that is in the list during the whole iteration is returned **exactly once**, in the order of the list;
+/// - an item that enters or leaves the list during the iteration is returned at most once. Items that are added at the
+///   front are returned only if all items that were returned before have left the list, or appear to have left it.
 ///
 /// This requires that items keep their order among themselves, as they do when sorted by creation time, and that a page
 /// which is shorter than an earlier one is the last. **Memory grows with the list**: two pages, and the ids of all
 /// items that were returned, some 100 bytes each.
 ///
-/// # It ends
+/// # End of the stream
 ///
-/// With `None` when the list has been read to its end, or with an error of the kind
-/// [`Pagination`](crate::ErrorKind::Pagination) as the last item if the service makes that impossible:
+/// The stream ends with `None` at the end of the list. If the responses of the service are inconsistent, its last item
+/// is an error of the kind [`Pagination`](crate::ErrorKind::Pagination). This happens if
 ///
 /// - the same page comes 4 times in succession for different offsets, unless it is longer than requested or as long as
 ///   its `total`: then it is the whole list, and the end;
@@ -59,9 +58,9 @@ use crate::Result;
 /// - 1,000 pages in succession leave as many items to come, by the service's `total`, as there were before;
 /// - the list goes on past the offset 2,147,483,647, the largest that the API allows.
 ///
-/// A list that goes on, page after page of new items and without a `total`, is read on: [`max_items`](Self::max_items)
-/// bounds it. A `total` that is missing or wrong costs one more request at the end, and so does a last page that is
-/// full. A service that returns fewer items than requested is read by what it returns.
+/// The stream does not limit the number of items: set [`max_items`](Self::max_items) for this. If the `total` is
+/// missing or wrong, or if the last page is full, the stream sends one more request at the end. Pages that are shorter
+/// than requested are supported.
 ///
 /// # Errors
 ///
@@ -76,7 +75,7 @@ impl<T> Items<T> {
         Self(stream)
     }
 
-    /// Ends the stream after this number of items, counted from now. A list that has fewer ends before.
+    /// Sets the largest number of further items that the stream returns. Defaults to no limit.
     ///
     /// ```no_run
     /// # async fn example(client: agentgate::Client) -> agentgate::Result<()> {
@@ -90,10 +89,10 @@ impl<T> Items<T> {
         self
     }
 
-    /// Sets whether the next page is requested while the items of the present one are returned. It is never more than
-    /// one page ahead. The request waits for the rate limit only while the stream is polled, delays no other call, and
-    /// is cancelled when the stream is dropped. Without it, a page is requested when all items of the page before were
-    /// returned. Defaults to true.
+    /// Enables or disables fetching the next page while the items of the current page are returned. The stream is at
+    /// most one page ahead. The request waits for the rate limit only while the stream is polled, does not delay other
+    /// calls, and is cancelled when the stream is dropped. If disabled, the next page is fetched after the last item of
+    /// the current page. Defaults to `true`.
     pub fn read_ahead(mut self, reads_ahead: bool) -> Self {
         self.0.read_ahead(reads_ahead);
         self

@@ -28,8 +28,9 @@ use crate::Result;
 /// # }
 /// ```
 ///
-/// Each page begins at the offset where the page before ended. So an item may come twice or be missed when the list
-/// changes meanwhile; [`Items`](super::Items) prevents that. An empty page is the end, and is not returned. The stream
+/// Each page begins at the offset where the previous page ended. If the list changes meanwhile, an item may be returned
+/// twice or missed; [`Items`](super::Items) prevents that. The stream ends at the first empty page, which is not
+/// returned. The stream
 /// ends for the same reasons as [`Items`](super::Items), and continues after the same errors.
 #[must_use = "a stream does nothing until it is polled"]
 pub struct Pages<P>(ListStream<P, P>);
@@ -45,8 +46,8 @@ impl<P> Pages<P> {
         self
     }
 
-    /// Sets whether the next page is fetched before it is needed, see [`Items::read_ahead`](super::Items::read_ahead).
-    /// Defaults to true.
+    /// Enables or disables fetching the next page in advance. See [`Items::read_ahead`](super::Items::read_ahead).
+    /// Defaults to `true`.
     pub fn read_ahead(mut self, reads_ahead: bool) -> Self {
         self.0.read_ahead(reads_ahead);
         self

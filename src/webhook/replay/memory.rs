@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::{Claim, ClaimToken, GuardError, GuardFuture, LEASE, RETENTION, ReplayGuard};
-use crate::recent_map::RecentMap;
+use crate::bounded_map::BoundedMap;
 use crate::types::EventId;
 
 const CAPACITY: usize = 100_000;
@@ -26,11 +26,23 @@ pub struct MemoryReplayGuard {
     events: Arc<Mutex<Events>>,
 }
 
-/// The claimed and the handled events, with their expirations. `None` is never.
+/// The claimed and the handled events. Those that expire next are removed first.
 #[derive(Debug, Default)]
 struct Events {
-    claimed: RecentMap<EventId, (ClaimToken, Option<Instant>)>,
-    handled: RecentMap<EventId, Option<Instant>>,
+    claimed: BoundedMap<EventId, ClaimToken, Expiry>,
+    handled: BoundedMap<EventId, (), Expiry>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Expiry {
+    At(Instant),
+    Never,
+}
+
+impl Expiry {
+    fn after(now: Instant, duration: Duration) -> Self {
+        now.checked_add(duration).map_or(Self::Never, Self::At)
+    }
 }
 
 impl Default for MemoryReplayGuard {
@@ -99,10 +111,9 @@ impl MemoryReplayGuard {
     /// Returns the events that have not expired, and the time.
     fn events(&self) -> (MutexGuard<'_, Events>, Instant) {
         let now = (self.now)();
-        let is_over = |expires: Option<Instant>| expires.is_some_and(|at| at <= now);
         let mut events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
-        events.claimed.shrink_while(|_, (_, expires)| is_over(*expires));
-        events.handled.shrink_while(|_, expires| is_over(*expires));
+        events.claimed.shrink_while(|_, expiry| expiry <= Expiry::At(now));
+        events.handled.shrink_while(|_, expiry| expiry <= Expiry::At(now));
         (events, now)
     }
 
@@ -111,26 +122,26 @@ impl MemoryReplayGuard {
         if events.handled.get(event_id).is_some() {
             return Ok(Claim::Handled);
         }
-        if let Some((holder, _)) = events.claimed.get(event_id) {
+        if let Some(holder) = events.claimed.get(event_id) {
             return Ok(if holder == token { Claim::First } else { Claim::InProgress });
         }
         if events.claimed.len() >= self.capacity {
             return Err(GuardError::new(format!("as many events are in progress as are allowed: {}", self.capacity)));
         }
-        events.claimed.insert(event_id.clone(), (token.clone(), now.checked_add(self.lease)));
+        events.claimed.insert(event_id.clone(), token.clone(), Expiry::after(now, self.lease));
         Ok(Claim::First)
     }
 
     fn set_handled(&self, event_id: &EventId) {
         let (mut events, now) = self.events();
         events.claimed.remove(event_id);
-        events.handled.insert(event_id.clone(), now.checked_add(self.retention));
+        events.handled.insert(event_id.clone(), (), Expiry::after(now, self.retention));
         events.handled.shrink_while(|count, _| count > self.capacity);
     }
 
     fn release_claim(&self, event_id: &EventId, token: &ClaimToken) {
         let (mut events, _) = self.events();
-        if events.claimed.get(event_id).is_some_and(|(holder, _)| holder == token) {
+        if events.claimed.get(event_id).is_some_and(|holder| holder == token) {
             events.claimed.remove(event_id);
         }
     }
@@ -199,6 +210,18 @@ mod tests {
         pass(1);
         assert_eq!(claim(&guard, "evt_1"), Claim::First);
         assert_eq!(guard.len(), 1);
+    }
+
+    #[test]
+    fn a_claim_of_a_clone_with_a_longer_lease_does_not_extend_the_others() {
+        let (guard, pass) = guard();
+        assert_eq!(claim(&guard.clone().lease(Duration::MAX), "evt_1"), Claim::First);
+        assert_eq!(claim(&guard.clone().lease(Duration::from_secs(60)), "evt_2"), Claim::First);
+        assert_eq!(claim(&guard, "evt_3"), Claim::First);
+        pass(10);
+        assert_eq!(claim(&guard, "evt_1"), Claim::InProgress);
+        assert_eq!(claim(&guard, "evt_2"), Claim::InProgress);
+        assert_eq!(claim(&guard, "evt_3"), Claim::First);
     }
 
     #[test]

@@ -54,12 +54,12 @@ pub trait ReplayGuard: Send + Sync {
     /// [`release`](Self::release) removes it.
     fn claim<'a>(&'a self, event_id: &'a EventId, token: &'a ClaimToken) -> GuardFuture<'a, Claim>;
 
-    /// Records that the event was handled, whether or not it is claimed. From now on it is [`Claim::Handled`], until
-    /// the retention ends.
+    /// Records that the event was handled, even if it is not claimed. Until the retention ends,
+    /// [`claim`](Self::claim) returns [`Claim::Handled`] for it.
     fn complete<'a>(&'a self, event_id: &'a EventId) -> GuardFuture<'a, ()>;
 
-    /// Removes a claim, so that a retry of the event is handled. The claim of another token and an event that was
-    /// handled remain, which is no error. The comparison and the removal have to be one atomic step.
+    /// Removes a claim, so that a retry of the event is handled. Does nothing if another token has the claim, or if the
+    /// event was handled; this is not an error. The comparison and the removal have to be one atomic step.
     fn release<'a>(&'a self, event_id: &'a EventId, token: &'a ClaimToken) -> GuardFuture<'a, ()>;
 
     /// Returns whether the event is new, and records it as handled.

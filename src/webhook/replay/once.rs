@@ -35,8 +35,9 @@ use crate::types::EventId;
 ///
 /// # Guarantees
 ///
-/// The handler succeeds once for each event, if no handler takes longer than the lease and the guard is available to
-/// complete it. No event is lost, if the service retries for longer than the lease. An event is handled again if
+/// The handler succeeds once for each event, provided that it takes less time than the lease (2 minutes by default) and
+/// that the guard is available. No event is lost, provided that the service retries for longer than the lease. An event
+/// is handled again if
 ///
 /// - this future is dropped, or the process ends, after the handler succeeded and before the event is completed;
 /// - the guard failed to complete it, twice: the result is still [`Once::Handled`], and a warning is logged (feature
@@ -144,7 +145,7 @@ pub enum Once<T> {
 
 impl<T> Once<T> {
     /// Returns the status of the response: 204 if the event was handled, now or before; 503 while another delivery is
-    /// being handled, so that the service retries in case that one fails. It might not retry after a 4xx.
+    /// being handled, so that the service retries if the handler of that one fails.
     #[must_use]
     pub fn status(&self) -> StatusCode {
         match self {
