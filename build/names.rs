@@ -114,7 +114,6 @@ pub fn functions_of(item: &Item) -> impl Iterator<Item = &ImplItemFn> {
     items.iter().filter_map(|item| if let ImplItem::Fn(function) = item { Some(function) } else { None })
 }
 
-/// Collects the names in `self.name(…)` and `Self::name(…)`.
 fn called_on_self(tokens: TokenStream, names: &mut BTreeSet<String>) {
     let mut recent = String::new();
     for token in tokens {

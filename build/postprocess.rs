@@ -138,7 +138,6 @@ fn deprecation(schema: &Value) -> Option<Attribute> {
     emit::deprecation(deprecation_reason(schema)).map(|attribute| parse_quote!(#attribute))
 }
 
-/// Returns the property of a field.
 fn property<'a>(document: &'a Value, schema: &str, field: &Field) -> Option<&'a Value> {
     let field_name = field.ident.as_ref().map(ToString::to_string)?;
     entries(lookup(document, &format!("#/components/schemas/{schema}/properties")))

@@ -68,7 +68,6 @@ fn check_resource(context: &Context<'_>, reserved: &BTreeSet<String>, tag: &str)
     Ok(())
 }
 
-/// A method of a resource.
 struct Method {
     name: String,
     operation: String,

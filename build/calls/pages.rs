@@ -13,12 +13,10 @@ use crate::build::error::SpecError;
 use crate::build::names::field_name;
 use crate::build::schema_types::Mapping;
 
-/// A page of a list.
 struct PageOf<'a> {
     /// The schema of the page, and its property that holds the items.
     name: &'a str,
     property: &'a str,
-    /// The schema of an item.
     item: &'a str,
     /// The most items that a page can have.
     largest: u32,

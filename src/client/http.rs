@@ -23,7 +23,6 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
 /// Changes the settings of the HTTP client.
 pub(super) type ConfigureHttp = dyn Fn(reqwest::ClientBuilder) -> reqwest::ClientBuilder + Send + Sync;
 
-/// Returns an HTTP client for this address.
 pub(super) fn http_client(
     base_url: &BaseUrl,
     connect_timeout: Duration,

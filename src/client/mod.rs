@@ -104,7 +104,6 @@ impl Client {
         Self { defaults: Some(Arc::new(options.or(self.defaults.as_deref()))), ..self.clone() }
     }
 
-    /// Returns the options of a new call.
     pub(crate) fn options(&self) -> CallOptions {
         self.defaults.as_deref().cloned().unwrap_or_default()
     }

@@ -73,7 +73,7 @@ impl KnownTokens {
     pub(crate) fn insert(&self, id: &WorkOrderId, token: SubmissionToken) {
         let mut tokens = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         tokens.insert(id.clone(), token, ());
-        tokens.shrink_while(|count, _| count > MAX_KNOWN);
+        tokens.shrink_while(|count, ()| count > MAX_KNOWN);
     }
 
     /// Returns whether the work order is known to have another token.

@@ -168,7 +168,7 @@ impl RunRegistry {
         let is_stale = |(_, known): &(Duration, RunUpdate)| update.progress() < known.progress();
         if !self.recent.get(&update.id).is_some_and(is_stale) {
             self.recent.insert(update.id.clone(), (now, update.clone()), ());
-            self.recent.shrink_while(|count, _| count > MAX_RECENT);
+            self.recent.shrink_while(|count, ()| count > MAX_RECENT);
         }
         self.apply(update, now);
     }

@@ -23,7 +23,6 @@ use crate::run_until::run_until;
 /// A timer of the host takes at most 2³¹ − 1 milliseconds. One that is asked for more ends at once.
 const LONGEST_TIMER: u32 = i32::MAX.unsigned_abs();
 
-/// Sleeps for the duration.
 pub(crate) fn sleep(duration: Duration) -> impl Future<Output = ()> + Send {
     SendWrapper::new(async move {
         let mut left = duration.as_nanos().div_ceil(1_000_000);
@@ -140,7 +139,6 @@ impl<T> Drop for JoinSet<T> {
 /// The body of a response.
 pub(crate) struct Chunks(Pin<Box<dyn Stream<Item = reqwest::Result<Bytes>>>>);
 
-/// Returns the body of a response.
 pub(crate) fn chunks(response: reqwest::Response) -> Chunks {
     Chunks(Box::pin(response.bytes_stream()))
 }

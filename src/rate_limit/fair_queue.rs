@@ -50,7 +50,6 @@ struct Waiter {
     waker: Option<Waker>,
 }
 
-/// Counts the waiters that are polled.
 fn count_live<'a>(waiters: impl Iterator<Item = &'a Waiter>) -> Waiting {
     let mut waiting = Waiting::default();
     for waiter in waiters.filter(|waiter| waiter.is_live) {
@@ -340,7 +339,6 @@ impl State {
         count_live(self.waiting.range(..ticket).map(|(_, waiter)| waiter))
     }
 
-    /// Describes the wait of a call.
     fn describe(&self, ticket: u64, now: Duration) -> Wait {
         let is_submission = self.waiting.get(&ticket).is_some_and(|waiter| waiter.request.is_submission);
         let ahead = self.ahead_of(ticket);

@@ -80,7 +80,6 @@ pub(super) struct LeaseDemand {
     pub(super) submission_limit: u32,
 }
 
-/// The permit of a lease.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct LeasedPermit {
     expires_at: Duration,

@@ -34,7 +34,6 @@ impl fmt::Display for WaitReason {
     }
 }
 
-/// A wait that has begun.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Wait {
     pub(crate) reason: WaitReason,

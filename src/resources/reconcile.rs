@@ -276,7 +276,6 @@ fn token(order: &WorkOrder) -> Option<SubmissionToken> {
     order.metadata.get(TOKEN).and_then(Value::as_str).map(SubmissionToken::of_order)
 }
 
-/// The token of a submission.
 pub(super) fn own_token(call: &Call<CreateWorkOrder>) -> SubmissionToken {
     let token = call.endpoint.body.metadata.as_ref().and_then(|metadata| metadata.get(TOKEN)?.as_str());
     SubmissionToken::of_order(token.unwrap_or_default())

@@ -89,7 +89,6 @@ impl Replay {
         lock(&self.0.requests).clone()
     }
 
-    /// Records a request, and responds to it.
     fn respond(&self, request: &reqwest::Request) -> Result<reqwest::Response> {
         let request = recorded(request);
         lock(&self.0.requests).push(request.clone());

@@ -23,7 +23,6 @@ use crate::response::RawResponse;
 use crate::run_until::run_until;
 use crate::{Error, Operation, Result};
 
-/// One attempt of a call.
 pub(super) struct AttemptTask {
     pub(super) transport: Arc<Transport>,
     pub(super) operation: Operation,

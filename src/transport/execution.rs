@@ -331,7 +331,6 @@ impl Failure {
     }
 }
 
-/// The result of a generated function.
 type Generated<T> = std::result::Result<ResponseValue<T>, progenitor_client::Error<()>>;
 
 impl ClientHooks<Execution> for endpoints::Client {

@@ -86,7 +86,6 @@ impl Transport {
         Some(self.clock.monotonic().saturating_add(deadline))
     }
 
-    /// Returns the time to a deadline, if there is one.
     pub(crate) fn time_left(&self, deadline: Option<Duration>) -> Option<Duration> {
         Some(deadline?.saturating_sub(self.clock.monotonic()))
     }

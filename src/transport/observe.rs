@@ -106,7 +106,6 @@ impl<'a> Observed<'a> {
         self.emit(CallEvent::Wait(RateLimitWait { operation: self.operation, reason, ahead, expected }));
     }
 
-    /// An attempt begins.
     pub(super) fn attempt(&mut self, request_bytes: usize) {
         self.attempts += 1;
         let (operation, attempt, waited) = (self.operation, self.attempts, self.begin(Phase::Attempt));
@@ -127,7 +126,6 @@ impl<'a> Observed<'a> {
         attempt
     }
 
-    /// The attempt has ended.
     pub(super) fn attempt_end(&mut self, outcome: Result<&RawResponse, &Error>) {
         let response_bytes = match outcome {
             Ok(response) => response.body.len(),

@@ -35,7 +35,6 @@ fn seconds(text: &str, divisor: f64) -> Option<Duration> {
     Duration::try_from_secs_f64(text.parse::<f64>().ok()? / divisor).ok()
 }
 
-/// Returns the time until a date of the service.
 fn until(date: SystemTime, headers: &HeaderMap, now: DateTime<Utc>) -> Option<Duration> {
     date.duration_since(service_now(headers, now)).ok()
 }

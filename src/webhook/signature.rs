@@ -19,7 +19,6 @@ const SCHEME: &str = "sha256=";
 
 type Tag = [u8; 32];
 
-/// Returns the values of the signature headers.
 pub(super) fn header_values(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
     headers.get_all(SIGNATURE_HEADER).iter().map(HeaderValue::as_bytes)
 }

@@ -93,7 +93,7 @@ impl Sent {
         bytes
     }
 
-    pub async fn send(&self, receiver: SocketAddr, path: &str) -> Answer {
+    pub async fn send(&self, receiver: SocketAddr, path: &str) -> ReceiverResponse {
         exchange(receiver, &self.bytes(path)).await
     }
 }
@@ -140,13 +140,13 @@ pub fn private() -> Vec<String> {
 
 /// The response of a receiver.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Answer {
+pub struct ReceiverResponse {
     pub status: u16,
     pub head: String,
     pub body: Vec<u8>,
 }
 
-impl Answer {
+impl ReceiverResponse {
     /// Parses a whole response. Returns `None` if there are no bytes.
     pub fn read(bytes: &[u8]) -> Option<Self> {
         if bytes.is_empty() {
@@ -161,10 +161,10 @@ impl Answer {
     /// Parses a response if its body has the announced length.
     fn complete(bytes: &[u8]) -> Option<Self> {
         bytes.windows(4).find(|window| window == b"\r\n\r\n")?;
-        let answer = Self::read(bytes)?;
-        let head = answer.head.to_lowercase();
+        let response = Self::read(bytes)?;
+        let head = response.head.to_lowercase();
         let length: usize = head.split_once("content-length: ")?.1.lines().next()?.parse().ok()?;
-        (answer.body.len() >= length).then_some(answer)
+        (response.body.len() >= length).then_some(response)
     }
 
     pub fn text(&self) -> &str {
@@ -181,19 +181,19 @@ impl Answer {
 }
 
 /// Sends these bytes and returns the response.
-pub async fn exchange(receiver: SocketAddr, bytes: &[u8]) -> Answer {
+pub async fn exchange(receiver: SocketAddr, bytes: &[u8]) -> ReceiverResponse {
     try_exchange(receiver, bytes).await.unwrap()
 }
 
 /// Sends these bytes and returns the response. Returns `None` if the receiver does not listen or closes the connection.
-pub async fn try_exchange(receiver: SocketAddr, bytes: &[u8]) -> Option<Answer> {
+pub async fn try_exchange(receiver: SocketAddr, bytes: &[u8]) -> Option<ReceiverResponse> {
     let mut connection = TcpStream::connect(receiver).await.ok()?;
     connection.write_all(bytes).await.ok()?;
     to_end(connection).await
 }
 
 /// Sends an incomplete request, closes the writing half, and returns the response if there is one.
-pub async fn break_off(receiver: SocketAddr, bytes: &[u8]) -> Option<Answer> {
+pub async fn break_off(receiver: SocketAddr, bytes: &[u8]) -> Option<ReceiverResponse> {
     let mut connection = TcpStream::connect(receiver).await.unwrap();
     connection.write_all(bytes).await.unwrap();
     connection.shutdown().await.unwrap();
@@ -201,7 +201,7 @@ pub async fn break_off(receiver: SocketAddr, bytes: &[u8]) -> Option<Answer> {
 }
 
 /// Sends this head and a body without end until the receiver responds. Also returns the number of bytes sent.
-pub async fn send_without_end(receiver: SocketAddr, head: &str) -> (Answer, usize) {
+pub async fn send_without_end(receiver: SocketAddr, head: &str) -> (ReceiverResponse, usize) {
     let (mut reading, mut writing) = TcpStream::connect(receiver).await.unwrap().into_split();
     writing.write_all(head.as_bytes()).await.unwrap();
     let chunk = [b"1000\r\n".as_slice(), &[b' '; 0x1000], b"\r\n"].concat();
@@ -213,31 +213,31 @@ pub async fn send_without_end(receiver: SocketAddr, head: &str) -> (Answer, usiz
         // The receiver closed the connection, and its response is still to be read.
         std::future::pending().await
     };
-    let answered = async {
+    let response_or_end = async {
         let mut bytes = Vec::new();
         loop {
             assert!(
                 reading.read_buf(&mut bytes).await.unwrap() > 0,
                 "the receiver closed the connection without a response"
             );
-            if let Some(answer) = Answer::complete(&bytes) {
-                return answer;
+            if let Some(response) = ReceiverResponse::complete(&bytes) {
+                return response;
             }
         }
     };
-    let answer = tokio::time::timeout(TIMEOUT, async {
+    let response = tokio::time::timeout(TIMEOUT, async {
         tokio::select! {
-            answer = answered => answer,
+            response = response_or_end => response,
             never = sending => never,
         }
     });
-    let answer = answer.await.unwrap();
-    (answer, sent)
+    let response = response.await.unwrap();
+    (response, sent)
 }
 
-async fn to_end(mut connection: impl tokio::io::AsyncRead + Unpin) -> Option<Answer> {
+async fn to_end(mut connection: impl tokio::io::AsyncRead + Unpin) -> Option<ReceiverResponse> {
     let mut bytes = Vec::new();
     // A receiver that does not read to the end resets the connection after its response.
     let _ = tokio::time::timeout(TIMEOUT, connection.read_to_end(&mut bytes)).await.unwrap();
-    Answer::read(&bytes)
+    ReceiverResponse::read(&bytes)
 }

@@ -46,7 +46,6 @@ impl Drop for Listener {
     }
 }
 
-/// This process.
 struct Replica {
     state: Weak<FollowState>,
     broadcast: Arc<dyn Broadcast>,

@@ -39,7 +39,6 @@ struct State {
     random: fastrand::Rng,
 }
 
-/// A channel in memory.
 #[derive(Clone)]
 pub(super) struct Channel {
     clock: TokioClock,

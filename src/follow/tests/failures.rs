@@ -11,7 +11,6 @@ use crate::{Error, ErrorKind, Operation};
 
 const BROKEN: &str = "run_broken";
 
-/// The failures of a response.
 fn failures() -> Vec<(&'static str, Error)> {
     vec![
         ("500", failure(500)),

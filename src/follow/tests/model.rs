@@ -23,7 +23,6 @@ use crate::{Error, Operation, RateLimit, Response, Result};
 const LIMIT: u32 = 100;
 /// The time-out of an attempt.
 const TIMEOUT: Duration = Duration::from_secs(30);
-/// The start of the clock.
 const START: i64 = 1_767_225_600;
 
 /// A run with the times of its start and end, and its final status.
@@ -58,7 +57,6 @@ impl Planned {
 /// Returns the failure of a request by its operation, the fetched run if it is a fetch, and the time.
 pub(super) type Fault = dyn Fn(Operation, Option<&RunId>, Duration) -> Option<Error> + Send + Sync;
 
-/// The faults of lists.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Lists {
     /// Lists show the runs as they were this long ago.
@@ -158,7 +156,6 @@ impl Model {
         self.client().0
     }
 
-    /// Returns a client of this service.
     pub(super) fn client(&self) -> (Watcher, Arc<FollowState>) {
         let follow = Arc::new(FollowState::new(Arc::new(self.clock)));
         (Watcher::new(RunFollower::new(&follow, self.clone())), follow)
@@ -247,7 +244,6 @@ impl RunSource for Model {
     }
 }
 
-/// Returns the error of a response with this status.
 pub(super) fn failure(status: u16) -> Error {
     Error::of_response(Operation::GET_RUN, status, "")
 }

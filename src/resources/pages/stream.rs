@@ -11,7 +11,6 @@ use crate::{Error, Operation, Result};
 /// The limit of successive failures.
 const FAILURES: u32 = 100;
 
-/// Sends a request.
 pub(super) type Fetch<P> = Box<dyn Fn(Request) -> CallFuture<P> + Send>;
 
 /// A stream of things `T` that are made from the pages `P` of a list.

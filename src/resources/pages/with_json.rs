@@ -32,7 +32,6 @@ impl<T: Listed> Listed for WithJson<T> {
     }
 }
 
-/// Reads the items of a page, and the JSON of each.
 pub(super) fn batch<P: Page>(response: Response<P>) -> Batch<WithJson<P::Item>> {
     let values = json::read(response.body()).map(array).unwrap_or_default();
     let page = response.into_inner();

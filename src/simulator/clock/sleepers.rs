@@ -31,7 +31,6 @@ impl Drop for Hold {
     }
 }
 
-/// The sleeps that are not over.
 #[derive(Debug, Default)]
 pub(crate) struct Sleepers {
     state: Mutex<State>,

@@ -12,7 +12,6 @@ use http::uri::{PathAndQuery, Scheme};
 pub(crate) struct Destination {
     /// The addresses to try, in order.
     pub(crate) addresses: Vec<SocketAddr>,
-    /// Path and query.
     pub(crate) path: String,
 }
 
@@ -52,7 +51,6 @@ pub(crate) fn is_loopback(host: &str) -> bool {
     !loopback(host).is_empty()
 }
 
-/// Returns the loopback addresses of a host.
 fn loopback(host: &str) -> Vec<IpAddr> {
     if host.eq_ignore_ascii_case("localhost") {
         return vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];

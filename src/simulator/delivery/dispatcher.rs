@@ -104,7 +104,6 @@ impl Dispatcher {
         self.event(kind, at, targets, || event.data(run, at))
     }
 
-    /// Creates an event and its deliveries.
     fn event(
         &mut self,
         kind: &'static str,

@@ -53,7 +53,6 @@ impl Schedule {
         Some((at, entry.remove()))
     }
 
-    /// Returns the time of the next entry.
     pub(crate) fn next(&self) -> Option<DateTime<Utc>> {
         self.entries.keys().next().map(|(at, _)| *at)
     }

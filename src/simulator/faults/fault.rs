@@ -384,7 +384,6 @@ impl Faults {
         self.0.push(fault);
     }
 
-    /// Takes the fault for a request of this operation.
     pub(crate) fn take(&mut self, operation: Option<Operation>) -> Option<Fault> {
         self.0.retain(|fault| fault.times > 0);
         let matches = |fault: &&mut Fault| fault.operation.is_none_or(|id| operation.is_some_and(|it| it.id() == id));

@@ -11,7 +11,6 @@ pub(crate) struct Script {
     pub(crate) end: End,
 }
 
-/// The end of a script.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum End {
     /// The connection is closed: the client reads the end of the stream.

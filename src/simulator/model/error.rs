@@ -12,7 +12,6 @@ use crate::simulator::model::rate_limit::{self, Quota};
 use crate::simulator::model::response::{self, Response, without_nulls};
 use crate::types::ErrorCode;
 
-/// The message of each code.
 const MESSAGES: [(&str, &str); 20] = [
     ("INVALID_REQUEST", "The request is not valid."),
     ("MISSING_FIELD", "A required field is missing."),
@@ -49,7 +48,6 @@ fn status(code: &str) -> StatusCode {
     }
 }
 
-/// An error of the API.
 #[derive(Clone, Debug)]
 pub(crate) struct ApiError {
     code: Cow<'static, str>,

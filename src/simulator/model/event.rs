@@ -67,7 +67,6 @@ pub(crate) fn planned_events(plan: &RunPlan) -> Vec<(Duration, RunEvent)> {
     events
 }
 
-/// An event as it is delivered.
 #[derive(Debug)]
 pub(crate) struct Event {
     pub(crate) id: String,

@@ -9,7 +9,6 @@ use crate::simulator::model::error::ApiError;
 
 const PREFIX: &str = "org_live_";
 
-/// The keys of the organization.
 #[derive(Debug, Default)]
 pub(crate) struct Keys(HashMap<String, Key>);
 
@@ -44,7 +43,6 @@ impl Keys {
         }
     }
 
-    /// Returns the key of a request.
     pub(crate) fn authenticate(&self, headers: &HeaderMap) -> Result<&Key, ApiError> {
         let header = headers.get(AUTHORIZATION).ok_or_else(|| ApiError::new("MISSING_API_KEY"))?;
         let key = bearer(header.as_bytes()).ok_or_else(|| ApiError::new("INVALID_API_KEY_FORMAT"))?;

@@ -98,7 +98,6 @@ impl Organization {
         Err(error.with_message("Too many runs are pending or running."))
     }
 
-    /// Takes the plan of the next run.
     pub(crate) fn next_plan(&mut self) -> RunPlan {
         self.next_runs.pop_front().unwrap_or_else(|| self.settings.default_run.plan())
     }

@@ -21,7 +21,6 @@ pub(crate) struct Webhook {
     pub(crate) secret: Secret,
     /// Additional headers of each delivery.
     pub(crate) headers: HeaderMap,
-    /// The limit of test deliveries.
     pub(crate) tests: Limit,
     pub(crate) created_at: DateTime<Utc>,
     pub(crate) updated_at: DateTime<Utc>,

@@ -10,7 +10,6 @@ use crate::simulator::model::plan::Status;
 use crate::simulator::model::response::without_nulls;
 use crate::simulator::model::run::Tenant;
 
-/// An accepted work order.
 #[derive(Debug)]
 pub(crate) struct WorkOrder {
     pub(crate) id: String,

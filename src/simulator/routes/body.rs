@@ -19,7 +19,6 @@ impl<'a> Object<'a> {
         Ok(Self { fields, path: String::new() })
     }
 
-    /// Returns the path of a field.
     pub(crate) fn path(&self, name: &str) -> String {
         if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) }
     }
@@ -94,7 +93,6 @@ impl Validator {
         texts.fields.keys().filter_map(|name| Some((name.as_str(), self.text(&texts, name)?))).collect()
     }
 
-    /// Reads a list of strings.
     pub(crate) fn list(&mut self, object: &Object<'_>, name: &str) -> Option<Vec<String>> {
         self.items(object, name, "must be a string", |item, _| item.as_str().map(str::to_owned))
     }

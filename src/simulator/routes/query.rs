@@ -62,7 +62,6 @@ impl Query {
 }
 
 impl Page {
-    /// Returns this page of the items as JSON.
     pub(crate) fn of<T>(self, name: &str, items: impl Iterator<Item = T>, to_json: impl FnMut(T) -> Value) -> Value {
         let items: Vec<T> = items.collect();
         let total = items.len();

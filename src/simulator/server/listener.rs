@@ -68,7 +68,6 @@ impl Listener {
         Ok(())
     }
 
-    /// Accepts connections again.
     pub(crate) fn accept_again(&self) -> io::Result<()> {
         let mut state = self.state();
         let socket = match std::mem::replace(&mut state.socket, ListenState::Closed) {

@@ -11,7 +11,7 @@ use actix_web::{App, HttpServer, web};
 use agentgate::webhook::{Delivery, Error, VerifiedBody, Verifier};
 use bytes::Bytes;
 use common::delivery::{
-    Answer, LIMIT, SECRET, Sent, binary, body, break_off, exchange, refused, send_without_end, verifier,
+    LIMIT, ReceiverResponse, SECRET, Sent, binary, body, break_off, exchange, refused, send_without_end, verifier,
 };
 use common::logs::Logs;
 
@@ -90,8 +90,8 @@ fn a_genuine_delivery_is_an_event() {
 
         let receiver = start(&verifier(), &handled);
         for bytes in [Sent::of("evt_1").bytes("/events"), Sent::of("evt_1").chunked("/events")] {
-            let answer = exchange(receiver, &bytes).await;
-            assert_eq!((answer.status, answer.text()), (200, "evt_1 run.completed run_1"));
+            let response = exchange(receiver, &bytes).await;
+            assert_eq!((response.status, response.text()), (200, "evt_1 run.completed run_1"));
         }
         assert_eq!(handled.load(Ordering::SeqCst), 3);
     });
@@ -102,8 +102,8 @@ fn a_verified_body_is_the_received_bytes() {
     run(async {
         let receiver = start(&verifier(), &nobody());
         for body in [binary(LIMIT), binary(256), b"\0".to_vec(), Vec::new(), b"{ \"id\" : 1 }\r\n".to_vec()] {
-            let answer = Sent::signed("binary", body.clone()).send(receiver, "/bodies").await;
-            assert_eq!((answer.status, answer.body), (200, body));
+            let response = Sent::signed("binary", body.clone()).send(receiver, "/bodies").await;
+            assert_eq!((response.status, response.body), (200, body));
         }
     });
 }
@@ -169,14 +169,14 @@ fn every_refusal_is_a_status_and_a_line_without_details() {
         let app = init_service(App::new().app_data(verifier()).configure(routes(&handled))).await;
         let mut table = String::new();
         for delivery in refused() {
-            let answer = delivery.send(receiver, "/events").await;
-            writeln!(table, "{:<38}{} {}", delivery.name, answer.status, answer.text()).unwrap();
-            answer.assert_tells_nothing(delivery.name);
+            let response = delivery.send(receiver, "/events").await;
+            writeln!(table, "{:<38}{} {}", delivery.name, response.status, response.text()).unwrap();
+            response.assert_tells_nothing(delivery.name);
             let chunked = exchange(receiver, &delivery.chunked("/events")).await;
-            assert_eq!((chunked.status, chunked.text()), (answer.status, answer.text()), "{}", delivery.name);
+            assert_eq!((chunked.status, chunked.text()), (response.status, response.text()), "{}", delivery.name);
             let response = request(&delivery, "/events").send_request(&app).await;
-            assert_eq!(response.status(), answer.status, "{}", delivery.name);
-            assert_eq!(read_body(response).await, answer.body, "{}", delivery.name);
+            assert_eq!(response.status(), response.status, "{}", delivery.name);
+            assert_eq!(read_body(response).await, response.body, "{}", delivery.name);
         }
         insta::assert_snapshot!(table);
         assert_eq!(handled.load(Ordering::SeqCst), 0);
@@ -190,8 +190,8 @@ fn a_handler_that_takes_a_result_decides_for_itself() {
         assert_eq!(Sent::of("evt_1").send(receiver, "/decide").await.status, 202);
         let mut table = String::new();
         for delivery in refused() {
-            let answer = delivery.send(receiver, "/decide").await;
-            writeln!(table, "{:<38}{} {}", delivery.name, answer.status, answer.text()).unwrap();
+            let response = delivery.send(receiver, "/decide").await;
+            writeln!(table, "{:<38}{} {}", delivery.name, response.status, response.text()).unwrap();
         }
         insta::assert_snapshot!(table);
     });
@@ -255,11 +255,11 @@ fn an_incomplete_body_is_refused_and_never_handled() {
                 ("within the last chunk", &chunked[..chunked.len() - 2]),
                 ("by what is no chunk", &[&chunked[..chunked.len() - 5], b"no chunk\r\n"].concat()),
             ] {
-                let answer = break_off(receiver, bytes).await;
-                println!("{name}: {:?}", answer.as_ref().map(|answer| answer.status));
-                if let Some(answer) = answer {
-                    assert_eq!(answer.status, 400, "{name}");
-                    answer.assert_tells_nothing(name);
+                let response = break_off(receiver, bytes).await;
+                println!("{name}: {:?}", response.as_ref().map(|response| response.status));
+                if let Some(response) = response {
+                    assert_eq!(response.status, 400, "{name}");
+                    response.assert_tells_nothing(name);
                 }
             }
         }
@@ -273,9 +273,9 @@ fn an_incomplete_body_is_refused_and_never_handled() {
 
 const MEBIBYTE: usize = 1 << 20;
 
-fn assert_too_large(answer: &Answer) {
-    assert_eq!((answer.status, answer.text()), (413, "the body is too large"));
-    answer.assert_tells_nothing("too large");
+fn assert_too_large(response: &ReceiverResponse) {
+    assert_eq!((response.status, response.text()), (413, "the body is too large"));
+    response.assert_tells_nothing("too large");
 }
 
 #[test]
@@ -285,10 +285,10 @@ fn an_endless_body_is_refused_while_it_is_sent() {
         let receiver = start(&verifier().max_body_size(MEBIBYTE), &handled);
         let delivery = Sent::of("evt_1");
         for head in ["Transfer-Encoding: chunked\r\n\r\n", "Content-Length: 1000000000000\r\n\r\n"] {
-            let (answer, sent) = send_without_end(receiver, &(delivery.head("/events") + head)).await;
+            let (response, sent) = send_without_end(receiver, &(delivery.head("/events") + head)).await;
             // After the response, actix-web reads a part of the rest, and discards it.
             println!("{head:?}: {sent} bytes sent");
-            assert_too_large(&answer);
+            assert_too_large(&response);
         }
         assert_eq!(handled.load(Ordering::SeqCst), 0);
     });
@@ -299,8 +299,8 @@ fn a_body_is_refused_at_the_first_byte_beyond_the_limit() {
     run(async {
         let receiver = start(&verifier().max_body_size(MEBIBYTE), &nobody());
         let promised = format!("{}Content-Length: 1000000000000\r\n\r\n", Sent::of("evt_1").head("/events"));
-        let answer = exchange(receiver, &[promised.as_bytes(), &binary(MEBIBYTE + 1)].concat()).await;
-        assert_too_large(&answer);
+        let response = exchange(receiver, &[promised.as_bytes(), &binary(MEBIBYTE + 1)].concat()).await;
+        assert_too_large(&response);
     });
 }
 

@@ -15,7 +15,7 @@ use axum::middleware::map_request;
 use axum::routing::post;
 use bytes::Bytes;
 use common::delivery::{
-    Answer, LIMIT, SECRET, Sent, binary, body, break_off, exchange, refused, send_without_end, verifier,
+    LIMIT, ReceiverResponse, SECRET, Sent, binary, body, break_off, exchange, refused, send_without_end, verifier,
 };
 use common::logs::Logs;
 use http_body_util::{BodyExt as _, Limited};
@@ -79,8 +79,8 @@ async fn a_genuine_delivery_is_an_event() {
     let receiver = app.start().await;
     let delivery = Sent::of("evt_1");
     for bytes in [delivery.bytes("/events"), delivery.chunked("/events")] {
-        let answer = exchange(receiver, &bytes).await;
-        assert_eq!((answer.status, answer.text()), (200, "evt_1 run.completed run_1"));
+        let response = exchange(receiver, &bytes).await;
+        assert_eq!((response.status, response.text()), (200, "evt_1 run.completed run_1"));
     }
     assert_eq!(app.handled(), 2);
 }
@@ -103,8 +103,8 @@ async fn an_http_client_receives_the_response_and_keeps_its_connection() {
 async fn a_verified_body_is_the_received_bytes() {
     let receiver = App::new(verifier()).start().await;
     for body in [binary(LIMIT), binary(256), b"\0".to_vec(), Vec::new(), b"{ \"id\" : 1 }\r\n".to_vec()] {
-        let answer = Sent::signed("binary", body.clone()).send(receiver, "/bodies").await;
-        assert_eq!((answer.status, answer.body), (200, body));
+        let response = Sent::signed("binary", body.clone()).send(receiver, "/bodies").await;
+        assert_eq!((response.status, response.body), (200, body));
     }
 }
 
@@ -167,11 +167,11 @@ async fn every_refusal_is_a_status_and_a_line_without_details() {
     let receiver = app.start().await;
     let mut table = String::new();
     for delivery in refused() {
-        let answer = delivery.send(receiver, "/events").await;
-        writeln!(table, "{:<38}{} {}", delivery.name, answer.status, answer.text()).unwrap();
-        answer.assert_tells_nothing(delivery.name);
+        let response = delivery.send(receiver, "/events").await;
+        writeln!(table, "{:<38}{} {}", delivery.name, response.status, response.text()).unwrap();
+        response.assert_tells_nothing(delivery.name);
         let chunked = exchange(receiver, &delivery.chunked("/events")).await;
-        assert_eq!((chunked.status, chunked.body), (answer.status, answer.body), "{}", delivery.name);
+        assert_eq!((chunked.status, chunked.body), (response.status, response.body), "{}", delivery.name);
     }
     insta::assert_snapshot!(table);
     assert_eq!(app.handled(), 0);
@@ -189,8 +189,8 @@ async fn a_handler_that_takes_a_result_decides_for_itself() {
     assert_eq!(Sent::of("evt_1").send(receiver, "/").await.status, 202);
     let mut table = String::new();
     for delivery in refused() {
-        let answer = delivery.send(receiver, "/").await;
-        writeln!(table, "{:<38}{} {}", delivery.name, answer.status, answer.text()).unwrap();
+        let response = delivery.send(receiver, "/").await;
+        writeln!(table, "{:<38}{} {}", delivery.name, response.status, response.text()).unwrap();
     }
     insta::assert_snapshot!(table);
 }
@@ -240,11 +240,11 @@ async fn an_incomplete_body_is_refused_and_never_handled() {
     let receiver = app.start().await;
     for path in ["/events", "/bodies"] {
         for (name, bytes) in cut_off(path) {
-            let answer = break_off(receiver, &bytes).await;
-            println!("{name}: {:?}", answer.as_ref().map(|answer| answer.status));
-            if let Some(answer) = answer {
-                assert_eq!(answer.status, 400, "{name}");
-                answer.assert_tells_nothing(name);
+            let response = break_off(receiver, &bytes).await;
+            println!("{name}: {:?}", response.as_ref().map(|response| response.status));
+            if let Some(response) = response {
+                assert_eq!(response.status, 400, "{name}");
+                response.assert_tells_nothing(name);
             }
         }
     }
@@ -335,9 +335,9 @@ const MEBIBYTE: usize = 1 << 20;
 /// More than the server reads from a connection at once.
 const PIECE: usize = MEBIBYTE;
 
-fn assert_too_large(answer: &Answer) {
-    assert_eq!((answer.status, answer.text()), (413, "the body is too large"));
-    answer.assert_tells_nothing("too large");
+fn assert_too_large(response: &ReceiverResponse) {
+    assert_eq!((response.status, response.text()), (413, "the body is too large"));
+    response.assert_tells_nothing("too large");
 }
 
 #[tokio::test]
@@ -345,10 +345,10 @@ async fn an_endless_body_is_refused_while_it_is_sent() {
     let (app, receiver, taken) = counting(|router| router).await;
     let delivery = Sent::of("evt_1");
     for head in ["Transfer-Encoding: chunked\r\n\r\n", "Content-Length: 1000000000000\r\n\r\n"] {
-        let (answer, sent) = send_without_end(receiver, &(delivery.head("/events") + head)).await;
+        let (response, sent) = send_without_end(receiver, &(delivery.head("/events") + head)).await;
         let taken = taken.swap(0, Ordering::SeqCst);
         println!("{head:?}: {sent} bytes sent, {taken} taken");
-        assert_too_large(&answer);
+        assert_too_large(&response);
         assert!(taken <= MEBIBYTE + PIECE, "{taken} bytes taken");
     }
     assert_eq!(app.handled(), 0);
@@ -358,8 +358,8 @@ async fn an_endless_body_is_refused_while_it_is_sent() {
 async fn a_body_is_refused_at_the_first_byte_beyond_the_limit() {
     let (_, receiver, _) = counting(|router| router).await;
     let promised = format!("{}Content-Length: 1000000000000\r\n\r\n", Sent::of("evt_1").head("/events"));
-    let answer = exchange(receiver, &[promised.as_bytes(), &binary(MEBIBYTE + 1)].concat()).await;
-    assert_too_large(&answer);
+    let response = exchange(receiver, &[promised.as_bytes(), &binary(MEBIBYTE + 1)].concat()).await;
+    assert_too_large(&response);
 }
 
 #[tokio::test]
@@ -379,8 +379,8 @@ async fn the_default_limit_of_axum_has_no_effect() {
         assert_eq!((fits.status, fits.body.len()), (200, MEBIBYTE));
         assert_eq!(taken.swap(0, Ordering::SeqCst), MEBIBYTE);
         let head = Sent::of("evt_1").head("/events") + "Transfer-Encoding: chunked\r\n\r\n";
-        let (answer, _) = send_without_end(receiver, &head).await;
-        assert_too_large(&answer);
+        let (response, _) = send_without_end(receiver, &head).await;
+        assert_too_large(&response);
         assert!(taken.load(Ordering::SeqCst) <= MEBIBYTE + PIECE);
     }
 }
@@ -388,8 +388,8 @@ async fn the_default_limit_of_axum_has_no_effect() {
 #[tokio::test]
 async fn a_limit_above_the_default_limit_of_axum_applies() {
     let receiver = App::new(verifier().max_body_size(4 * MEBIBYTE)).start().await;
-    let answer = Sent::signed("large", binary(4 * MEBIBYTE)).send(receiver, "/bodies").await;
-    assert_eq!((answer.status, answer.body.len()), (200, 4 * MEBIBYTE));
+    let response = Sent::signed("large", binary(4 * MEBIBYTE)).send(receiver, "/bodies").await;
+    assert_eq!((response.status, response.body.len()), (200, 4 * MEBIBYTE));
 }
 
 #[tokio::test]
