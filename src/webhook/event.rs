@@ -94,8 +94,8 @@ impl Event {
         Self::from_json(json).map_err(Error::NotAnEvent)
     }
 
-    /// Reads an event from its text alone, which saves the time for its [`Value`]. `None` if it has other members than the
-    /// documented ones, or a member of another type.
+    /// Reads an event from its text alone, which saves the time for its [`Value`]. `None` if it has other members than
+    /// the documented ones, or a member of another type.
     fn read_typed(body: &[u8]) -> Option<Self> {
         let Head { id, kind, created_at, timestamp, occurred_at, time: plain_time, created, .. } =
             serde_json::from_slice(body).ok()?;

@@ -174,9 +174,9 @@ fn every_refusal_is_a_status_and_a_line_without_details() {
             response.assert_tells_nothing(delivery.name);
             let chunked = exchange(receiver, &delivery.chunked("/events")).await;
             assert_eq!((chunked.status, chunked.text()), (response.status, response.text()), "{}", delivery.name);
-            let response = request(&delivery, "/events").send_request(&app).await;
-            assert_eq!(response.status(), response.status, "{}", delivery.name);
-            assert_eq!(read_body(response).await, response.body, "{}", delivery.name);
+            let in_memory = request(&delivery, "/events").send_request(&app).await;
+            assert_eq!(in_memory.status(), response.status, "{}", delivery.name);
+            assert_eq!(read_body(in_memory).await, response.body, "{}", delivery.name);
         }
         insta::assert_snapshot!(table);
         assert_eq!(handled.load(Ordering::SeqCst), 0);
