@@ -1,10 +1,11 @@
 //! [`Event`]: the content of a delivery.
 
 use chrono::{DateTime, Utc};
-use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use serde_json::Value;
 
+use super::checked::Checked;
 use super::error::{Error, EventFault};
 use super::lazy_json::LazyJson;
 use crate::json;
@@ -32,7 +33,7 @@ struct Head {
     time: Option<Value>,
     created: Option<Value>,
     #[serde(rename = "data")]
-    _data: IgnoredAny,
+    _data: Checked,
 }
 
 /// An event of a delivery: from [`Verifier::unwrap`](super::Verifier::unwrap).

@@ -41,6 +41,7 @@ mod actix;
 mod age_limit;
 #[cfg(feature = "axum")]
 mod axum;
+mod checked;
 #[cfg(any(feature = "axum", feature = "actix-web"))]
 mod delivery;
 mod error;
