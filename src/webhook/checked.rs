@@ -4,8 +4,8 @@ use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
-/// JSON that [`Value`](serde_json::Value) can hold. [`IgnoredAny`](serde::de::IgnoredAny) accepts more: text that is not
-/// UTF-8, numbers beyond `f64`, and any depth.
+/// JSON that [`Value`](serde_json::Value) can hold. [`IgnoredAny`](serde::de::IgnoredAny) accepts more: text that is
+/// not UTF-8, numbers beyond `f64`, and any depth.
 pub(super) struct Checked;
 
 impl<'de> Deserialize<'de> for Checked {
