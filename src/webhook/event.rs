@@ -25,13 +25,9 @@ struct Head {
     id: String,
     #[serde(rename = "type")]
     kind: String,
-    #[serde(rename = "createdAt")]
+    /// Two of these keys are an error as well, so that [`TIME_KEYS`] alone has their order.
+    #[serde(rename = "createdAt", alias = "timestamp", alias = "occurredAt", alias = "time", alias = "created")]
     created_at: Option<Value>,
-    timestamp: Option<Value>,
-    #[serde(rename = "occurredAt")]
-    occurred_at: Option<Value>,
-    time: Option<Value>,
-    created: Option<Value>,
     #[serde(rename = "data")]
     _data: Checked,
 }
@@ -98,14 +94,12 @@ impl Event {
     /// Reads an event from its text alone, which saves the time for its [`Value`]. `None` if it has other members than
     /// the documented ones, or a member of another type.
     fn read_typed(body: &[u8]) -> Option<Self> {
-        let Head { id, kind, created_at, timestamp, occurred_at, time: plain_time, created, .. } =
-            serde_json::from_slice(body).ok()?;
+        let Head { id, kind, created_at, .. } = serde_json::from_slice(body).ok()?;
         if id.is_empty() || kind.is_empty() {
             return None;
         }
         let kind = WebhookEventType::from(kind);
-        let created_at =
-            [created_at, timestamp, occurred_at, plain_time, created].iter().find_map(|value| time(value.as_ref()?));
+        let created_at = created_at.as_ref().and_then(time);
         let data = EventData::read_text(&kind, body)?;
         Some(Self { id: id.into(), kind, created_at, data, json: LazyJson::new(body) })
     }
