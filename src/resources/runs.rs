@@ -70,7 +70,7 @@ impl CancelRun {
             }
             Err(error) => return Err(error),
         };
-        let mut get = call.client.runs().get(&call.endpoint.id).max_retries(0);
+        let mut get = call.client.runs().get(&call.endpoint.id);
         let options = &call.settings.options;
         get.settings.options = CallOptions {
             max_retries: Some(0),
