@@ -32,8 +32,7 @@ pub(crate) fn run() -> Outcome {
         return Err(format!("src/lib.rs: the module `{unknown}` has no layer in xtask/src/imports.rs"));
     }
     let mut upward = Vec::new();
-    for file in sources("src/*.rs")? {
-        let text = fs::read_to_string(root().join(&file)).map_err(|error| format!("{file}: {error}"))?;
+    for (file, text) in sources("src/*.rs")? {
         upward.extend(upward_imports(&library, &file, &text));
     }
     if upward.is_empty() {

@@ -1,16 +1,13 @@
 //! Checks the length of comments, which rustfmt leaves as they are.
 
-use std::fs;
-
-use crate::{Outcome, root, sources};
+use crate::{Outcome, sources};
 
 /// As in rustfmt.toml.
 const WIDTH: usize = 120;
 
 pub(crate) fn run() -> Outcome {
     let mut long = Vec::new();
-    for file in sources("*.rs")? {
-        let text = fs::read_to_string(root().join(&file)).map_err(|error| format!("{file}: {error}"))?;
+    for (file, text) in sources("*.rs")? {
         long.extend(long_comments(&text).map(|line| format!("{file}:{line}: a comment of more than {WIDTH} columns")));
     }
     if long.is_empty() { Ok(()) } else { Err(format!("{} comments\n{}", long.len(), long.join("\n"))) }

@@ -20,6 +20,7 @@ mod versions;
 mod wasm;
 
 use std::env;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::Instant;
@@ -108,11 +109,15 @@ fn cargo(arguments: &str) -> Outcome {
     run(Command::new(cargo_path()).args(arguments.split(' ')))
 }
 
-/// Returns the tracked files that match a pattern of git's.
-fn sources(pattern: &str) -> Result<Vec<String>, String> {
+/// Returns the path and the text of each tracked file that matches a pattern of git.
+fn sources(pattern: &str) -> Result<Vec<(String, String)>, String> {
     let output = Command::new("git").args(["ls-files", pattern]).current_dir(root()).output();
     let output = output.map_err(|error| format!("git cannot be run: {error}"))?;
-    Ok(String::from_utf8_lossy(&output.stdout).lines().map(ToOwned::to_owned).collect())
+    let read = |file: &str| {
+        let text = fs::read_to_string(root().join(file)).map_err(|error| format!("{file}: {error}"))?;
+        Ok((file.to_owned(), text))
+    };
+    String::from_utf8_lossy(&output.stdout).lines().map(read).collect()
 }
 
 /// The cargo that runs this program.
