@@ -24,7 +24,7 @@ mod examples;
 #[cfg(feature = "client")]
 pub mod events {
     pub use crate::rate_limit::WaitReason;
-    pub use crate::transport::{Attempt, AttemptEnd, CallEnd, CallEvent, CallOutcome, RateLimitWait, Retry};
+    pub use crate::transport::{Attempt, AttemptEnd, CallEnd, CallEvent, CallOutcome, Duplicate, RateLimitWait, Retry};
 }
 #[cfg(feature = "client")]
 pub mod follow;

@@ -18,19 +18,11 @@ struct PageOf<'a> {
     name: &'a str,
     property: &'a str,
     item: &'a str,
-    /// The most items that a page can have.
-    largest: u32,
 }
 
 impl<'a> Endpoint<'a> {
     /// Reads the page of an operation with `limit` and `offset`. Its schema must allow a list to be read to its end.
-    fn page(&self) -> Result<Option<PageOf<'a>>, SpecError> {
-        let is_number = |wanted: &str| {
-            self.fields.iter().any(|(field, kind)| field == wanted && compact(kind) == "::std::option::Option<u32>")
-        };
-        if !is_number("limit") || !is_number("offset") {
-            return Ok(None);
-        }
+    fn page(&self) -> Result<PageOf<'a>, SpecError> {
         let refuse = |problem: &str| {
             let problem = format!("an operation with `limit` and `offset` returns a page, and {problem}");
             SpecError::at(format!("{}.responses", self.operation.place), problem)
@@ -56,47 +48,34 @@ impl<'a> Endpoint<'a> {
                 "the items of `{name}` have to be named objects with a required `id` that has a type of its own"
             ))
         })?;
-        let largest = self.largest_page().ok_or_else(|| refuse("`limit` needs a `maximum`"))?;
-        Ok(Some(PageOf { name, property, item, largest }))
+        Ok(PageOf { name, property, item })
     }
 
-    /// Implements the traits of a list, in pages or in one response.
+    /// Implements the traits of a list with `limit` and `offset`.
     pub fn list(
         &self,
         pages: &mut BTreeSet<String>,
         listed: &mut BTreeSet<String>,
     ) -> Result<Option<TokenStream>, SpecError> {
-        let name = &self.name;
+        let Some(size) = self.page_size()? else {
+            return Ok(None);
+        };
         let mapping = self.response_schema().and_then(|schema| self.context.mappings.get(schema));
         if let Some(Mapping::List { item }) = mapping {
             if !self.has_id(item) {
                 return Ok(None);
             }
             let listed = implement_listed(item, listed);
-            return Ok(Some(quote! {
-                impl ListEndpoint for #name {
-                    const PAGE: u32 = 0;
-
-                    fn part(&self) -> Option<(Option<u32>, Option<u32>)> { None }
-                    fn set_part(&mut self, _limit: u32, _offset: u32) {}
-                }
-                #listed
-            }));
+            let endpoint = self.list_endpoint(size, &quote!(&crate::types::LIST_KEYS));
+            return Ok(Some(quote! { #endpoint #listed }));
         }
-        let Some(PageOf { name: page, property, item, largest }) = self.page()? else {
-            return Ok(None);
-        };
+        let PageOf { name: page, property, item } = self.page()?;
         let listed = implement_listed(item, listed);
         let is_new = pages.insert(page.to_owned());
         let (page, item) = (format_ident!("{page}"), format_ident!("{item}"));
         let field = format_ident!("{}", field_name(property).unwrap_or_default());
         let of_page = is_new.then(|| {
             quote! {
-                impl crate::types::#page {
-                    /// The most items that a page can have.
-                    pub(crate) const LARGEST: u32 = #largest;
-                }
-
                 impl Page for crate::types::#page {
                     type Item = crate::types::#item;
 
@@ -107,28 +86,41 @@ impl<'a> Endpoint<'a> {
                 }
             }
         });
-        Ok(Some(quote! {
-            impl ListEndpoint for #name {
-                const PAGE: u32 = crate::types::#page::LARGEST;
-
-                fn part(&self) -> Option<(Option<u32>, Option<u32>)> { Some((self.limit, self.offset)) }
-
-                fn set_part(&mut self, limit: u32, offset: u32) {
-                    self.limit = Some(limit);
-                    self.offset = Some(offset);
-                }
-            }
-            #of_page
-            #listed
-        }))
+        let endpoint = self.list_endpoint(size, &quote!(&[#property]));
+        Ok(Some(quote! { #endpoint #of_page #listed }))
     }
 
-    /// Returns the largest `limit`, or else its default.
-    fn largest_page(&self) -> Option<u32> {
-        let parameters = self.operation.parameters().map(|(parameter, _)| resolve(self.context.document, parameter));
-        let limit = parameters.into_iter().find(|parameter| text(parameter, "name") == Some("limit"))?;
-        let schema = resolve(self.context.document, limit.get("schema")?);
-        schema.get("maximum").or(schema.get("default"))?.as_u64()?.try_into().ok()
+    fn list_endpoint(&self, size: u32, keys: &TokenStream) -> TokenStream {
+        let name = &self.name;
+        quote! {
+            impl ListEndpoint for #name {
+                const PAGE: u32 = #size;
+                const KEYS: &'static [&'static str] = #keys;
+
+                fn part(&self) -> (Option<u32>, Option<u32>) { (self.limit, self.offset) }
+
+                fn set_part(&mut self, limit: u32, offset: u32) {
+                    (self.limit, self.offset) = (Some(limit), Some(offset));
+                }
+            }
+        }
+    }
+
+    /// Returns the size of the pages of an operation with `limit` and `offset`: the largest, or else the default.
+    fn page_size(&self) -> Result<Option<u32>, SpecError> {
+        let is_number = |wanted: &str| {
+            self.fields.iter().any(|(field, kind)| field == wanted && compact(kind) == "::std::option::Option<u32>")
+        };
+        if !is_number("limit") || !is_number("offset") {
+            return Ok(None);
+        }
+        let mut parameters =
+            self.operation.parameters().map(|(parameter, _)| resolve(self.context.document, parameter));
+        let limit = parameters.find(|parameter| text(parameter, "name") == Some("limit"));
+        let schema = limit.and_then(|limit| limit.get("schema")).map(|schema| resolve(self.context.document, schema));
+        let size = schema.and_then(|schema| schema.get("maximum").or(schema.get("default"))?.as_u64()?.try_into().ok());
+        let problem = "an operation with `limit` and `offset` returns a page, and `limit` needs a `maximum`";
+        size.map(Some).ok_or_else(|| SpecError::at(format!("{}.parameters", self.operation.place), problem))
     }
 
     /// Returns `true` if items of this schema are recognized by an id.

@@ -18,7 +18,7 @@ use crate::rate_limit::{
 #[cfg(feature = "test-util")]
 use crate::transport::ReplayFn;
 use crate::transport::{
-    CallEvent, KEY_IN_CODE, Middleware, OnEvent, Retry, RetryBudget, RetryPolicy, Stack, Transport,
+    CallEvent, Freshness, KEY_IN_CODE, Middleware, OnEvent, Retry, RetryBudget, RetryPolicy, Stack, Transport,
 };
 use crate::{Error, Result, Secret};
 
@@ -427,6 +427,7 @@ impl ClientBuilder {
             retry: self.retry,
             budget: RetryBudget::default(),
             limiter: Arc::new(RateLimiter::new(self.submissions, shared, Arc::clone(&self.clock))),
+            freshness: Freshness::default(),
             on_event: self.on_event,
             middleware: self.middleware,
             clock: self.clock,

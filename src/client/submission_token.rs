@@ -39,10 +39,9 @@ impl SubmissionToken {
         Self(Uuid::new_v4())
     }
 
-    /// Returns the token of a work order. A text that this crate did not write becomes the nil UUID, which matches no
-    /// submission.
-    pub(crate) fn of_order(text: &str) -> Self {
-        Self(text.parse().unwrap_or_default())
+    /// Returns the token of a work order, unless this crate did not write the text.
+    pub(crate) fn of_order(text: &str) -> Option<Self> {
+        text.parse().ok()
     }
 }
 
@@ -67,10 +66,11 @@ impl FromStr for SubmissionToken {
 /// The tokens of the work orders that the clones of a client have seen last, so that no search fetches a work order
 /// again to see its token.
 #[derive(Debug, Default)]
-pub(crate) struct KnownTokens(Mutex<BoundedMap<WorkOrderId, SubmissionToken>>);
+pub(crate) struct KnownTokens(Mutex<BoundedMap<WorkOrderId, Option<SubmissionToken>>>);
 
 impl KnownTokens {
-    pub(crate) fn insert(&self, id: &WorkOrderId, token: SubmissionToken) {
+    /// Records the token of a work order. `None` is a token that this crate did not write.
+    pub(crate) fn insert(&self, id: &WorkOrderId, token: Option<SubmissionToken>) {
         let mut tokens = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         tokens.insert(id.clone(), token, ());
         tokens.shrink_while(|count, ()| count > MAX_KNOWN);
@@ -79,7 +79,7 @@ impl KnownTokens {
     /// Returns whether the work order is known to have another token.
     pub(crate) fn is_of_another(&self, id: &WorkOrderId, token: SubmissionToken) -> bool {
         let tokens = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        tokens.get(id).is_some_and(|owner| *owner != token)
+        tokens.get(id).is_some_and(|owner| *owner != Some(token))
     }
 }
 
@@ -111,7 +111,7 @@ mod tests {
     fn a_work_order_belongs_to_the_submission_with_its_token() {
         let (tokens, id, token) = (KnownTokens::default(), WorkOrderId::from("wo_1"), SubmissionToken::random());
         assert!(!tokens.is_of_another(&id, token));
-        tokens.insert(&id, token);
+        tokens.insert(&id, Some(token));
         assert!(!tokens.is_of_another(&id, token));
         assert!(tokens.is_of_another(&id, SubmissionToken::random()));
     }
@@ -120,7 +120,7 @@ mod tests {
     fn the_latest_work_orders_are_known() {
         let tokens = KnownTokens::default();
         for number in 0..=MAX_KNOWN {
-            tokens.insert(&WorkOrderId::from(format!("wo_{number}")), SubmissionToken::of_order(""));
+            tokens.insert(&WorkOrderId::from(format!("wo_{number}")), SubmissionToken::of_order("no token"));
         }
         let is_known = |number: usize| tokens.is_of_another(&format!("wo_{number}").into(), SubmissionToken::random());
         assert!(is_known(MAX_KNOWN) && is_known(1));

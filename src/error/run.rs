@@ -89,6 +89,15 @@ impl Error {
         error
     }
 
+    /// Notes that the last known status came from a cache.
+    pub(crate) fn with_stale_status(mut self) -> Self {
+        if let Some(problem) = &mut self.0.problem {
+            problem.push_str(", by a response that came from a cache");
+        }
+        self.0.advice = "The run may have ended: fetch it by its id, and look for a proxy that caches responses.";
+        self
+    }
+
     /// Notes that the run was cancelled when the wait timed out.
     pub(crate) fn with_cancellation(mut self) -> Self {
         self.0.advice = "The run was cancelled, as requested.";

@@ -81,11 +81,12 @@ impl RunFollower {
         Ok(subscription)
     }
 
-    /// Returns the last known status of an awaited run, and the error of the last poll if that failed.
-    pub(super) fn last_poll(&self, id: &RunId) -> (Option<RunStatus>, Option<Error>) {
+    /// Returns the last known status of an awaited run, whether it came from a cache, and the error of the last poll if
+    /// that failed.
+    pub(super) fn last_poll(&self, id: &RunId) -> (Option<RunStatus>, bool, Option<Error>) {
         let inner = self.state.lock();
-        let (status, failure) = inner.registry.last_poll(id);
-        (status, failure.or_else(|| inner.scheduler.list_failure.clone()))
+        let (status, is_stale, failure) = inner.registry.last_poll(id);
+        (status, is_stale, failure.or_else(|| inner.scheduler.list_failure.clone()))
     }
 }
 

@@ -103,7 +103,7 @@ pub use self::broadcast::RedisBroadcast;
 pub use self::broadcast::{Broadcast, BroadcastError, BroadcastFuture, BroadcastSubscription};
 pub use self::finished_run::FinishedRun;
 pub(crate) use self::follower::RunFollower;
-pub(crate) use self::run_source::{RunSource, SourceFuture};
+pub(crate) use self::run_source::{PAGE_SIZE, RunSource, SourceFuture};
 pub(crate) use self::state::FollowState;
 pub use self::wait::WaitForRun;
 pub use self::watch::WatchRun;

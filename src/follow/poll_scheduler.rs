@@ -19,9 +19,10 @@ use super::page_scan::{PageScan, Scope};
 use super::poll_budget::PollBudget;
 use super::poll_failures::PollFailures;
 use super::run_registry::RunRegistry;
+use super::run_source::PAGE_SIZE;
 use super::run_update::RunUpdate;
 use crate::types::{RunId, RunPage};
-use crate::{Error, ErrorKind};
+use crate::{Error, ErrorKind, Response};
 
 /// The number of new runs that are fetched one by one. More are listed.
 const MAX_FIRST_FETCHES: usize = 3;
@@ -280,11 +281,12 @@ impl PollScheduler {
     pub(super) fn apply_page(
         &mut self,
         mut scan: PageScan,
-        page: RunPage,
+        page: Response<RunPage>,
         runs: &mut RunRegistry,
         sent: Duration,
         now: Duration,
     ) -> Vec<RunId> {
+        let (is_stale, page) = (page.is_stale(), page.into_inner());
         self.is_listing = false;
         self.list_failures = PollFailures::default();
         self.list_failure = None;
@@ -297,7 +299,7 @@ impl PollScheduler {
         let is_last = count == 0 || page.total.is_some_and(|total| end >= total);
         let mut found = Vec::new();
         for summary in page.data {
-            let update = RunUpdate::from(summary);
+            let update = RunUpdate { is_stale, ..summary.into() };
             let has_ended = |(at, id): &(Duration, RunId)| *id == update.id && at.saturating_add(MAX_LIST_LAG) <= sent;
             if !update.is_final && self.ended.iter().any(has_ended) {
                 self.ended.clear();
@@ -310,7 +312,7 @@ impl PollScheduler {
         }
         scan.ended += found.len();
         scan.pages += 1;
-        scan.offset = scan.offset.saturating_add(u32::try_from(count).unwrap_or(RunPage::LARGEST));
+        scan.offset = scan.offset.saturating_add(u32::try_from(count).unwrap_or(PAGE_SIZE));
         let left = scan.missing(runs);
         scan.unproductive = (scan.unproductive + 1).saturating_sub(before.saturating_sub(left));
         if is_last || left == 0 || scan.unproductive > left / 10 {
@@ -372,5 +374,5 @@ impl PollScheduler {
 }
 
 fn pages(runs: usize) -> usize {
-    runs.div_ceil(RunPage::LARGEST as usize).max(1)
+    runs.div_ceil(PAGE_SIZE as usize).max(1)
 }

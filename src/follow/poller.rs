@@ -13,7 +13,7 @@ use super::run_source::RunSource;
 use super::state::FollowState;
 use crate::platform::JoinSet;
 use crate::types::{Run, RunId, RunPage};
-use crate::{Error, Operation, Result};
+use crate::{Error, Operation, Response, Result};
 
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 
@@ -31,8 +31,8 @@ struct Finished {
 }
 
 enum Outcome {
-    Run(RunId, Result<Box<Run>>),
-    Page(PageScan, Result<RunPage>),
+    Run(RunId, Result<Box<Response<Run>>>),
+    Page(PageScan, Result<Response<RunPage>>),
 }
 
 impl Poller {
@@ -116,7 +116,7 @@ impl Drop for Poller {
 async fn send(source: Arc<dyn RunSource>, request: Request, sent: Duration) -> Finished {
     let outcome = match request {
         Request::Run(id) => {
-            let result = source.run(&id).await.map(|response| Box::new(response.into_inner()));
+            let result = source.run(&id).await.map(Box::new);
             Outcome::Run(id, result)
         }
         Request::Page(scan) => {

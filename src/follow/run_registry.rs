@@ -39,6 +39,8 @@ pub(super) struct AwaitedRun {
     pub(super) not_before: Duration,
     failures: PollFailures,
     last_failure: Option<Error>,
+    /// The last response came from a cache.
+    is_stale: bool,
     pub(super) status: Option<RunStatus>,
     iterations: Option<u32>,
     pull_request: Option<String>,
@@ -94,6 +96,7 @@ impl RunRegistry {
             not_before: Duration::ZERO,
             failures: PollFailures::default(),
             last_failure: None,
+            is_stale: false,
             status: known.map(|(_, update)| update.status.clone()),
             iterations: known.and_then(|(_, update)| update.iterations),
             pull_request: known.and_then(|(_, update)| update.pull_request.clone()),
@@ -140,9 +143,10 @@ impl RunRegistry {
         self.runs.values_mut()
     }
 
-    /// Returns the last known status of an awaited run, and the error of its last fetch if that failed.
-    pub(super) fn last_poll(&self, id: &RunId) -> (Option<RunStatus>, Option<Error>) {
-        self.runs.get(id).map(|run| (run.status.clone(), run.last_failure.clone())).unwrap_or_default()
+    /// Returns the last known status of an awaited run, whether it came from a cache, and the error of its last fetch
+    /// if that failed.
+    pub(super) fn last_poll(&self, id: &RunId) -> (Option<RunStatus>, bool, Option<Error>) {
+        self.runs.get(id).map(|run| (run.status.clone(), run.is_stale, run.last_failure.clone())).unwrap_or_default()
     }
 
     /// Applies an update to an awaited run: sends it to the subscribers, and ends the waits if it is final. Returns
@@ -159,6 +163,7 @@ impl RunRegistry {
         run.needs_fetch = false;
         run.failures = PollFailures::default();
         run.last_failure = None;
+        run.is_stale = update.is_stale;
         run.change(&update);
         false
     }

@@ -16,13 +16,15 @@ pub(super) struct RunUpdate {
     pub(super) run: Option<Box<Run>>,
     /// `true` if `run` has all fields, not only those of lists.
     pub(super) is_whole: bool,
+    /// `true` if the response came from a cache.
+    pub(super) is_stale: bool,
 }
 
 impl RunUpdate {
     /// Returns an update of the status alone.
     pub(super) fn of_status(id: RunId, status: RunStatus) -> Self {
         let is_final = status.is_terminal();
-        Self { id, status, is_final, iterations: None, pull_request: None, run: None, is_whole: false }
+        Self { id, status, is_final, iterations: None, pull_request: None, run: None, is_whole: false, is_stale: false }
     }
 
     /// Returns the update that an event reports. `None` if it is not about the status of a run.
@@ -71,6 +73,7 @@ impl From<Run> for RunUpdate {
             pull_request: run.pr_url.clone(),
             run: Some(Box::new(run)),
             is_whole: true,
+            is_stale: false,
         }
     }
 }

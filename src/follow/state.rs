@@ -18,7 +18,7 @@ use super::webhook_health::WebhookHealth;
 use crate::clock::Clock;
 use crate::platform::AbortHandle;
 use crate::types::{Run, RunId, RunPage, RunStatus};
-use crate::{ErrorKind, RateLimit, Result};
+use crate::{ErrorKind, RateLimit, Response, Result};
 
 /// The settings of a client's polling.
 #[derive(Clone, Copy, Debug)]
@@ -103,14 +103,16 @@ impl Inner {
         }
     }
 
-    pub(super) fn apply_run(&mut self, id: &RunId, result: Result<Box<Run>>, sent: Duration, now: Duration) {
+    pub(super) fn apply_run(&mut self, id: &RunId, result: Result<Box<Response<Run>>>, sent: Duration, now: Duration) {
         if let Some(run) = self.registry.get_mut(id) {
             run.is_fetching = false;
         }
         match result {
-            Ok(run) => {
+            Ok(response) => {
+                let is_stale = response.is_stale();
                 // The response may have another id than the one that was fetched.
-                if self.registry.apply(RunUpdate { id: id.clone(), ..(*run).into() }, sent) {
+                let update = RunUpdate { id: id.clone(), is_stale, ..response.into_inner().into() };
+                if self.registry.apply(update, sent) {
                     self.health.polled(id, now);
                     self.scheduler.found_end(id, now);
                 }
@@ -120,7 +122,13 @@ impl Inner {
         }
     }
 
-    pub(super) fn apply_page(&mut self, scan: PageScan, result: Result<RunPage>, sent: Duration, now: Duration) {
+    pub(super) fn apply_page(
+        &mut self,
+        scan: PageScan,
+        result: Result<Response<RunPage>>,
+        sent: Duration,
+        now: Duration,
+    ) {
         match result {
             Ok(page) => {
                 for id in self.scheduler.apply_page(scan, page, &mut self.registry, sent, now) {

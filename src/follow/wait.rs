@@ -56,7 +56,8 @@ impl WaitForRun {
 
     /// Sets the time limit for the wait, counted from the submission's response if this wait submits the work order.
     /// After it, the wait fails with [`ErrorKind::WaitTimeout`](crate::ErrorKind::WaitTimeout) and the last known
-    /// [status](crate::Error::run_status); the run continues. Defaults to no limit.
+    /// [status](crate::Error::run_status); the run continues. Its text says so if
+    /// that status came from a cache, and the run may have ended. Defaults to no limit.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self
@@ -165,11 +166,12 @@ impl Wait {
 
     async fn time_out(self, timeout: Duration, cancel: bool) -> Result<Response<Run>> {
         let is_over = self.status.is_some();
-        let (status, failure) = match self.status {
-            Some(status) => (Some(status), self.failure),
+        let (status, is_stale, failure) = match self.status {
+            Some(status) => (Some(status), false, self.failure),
             None => self.follower.last_poll(&self.id),
         };
         let error = Error::wait_timeout(self.id.clone(), status, timeout, failure);
+        let error = if is_stale { error.with_stale_status() } else { error };
         drop(self.subscription);
         if !cancel || is_over {
             return Err(error);

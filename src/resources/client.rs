@@ -1,11 +1,9 @@
 //! The methods of [`Client`] that make calls, and its polls for waits.
 
-use std::future::IntoFuture as _;
-
 use http::Method;
 
-use super::{Call, CallFuture, RawRequest};
-use crate::follow::{RunFollower, RunSource, SourceFuture};
+use super::{Call, CallFuture, ListEndpoint, ListRuns, RawRequest};
+use crate::follow::{PAGE_SIZE, RunFollower, RunSource, SourceFuture};
 use crate::types::{Run, RunId, RunPage, RunStatus};
 use crate::{Client, RateLimit, Response};
 
@@ -78,11 +76,12 @@ impl Client {
 
 /// Polls are single attempts, which take nothing from the retry budget of other calls.
 impl RunSource for Client {
-    fn page(&self, status: Option<RunStatus>, offset: u32) -> SourceFuture<RunPage> {
-        let call = self.runs().list().limit(RunPage::LARGEST).offset(offset).max_retries(0);
+    fn page(&self, status: Option<RunStatus>, offset: u32) -> SourceFuture<Response<RunPage>> {
+        const { assert!(PAGE_SIZE == ListRuns::PAGE, "the largest page of runs") };
+        let call = self.runs().list().limit(PAGE_SIZE).offset(offset).max_retries(0);
         match status {
-            Some(status) => call.status(status).into_future(),
-            None => call.into_future(),
+            Some(status) => call.status(status).with_response(),
+            None => call.with_response(),
         }
     }
 

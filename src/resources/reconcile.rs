@@ -1,12 +1,13 @@
 //! Submissions with an unknown outcome: the search by their token, and the submission after it, which is opt-in.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use super::{Call, CreateWorkOrder, Endpoint as _, SubmissionToken};
-use crate::response::service_now;
-use crate::transport::{CallOptions, CallSettings, Execution};
+use super::pages::{Batch, Items};
+use super::{Call, CreateWorkOrder, Endpoint as _, ListEndpoint as _, ListRuns, Listed, SubmissionToken};
+use crate::response::date;
+use crate::transport::{CallSettings, CallTime, Execution};
 use crate::types::{RunPage, RunSummary, WorkOrder, WorkOrderCreated};
-use crate::{Error, Response, Result};
+use crate::{Error, ErrorKind, Response, Result};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Deserialize as _;
 use serde_json::{Value, json};
@@ -25,9 +26,16 @@ const TOLERANCE: TimeDelta = TimeDelta::hours(1);
 /// they stamp them.
 const DISORDER: TimeDelta = TimeDelta::minutes(30);
 
-/// The largest numbers of pages and of work orders that one search fetches, to save the organization's rate limit.
-const MAX_PAGES: u32 = 10;
+/// The number of runs in succession that are too old, after which a sorted list is read no further. One may have been
+/// stored late.
+const OLD_RUNS: usize = 20;
+
+/// The largest numbers of runs and of work orders that one search reads, to save the organization's rate limit.
+const MAX_RUNS: usize = 1_000;
 const MAX_ORDERS: u32 = 50;
+
+/// A proxy that repeats a request does so within this time. The default time-out of nginx is a minute for each try.
+const REPETITION: TimeDelta = TimeDelta::minutes(5);
 
 const NOT_FOUND: &str = "the work order was not found among the recent runs; check again before you submit it again.";
 
@@ -35,15 +43,21 @@ impl Call<CreateWorkOrder> {
     /// Submits the work order again if its outcome is unknown and it cannot be found.
     ///
     /// If the outcome of a submission is unknown, the client [searches](super::WorkOrders::submit) for its token. With
-    /// `reconcile`, it searches three times within half a minute. If all searches succeed and none finds the work
-    /// order, it is submitted again with the same token, as often as [`max_retries`](Self::max_retries) allows.
+    /// `reconcile`, it searches three times within half a minute. If all searches succeed and prove that there is no
+    /// such work order, it is submitted again with the same token, as often as [`max_retries`](Self::max_retries)
+    /// allows.
     ///
-    /// Nothing is submitted again if a search fails or is incomplete: if there are more than 50 other work orders to
-    /// fetch, or a work order with the same prompt and without a token from a service that returns no tokens. The error
-    /// is then the same as without `reconcile`.
+    /// Nothing is submitted again if a search fails or proves nothing: if the list of runs ends before its total, or
+    /// comes from a cache, if there are more than 50 other work orders to fetch, or a work order with the same prompt
+    /// and without a token from a service that returns no tokens. The searches that follow may still find the work
+    /// order. Otherwise, the error is the same as without `reconcile`.
     ///
-    /// **Limitation.** A request that a proxy delays until after the last search is not found, and there are then two
-    /// work orders.
+    /// The [`deadline`](Self::deadline), [`max_wait`](Self::max_wait), rate limit mode and headers of the call hold for
+    /// the searches and the submissions, too.
+    ///
+    /// **Limitations.** A request that a proxy delays until after the last search is not found, and there are then two
+    /// work orders. The same holds if all three lists come from a cache that shows nothing of itself (no `Age`, a new
+    /// `Date`, no request id) and ignores the query.
     ///
     /// Replaces an earlier [`repeatable`](Self::repeatable).
     ///
@@ -72,17 +86,17 @@ pub(super) async fn resolved(
     result: Result<Response<WorkOrderCreated>>,
     sent: &Execution,
 ) -> Result<Response<WorkOrderCreated>> {
-    let mut error = match result {
-        Ok(response) => return Ok(remembered(call, response)),
-        Err(error) if !error.may_have_reached_server() || call.settings.repeatable => return Err(error),
-        Err(error) => error,
+    let (mut error, token) = match (result, call.token()) {
+        (Ok(response), token) => return Ok(remembered(call, token, response)),
+        (Err(error), Some(token)) if error.may_have_reached_server() && !call.settings.repeatable => (error, token),
+        (Err(error), _) => return Err(error),
     };
-    let search = Search { call, since: sent.begun().checked_sub_signed(TOLERANCE), deadline: sent.deadline() };
+    let search = Search::new(call, token, sent.begun(), sent.time(), call.settings.reconcile);
     let mut retries =
         if call.settings.reconcile { call.client.transport.max_retries_of(&call.settings.options) } else { 0 };
     loop {
         match search.run().await {
-            Ok(Some(found)) => return Ok(remembered(call, found)),
+            Ok(Some(found)) => return Ok(remembered(call, Some(token), found)),
             Ok(None) => {}
             Err(reason) => {
                 return Err(error.with_search(format!("the search for the work order failed, as the client {reason}")));
@@ -94,35 +108,34 @@ pub(super) async fn resolved(
             return Err(error.with_search(NOT_FOUND));
         }
         retries -= 1;
-        let mut settings = call.settings.clone();
-        settings.options.deadline = search.time_left();
+        let settings = CallSettings { time: Some(search.time.clone()), ..call.settings.clone() };
         error = match call.endpoint.send(&call.begin(settings)).await {
-            Ok(response) => return Ok(remembered(call, response)),
+            Ok(response) => return Ok(remembered(call, Some(token), response)),
             Err(unsent) if unsent.attempts() == 0 => return Err(error.with_search(NOT_FOUND)),
             Err(error) if error.may_have_reached_server() => error,
             // It was this submission that was refused, and not the one before.
-            Err(refusal) => {
-                if let Some(sent) = &call.settings.sent {
-                    sent.unknown();
-                }
-                return Err(refusal.or_may_have_reached_server(true).with_search(NOT_FOUND));
-            }
+            Err(refusal) => return Err(refusal.or_may_have_reached_server(true).with_search(NOT_FOUND)),
         };
     }
 }
 
 /// Looks for the work order of a submission whose call was dropped.
-pub(super) async fn find(call: &Call<CreateWorkOrder>, begun: DateTime<Utc>) -> Result<Option<WorkOrderCreated>> {
-    let mut call = call.clone();
-    call.settings.reconcile = true;
-    let since = begun.checked_sub_signed(TOLERANCE);
-    let deadline = call.client.transport.deadline_of(&call.settings.options);
-    let found = Search { call: &call, since, deadline }.run().await?;
-    Ok(found.map(|response| remembered(&call, response).into_inner()))
+pub(super) async fn find(
+    call: &Call<CreateWorkOrder>,
+    token: SubmissionToken,
+    begun: DateTime<Utc>,
+) -> Result<Option<WorkOrderCreated>> {
+    let time = call.settings.time.clone().unwrap_or_else(|| call.client.transport.time_of(&call.settings.options));
+    let found = Search::new(call, token, begun, &time, true).run().await?;
+    Ok(found.map(|response| remembered(call, Some(token), response).into_inner()))
 }
 
-fn remembered(call: &Call<CreateWorkOrder>, response: Response<WorkOrderCreated>) -> Response<WorkOrderCreated> {
-    call.client.known_tokens.insert(&response.value().work_order_id, own_token(call));
+fn remembered(
+    call: &Call<CreateWorkOrder>,
+    token: Option<SubmissionToken>,
+    response: Response<WorkOrderCreated>,
+) -> Response<WorkOrderCreated> {
+    call.client.known_tokens.insert(&response.value().work_order_id, token);
     if let Some(sent) = &call.settings.sent {
         sent.accepted();
     }
@@ -132,113 +145,179 @@ fn remembered(call: &Call<CreateWorkOrder>, response: Response<WorkOrderCreated>
 /// The search for a work order by its token.
 struct Search<'a> {
     call: &'a Call<CreateWorkOrder>,
+    token: SubmissionToken,
     /// Runs from before this are older than the submission, however the clocks differ.
     since: Option<DateTime<Utc>>,
-    /// By the clock's `monotonic`.
-    deadline: Option<Duration>,
+    time: CallTime,
+    /// All looks have to prove that the work order is not there. Otherwise, one suffices.
+    is_thorough: bool,
 }
 
-impl Search<'_> {
-    /// Returns the work order, or that it is not there.
+/// A run of a list, and what its response says about the time.
+struct ListedRun {
+    run: RunSummary,
+    date: Option<SystemTime>,
+    is_stale: bool,
+}
+
+impl ListedRun {
+    fn batch(response: Response<RunPage>) -> Batch<Self> {
+        let (date, is_stale) = (date(response.headers()), response.is_stale());
+        Batch::new(response, |page| page.into_iter().map(|run| Self { run, date, is_stale }).collect())
+    }
+}
+
+impl Listed for ListedRun {
+    fn id(&self) -> &str {
+        self.run.id.as_str()
+    }
+}
+
+impl<'a> Search<'a> {
+    fn new(
+        call: &'a Call<CreateWorkOrder>,
+        token: SubmissionToken,
+        begun: DateTime<Utc>,
+        time: &CallTime,
+        is_thorough: bool,
+    ) -> Self {
+        Self { call, token, since: begun.checked_sub_signed(TOLERANCE), time: time.clone(), is_thorough }
+    }
+
+    /// Returns the work order, or that it is not there. What lost the response may last, so a look that fails is
+    /// followed by the next.
     async fn run(&self) -> Result<Option<Response<WorkOrderCreated>>> {
-        let looks = if self.call.settings.reconcile { &LOOKS[..] } else { &LOOKS[..1] };
-        for delay in looks {
-            if self.time_left().is_some_and(|left| left <= *delay) {
-                return Err(Error::deadline_passed());
+        let transport = &self.call.client.transport;
+        let mut failure = None;
+        for (delay, look) in LOOKS.into_iter().zip(0..) {
+            if transport.time_left(&self.time).is_some_and(|left| left <= delay) {
+                return Err(failure.unwrap_or_else(Error::deadline_passed));
             }
-            self.call.client.transport.clock.sleep(*delay).await;
-            if let Some(found) = self.look().await? {
-                return Ok(Some(found));
+            transport.clock.sleep(delay).await;
+            // Another size of the pages makes it another request, for which a cache has no response yet.
+            match self.look(ListRuns::PAGE - look).await {
+                Ok(None) if self.is_thorough => {}
+                Ok(result) => return Ok(result),
+                Err(error) if is_final(&error) => return Err(error),
+                Err(error) => failure = Some(error),
             }
         }
-        Ok(None)
+        failure.map_or(Ok(None), Err)
     }
 
-    fn time_left(&self) -> Option<Duration> {
-        self.call.client.transport.time_left(self.deadline)
-    }
-
-    /// Returns the settings of a call that is part of the search.
-    fn settings(&self) -> CallSettings {
-        let CallOptions { timeout, extras, .. } = &self.call.settings.options;
-        let (timeout, extras) = (*timeout, extras.headers_only());
-        CallOptions { timeout, deadline: self.time_left(), extras, ..CallOptions::default() }.into()
-    }
-
-    /// Goes through the recent runs once, newest first.
-    async fn look(&self) -> Result<Option<Response<WorkOrderCreated>>> {
-        let (mut offset, mut fetched) = (0, 0);
-        let mut listed = Order::default();
-        let (mut shows_tokens, mut is_like, mut missing) = (false, false, None);
-        for _ in 0..MAX_PAGES {
-            let mut list = self.call.client.runs().list().limit(RunPage::LARGEST).offset(offset);
-            list.settings = self.settings();
-            let response = list.with_response().await?;
-            let since = self.since_by_service(&response);
-            let page = response.into_inner();
-            listed.begin_page();
-            for run in &page.data {
-                listed.add(run.created_at);
-                if is_older(run.created_at, since) || self.is_of_another(run) {
+    /// Goes through the recent runs once.
+    async fn look(&self, page_size: u32) -> Result<Option<Response<WorkOrderCreated>>> {
+        let mut list = self.call.client.runs().list().limit(page_size);
+        list.settings = self.call.settings.of_part(&self.time);
+        let mut runs = list.items_by(ListedRun::batch).read_ahead(false);
+        let (mut order, mut fetched, mut is_from_cache) = (Order::default(), 0, false);
+        let (mut shows_tokens, mut shows_alike, mut missing) = (false, false, None);
+        while let Some(listed) = runs.next().await {
+            let ListedRun { run, date, is_stale } = listed?;
+            is_from_cache |= is_stale;
+            let is_old = self.is_older_than_submission(run.created_at, date);
+            order.add(run.created_at, is_old);
+            if order.has_only_old_left() {
+                break;
+            }
+            if order.count > MAX_RUNS {
+                return Err(Error::incomplete_search("there are too many recent runs"));
+            }
+            if is_old || self.is_of_another(&run) {
+                continue;
+            }
+            if fetched == MAX_ORDERS {
+                return Err(Error::incomplete_search("there are too many recent work orders to fetch"));
+            }
+            fetched += 1;
+            let response = match self.fetch(&run).await {
+                Ok(response) => response,
+                Err(error) if error.is_not_found() => {
+                    missing = Some(error);
                     continue;
                 }
-                if fetched == MAX_ORDERS {
-                    return Err(Error::incomplete_search("there are too many recent work orders to fetch"));
+                Err(error) => return Err(error),
+            };
+            match token(response.value()) {
+                Some(token) if token == Some(self.token) => {
+                    self.report_duplicates(&run, runs).await;
+                    let lacks = "the work order was found, but lacks a required field";
+                    let created = response.try_map(|order| created(&run, &order));
+                    return created.map(Some).map_err(|_| Error::incomplete_search(lacks));
                 }
-                fetched += 1;
-                let mut get = self.call.client.work_orders().get(&run.work_order_id);
-                get.settings = self.settings();
-                let response = match get.with_response().await {
-                    Ok(response) => response,
-                    Err(error) if error.is_not_found() => {
-                        missing = Some(error);
-                        continue;
-                    }
-                    Err(error) => return Err(error),
-                };
-                let order = response.value();
-                match token(order) {
-                    Some(token) if token == own_token(self.call) => {
-                        return match response.try_map(|order| created(run, &order)) {
-                            Ok(response) => Ok(Some(response)),
-                            Err(_) => {
-                                Err(Error::incomplete_search("the work order was found, but lacks a required field"))
-                            }
-                        };
-                    }
-                    Some(token) => {
-                        shows_tokens = true;
-                        self.call.client.known_tokens.insert(&run.work_order_id, token);
-                    }
-                    None => is_like |= order.task_prompt.trim() == self.call.endpoint.body.task_prompt.trim(),
+                Some(token) => {
+                    shows_tokens = true;
+                    self.call.client.known_tokens.insert(&run.work_order_id, token);
                 }
-            }
-            offset += u32::try_from(page.data.len()).unwrap_or(RunPage::LARGEST);
-            let is_end = page.data.is_empty() || page.total.is_some_and(|total| u64::from(offset) >= total);
-            if is_end || (listed.is_newest_first() && is_older(listed.last, since)) {
-                return match missing {
-                    Some(error) => Err(error),
-                    // The service may have dropped the token. That proves nothing.
-                    None if is_like && !shows_tokens => {
-                        Err(Error::incomplete_search("a recent work order with this prompt has no token"))
-                    }
-                    None => Ok(None),
-                };
+                None => {
+                    let prompt = &self.call.endpoint.body.task_prompt;
+                    shows_alike |= response.value().task_prompt.trim() == prompt.trim();
+                }
             }
         }
-        Err(Error::incomplete_search("there are too many recent runs"))
+        match missing {
+            Some(error) => Err(error),
+            // The service may have dropped the token. That proves nothing.
+            None if shows_alike && !shows_tokens => {
+                Err(Error::incomplete_search("a recent work order with this prompt has no token"))
+            }
+            None if is_from_cache => {
+                let advice = "Check for the work order manually, and look for a proxy that caches responses.";
+                let error = Error::pagination("the list came from a cache, which may be out of date", advice);
+                Err(error.with_operation(ListRuns::OPERATION))
+            }
+            None => Ok(None),
+        }
     }
 
-    /// Returns `since` by the clock of the service, which stamps the runs. This machine's may be wrong by any time.
-    fn since_by_service(&self, response: &Response<RunPage>) -> Option<DateTime<Utc>> {
+    async fn fetch(&self, run: &RunSummary) -> Result<Response<WorkOrder>> {
+        let mut get = self.call.client.work_orders().get(&run.work_order_id);
+        get.settings = self.call.settings.of_part(&self.time);
+        get.with_response().await
+    }
+
+    /// Reports other work orders of this submission, among the runs from about the same time.
+    async fn report_duplicates(&self, found: &RunSummary, mut runs: Items<ListedRun>) {
+        let earliest = found.created_at.and_then(|at| at.checked_sub_signed(REPETITION));
+        for _ in 0..MAX_ORDERS {
+            let Some(Ok(ListedRun { run, .. })) = runs.next().await else { return };
+            if is_older(run.created_at, earliest) {
+                return;
+            }
+            if run.work_order_id != found.work_order_id
+                && !self.is_of_another(&run)
+                && let Ok(response) = self.fetch(&run).await
+                && token(response.value()) == Some(Some(self.token))
+            {
+                self.call.client.transport.report_duplicate(&run.work_order_id, &run.id);
+            }
+        }
+    }
+
+    /// Compares a time with that of the submission, by the clock of the service, which stamps the runs. This machine's
+    /// may be wrong by any time.
+    fn is_older_than_submission(&self, created_at: Option<DateTime<Utc>>, date: Option<SystemTime>) -> bool {
         let now = self.call.client.transport.clock.now();
-        let service_now: DateTime<Utc> = service_now(response.headers(), now).into();
-        self.since?.checked_add_signed(service_now - now)
+        let service_now = date.map_or(now, DateTime::from);
+        is_older(created_at, self.since.and_then(|since| since.checked_add_signed(service_now - now)))
     }
 
     fn is_of_another(&self, run: &RunSummary) -> bool {
-        self.call.client.known_tokens.is_of_another(&run.work_order_id, own_token(self.call))
+        self.call.client.known_tokens.is_of_another(&run.work_order_id, self.token)
     }
+}
+
+/// Returns whether another look would fail in the same way: the key may not read, or the runs are not as they have to
+/// be for a search.
+fn is_final(error: &Error) -> bool {
+    use ErrorKind::{Authentication, OrganizationSuspended, PermissionDenied};
+
+    matches!(error.kind(), Authentication | OrganizationSuspended | PermissionDenied) || error.operation().is_none()
+}
+
+/// Returns the token of a work order, if it has an entry for one. The inner `None` is not a token of this crate.
+fn token(order: &WorkOrder) -> Option<Option<SubmissionToken>> {
+    order.metadata.get(TOKEN).and_then(Value::as_str).map(SubmissionToken::of_order)
 }
 
 fn is_older(created_at: Option<DateTime<Utc>>, since: Option<DateTime<Utc>>) -> bool {
@@ -251,34 +330,25 @@ struct Order {
     first: Option<DateTime<Utc>>,
     last: Option<DateTime<Utc>>,
     is_broken: bool,
+    count: usize,
+    /// The number of the latest runs in succession that are too old.
+    old: usize,
 }
 
 impl Order {
-    /// Runs that came in the meantime push others from the page before to this one.
-    fn begin_page(&mut self) {
-        self.last = None;
-    }
-
-    fn add(&mut self, created_at: Option<DateTime<Utc>>) {
+    fn add(&mut self, created_at: Option<DateTime<Utc>>, is_old: bool) {
         let is_early = |last: DateTime<Utc>| created_at.is_some_and(|this| this - last > DISORDER);
         self.is_broken |= created_at.is_none() || self.last.is_some_and(is_early);
         self.first = self.first.or(created_at);
         self.last = created_at;
+        self.count += 1;
+        self.old = if is_old { self.old + 1 } else { 0 };
     }
 
-    fn is_newest_first(&self) -> bool {
-        !self.is_broken && self.last <= self.first
+    /// Returns whether all other runs are too old, as the list is sorted.
+    fn has_only_old_left(&self) -> bool {
+        self.old >= OLD_RUNS && !self.is_broken && self.last <= self.first
     }
-}
-
-/// The token of a work order, if it has one.
-fn token(order: &WorkOrder) -> Option<SubmissionToken> {
-    order.metadata.get(TOKEN).and_then(Value::as_str).map(SubmissionToken::of_order)
-}
-
-pub(super) fn own_token(call: &Call<CreateWorkOrder>) -> SubmissionToken {
-    let token = call.endpoint.body.metadata.as_ref().and_then(|metadata| metadata.get(TOKEN)?.as_str());
-    SubmissionToken::of_order(token.unwrap_or_default())
 }
 
 /// The response that the submission would have had.
@@ -290,30 +360,35 @@ fn created(run: &RunSummary, order: &WorkOrder) -> serde_json::Result<WorkOrderC
 
 #[cfg(test)]
 mod tests {
-    use super::Order;
+    use super::{OLD_RUNS, Order};
     use chrono::DateTime;
 
     #[test]
     fn a_list_is_sorted_if_its_runs_stand_near_their_places() {
         for (minutes, expected) in [
-            (&[][..], true),
-            (&[90, 80, 80, 10], true),
+            (&[90, 80, 80, 10][..], true),
             // Stamped before they were stored.
             (&[90, 70, 95, 80, 10], true),
             (&[10, 20, 30, 90], false),
             (&[90, 10, 80, 20], false),
         ] {
             let mut order = Order::default();
-            for time in minutes {
-                order.add(DateTime::from_timestamp(time * 60, 0));
-            }
-            assert_eq!(order.is_newest_first(), expected, "{minutes:?}");
-            order.begin_page();
-            order.add(DateTime::from_timestamp(85 * 60, 0));
-            order.add(DateTime::from_timestamp(5 * 60, 0));
-            assert_eq!(order.is_newest_first(), expected || minutes.is_empty(), "{minutes:?}");
-            order.add(None);
-            assert!(!order.is_newest_first());
+            let all = minutes.iter().copied().chain([5; OLD_RUNS]);
+            all.for_each(|minutes: i64| order.add(DateTime::from_timestamp(minutes * 60, 0), minutes == 5));
+            assert_eq!(order.has_only_old_left(), expected, "{minutes:?}");
+            order.add(None, true);
+            assert!(!order.has_only_old_left());
         }
+    }
+
+    #[test]
+    fn a_few_old_runs_do_not_end_a_search() {
+        let mut order = Order::default();
+        for count in 1..=2 * OLD_RUNS {
+            order.add(DateTime::from_timestamp(0, 0), true);
+            assert_eq!(order.has_only_old_left(), count >= OLD_RUNS);
+        }
+        order.add(DateTime::from_timestamp(0, 0), false);
+        assert!(!order.has_only_old_left());
     }
 }

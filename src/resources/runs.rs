@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::{Call, CancelRun, Runs};
 use crate::follow::{WaitForRun, WatchRun, Watcher};
-use crate::transport::{CallOptions, Execution};
+use crate::transport::Execution;
 use crate::types::{CancelledRun, Run, RunId, RunStatus};
 use crate::{Response, Result};
 
@@ -71,13 +71,8 @@ impl CancelRun {
             Err(error) => return Err(error),
         };
         let mut get = call.client.runs().get(&call.endpoint.id);
-        let options = &call.settings.options;
-        get.settings.options = CallOptions {
-            max_retries: Some(0),
-            deadline: sent.time_left(),
-            extras: options.extras.headers_only(),
-            ..options.clone()
-        };
+        get.settings = call.settings.of_part(sent.time());
+        get.settings.options.max_retries = Some(0);
         match get.with_response().await {
             Ok(response) if response.value().status == RunStatus::Cancelled => {
                 // It fails if the contract requires a field that a run does not have.

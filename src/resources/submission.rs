@@ -41,6 +41,7 @@ use crate::types::{WorkOrderCreated, WorkOrderId};
 #[derive(Clone)]
 pub struct Submission {
     call: Call<CreateWorkOrder>,
+    token: SubmissionToken,
     begun: DateTime<Utc>,
     state: Arc<SentState>,
 }
@@ -60,7 +61,7 @@ impl Call<CreateWorkOrder> {
     /// Until the future is polled, nothing is sent.
     #[must_use = "a call does nothing until it is awaited"]
     pub fn tracked(mut self) -> (Submission, CallFuture<WorkOrderCreated>) {
-        self.ensure_token();
+        let token = self.ensure_token();
         let state = Arc::new(SentState::default());
         self.settings.sent = Some(Arc::clone(&state));
         let begun = self.client.transport.clock.now();
@@ -69,7 +70,7 @@ impl Call<CreateWorkOrder> {
             let _end = end;
             self.await
         });
-        (Submission { call, begun, state }, future)
+        (Submission { call, token, begun, state }, future)
     }
 }
 
@@ -89,9 +90,13 @@ impl Call<CreateWorkOrder> {
     /// storing the work order.
     ///
     /// The client first looks for a work order that has the [token](Self::submission_token) among the runs since
-    /// `since`, up to three times within 30 seconds, because a request of the previous process may still be in transit.
-    /// If it finds the work order, it returns it, and submits nothing. Without
-    /// [`submission_token`](Self::submission_token), the search finds nothing.
+    /// `since`, three times within 30 seconds, because a request of the previous process may still be in transit. If it
+    /// finds the work order, it returns it, and submits nothing. It submits the work order only if all three searches
+    /// succeeded and proved that it is not there. Without a [`submission_token`](Self::submission_token), there is
+    /// nothing to look for, and the work order is submitted.
+    ///
+    /// The [`deadline`](Self::deadline), [`max_wait`](Self::max_wait) and other settings of the call hold for the
+    /// search and the submission together.
     ///
     /// `since` is the time at which the token was stored; an hour is added for clocks that differ. The client fetches
     /// work orders that it does not know to read their tokens, 50 at most. Pass those that you know to
@@ -116,9 +121,14 @@ impl Call<CreateWorkOrder> {
     ///
     /// Those of [`Submission::find`] and of a submission. Nothing was submitted if the search has failed.
     #[must_use = "a call does nothing until it is awaited"]
-    pub fn resume(self, since: DateTime<Utc>) -> CallFuture<WorkOrderCreated> {
+    pub fn resume(mut self, since: DateTime<Utc>) -> CallFuture<WorkOrderCreated> {
         Box::pin(async move {
-            match reconcile::find(&self, since).await? {
+            self.settings.time = Some(self.client.transport.time_of(&self.settings.options));
+            let found = match self.token() {
+                Some(token) => reconcile::find(&self, token, since).await?,
+                None => None,
+            };
+            match found {
                 Some(order) => Ok(order),
                 None => self.await,
             }
@@ -130,7 +140,7 @@ impl WorkOrders {
     /// Records the token of a work order, so that no search fetches it. The client records the last 10,000
     /// work orders that it has submitted or fetched itself.
     pub fn remember(&self, id: &WorkOrderId, token: SubmissionToken) {
-        self.client.known_tokens.insert(id, token);
+        self.client.known_tokens.insert(id, Some(token));
     }
 }
 
@@ -138,7 +148,7 @@ impl Submission {
     /// Returns the token by which the work order is found.
     #[must_use]
     pub fn token(&self) -> SubmissionToken {
-        reconcile::own_token(&self.call)
+        self.token
     }
 
     /// Returns the known state of the submission.
@@ -150,8 +160,9 @@ impl Submission {
         self.state.get()
     }
 
-    /// Looks for the work order among the recent runs, by the token that the submission has: up to three times within
-    /// half a minute, as the request may still be in transit. `None` if it is not there.
+    /// Looks for the work order among the recent runs, by the token that the submission has: three times within half a
+    /// minute, as the request may still be in transit. `None` if it is not there, which all three searches have to
+    /// prove; at once if the [state](Self::state) is [`NotSubmitted`](SubmissionState::NotSubmitted).
     ///
     /// The API key needs the scopes `runs:read` and `work-orders:read`. This submits nothing. Submitting the
     /// work order again after `None` has the same risk as [`reconcile`](Call::reconcile).
@@ -159,11 +170,17 @@ impl Submission {
     /// # Errors
     ///
     /// Those of the calls that list runs and get work orders; and an error of the kind
-    /// [`Pagination`](crate::ErrorKind::Pagination) if there are too many recent runs to fetch them all.
+    /// [`Pagination`](crate::ErrorKind::Pagination) if there are too many recent runs to fetch them all, or if the list
+    /// of runs contradicts itself or comes from a cache.
     #[must_use = "a call does nothing until it is awaited"]
     pub fn find(&self) -> CallFuture<Option<WorkOrderCreated>> {
         let submission = self.clone();
-        Box::pin(async move { reconcile::find(&submission.call, submission.begun).await })
+        Box::pin(async move {
+            if submission.state() == SubmissionState::NotSubmitted {
+                return Ok(None);
+            }
+            reconcile::find(&submission.call, submission.token, submission.begun).await
+        })
     }
 }
 

@@ -21,12 +21,22 @@ impl WorkOrders {
     /// connection, a time-out, a 5xx that may come from a gateway, a response that cannot be read), the client waits
     /// for a second, lists the recent runs, and fetches the work orders that it does not know. It returns the one with
     /// the token, with the status and the headers of the response that contained it. It never returns a work order
-    /// without the token, even an equal one.
+    /// without the token, even an equal one. A search that fails is repeated, up to three times within half a minute,
+    /// as what lost the response often lasts for seconds.
     ///
     /// If the search finds none, the call returns the error, and
     /// [`may_have_reached_server`](crate::Error::may_have_reached_server) is `true`. With
     /// [`reconcile`](Call::reconcile), the client then submits the work order again. With
     /// [`repeatable`](Call::repeatable), it does so without a search.
+    ///
+    /// A work order counts as absent only if the list of runs was read to its proven end, or is sorted by time and was
+    /// read to runs that are older than the submission. A list that contradicts its own total, or that comes from a
+    /// cache, proves nothing.
+    ///
+    /// A proxy that repeats a POST, such as nginx with `proxy_next_upstream non_idempotent` or Envoy with `retry_on:
+    /// 5xx`, makes two paid runs of one submission before the client can know: switch that off. If the search finds a
+    /// second work order with the token, it is reported as [`CallEvent::Duplicate`](crate::events::CallEvent) and as a
+    /// warning of `tracing`, with the id of its run, so that it can be cancelled.
     ///
     /// A call that is dropped does not search. [`tracked`](Call::tracked) reports whether it was sent, and finds its
     /// work order.
@@ -71,11 +81,19 @@ impl CreateWorkOrder {
 }
 
 impl Call<CreateWorkOrder> {
-    /// Gives the submission a token, unless it has one.
-    pub(super) fn ensure_token(&mut self) {
-        if !self.settings.has_token {
-            self.set_token(SubmissionToken::random());
-        }
+    /// Returns the token of the submission, after giving it one unless it has one.
+    pub(super) fn ensure_token(&mut self) -> SubmissionToken {
+        self.token().unwrap_or_else(|| {
+            let token = SubmissionToken::random();
+            self.set_token(token);
+            token
+        })
+    }
+
+    /// Returns the token, unless it is one that the work order was copied with.
+    pub(super) fn token(&self) -> Option<SubmissionToken> {
+        let metadata = self.endpoint.body.metadata.as_ref().filter(|_| self.settings.has_token)?;
+        SubmissionToken::of_order(metadata.get(TOKEN)?.as_str()?)
     }
 
     pub(super) fn set_token(&mut self, token: SubmissionToken) {

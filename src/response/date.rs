@@ -8,8 +8,12 @@ use http::{HeaderMap, header};
 /// Returns the time at the service when it responded. Its own `Date` counts before `now`, so that a wrong clock on
 /// either side does no harm.
 pub(crate) fn service_now(headers: &HeaderMap, now: DateTime<Utc>) -> SystemTime {
-    let date = headers.get(header::DATE).and_then(|date| httpdate::parse_http_date(date.to_str().ok()?).ok());
-    date.unwrap_or_else(|| now.into())
+    date(headers).unwrap_or_else(|| now.into())
+}
+
+/// Returns the time at which a response was made, by the clock of the service.
+pub(crate) fn date(headers: &HeaderMap) -> Option<SystemTime> {
+    httpdate::parse_http_date(headers.get(header::DATE)?.to_str().ok()?).ok()
 }
 
 /// Returns the date of these Unix seconds, if it is one that every platform's clock can hold.

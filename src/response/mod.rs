@@ -8,7 +8,7 @@ use std::fmt;
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 
-pub(crate) use self::date::{from_unix, service_now};
+pub(crate) use self::date::{date, from_unix, service_now};
 pub use self::rate_limit::RateLimit;
 
 /// The value that a call returns, with its response. Returned by
@@ -30,6 +30,7 @@ pub struct Response<T> {
     value: T,
     raw: RawResponse,
     attempts: u32,
+    is_stale: bool,
 }
 
 /// A response as it was received, whatever its status.
@@ -53,7 +54,7 @@ impl fmt::Debug for RawResponse {
 
 impl<T> Response<T> {
     pub(crate) fn new(value: T, raw: RawResponse, attempts: u32) -> Self {
-        Self { value, raw, attempts }
+        Self { value, raw, attempts, is_stale: false }
     }
 
     /// Creates a response for a value that was received as a part of another.
@@ -62,11 +63,21 @@ impl<T> Response<T> {
     }
 
     pub(crate) fn map<U>(self, change: impl FnOnce(T) -> U) -> Response<U> {
-        Response { value: change(self.value), raw: self.raw, attempts: self.attempts }
+        Response { value: change(self.value), raw: self.raw, attempts: self.attempts, is_stale: self.is_stale }
     }
 
     pub(crate) fn try_map<U, F>(self, change: impl FnOnce(T) -> Result<U, F>) -> Result<Response<U>, F> {
-        Ok(Response { value: change(self.value)?, raw: self.raw, attempts: self.attempts })
+        let Self { value, raw, attempts, is_stale } = self;
+        Ok(Response { value: change(value)?, raw, attempts, is_stale })
+    }
+
+    pub(crate) fn with_staleness(self, is_stale: bool) -> Self {
+        Self { is_stale, ..self }
+    }
+
+    /// Returns whether the response shows that it came from a cache, so that it proves nothing about now.
+    pub(crate) fn is_stale(&self) -> bool {
+        self.is_stale
     }
 
     pub(crate) fn raw(&self) -> &RawResponse {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use http::StatusCode;
 
 use crate::rate_limit::WaitReason;
+use crate::types::{RunId, WorkOrderId};
 use crate::{Error, Operation};
 
 /// An event in the course of a call. Received by the function that was given to
@@ -31,6 +32,19 @@ pub enum CallEvent<'a> {
     Retry(Retry<'a>),
     /// The call has ended.
     End(CallEnd<'a>),
+    /// A submission has created more than one work order. This happens behind a proxy that repeats requests. The search
+    /// for a submission whose response was lost reports it, beside the events of its own calls.
+    Duplicate(Duplicate<'a>),
+}
+
+/// A work order that a submission has created beside the one that its call returns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Duplicate<'a> {
+    /// The work order.
+    pub work_order_id: &'a WorkOrderId,
+    /// Its run, which costs credits unless it is [cancelled](crate::resources::Runs::cancel).
+    pub run_id: &'a RunId,
 }
 
 /// A wait for the rate limit that begins.

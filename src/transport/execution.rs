@@ -6,15 +6,15 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use progenitor_client::{ClientHooks, ClientInfo, OperationInfo, ResponseValue};
-use reqwest::Request;
-use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderName, HeaderValue, USER_AGENT};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CACHE_CONTROL, HeaderName, HeaderValue, USER_AGENT};
+use reqwest::{Method, Request};
 use serde::de::DeserializeOwned;
 
 use super::attempt_task::{AttemptTask, in_task};
 use super::decode::decode;
 use super::observe::Observed;
 use super::retry::{Decision, RetryContext, decide};
-use super::{CallSettings, Transport};
+use super::{CallSettings, CallTime, Transport};
 use crate::rate_limit::{LONGEST_WINDOW, Permit, RateLimitMode};
 use crate::response::Response;
 use crate::{Error, ErrorKind, Operation, Result, endpoints, platform};
@@ -36,8 +36,7 @@ struct Inner {
     description: Option<String>,
     settings: CallSettings,
     begun: DateTime<Utc>,
-    /// By the clock's [`monotonic`](crate::Clock::monotonic).
-    deadline: Option<Duration>,
+    time: CallTime,
     /// The result of all attempts, until it is read.
     outcome: Mutex<Option<Result<Response<()>>>>,
 }
@@ -49,18 +48,10 @@ impl Execution {
         description: Option<String>,
         settings: CallSettings,
     ) -> Self {
-        let deadline = transport.deadline_of(&settings.options);
+        let time = settings.time.clone().unwrap_or_else(|| transport.time_of(&settings.options));
         let begun = transport.clock.now();
         let transport = Arc::clone(transport);
-        Self(Arc::new(Inner {
-            transport,
-            operation,
-            description,
-            settings,
-            begun,
-            deadline,
-            outcome: Mutex::new(None),
-        }))
+        Self(Arc::new(Inner { transport, operation, description, settings, begun, time, outcome: Mutex::new(None) }))
     }
 
     /// Returns the generated functions, which send through this call.
@@ -149,8 +140,8 @@ impl Execution {
     }
 
     async fn attempts(&self, request: &Request) -> Result<Response<()>> {
-        let Inner { transport, operation, settings, .. } = &*self.0;
-        let mut observed = Observed::new(transport, *operation, request);
+        let Inner { transport, operation, settings, time, .. } = &*self.0;
+        let mut observed = Observed::new(transport, *operation, request, time);
         let request_bytes = request.body().and_then(reqwest::Body::as_bytes).map_or(0, <[u8]>::len);
         let mut last: Option<Failure> = None;
         let outcome = loop {
@@ -189,7 +180,8 @@ impl Execution {
                 Ok((response, _)) if response.status.is_success() => {
                     transport.budget.deposit(last.map(|failure| failure.cost));
                     observed.attempt_end(Ok(&response));
-                    break Ok(Response::new((), response, attempts));
+                    let is_stale = transport.freshness.is_stale(request.headers(), &response);
+                    break Ok(Response::new((), response, attempts).with_staleness(is_stale));
                 }
                 Ok((response, wait)) => Error::from_response(*operation, response).with_retry_after(wait),
                 Err(error) => error,
@@ -197,11 +189,11 @@ impl Execution {
             // An earlier attempt may have had its effect, even if this one did not.
             let ambiguous = last.as_ref().is_some_and(|failure| failure.error.may_have_reached_server());
             let error = self.labelled(error).with_attempts(attempts).or_may_have_reached_server(ambiguous);
-            if let Some(sent) = settings.sent.as_ref().filter(|_| !error.may_have_reached_server()) {
-                sent.refused();
+            if let Some(sent) = &settings.sent {
+                sent.failed(error.may_have_reached_server());
             }
             observed.attempt_end(Err(&error));
-            let (delay, cost) = match self.decide(&error, observed.waited()) {
+            let (delay, cost) = match self.decide(&error) {
                 Decision::Retry(delay) => match transport.budget.withdraw(&error) {
                     Some(cost) => (delay, cost),
                     None => break Err(error.with_empty_budget()),
@@ -220,32 +212,32 @@ impl Execution {
 
     /// Waits for a permit for one attempt.
     async fn permit(&self, observed: &Observed<'_>) -> Result<Permit> {
-        let Inner { transport, operation, settings, deadline, .. } = &*self.0;
+        let Inner { transport, operation, settings, time, .. } = &*self.0;
         let mode = transport.rate_limit_mode_of(&settings.options);
         let max_wait = transport.max_wait_of(&settings.options);
-        let wait_end = max_wait
-            .map(|max_wait| transport.clock.monotonic().saturating_add(max_wait.saturating_sub(observed.waited())));
-        let until = [*deadline, wait_end].into_iter().flatten().min();
+        let wait_end =
+            max_wait.map(|max_wait| transport.clock.monotonic().saturating_add(max_wait.saturating_sub(time.waited())));
+        let until = [time.deadline, wait_end].into_iter().flatten().min();
         let wait = match transport.limiter.acquire(*operation, mode, until, |wait| observed.wait(wait)).await {
             Ok(permit) => return Ok(permit),
             Err(wait) => wait,
         };
         // The time was up while responses were pending that might have let the call through.
-        if wait.is_zero() && mode == RateLimitMode::Wait && until == *deadline {
+        if wait.is_zero() && mode == RateLimitMode::Wait && until == time.deadline {
             return Err(Error::deadline_passed());
         }
         Err(Error::no_permit(wait).with_retry_after((!wait.is_zero()).then_some(wait)))
     }
 
-    /// Decides what follows a failed attempt of a call that has `waited` for the rate limit.
-    fn decide(&self, error: &Error, waited: Duration) -> Decision {
-        let Inner { transport, operation, settings, .. } = &*self.0;
+    /// Decides what follows a failed attempt.
+    fn decide(&self, error: &Error) -> Decision {
+        let Inner { transport, operation, settings, time, .. } = &*self.0;
         let max_delay = transport.retry.max_delay;
         let mut time_left = self.time_left();
         let longest_wait = match (error.kind(), transport.rate_limit_mode_of(&settings.options)) {
             (ErrorKind::RateLimited, mode) => {
                 let wait_left =
-                    transport.max_wait_of(&settings.options).map(|max_wait| max_wait.saturating_sub(waited));
+                    transport.max_wait_of(&settings.options).map(|max_wait| max_wait.saturating_sub(time.waited()));
                 time_left = [time_left, wait_left].into_iter().flatten().min();
                 match mode {
                     RateLimitMode::Wait => max_delay.max(LONGEST_WINDOW),
@@ -277,19 +269,21 @@ impl Execution {
         self.0.begun
     }
 
-    /// By the clock's [`monotonic`](crate::Clock::monotonic).
-    pub(crate) fn deadline(&self) -> Option<Duration> {
-        self.0.deadline
+    pub(crate) fn time(&self) -> &CallTime {
+        &self.0.time
     }
 
-    /// Returns the time to the call's deadline, if it has one.
-    pub(crate) fn time_left(&self) -> Option<Duration> {
-        self.0.transport.time_left(self.0.deadline)
+    fn time_left(&self) -> Option<Duration> {
+        self.0.transport.time_left(&self.0.time)
     }
 
     /// Adds the headers of the client and the additions of the call.
     fn complete(&self, request: &mut Request) -> Result<()> {
         let Inner { transport, operation, settings, .. } = &*self.0;
+        if request.method() == Method::GET {
+            // What a cache knows is no evidence that a run goes on, or that a work order does not exist.
+            request.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+        }
         let headers = request.headers_mut();
         headers.remove(API_VERSION);
         // Errors are JSON even if a success has no body.

@@ -17,6 +17,7 @@ mod body;
 mod decode;
 mod events;
 mod execution;
+mod freshness;
 mod middleware;
 mod observe;
 mod options;
@@ -35,12 +36,13 @@ use std::time::Duration;
 use reqwest::header::HeaderValue;
 
 pub(crate) use self::events::OnEvent;
-pub use self::events::{Attempt, AttemptEnd, CallEnd, CallEvent, CallOutcome, RateLimitWait, Retry};
+pub use self::events::{Attempt, AttemptEnd, CallEnd, CallEvent, CallOutcome, Duplicate, RateLimitWait, Retry};
 pub(crate) use self::execution::Execution;
+pub(crate) use self::freshness::Freshness;
 pub(crate) use self::middleware::Stack;
 pub use self::middleware::{AttemptRequest, AttemptResponse, Middleware, MiddlewareFuture, Refusal};
 pub use self::options::CallOptions;
-pub(crate) use self::options::CallSettings;
+pub(crate) use self::options::{CallSettings, CallTime};
 #[cfg(feature = "test-util")]
 pub(crate) use self::replay::{ReplayFn, error_of, result_of};
 pub(crate) use self::request_extras::RequestExtras;
@@ -50,6 +52,7 @@ pub(crate) use self::submission_state::SentState;
 pub use self::submission_state::SubmissionState;
 use crate::clock::Clock;
 use crate::rate_limit::{RateLimitMode, RateLimiter};
+use crate::types::{RunId, WorkOrderId};
 
 /// The origin of an API key that the program has set.
 pub(crate) const KEY_IN_CODE: &str = "given in code";
@@ -71,6 +74,7 @@ pub(crate) struct Transport {
     pub(crate) retry: RetryPolicy,
     pub(crate) budget: RetryBudget,
     pub(crate) limiter: Arc<RateLimiter>,
+    pub(crate) freshness: Freshness,
     pub(crate) on_event: Vec<OnEvent>,
     pub(crate) middleware: Stack,
     pub(crate) clock: Arc<dyn Clock>,
@@ -80,14 +84,24 @@ pub(crate) struct Transport {
 }
 
 impl Transport {
-    /// Returns the deadline of a call that begins now, by the clock's [`monotonic`](Clock::monotonic).
-    pub(crate) fn deadline_of(&self, options: &CallOptions) -> Option<Duration> {
-        let deadline = options.deadline.or(self.deadline)?;
-        Some(self.clock.monotonic().saturating_add(deadline))
+    /// Returns the time of a call that begins now.
+    pub(crate) fn time_of(&self, options: &CallOptions) -> CallTime {
+        let deadline = options.deadline.or(self.deadline);
+        CallTime::new(deadline.map(|deadline| self.clock.monotonic().saturating_add(deadline)))
     }
 
-    pub(crate) fn time_left(&self, deadline: Option<Duration>) -> Option<Duration> {
-        Some(deadline?.saturating_sub(self.clock.monotonic()))
+    /// Returns the time to the deadline of a call, if it has one.
+    pub(crate) fn time_left(&self, time: &CallTime) -> Option<Duration> {
+        Some(time.deadline?.saturating_sub(self.clock.monotonic()))
+    }
+
+    /// Reports a second work order of a submission.
+    pub(crate) fn report_duplicate(&self, work_order_id: &WorkOrderId, run_id: &RunId) {
+        #[cfg(feature = "tracing")]
+        tracing::warn!(%work_order_id, %run_id, "a proxy has repeated a submission: cancel the second run");
+        for on_event in &self.on_event {
+            on_event(CallEvent::Duplicate(Duplicate { work_order_id, run_id }));
+        }
     }
 
     /// Returns the API key, to be removed from texts.

@@ -13,8 +13,8 @@ use reqwest::Request;
 #[cfg(feature = "tracing")]
 use tracing::{Instrument, Span, field};
 
-use super::Transport;
 use super::events::{Attempt, AttemptEnd, CallEnd, CallEvent, CallOutcome, RateLimitWait, Retry};
+use super::{CallTime, Transport};
 use crate::rate_limit::Wait;
 #[cfg(feature = "tracing")]
 use crate::redact::redact_text;
@@ -28,6 +28,7 @@ pub(super) struct Observed<'a> {
     transport: &'a Transport,
     operation: Operation,
     begun: Duration,
+    time: &'a CallTime,
     waited: Duration,
     delayed: Duration,
     attempts: u32,
@@ -54,12 +55,13 @@ enum Phase {
 
 impl<'a> Observed<'a> {
     #[cfg_attr(not(feature = "tracing"), expect(unused_variables, reason = "only a span has it"))]
-    pub(super) fn new(transport: &'a Transport, operation: Operation, request: &Request) -> Self {
+    pub(super) fn new(transport: &'a Transport, operation: Operation, request: &Request, time: &'a CallTime) -> Self {
         let begun = transport.clock.monotonic();
         Self {
             transport,
             operation,
             begun,
+            time,
             waited: Duration::ZERO,
             delayed: Duration::ZERO,
             attempts: 0,
@@ -75,17 +77,15 @@ impl<'a> Observed<'a> {
         self.attempts
     }
 
-    /// Returns the time that the call has waited for the rate limit so far.
-    pub(super) fn waited(&self) -> Duration {
-        self.waited
-    }
-
     /// Begins a phase. Returns the duration of the phase before.
     fn begin(&mut self, phase: Phase) -> Duration {
         let now = self.transport.clock.monotonic();
         let duration = now.saturating_sub(self.phase_begun);
         match self.phase {
-            Phase::Wait => self.waited += duration,
+            Phase::Wait => {
+                self.waited += duration;
+                self.time.add_wait(duration);
+            }
             Phase::Delay => self.delayed += duration,
             Phase::Attempt | Phase::Decision | Phase::End => {}
         }

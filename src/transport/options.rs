@@ -1,6 +1,7 @@
 //! The options of calls: those that users set ([`CallOptions`]), and the state of a single call ([`CallSettings`]).
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::RequestExtras;
@@ -46,6 +47,40 @@ pub(crate) struct CallSettings {
     pub(crate) has_token: bool,
     /// Records whether the request was sent.
     pub(crate) sent: Option<Arc<SentState>>,
+    /// Of a call that is part of another call: the time of that call.
+    pub(crate) time: Option<CallTime>,
+}
+
+impl CallSettings {
+    /// Returns the settings of a call of another operation that is part of this call.
+    pub(crate) fn of_part(&self, time: &CallTime) -> Self {
+        let options = CallOptions { extras: self.options.extras.headers_only(), ..self.options.clone() };
+        Self { time: Some(time.clone()), ..options.into() }
+    }
+}
+
+/// The time that a call has, together with the calls that are parts of it, such as a search.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct CallTime {
+    /// By the clock's [`monotonic`](crate::Clock::monotonic).
+    pub(crate) deadline: Option<Duration>,
+    /// The time for which they have waited for the rate limit, in microseconds.
+    waited: Arc<AtomicU64>,
+}
+
+impl CallTime {
+    pub(crate) fn new(deadline: Option<Duration>) -> Self {
+        Self { deadline, ..Self::default() }
+    }
+
+    pub(super) fn waited(&self) -> Duration {
+        Duration::from_micros(self.waited.load(Ordering::Relaxed))
+    }
+
+    pub(super) fn add_wait(&self, wait: Duration) {
+        let wait = u64::try_from(wait.as_micros()).unwrap_or(u64::MAX);
+        self.waited.fetch_add(wait, Ordering::Relaxed);
+    }
 }
 
 impl From<CallOptions> for CallSettings {

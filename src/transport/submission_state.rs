@@ -19,7 +19,9 @@ const NOT_SENT: u8 = 0;
 /// The call has ended, and nothing may be sent.
 const NEVER_SENT: u8 = 1;
 const SENT: u8 = 2;
-const ACCEPTED: u8 = 3;
+/// An attempt has ended, and may have had its effect. No later refusal changes that.
+const AMBIGUOUS: u8 = 3;
+const ACCEPTED: u8 = 4;
 
 /// The state of a submission, shared by its call and its [`Submission`](crate::resources::Submission).
 #[derive(Debug, Default)]
@@ -29,7 +31,7 @@ impl SentState {
     pub(crate) fn get(&self) -> SubmissionState {
         match self.0.load(Ordering::Acquire) {
             NOT_SENT | NEVER_SENT => SubmissionState::NotSubmitted,
-            SENT => SubmissionState::Unknown,
+            SENT | AMBIGUOUS => SubmissionState::Unknown,
             _ => SubmissionState::Submitted,
         }
     }
@@ -40,14 +42,13 @@ impl SentState {
         sent != Err(NEVER_SENT)
     }
 
-    /// Records that the request had no effect.
-    pub(super) fn refused(&self) {
-        self.0.store(NOT_SENT, Ordering::Release);
-    }
-
-    /// Records that an earlier request may have had its effect.
-    pub(crate) fn unknown(&self) {
-        self.0.store(SENT, Ordering::Release);
+    /// Records that an attempt has failed, and whether it may have had its effect.
+    pub(super) fn failed(&self, may_have_acted: bool) {
+        if may_have_acted {
+            self.0.store(AMBIGUOUS, Ordering::Release);
+        } else {
+            let _ = self.0.compare_exchange(SENT, NOT_SENT, Ordering::AcqRel, Ordering::Acquire);
+        }
     }
 
     pub(crate) fn accepted(&self) {
@@ -87,8 +88,19 @@ mod tests {
     fn a_refused_request_may_be_sent_again() {
         let state = SentState::default();
         assert!(state.send());
-        state.refused();
+        state.failed(false);
         assert_eq!(state.get(), SubmissionState::NotSubmitted);
         assert!(state.send());
+    }
+
+    #[test]
+    fn a_refusal_after_an_unknown_outcome_leaves_it_unknown() {
+        let state = SentState::default();
+        assert!(state.send());
+        state.failed(true);
+        assert!(state.send());
+        state.failed(false);
+        state.close();
+        assert_eq!(state.get(), SubmissionState::Unknown);
     }
 }

@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 /// The keys that an object may have its list under.
-const KEYS: [&str; 4] = ["data", "items", "templates", "webhooks"];
+pub(crate) const KEYS: [&str; 4] = ["data", "items", "templates", "webhooks"];
 
 /// A JSON list (`[..]`), or an object with one under a usual key (`{"data": [..]}`), possibly nested.
 #[derive(Debug)]

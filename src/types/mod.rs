@@ -48,6 +48,8 @@ use hidden_values::HiddenValues;
 #[cfg(feature = "client")]
 pub(crate) use id::Id;
 #[cfg(feature = "client")]
+#[cfg(feature = "client")]
+pub(crate) use list::KEYS as LIST_KEYS;
 pub(crate) use list::List;
 #[cfg(feature = "webhooks")]
 pub(crate) use timestamp::parse_time;

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use super::seconds;
 use crate::clock::Clock;
-use crate::follow::{BroadcastKey, FollowState, RunFollower, RunSource, SourceFuture, Watcher};
+use crate::follow::{BroadcastKey, FollowState, PAGE_SIZE, RunFollower, RunSource, SourceFuture, Watcher};
 use crate::response::RawResponse;
 use crate::test_util::TokioClock;
 use crate::types::{Run, RunId, RunPage, RunStatus};
@@ -187,7 +187,7 @@ impl State {
             Some(_) => self.runs.iter().filter(is_listed).count(),
             None => self.runs.len(),
         };
-        let listed = self.runs.iter().rev().filter(is_listed).skip(offset).take(RunPage::LARGEST as usize);
+        let listed = self.runs.iter().rev().filter(is_listed).skip(offset).take(PAGE_SIZE as usize);
         let mut data: Vec<_> = listed.map(|run| run.json(at)).collect();
         let happens = |one_in: u64| one_in > 0 && fastrand::u64(0..one_in) == 0;
         for index in (0..data.len()).rev() {
@@ -204,12 +204,12 @@ impl State {
 }
 
 impl RunSource for Model {
-    fn page(&self, status: Option<RunStatus>, offset: u32) -> SourceFuture<RunPage> {
+    fn page(&self, status: Option<RunStatus>, offset: u32) -> SourceFuture<Response<RunPage>> {
         let model = self.clone();
         Box::pin(async move {
             model.begin(Operation::LIST_RUNS, None).await?;
             let now = model.clock.monotonic();
-            Ok(model.state().page(status.as_ref(), offset as usize, now))
+            Ok(Response::of_value(model.state().page(status.as_ref(), offset as usize, now)))
         })
     }
 

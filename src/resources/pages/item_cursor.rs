@@ -5,25 +5,28 @@
 //! from anywhere. So the ids of all returned items are kept, and each page begins with the last item of the page
 //! before. Items keep their order, so what comes after a returned item has not been returned unless its id is known.
 //!
-//! A page without any returned item has come from the wrong offset. The change of the total then gives the right one.
-//! Without a total, or if that page has no returned item either, the cursor steps back page by page to the front.
+//! A page without any returned item has come from the wrong offset. The cursor then begins again at the front, and skips
+//! what it has returned. It returns items that were added to the front meanwhile, which is allowed; to skip an item that
+//! was there from the start is not.
 //!
-//! Returning an item that entered the list meanwhile is allowed, and skipping one that was there from the start is not.
-//! So when all returned items seem to have left the list, all that it holds is new.
+//! The list ends where a page is empty, if neither the totals nor the item in front of it say otherwise.
 
 use std::collections::HashSet;
 
-use super::cursor::{Request, Step};
-use super::page::Listed;
+use super::cursor::{Cursor, Request, Step};
+use super::end_of_list::EndOfList;
+use super::page::{Batch, Listed};
 use super::stall_detector::{StallDetector, StallReason, checked};
 
+/// The number of pages behind the last item after which one is accepted that does not begin with it.
+const GAPS: u32 = 3;
+
 /// The limit of successive restarts at the front of a list that does not shrink.
-const RESTARTS: u32 = 100;
+const RESTARTS: u32 = 20;
 
 /// The position in a list that may change between two requests.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct ItemCursor {
-    is_paged: bool,
     limit: u32,
     start: u64,
     /// The number of items that may still be returned.
@@ -32,183 +35,176 @@ pub(super) struct ItemCursor {
     offset: u64,
     /// The ids of all items that were returned.
     returned: HashSet<Box<str>>,
-    /// The offset of the last item on the last page that had new items, and the total at that time.
-    last_offset: u64,
-    last_total: Option<u64>,
-    /// The total that the offset was last corrected for.
-    corrected_for: Option<u64>,
+    /// The offset behind the last page that was in its place, and the total of that page, unless it came from a cache.
+    end: u64,
+    total: Option<u64>,
+    is_stale: bool,
+    /// The last item of that page.
+    last: Option<Box<str>>,
     longest_page: usize,
-    search: Search,
+    /// A page has shown that the list changes while it is read.
+    has_changed: bool,
+    /// A page without a total was short, and was not the last.
+    are_pages_short: bool,
+    /// The number of pages at `end` that have shown items, and none that was returned.
+    gaps: u32,
     restarts: u32,
+    /// Nothing was at `end`, which ends the list if `last` is still in front of it.
+    is_empty_at_end: bool,
+    end_of_list: EndOfList,
     stall: StallDetector,
 }
 
-/// The state of the search for a page with a returned item.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Search {
-    Backward,
-    /// Forward from the last known offset, after a search backward without a total.
-    Forward,
-    /// No page has a returned item.
-    Failed,
-}
-
 impl ItemCursor {
-    /// Creates a cursor that begins with this request, or one for a list that comes in one response.
-    pub(super) fn new(first: Option<Request>) -> Self {
-        let Request { limit, offset } = first.unwrap_or_default();
-        Self {
-            is_paged: first.is_some(),
-            // A page of one item has no room for a returned item and a new one.
-            limit: if limit == 1 { 2 } else { limit },
-            start: offset.into(),
-            remaining: usize::MAX,
-            offset: offset.into(),
-            returned: HashSet::new(),
-            last_offset: offset.into(),
-            last_total: None,
-            corrected_for: None,
-            longest_page: 0,
-            search: Search::Backward,
-            restarts: 0,
-            stall: StallDetector::default(),
-        }
+    /// Creates a cursor that begins with this request.
+    pub(super) fn new(Request { limit, offset }: Request) -> Self {
+        // A page of one item has no room for a returned item and a new one.
+        let limit = if limit == 1 { 2 } else { limit };
+        let start = offset.into();
+        Self { limit, start, remaining: usize::MAX, offset: start, end: start, ..Self::default() }
     }
 
-    /// Sets how many more items are returned.
-    pub(super) fn max_items(&mut self, items: usize) {
-        self.remaining = items;
-    }
-
-    pub(super) fn is_done(&self) -> bool {
-        self.remaining == 0
-    }
-
-    pub(super) fn request(&self) -> Request {
-        let most = if self.returned.is_empty() { u32::try_from(self.remaining).unwrap_or(u32::MAX) } else { u32::MAX };
-        Request { limit: self.limit.min(most), offset: u32::try_from(self.offset).unwrap_or(u32::MAX) }
-    }
-
-    /// Takes the response to the request. Returns the new items, and what to do next.
-    pub(super) fn advance<T: Listed>(&mut self, mut page: Vec<T>, total: Option<u64>) -> (Vec<T>, Step) {
-        if !self.is_paged {
-            page.truncate(self.remaining);
-            return (page, Step::End);
-        }
-        let (count, limit) = (page.len(), self.request().limit as usize);
-        let is_first = self.longest_page == 0;
-        let is_shorter = count < self.longest_page;
+    fn read<T: Listed>(&mut self, page: Batch<T>) -> (Vec<T>, Result<Step, StallReason>) {
+        let Batch { items, total, is_stale } = page;
+        let count = items.len();
         self.longest_page = self.longest_page.max(count);
-        self.stall.record_page(&page, total);
-        if count == 0 && (self.offset == 0 || self.returned.is_empty() || self.longest_page == 1) {
-            return (Vec::new(), Step::End);
+        self.stall.record_page(&items, total);
+        if count == 0 {
+            return (Vec::new(), self.empty_page(total, is_stale));
         }
-        let first_new = match self.first_new(&page, total) {
-            Ok(Some(index)) => index,
-            Ok(None) => return (Vec::new(), self.search(is_shorter, total).unwrap_or_else(Step::Fail)),
-            Err(reason) => return (Vec::new(), Step::Fail(reason)),
-        };
-        let after = page.into_iter().skip(first_new);
+        let last_known = items.iter().rposition(|item| self.returned.contains(item.id()));
+        if last_known.is_none() && !self.continues(total, is_stale) {
+            return (Vec::new(), self.misplaced_page(total));
+        }
+        if last_known.is_some() {
+            self.restarts = 0;
+        }
+        let is_next = self.offset + 1 == self.end && last_known == Some(0) && total == self.total;
+        self.has_changed |= !self.returned.is_empty() && !is_next;
+        let last = items.last().map(|item| item.id().into());
+        self.is_empty_at_end &= last == self.last;
+        self.last = last;
+        let after = items.into_iter().skip(last_known.map_or(0, |last| last + 1));
         let new: Vec<_> = after.filter(|item| self.returned.insert(item.id().into())).take(self.remaining).collect();
         self.remaining -= new.len();
-        self.search = Search::Backward;
-        let step = if new.is_empty() {
-            self.skip(count, is_shorter, total)
-        } else {
-            let is_short = count < limit && (is_first || is_shorter);
-            self.proceed(count, is_short, total)
-        };
-        (new, if self.is_done() { Step::End } else { step.unwrap_or_else(Step::Fail) })
-    }
-
-    /// Returns the index behind the last item of the page that was returned before. `None` if there is none.
-    fn first_new<T: Listed>(&mut self, page: &[T], total: Option<u64>) -> Result<Option<usize>, StallReason> {
-        if self.returned.is_empty() || self.longest_page == 1 {
-            return Ok(Some(0));
-        }
-        if let Some(last) = page.iter().rposition(|item| self.returned.contains(item.id())) {
-            self.restarts = 0;
-            return Ok(Some(last + 1));
-        }
-        let has_totals = total.is_some() && self.last_total.is_some();
-        let is_searched = self.search == Search::Failed || (has_totals && self.corrected_offset(total).is_none());
-        if self.offset > 0 || !is_searched {
-            return Ok(None);
-        }
-        self.restarts += u32::from(total >= self.last_total);
-        // Items in front of the first offset cannot be told from those behind it.
-        if self.start > 0 || self.restarts >= RESTARTS { Err(StallReason::PlaceLost) } else { Ok(Some(0)) }
-    }
-
-    /// The page had new items.
-    fn proceed(&mut self, count: usize, is_short: bool, total: Option<u64>) -> Result<Step, StallReason> {
         let end = self.offset + count as u64;
-        self.stall.new_items(total.map(|total| total.saturating_sub(end)))?;
-        (self.last_offset, self.last_total, self.corrected_for) = (end - 1, total, total);
-        // A full page is never taken for the last one: some services count no further than some number.
-        if is_short && total == Some(end) {
-            return Ok(Step::End);
+        if end != self.end {
+            self.gaps = 0;
         }
-        // A service that returns one item a page leaves no room for an overlap.
-        self.offset = checked(if self.longest_page == 1 { end } else { end - 1 })?;
-        Ok(Step::Fetch)
+        (self.end, self.total, self.is_stale) = (end, total.filter(|_| !is_stale), is_stale);
+        let is_all = self.start == 0 && count >= self.returned.len() && !self.are_pages_short;
+        let step = match new.is_empty() {
+            false => self.new_items(count),
+            true if is_all && self.stall.is_whole_list(count, self.limit, total, is_stale) => Ok(Step::End),
+            true => self.no_new_items(count, is_stale),
+        };
+        (new, step)
+    }
+
+    /// Returns whether a page without any returned item continues the list.
+    fn continues(&self, total: Option<u64>, is_stale: bool) -> bool {
+        if self.returned.is_empty() || self.offset == 0 {
+            return true;
+        }
+        // A service that returns one item a page leaves no room for an overlap, nor does one that cuts a page behind a
+        // large item. The item in front was at its place just before, unless the total says that one has left.
+        let is_likely = self.has_single_pages() || self.gaps >= GAPS;
+        self.offset == self.end && is_likely && !is_stale && !self.is_stale && !self.has_shrunk(total)
+    }
+
+    fn has_single_pages(&self) -> bool {
+        self.longest_page == 1 && self.returned.len() > 1
+    }
+
+    fn has_shrunk(&self, total: Option<u64>) -> bool {
+        total.zip(self.total).is_some_and(|(now, before)| now < before)
+    }
+
+    fn new_items(&mut self, count: usize) -> Result<Step, StallReason> {
+        self.stall.new_items(self.total.map(|total| total.saturating_sub(self.end)))?;
+        (self.is_empty_at_end, self.end_of_list) = (false, EndOfList::default());
+        let is_short = count < self.limit as usize;
+        let may_be_last = self.total.map_or(is_short && !self.are_pages_short, |total| total == self.end);
+        // Where nothing is expected, there is no need to see the last item again.
+        let overlap = u64::from(!may_be_last && !self.has_single_pages());
+        self.fetch(self.end - overlap)
     }
 
     /// The page ended with an item that was returned before.
-    fn skip(&mut self, count: usize, is_shorter: bool, total: Option<u64>) -> Result<Step, StallReason> {
-        if is_shorter {
+    fn no_new_items(&mut self, count: usize, is_stale: bool) -> Result<Step, StallReason> {
+        self.stall.no_new_items(self.known_pages())?;
+        if self.is_empty_at_end && self.end_of_list.is_proven(self.end, self.total, is_stale)? {
             return Ok(Step::End);
         }
-        match self.stall.no_new_items() {
-            // A service without paging returns the whole list each time.
-            Err(StallReason::RepeatedPage) if total == Some(count as u64) || count > self.limit as usize => {
-                return Ok(Step::End);
-            }
-            result => result?,
+        let is_full = count >= self.limit as usize && count > 1;
+        self.fetch(self.end - u64::from(is_full))
+    }
+
+    fn empty_page(&mut self, total: Option<u64>, is_stale: bool) -> Result<Step, StallReason> {
+        self.stall.no_new_items(self.known_pages())?;
+        let is_proven = self.end_of_list.is_proven(self.offset, total, is_stale)?;
+        let is_first = self.returned.is_empty() || self.offset == 0;
+        let is_total = self.offset == self.end && total == Some(self.end) && total == self.total && !self.has_changed;
+        if is_proven && (is_first || is_total) {
+            return Ok(Step::End);
         }
-        let next = self.offset + self.stride();
-        let corrected = self.corrected_offset(total).filter(|offset| *offset > next);
-        if corrected.is_some() {
-            self.corrected_for = total;
+        if is_first {
+            return Ok(Step::Fetch);
         }
-        self.offset = checked(corrected.unwrap_or(next))?;
-        Ok(Step::Fetch)
+        if self.offset < self.end {
+            return self.begin_again(total);
+        }
+        self.is_empty_at_end = is_proven;
+        self.fetch(self.end - 1)
     }
 
     /// The page had no item that was returned before.
-    fn search(&mut self, is_shorter: bool, total: Option<u64>) -> Result<Step, StallReason> {
-        self.stall.no_new_items()?;
-        let offset = match (self.corrected_offset(total), self.search) {
-            (Some(corrected), _) => {
-                (self.corrected_for, self.search) = (total, Search::Backward);
-                corrected
-            }
-            (None, Search::Forward) if is_shorter => {
-                self.search = Search::Failed;
-                0
-            }
-            (None, Search::Forward) => self.offset + self.stride(),
-            (None, _) if self.offset > 0 => self.offset.saturating_sub(self.stride()),
-            (None, _) => {
-                self.search = Search::Forward;
-                self.last_offset + self.stride()
-            }
-        };
+    fn misplaced_page(&mut self, total: Option<u64>) -> Result<Step, StallReason> {
+        self.stall.no_new_items(self.known_pages())?;
+        if self.offset < self.end {
+            return self.begin_again(total);
+        }
+        self.gaps += 1;
+        self.are_pages_short |= self.total.is_none();
+        self.fetch(self.end - 1)
+    }
+
+    fn begin_again(&mut self, total: Option<u64>) -> Result<Step, StallReason> {
+        self.restarts += u32::from(!self.has_shrunk(total));
+        // Items in front of the first offset cannot be told from those behind it.
+        if self.start > 0 || self.restarts > RESTARTS {
+            return Err(StallReason::PlaceLost);
+        }
+        (self.end, self.total, self.gaps, self.is_empty_at_end) = (0, None, 0, false);
+        self.fetch(0)
+    }
+
+    /// Returns the number of pages with returned items alone that a second reading meets.
+    fn known_pages(&self) -> usize {
+        self.returned.len() / self.longest_page.saturating_sub(1).max(1)
+    }
+
+    fn fetch(&mut self, offset: u64) -> Result<Step, StallReason> {
         self.offset = checked(offset)?;
         Ok(Step::Fetch)
     }
+}
 
-    /// Returns where the change of the total has moved the last returned item, unless that was tried for this total.
-    /// Items that left from behind it make the offset too small, never too large, so that nothing is skipped.
-    fn corrected_offset(&self, total: Option<u64>) -> Option<u64> {
-        let (now, before) = (total?, self.last_total?);
-        let offset = checked(self.last_offset.saturating_add(now).saturating_sub(before)).ok()?;
-        (total != self.corrected_for && offset != self.offset).then_some(offset)
+impl<T: Listed> Cursor<T> for ItemCursor {
+    fn request(&self) -> Request {
+        let most = if self.returned.is_empty() { u32::try_from(self.remaining).unwrap_or(u32::MAX) } else { u32::MAX };
+        let limit = self.end_of_list.vary(self.limit).min(most);
+        Request { limit, offset: u32::try_from(self.offset).unwrap_or(u32::MAX) }
     }
 
-    /// The distance between pages that overlap by one item.
-    fn stride(&self) -> u64 {
-        (self.longest_page as u64).saturating_sub(1).max(1)
+    fn advance(&mut self, page: Batch<T>) -> (Vec<T>, Step) {
+        let (new, step) = self.read(page);
+        let is_done = self.remaining == 0;
+        (new, if is_done { Step::End } else { step.unwrap_or_else(Step::Fail) })
+    }
+
+    fn max_items(&mut self, items: usize) {
+        self.remaining = items;
     }
 }
 

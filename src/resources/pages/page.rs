@@ -1,5 +1,9 @@
 //! Pages of lists and their items.
 
+use serde_json::Value;
+
+use crate::{Response, json};
+
 /// An item of a list.
 pub trait Listed: Send + 'static {
     /// Returns the id, by which the item is recognized.
@@ -24,16 +28,41 @@ pub trait Page: Send + 'static {
     fn truncate(&mut self, items: usize);
 }
 
-/// The items of a page, and the total.
-pub(super) struct Batch<T> {
+/// The items of a page, and what its response says about the list.
+pub(in crate::resources) struct Batch<T> {
     pub(super) items: Vec<T>,
     pub(super) total: Option<u64>,
+    /// The response came from a cache.
+    pub(super) is_stale: bool,
 }
 
-impl<P: Page> From<P> for Batch<P::Item> {
-    fn from(page: P) -> Self {
-        Self { total: page.total(), items: page.into_items() }
+impl<T> Batch<T> {
+    pub(in crate::resources) fn new<P: Page>(response: Response<P>, items: impl FnOnce(P) -> Vec<T>) -> Self {
+        let (total, is_stale) = (total(&response), response.is_stale());
+        Self { items: items(response.into_inner()), total, is_stale }
     }
+}
+
+/// Returns the number of items on all pages, if the service gave it. The type of a list whose shape is not known does
+/// not have it.
+pub(super) fn total<P: Page>(response: &Response<P>) -> Option<u64> {
+    let find = || {
+        let body = json::read(response.body()).ok()?;
+        body.get("total").or_else(|| body.get("data")?.get("total"))?.as_u64()
+    };
+    response.value().total().or_else(find)
+}
+
+/// Returns the JSON of each item. `keys` are those under which a list may be.
+pub(super) fn item_values(body: &[u8], keys: &[&str]) -> Vec<Value> {
+    fn array(value: Value, keys: &[&str]) -> Option<Vec<Value>> {
+        match value {
+            Value::Array(values) => Some(values),
+            Value::Object(mut object) => keys.iter().chain(&["data"]).find_map(|key| array(object.remove(*key)?, keys)),
+            _ => None,
+        }
+    }
+    json::read(body).ok().and_then(|body| array(body, keys)).unwrap_or_default()
 }
 
 impl<T: Listed> Page for Vec<T> {

@@ -4,7 +4,7 @@ use super::page::Listed;
 use crate::Error;
 
 /// The limit of successive requests without a new item.
-const NO_NEW_ITEMS: u32 = 100;
+const NO_NEW_ITEMS: usize = 100;
 /// The limit of successive repetitions of a page.
 const REPEATS: u32 = 3;
 /// The limit of successive pages after which as many items remain as before.
@@ -25,6 +25,10 @@ pub(super) enum StallReason {
     EndlessGrowth,
     /// The list goes on past the last offset.
     OffsetTooLarge,
+    /// Nothing comes at the offset, and there are more items by the total.
+    EndsBeforeTotal { offset: u64, total: u64 },
+    /// The end of the list comes from a cache.
+    StaleEnd,
 }
 
 impl StallReason {
@@ -35,7 +39,7 @@ impl StallReason {
                 "The list is incomplete; look for a proxy that caches responses or drops the query.",
             ),
             Self::NoNewItems => (
-                format!("{NO_NEW_ITEMS} successive requests returned no new item"),
+                format!("more than {NO_NEW_ITEMS} successive requests returned no new item"),
                 "Start again with filters that change less often, or with larger pages.",
             ),
             Self::PlaceLost => (
@@ -50,6 +54,14 @@ impl StallReason {
                 format!("the list continues past the offset {LAST_OFFSET}, the largest that the API allows"),
                 "Narrow the list with a filter.",
             ),
+            Self::EndsBeforeTotal { offset, total } => (
+                format!("the service reports {total} items in all, and sends none after the first {offset}"),
+                "The list may be incomplete; read it again later.",
+            ),
+            Self::StaleEnd => (
+                "the end of the list came from a cache, which may be out of date".to_owned(),
+                "The list may be incomplete; look for a proxy that caches responses.",
+            ),
         };
         Error::pagination(problem, advice)
     }
@@ -62,7 +74,7 @@ type PageKey = (String, String, usize, Option<u64>);
 /// Counts the requests that bring the end of the list no nearer.
 #[derive(Debug, Default)]
 pub(super) struct StallDetector {
-    without_new_items: u32,
+    without_new_items: usize,
     last_page: Option<PageKey>,
     repeats: u32,
     /// The smallest number of remaining items so far.
@@ -94,20 +106,24 @@ impl StallDetector {
         if self.growing_pages >= GROWING_PAGES { Err(StallReason::EndlessGrowth) } else { Ok(()) }
     }
 
-    /// Records that the page had no new items.
-    pub(super) fn no_new_items(&mut self) -> Result<(), StallReason> {
+    /// Records that the page had no new items. `known_pages` of returned items may have to be read again.
+    pub(super) fn no_new_items(&mut self, known_pages: usize) -> Result<(), StallReason> {
         self.without_new_items += 1;
         if self.repeats >= REPEATS {
             Err(StallReason::RepeatedPage)
-        } else if self.without_new_items >= NO_NEW_ITEMS {
+        } else if self.without_new_items > NO_NEW_ITEMS + known_pages {
             Err(StallReason::NoNewItems)
         } else {
             Ok(())
         }
     }
 
-    pub(super) fn repeats_too_often(&self) -> bool {
-        self.repeats >= REPEATS
+    /// Returns whether the page that was repeated is the whole list, as of a service without paging: it is longer than
+    /// requested, as long as its total, or short and without a total.
+    pub(super) fn is_whole_list(&self, count: usize, limit: u32, total: Option<u64>, is_stale: bool) -> bool {
+        let limit = limit as usize;
+        let is_likely = total.map_or(count < limit && !is_stale, |total| total == count as u64);
+        (self.repeats > 0 && count > limit) || (self.repeats >= REPEATS && is_likely)
     }
 }
 

@@ -4,8 +4,7 @@ use std::ops::Deref;
 
 use serde_json::Value;
 
-use super::page::{Batch, Listed, Page};
-use crate::{Response, json};
+use super::page::{Listed, Page, item_values};
 
 /// An item of a list together with its JSON as it was received, for fields that this version of the crate does not
 /// know. It dereferences to the item. Returned by [`Call::items_with_json`](crate::resources::Call::items_with_json).
@@ -32,20 +31,9 @@ impl<T: Listed> Listed for WithJson<T> {
     }
 }
 
-pub(super) fn batch<P: Page>(response: Response<P>) -> Batch<WithJson<P::Item>> {
-    let values = json::read(response.body()).map(array).unwrap_or_default();
-    let page = response.into_inner();
-    let (total, items) = (page.total(), page.into_items());
+pub(super) fn with_json<P: Page>(body: &[u8], keys: &[&str], page: P) -> Vec<WithJson<P::Item>> {
+    let (values, items) = (item_values(body, keys), page.into_items());
     let mut values = if values.len() == items.len() { values } else { vec![Value::Null; items.len()] }.into_iter();
     let with_json = |item| WithJson { item, json: values.next().unwrap_or_default() };
-    Batch { total, items: items.into_iter().map(with_json).collect() }
-}
-
-/// Returns the array of a list: bare, in `data`, or in the `data` of an envelope.
-fn array(body: Value) -> Vec<Value> {
-    match body {
-        Value::Array(values) => values,
-        Value::Object(mut object) => object.remove("data").map(array).unwrap_or_default(),
-        _ => Vec::new(),
-    }
+    items.into_iter().map(with_json).collect()
 }

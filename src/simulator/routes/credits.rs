@@ -11,7 +11,7 @@ pub(crate) fn get(organization: &mut Organization, call: &mut Call<'_>) -> Resul
 }
 
 pub(crate) fn usage(organization: &mut Organization, call: &mut Call<'_>) -> Result<Response, ApiError> {
-    let page = call.query.page(50);
+    let page = call.query.page(50, 100);
     let (start, end) = (call.query.time("startDate"), call.query.time("endDate"));
     call.query.check()?;
     // The set of types is open: an unknown one matches no transaction.

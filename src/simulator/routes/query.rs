@@ -20,7 +20,7 @@ pub(crate) struct Page {
 }
 
 /// The API's integers have 32 bits and a sign.
-const MAX: usize = 2_147_483_647;
+pub(crate) const MAX: usize = 2_147_483_647;
 
 impl Query {
     pub(crate) fn parse(query: &str) -> Self {
@@ -39,10 +39,10 @@ impl Query {
         time.map(|time| time.to_utc())
     }
 
-    /// Reads `limit`, at most 100, and `offset`.
-    pub(crate) fn page(&mut self, default_limit: usize) -> Page {
+    /// Reads `limit` and `offset`.
+    pub(crate) fn page(&mut self, default_limit: usize, max_limit: usize) -> Page {
         Page {
-            limit: self.number("limit", 1, 100).unwrap_or(default_limit),
+            limit: self.number("limit", 1, max_limit).unwrap_or(default_limit),
             offset: self.number("offset", 0, MAX).unwrap_or(0),
         }
     }

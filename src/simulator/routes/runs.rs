@@ -12,7 +12,7 @@ use crate::simulator::model::response::{Response, ok};
 use crate::simulator::routes::call::Call;
 
 pub(crate) fn list(organization: &mut Organization, call: &mut Call<'_>) -> Result<Response, ApiError> {
-    let page = call.query.page(20);
+    let page = call.query.page(20, 100);
     call.query.check()?;
     // The set of statuses is open: an unknown one matches no run.
     let status = call.query.text("status").map(|status| if status == "canceled" { "cancelled" } else { status });

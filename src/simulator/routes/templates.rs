@@ -1,6 +1,6 @@
 //! Templates: list, create, get, update, delete.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use crate::simulator::model::error::ApiError;
 use crate::simulator::model::organization::Organization;
@@ -8,16 +8,18 @@ use crate::simulator::model::response::{self, Response, created, ok};
 use crate::simulator::model::template::Template;
 use crate::simulator::routes::body::{Object, Validator};
 use crate::simulator::routes::call::Call;
+use crate::simulator::routes::query::MAX;
 use crate::simulator::routes::workspace_source;
 
 /// The fields that are stored as they were sent.
 const FIELDS: [&str; 6] = ["name", "description", "source", "variables", "hooks", "tags"];
 
 pub(crate) fn list(organization: &mut Organization, call: &mut Call<'_>) -> Result<Response, ApiError> {
+    let page = call.query.page(20, MAX);
+    call.query.check()?;
     let tag = call.query.text("tag");
     let tagged = organization.templates.iter().filter(|template| tag.is_none_or(|tag| template.has_tag(tag)));
-    let templates: Vec<_> = tagged.map(Template::to_json).collect();
-    Ok(ok(&json!({ "data": templates })))
+    Ok(ok(&page.of("data", tagged, Template::to_json)))
 }
 
 pub(crate) fn create(organization: &mut Organization, call: &mut Call<'_>) -> Result<Response, ApiError> {

@@ -13,6 +13,7 @@ use crate::simulator::model::response::{self, Response, created, ok};
 use crate::simulator::model::webhook::Webhook;
 use crate::simulator::routes::body::{Object, Validator};
 use crate::simulator::routes::call::Call;
+use crate::simulator::routes::query::MAX;
 
 /// Number of test deliveries per minute and webhook.
 const TESTS: u32 = 10;
@@ -25,9 +26,10 @@ struct Fields {
     description: Option<String>,
 }
 
-pub(crate) fn list(organization: &mut Organization, _: &mut Call<'_>) -> Result<Response, ApiError> {
-    let webhooks: Vec<_> = organization.webhooks.iter().map(Webhook::to_json).collect();
-    Ok(ok(&json!({ "data": webhooks })))
+pub(crate) fn list(organization: &mut Organization, call: &mut Call<'_>) -> Result<Response, ApiError> {
+    let page = call.query.page(20, MAX);
+    call.query.check()?;
+    Ok(ok(&page.of("data", organization.webhooks.iter(), Webhook::to_json)))
 }
 
 pub(crate) fn create(organization: &mut Organization, call: &mut Call<'_>) -> Result<Response, ApiError> {
