@@ -20,7 +20,7 @@ pub(crate) struct Page {
 }
 
 /// The API's integers have 32 bits and a sign.
-pub(crate) const MAX: usize = 2_147_483_647;
+const MAX: usize = 2_147_483_647;
 
 impl Query {
     pub(crate) fn parse(query: &str) -> Self {

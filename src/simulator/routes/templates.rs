@@ -8,14 +8,13 @@ use crate::simulator::model::response::{self, Response, created, ok};
 use crate::simulator::model::template::Template;
 use crate::simulator::routes::body::{Object, Validator};
 use crate::simulator::routes::call::Call;
-use crate::simulator::routes::query::MAX;
 use crate::simulator::routes::workspace_source;
 
 /// The fields that are stored as they were sent.
 const FIELDS: [&str; 6] = ["name", "description", "source", "variables", "hooks", "tags"];
 
 pub(crate) fn list(organization: &mut Organization, call: &mut Call<'_>) -> Result<Response, ApiError> {
-    let page = call.query.page(20, MAX);
+    let page = call.query.page(20, usize::MAX);
     call.query.check()?;
     let tag = call.query.text("tag");
     let tagged = organization.templates.iter().filter(|template| tag.is_none_or(|tag| template.has_tag(tag)));

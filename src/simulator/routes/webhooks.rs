@@ -13,7 +13,6 @@ use crate::simulator::model::response::{self, Response, created, ok};
 use crate::simulator::model::webhook::Webhook;
 use crate::simulator::routes::body::{Object, Validator};
 use crate::simulator::routes::call::Call;
-use crate::simulator::routes::query::MAX;
 
 /// Number of test deliveries per minute and webhook.
 const TESTS: u32 = 10;
@@ -27,7 +26,7 @@ struct Fields {
 }
 
 pub(crate) fn list(organization: &mut Organization, call: &mut Call<'_>) -> Result<Response, ApiError> {
-    let page = call.query.page(20, MAX);
+    let page = call.query.page(20, usize::MAX);
     call.query.check()?;
     Ok(ok(&page.of("data", organization.webhooks.iter(), Webhook::to_json)))
 }

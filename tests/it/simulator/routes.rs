@@ -467,7 +467,7 @@ async fn a_webhook_shows_its_secret_only_once() {
     assert!(created.body["secret"].as_str().unwrap().starts_with("whsec_"));
     let shown = api.get("/v1/webhooks/wh_000001").await;
     assert_eq!((shown.status, &shown.body), (200, &created.body["webhook"]));
-    assert_eq!(api.get("/v1/webhooks").await.body, json!({ "data": [created.body["webhook"]] }));
+    assert_eq!(api.get("/v1/webhooks").await.body["data"], json!([created.body["webhook"]]));
 }
 
 #[tokio::test]
