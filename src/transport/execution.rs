@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use progenitor_client::{ClientHooks, ClientInfo, OperationInfo, ResponseValue};
 use reqwest::Request;
 use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderName, HeaderValue, USER_AGENT};
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 
 use super::attempt_task::{AttemptTask, in_task};
 use super::decode::decode;
@@ -87,9 +87,15 @@ impl Execution {
         response.map_err(|error| self.labelled(error))
     }
 
-    /// Returns the result of the call, where a successful response has no body. A body is ignored.
+    /// Returns the result of the call, where a successful response has no body. A body is ignored, unless it is a page
+    /// that something in front of the service sent.
     pub(crate) fn finish_empty(&self, result: Generated<()>) -> Result<Response<()>> {
-        self.response(result).map_err(|error| self.labelled(error))
+        let response = self.response(result).and_then(|response| {
+            // A page cannot be read as JSON of any kind.
+            let is_page = response.raw().is_page();
+            if is_page { Ok(self.read::<IgnoredAny>(response)?.map(|_| ())) } else { Ok(response) }
+        });
+        response.map_err(|error| self.labelled(error))
     }
 
     /// Names the operation in an error that leaves the transport, and removes secrets from it.
