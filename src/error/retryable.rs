@@ -72,13 +72,13 @@ impl Error {
 /// | 429 | no |
 /// | 503 whose body is the service's own error with the code `SERVICE_UNAVAILABLE` | no |
 /// | any other 503: a gateway may have forwarded the request | yes |
-/// | 408, any other 5xx | yes |
+/// | 408, any other 5xx, an error with a 2xx | yes |
 /// | 303 to a POST: the result is elsewhere | yes |
 /// | everything else, whoever responded: gateways refuse requests before they forward them | no |
 pub(super) fn may_have_acted(operation: Operation, status: StatusCode, read: &ErrorBody) -> bool {
     match status {
         StatusCode::SERVICE_UNAVAILABLE => read.code.as_deref() != Some("SERVICE_UNAVAILABLE"),
         StatusCode::SEE_OTHER => operation.method() == "POST",
-        _ => status == StatusCode::REQUEST_TIMEOUT || status.is_server_error(),
+        _ => status == StatusCode::REQUEST_TIMEOUT || status.is_server_error() || status.is_success(),
     }
 }

@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use progenitor_client::{ClientHooks, ClientInfo, OperationInfo, ResponseValue};
 use reqwest::Request;
 use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderName, HeaderValue, USER_AGENT};
-use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::de::DeserializeOwned;
 
 use super::attempt_task::{AttemptTask, in_task};
 use super::decode::decode;
@@ -88,12 +88,15 @@ impl Execution {
     }
 
     /// Returns the result of the call, where a successful response has no body. A body is ignored, unless it is a page
-    /// that something in front of the service sent.
+    /// of something in front of the service, or an error of the service.
     pub(crate) fn finish_empty(&self, result: Generated<()>) -> Result<Response<()>> {
         let response = self.response(result).and_then(|response| {
-            // A page cannot be read as JSON of any kind.
-            let is_page = response.raw().is_page();
-            if is_page { Ok(self.read::<IgnoredAny>(response)?.map(|_| ())) } else { Ok(response) }
+            let error = Error::from_response(self.0.operation, response.raw().clone());
+            match error.code() {
+                Some(_) => Err(error.with_attempts(response.attempts())),
+                None if response.raw().is_page() => self.read(response),
+                None => Ok(response),
+            }
         });
         response.map_err(|error| self.labelled(error))
     }

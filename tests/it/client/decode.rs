@@ -428,6 +428,10 @@ async fn responses_without_a_documented_body_can_have_any_body_or_none() {
             assert!(error.is_decode() && error.may_have_reached_server(), "{error}");
             assert_eq!((error.status().unwrap().as_u16(), error.attempts()), (200, 1));
         }
+        let own = r#"{"success": false, "error": {"code": "CONFLICT", "message": "It is in use."}}"#;
+        let error = service.respond(&operation, 200, own).await.unwrap_err();
+        assert_eq!((error.code(), error.message(), error.attempts()), (Some("CONFLICT"), Some("It is in use."), 1));
+        assert!(error.may_have_reached_server());
     }
 }
 
