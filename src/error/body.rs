@@ -45,7 +45,7 @@ const PLACES: [&str; 4] = ["field", "loc", "path", "property"];
 /// Returns the reason that an object gives, with the errors that it lists.
 fn reason_of(object: &Map<String, Value>) -> Option<String> {
     let first = |names: &[&str]| names.iter().find_map(|name| object.get(*name).and_then(reason));
-    match (first(&REASONS), first(&["errors"])) {
+    match (first(&REASONS), first(&["errors", "fields", "violations"])) {
         (Some(said), Some(errors)) => Some(format!("{}: {errors}", said.trim_end_matches('.'))),
         (said, errors) => said.or(errors),
     }
@@ -105,6 +105,7 @@ mod tests {
             // GraphQL, JSON:API, Rails, Laravel
             (r#"{"errors":[{"message":"m","path":["run"]},{"title":"t"}]}"#, "run: m; t"),
             (r#"{"errors":{"branch":["is empty"]},"message":"Not valid."}"#, "Not valid: branch: is empty"),
+            (r#"{"detail":"Not valid.","fields":{"a":{"detail":"b"}}}"#, "Not valid: a: b"),
             // Kong, AWS, Apigee, OAuth, Google, Vercel, and an error without a code
             (r#"{"message":"no Route matched with those values"}"#, "no Route matched with those values"),
             (r#"{"Message":"User is not authorized"}"#, "User is not authorized"),

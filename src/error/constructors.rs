@@ -170,11 +170,10 @@ impl Error {
         // The decoder's message quotes the value, unless a field is missing.
         let is_secret = operation.returns_secret() && !source.to_string().starts_with("missing field");
         let cause = if is_secret { "a different value was expected".to_owned() } else { source.to_string() };
+        let status = response.status.as_u16();
         let newer = "Look for a newer version of this crate, and for a proxy that changes responses.";
         let (problem, advice) = match path {
-            _ if response.body.trim_ascii().is_empty() => {
-                (format!("the response {} has no body", response.status.as_u16()), newer)
-            }
+            _ if response.body.trim_ascii().is_empty() => (format!("the response {status} has no body"), newer),
             _ if response.is_page() => (
                 "the response is a page, not the JSON of AgentGate".to_owned(),
                 "Check the proxy, gateway or sign-in of the network that sent it, and the base URL.",

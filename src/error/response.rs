@@ -43,15 +43,16 @@ impl FailedResponse {
         }
     }
 
-    /// Returns the headers that name what responded, unless that was the service for certain.
+    /// Returns the headers that name what responded, unless that was the service for certain. A redirect to a sign-in
+    /// page names its place, without the query.
     pub(super) fn senders(&self) -> String {
-        let names = ["server", "via", "x-cache"].iter().filter(|_| self.read.code.is_none());
+        let names = ["server", "via", "x-cache", "location"].iter().filter(|_| self.read.code.is_none());
         let values = names.flat_map(|name| self.raw.headers.get_all(*name).into_iter().map(move |value| (name, value)));
-        let shown = values.filter(|(_, value)| !value.is_sensitive());
-        shown
-            .map(|(name, value)| format!("{name}: {}", excerpt(value.as_bytes(), false)))
-            .collect::<Vec<_>>()
-            .join("; ")
+        let shown = values.filter(|(_, value)| !value.is_sensitive()).map(|(name, value)| {
+            let value = value.as_bytes().split(|byte| *byte == b'?').next().unwrap_or_default();
+            format!("{name}: {}", excerpt(value, false))
+        });
+        shown.collect::<Vec<_>>().join("; ")
     }
 
     /// Removes secrets from everything that is shown.
