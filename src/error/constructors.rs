@@ -54,8 +54,7 @@ impl Error {
 
     pub(crate) fn from_response(operation: Operation, response: RawResponse) -> Self {
         let (status, read) = (response.status, ErrorBody::read(&response.body));
-        let (kind, advice) = kind::classify(read.code.as_deref(), status.as_u16());
-        let advice = kind::advice_for(operation, read.code.as_deref(), status.as_u16()).unwrap_or(advice);
+        let (kind, advice) = kind::of_response(operation, status.as_u16(), &read);
         let mut error = Self::new(kind, None, advice).with_operation(operation);
         error.0.may_have_reached_server = may_have_acted(operation, status, &read);
         error.with_response(response, read)
@@ -171,12 +170,17 @@ impl Error {
         // The decoder's message quotes the value, unless a field is missing.
         let is_secret = operation.returns_secret() && !source.to_string().starts_with("missing field");
         let cause = if is_secret { "a different value was expected".to_owned() } else { source.to_string() };
-        let problem = match (response.body.trim_ascii().is_empty(), path) {
-            (true, _) => format!("the response {} has no body", response.status.as_u16()),
-            (false, "" | ".") => format!("the response cannot be read: {cause}"),
-            (false, path) => format!("the response cannot be read at `{path}`: {cause}"),
+        let status = response.status.as_u16();
+        let newer = "Look for a newer version of this crate, and for a proxy that changes responses.";
+        let (problem, advice) = match path {
+            _ if response.body.trim_ascii().is_empty() => (format!("the response {status} has no body"), newer),
+            _ if response.is_page() => (
+                "the response is a page, not the JSON of AgentGate".to_owned(),
+                "Check the proxy, gateway or sign-in of the network that sent it, and the base URL.",
+            ),
+            "" | "." => (format!("the response cannot be read: {cause}"), newer),
+            path => (format!("the response cannot be read at `{path}`: {cause}"), newer),
         };
-        let advice = "Look for a newer version of this crate, and for a proxy that changes responses.";
         let mut error = Self::new(ErrorKind::Decode, Some(problem), advice);
         error.0.may_have_reached_server = true;
         error.0.underlying = if is_secret { None } else { Some(Arc::new(source)) };

@@ -30,11 +30,12 @@ fn write_line(f: &mut impl fmt::Write, error: &Error) -> fmt::Result {
             if hides_body(error, response) {
                 write!(f, "; status {}, {HIDDEN}", response.raw.status.as_u16())?;
             } else if !response.excerpt.is_empty() {
-                write!(f, "; status {}, the body starts with `{}`", response.raw.status.as_u16(), response.excerpt)?;
+                let says = if response.raw.is_page() { "the page says" } else { "the body starts with" };
+                write!(f, "; status {}, {says} `{}`", response.raw.status.as_u16(), response.excerpt)?;
             }
         }
         (Some(problem), None) => write!(f, "{}", one_line(problem))?,
-        (None, Some(response)) if hides_body(error, response) => write!(f, "{}, {HIDDEN}", response.raw.status)?,
+        (None, Some(response)) if hides_body(error, response) => write!(f, "{}, {HIDDEN}", response.status())?,
         (None, Some(response)) => write_response(f, response)?,
         (None, None) => write!(f, "{}", error.kind())?,
     }
@@ -72,12 +73,13 @@ impl fmt::Debug for Error {
 }
 
 fn write_response(f: &mut impl fmt::Write, response: &FailedResponse) -> fmt::Result {
-    let status = response.raw.status;
+    let status = response.status();
     match (&response.read.code, &response.read.message) {
-        (Some(code), Some(message)) => write!(f, "{} {code}: {}", status.as_u16(), sentence(message)),
-        (Some(code), None) => write!(f, "{} {code}", status.as_u16()),
+        (Some(code), Some(message)) => write!(f, "{} {code}: {}", response.raw.status.as_u16(), sentence(message)),
+        (Some(code), None) => write!(f, "{} {code}", response.raw.status.as_u16()),
         (None, Some(message)) => write!(f, "{status}: {}", sentence(message)),
-        (None, None) if response.raw.body.is_empty() => write!(f, "{status} with an empty body"),
+        (None, None) if response.excerpt.is_empty() => write!(f, "{status} with an empty body"),
+        (None, None) if response.raw.is_page() => write!(f, "{status} with a page that says `{}`", response.excerpt),
         (None, None) => {
             write!(f, "{status} with a body that is not an error of the service; it starts with `{}`", response.excerpt)
         }
@@ -101,6 +103,9 @@ fn write_details(f: &mut impl fmt::Write, error: &Error) -> fmt::Result {
     }
     if let Some(credits) = error.credits() {
         write!(f, " [required {}, available {}]", credits.required, credits.available)?;
+    }
+    if let Some(senders) = error.response().map(FailedResponse::senders).filter(|senders| !senders.is_empty()) {
+        write!(f, " [{senders}]")?;
     }
     Ok(())
 }

@@ -3,10 +3,15 @@
 use std::fmt;
 use std::str::FromStr;
 
+use super::body::ErrorBody;
 use crate::Operation;
 use crate::types::ErrorCode;
 
 /// The kind of failure of an [`Error`](super::Error).
+///
+/// Statuses of 4xx stand for errors of the service itself, which have a [`code`](super::Error::code). Without a code,
+/// only 408, 429, and a 400 or 422 with a reason in JSON have the same kind. All others are
+/// [`UnexpectedStatus`](Self::UnexpectedStatus): a 404 of a gateway does not mean that an id does not exist.
 ///
 /// Later versions may add kinds, so a `match` needs a `_` arm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -14,8 +19,8 @@ use crate::types::ErrorCode;
 pub enum ErrorKind {
     /// A setting of the client is missing or invalid, such as the API key or the base URL.
     Configuration,
-    /// The content of the request is invalid. It was rejected by the service (400, 413, 422), or by this crate before
-    /// sending.
+    /// The content of the request is invalid. It was rejected by the service (400, 413, 422), by its framework or a
+    /// gateway with a reason in JSON (400, 422), or by this crate before sending.
     InvalidRequest,
     /// The API key is missing, malformed, unknown, expired or revoked (401).
     Authentication,
@@ -31,11 +36,11 @@ pub enum ErrorKind {
     NotFound,
     /// The state of the object does not allow the operation, for example the cancellation of a finished run (409).
     Conflict,
-    /// A rate limit is exhausted (429).
+    /// A rate limit of the service or of a gateway is exhausted (429).
     RateLimited,
-    /// The service failed (5xx except 503).
+    /// The service or a gateway in front of it failed (5xx except 503).
     Server,
-    /// The service is temporarily unavailable (503).
+    /// The service or a gateway in front of it is temporarily unavailable (503).
     Unavailable,
     /// No connection could be established. The attempt sent nothing.
     Connect,
@@ -47,7 +52,8 @@ pub enum ErrorKind {
     Decode,
     /// The body of the response is larger than the client accepts.
     BodyTooLarge,
-    /// The service responded with an unexpected status, such as a redirect.
+    /// The response is none of the service's: a redirect, or a 4xx without the service's own error body, as from a
+    /// proxy, a gateway or a sign-in page.
     UnexpectedStatus,
     /// The run that was waited for has failed.
     RunFailed,
@@ -164,73 +170,87 @@ impl std::error::Error for UnknownErrorKind {}
 
 const CORRECT: &str = "Correct the request and send it again.";
 const NOT_FOUND: &str = "Check the id, and that the API key belongs to the organization that owns it.";
-const NOT_FOUND_WITHOUT_CODE: &str =
-    "Check the id, the base URL and any proxy: errors of the service itself have a code.";
 const NOT_FOUND_WITHOUT_ID: &str =
     "Check the base URL and any proxy, and that everything that the request refers to exists.";
 const SLOW_DOWN: &str = "Wait before the next request; other programs of the organization may share the limit.";
 const TRY_LATER: &str = "The fault is on the service's side; try again later.";
 
-/// Returns the kind and the advice for a failed response. A documented code takes precedence over the status.
-pub(super) fn classify(code: Option<&str>, status: u16) -> (ErrorKind, &'static str) {
-    let documented = code.and_then(|code| Some((code, ErrorCode::documented(code)?)));
-    match documented {
-        Some(("INSUFFICIENT_CREDITS", (_, advice))) => (ErrorKind::InsufficientCredits, advice),
-        Some(("ORGANIZATION_SUSPENDED", (_, advice))) => (ErrorKind::OrganizationSuspended, advice),
-        Some((_, (status, advice))) => (by_status(status, true).0, advice),
-        None => by_status(status, code.is_some()),
+/// Returns the kind and the advice for an error of the service. A documented code takes precedence over the status.
+fn classify(code: &str, status: u16) -> (ErrorKind, &'static str) {
+    match (code, ErrorCode::documented(code)) {
+        ("INSUFFICIENT_CREDITS", Some((_, advice))) => (ErrorKind::InsufficientCredits, advice),
+        ("ORGANIZATION_SUSPENDED", Some((_, advice))) => (ErrorKind::OrganizationSuspended, advice),
+        (_, Some((status, advice))) => (by_status(status).0, advice),
+        (_, None) => by_status(status),
     }
 }
 
-/// Returns the kind and the advice for a status. Errors of the service have a code, and those of a proxy do not.
-fn by_status(status: u16, has_code: bool) -> (ErrorKind, &'static str) {
+/// Returns the kind and the advice for the status of an error of the service.
+fn by_status(status: u16) -> (ErrorKind, &'static str) {
     match status {
-        304 => (ErrorKind::UnexpectedStatus, "The client sends no conditional requests; look for a proxy that caches."),
-        300..=399 => (
-            ErrorKind::UnexpectedStatus,
-            "Redirects are not followed, as they would carry the API key elsewhere; check the base URL.",
-        ),
         400 | 413 | 422 => (ErrorKind::InvalidRequest, CORRECT),
         401 => (ErrorKind::Authentication, "Check the API key."),
         402 => (ErrorKind::Billing, "Look at the organization's billing; a retry alone does not help."),
         403 => (ErrorKind::PermissionDenied, "Check the permissions of the API key."),
-        404 | 410 => (ErrorKind::NotFound, if has_code { NOT_FOUND } else { NOT_FOUND_WITHOUT_CODE }),
+        404 | 410 => (ErrorKind::NotFound, NOT_FOUND),
         408 => (ErrorKind::Timeout, TRY_LATER),
         409 => (ErrorKind::Conflict, "The present state of the resource does not allow this; fetch it and look at it."),
         429 => (ErrorKind::RateLimited, SLOW_DOWN),
         503 => (ErrorKind::Unavailable, TRY_LATER),
         500..=599 => (ErrorKind::Server, TRY_LATER),
-        _ => (
-            ErrorKind::UnexpectedStatus,
-            "This does not look like AgentGate; check the base URL, and look for a proxy.",
-        ),
+        300..=399 | 407 => by_status_alone(status, false),
+        _ => (ErrorKind::UnexpectedStatus, "AgentGate documents no such status; look for a newer version."),
     }
 }
 
-/// Returns the advice for a status that has a special meaning for this operation. The advice of a code takes precedence
-/// if it is more specific than that of its status.
-pub(super) fn advice_for(operation: Operation, code: Option<&str>, status: u16) -> Option<&'static str> {
-    let documented = code.and_then(ErrorCode::documented);
+/// Returns the kind and the advice for a failed response that is not an error of the service. What stands in front of
+/// the service cannot know whether a key is accepted or an id exists. `has_reason` is set for JSON that gives a reason:
+/// the framework of the service may refuse a request before the service's own code sees it.
+fn by_status_alone(status: u16, has_reason: bool) -> (ErrorKind, &'static str) {
+    let kind = match status {
+        408 | 429 | 500..=599 => by_status(status).0,
+        400 | 422 if has_reason => ErrorKind::InvalidRequest,
+        _ => ErrorKind::UnexpectedStatus,
+    };
+    let advice = match status {
+        304 => "The client sends no conditional requests; look for a proxy that caches.",
+        300..=399 => "Redirects are not followed, as they would carry the API key elsewhere; check the base URL.",
+        400 | 422 if has_reason => CORRECT,
+        401 | 403 => "This response is not AgentGate's: check the access rules of the proxy or gateway that sent it.",
+        407 => "The proxy requires credentials: set them in the URL of the proxy.",
+        413 | 414 | 431 => "This response is not AgentGate's: raise the limit of the proxy or gateway that sent it.",
+        429 => "Wait before the next request; the limit may be that of a gateway, and not that of AgentGate.",
+        502 | 504 | 520..=530 => "The gateway that responded did not reach AgentGate: try again later, or look at it.",
+        408 | 500..=599 => "AgentGate or a gateway in front of it failed: try again later, or look at that gateway.",
+        _ => "This response is not AgentGate's: check the base URL, and the proxy or gateway that sent it.",
+    };
+    (kind, advice)
+}
+
+/// Returns the kind and the advice for a failed response of this operation. The advice of a code takes precedence over
+/// that of the operation if it is more specific than that of the status.
+pub(super) fn of_response(operation: Operation, status: u16, body: &ErrorBody) -> (ErrorKind, &'static str) {
+    let Some(code) = body.code.as_deref() else { return by_status_alone(status, body.message.is_some()) };
     let (kind, advice) = classify(code, status);
-    let of_operation = operation.advice().find(|(of, _)| *of == status).map(|(_, advice)| advice);
-    let is_specific = documented.is_some_and(|(status, _)| advice != by_status(status, true).1);
-    match of_operation {
-        Some(advice) if !is_specific => Some(advice),
-        _ if kind == ErrorKind::NotFound && !operation.path().contains('{') => Some(NOT_FOUND_WITHOUT_ID),
-        _ => None,
-    }
+    let is_specific = ErrorCode::documented(code).is_some_and(|(status, _)| advice != by_status(status).1);
+    let advice = match operation.advice().find(|(of, _)| *of == status) {
+        Some((_, of_operation)) if !is_specific => of_operation,
+        _ if kind == ErrorKind::NotFound && !operation.path().contains('{') => NOT_FOUND_WITHOUT_ID,
+        _ => advice,
+    };
+    (kind, advice)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{ErrorKind, classify};
+    use super::{ErrorKind, by_status_alone, classify};
     use crate::types::ErrorCode;
 
     #[test]
     fn every_documented_code_has_a_kind_and_an_advice_of_its_own() {
         for code in ErrorCode::KNOWN {
             let (status, advice) = ErrorCode::documented(code).unwrap();
-            let (kind, given) = classify(Some(code), 418);
+            let (kind, given) = classify(code, 418);
             assert_eq!(given, advice);
             assert_ne!(kind, ErrorKind::UnexpectedStatus, "{code}, {status}");
         }
@@ -250,31 +270,40 @@ mod tests {
 
     #[test]
     fn a_known_code_takes_precedence_over_the_status() {
-        assert_eq!(classify(Some("INSUFFICIENT_CREDITS"), 402).0, ErrorKind::InsufficientCredits);
-        assert_eq!(classify(Some("ORGANIZATION_SUSPENDED"), 403).0, ErrorKind::OrganizationSuspended);
-        assert_eq!(classify(Some("RATE_LIMITED"), 400).0, ErrorKind::RateLimited);
+        assert_eq!(classify("INSUFFICIENT_CREDITS", 402).0, ErrorKind::InsufficientCredits);
+        assert_eq!(classify("ORGANIZATION_SUSPENDED", 403).0, ErrorKind::OrganizationSuspended);
+        assert_eq!(classify("RATE_LIMITED", 400).0, ErrorKind::RateLimited);
     }
 
     #[test]
-    fn without_a_known_code_the_status_decides() {
-        for (status, kind) in [
-            (302, ErrorKind::UnexpectedStatus),
-            (400, ErrorKind::InvalidRequest),
-            (401, ErrorKind::Authentication),
-            (402, ErrorKind::Billing),
-            (403, ErrorKind::PermissionDenied),
-            (404, ErrorKind::NotFound),
-            (405, ErrorKind::UnexpectedStatus),
-            (408, ErrorKind::Timeout),
-            (409, ErrorKind::Conflict),
-            (429, ErrorKind::RateLimited),
-            (500, ErrorKind::Server),
-            (502, ErrorKind::Server),
-            (503, ErrorKind::Unavailable),
-            (504, ErrorKind::Server),
+    fn without_a_known_code_the_status_decides_and_without_the_services_error_no_4xx_is_its_word() {
+        use ErrorKind::{
+            Authentication, Billing, Conflict, InvalidRequest, NotFound, PermissionDenied, RateLimited, Server,
+            Timeout, Unavailable, UnexpectedStatus,
+        };
+        for (status, own, foreign) in [
+            (302, UnexpectedStatus, UnexpectedStatus),
+            (400, InvalidRequest, UnexpectedStatus),
+            (401, Authentication, UnexpectedStatus),
+            (402, Billing, UnexpectedStatus),
+            (403, PermissionDenied, UnexpectedStatus),
+            (404, NotFound, UnexpectedStatus),
+            (405, UnexpectedStatus, UnexpectedStatus),
+            (407, UnexpectedStatus, UnexpectedStatus),
+            (408, Timeout, Timeout),
+            (409, Conflict, UnexpectedStatus),
+            (410, NotFound, UnexpectedStatus),
+            (413, InvalidRequest, UnexpectedStatus),
+            (422, InvalidRequest, UnexpectedStatus),
+            (429, RateLimited, RateLimited),
+            (500, Server, Server),
+            (503, Unavailable, Unavailable),
+            (520, Server, Server),
         ] {
-            assert_eq!(classify(Some("NEW_CODE"), status).0, kind, "{status}");
-            assert_eq!(classify(None, status).0, kind, "{status}");
+            assert_eq!(classify("NEW_CODE", status).0, own, "{status}");
+            assert_eq!(by_status_alone(status, false).0, foreign, "{status}");
+            let with_reason = if matches!(status, 400 | 422) { InvalidRequest } else { foreign };
+            assert_eq!(by_status_alone(status, true).0, with_reason, "{status}");
         }
     }
 }

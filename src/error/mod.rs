@@ -142,7 +142,9 @@ impl Error {
         self.response().map(|response| response.raw.body.as_ref())
     }
 
-    /// Returns the service's code, such as `INSUFFICIENT_CREDITS`.
+    /// Returns the service's code, such as `INSUFFICIENT_CREDITS`. Errors of the service itself have one. `None` if
+    /// there was no response, or if it came from something else: a proxy, a gateway, a sign-in page, or the framework
+    /// of the service.
     ///
     /// The service may add codes. [`kind`](Self::kind) classifies the known ones, and
     /// [`ErrorCode::from`](crate::types::ErrorCode) returns a value to match on.
@@ -151,7 +153,8 @@ impl Error {
         self.response()?.read.code.as_deref()
     }
 
-    /// Returns the human-readable message of the service.
+    /// Returns the human-readable message of the service, or else the reason that the JSON of a framework or gateway
+    /// gives, such as `{"statusCode": 400, "message": ["branch is not valid"]}`.
     #[must_use]
     pub fn message(&self) -> Option<&str> {
         self.response()?.read.message.as_deref()
@@ -193,7 +196,8 @@ impl Error {
     /// response could not be read.
     ///
     /// A 429 is a refusal, and so is a 503 whose body is the service's own error with the code `SERVICE_UNAVAILABLE`.
-    /// Any other 503 may come from a gateway that had forwarded the request.
+    /// Any other 503 may come from a gateway that had forwarded the request. A 4xx other than 408 is a refusal, whoever
+    /// responded.
     ///
     /// If this is `true` for [`create`](crate::resources::WorkOrders::create), the client has searched for the work
     /// order without success; the text of the error has the result of the search. Check the recent runs before you
@@ -265,7 +269,7 @@ impl Error {
         self.kind() == ErrorKind::InvalidRequest
     }
 
-    /// Returns whether the API key was not accepted. **Troubleshooting:** [`code`](Self::code) distinguishes a
+    /// Returns whether the service did not accept the API key. **Troubleshooting:** [`code`](Self::code) distinguishes a
     /// malformed key from an expired one.
     #[must_use]
     pub fn is_authentication(&self) -> bool {
@@ -279,15 +283,16 @@ impl Error {
         self.kind() == ErrorKind::InsufficientCredits
     }
 
-    /// Returns whether the API key lacks a permission. **Troubleshooting:** [`required_scope`](Self::required_scope)
+    /// Returns whether the service says that the API key lacks a permission. **Troubleshooting:** [`required_scope`](Self::required_scope)
     /// returns the missing scope.
     #[must_use]
     pub fn is_permission_denied(&self) -> bool {
         self.kind() == ErrorKind::PermissionDenied
     }
 
-    /// Returns whether the id was not found. **Troubleshooting:** check that the key belongs to the same organization
-    /// as the object.
+    /// Returns whether the service itself says that the id was not found. A 404 page of a proxy or gateway is an
+    /// [`UnexpectedStatus`](ErrorKind::UnexpectedStatus). **Troubleshooting:** check that the key belongs to the same
+    /// organization as the object.
     #[must_use]
     pub fn is_not_found(&self) -> bool {
         self.kind() == ErrorKind::NotFound

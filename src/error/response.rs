@@ -17,7 +17,7 @@ pub(crate) const KEPT_BODY: usize = 64 * 1024;
 pub(super) struct FailedResponse {
     /// Its body is no longer than [`KEPT_BODY`].
     pub(super) raw: RawResponse,
-    /// The start of the body, without secrets.
+    /// The start of the body, or the text of a page, without secrets.
     pub(super) excerpt: String,
     pub(super) read: ErrorBody,
     pub(super) request_id: Option<String>,
@@ -33,9 +33,31 @@ impl FailedResponse {
         response
     }
 
+    /// Returns the status with its name. A content delivery network has 520 to 530 of its own.
+    pub(super) fn status(&self) -> String {
+        let status = self.raw.status;
+        match (status.canonical_reason(), status.as_u16()) {
+            (Some(name), status) => format!("{status} {name}"),
+            (None, 520..=530) => format!("{} Origin Error", status.as_u16()),
+            (None, status) => status.to_string(),
+        }
+    }
+
+    /// Returns the headers that name what responded, unless that was the service for certain. A redirect to a sign-in
+    /// page names its place, without the query.
+    pub(super) fn senders(&self) -> String {
+        let names = ["server", "via", "x-cache", "location"].iter().filter(|_| self.read.code.is_none());
+        let values = names.flat_map(|name| self.raw.headers.get_all(*name).into_iter().map(move |value| (name, value)));
+        let shown = values.filter(|(_, value)| !value.is_sensitive()).map(|(name, value)| {
+            let value = value.as_bytes().split(|byte| *byte == b'?').next().unwrap_or_default();
+            format!("{name}: {}", excerpt(value, false))
+        });
+        shown.collect::<Vec<_>>().join("; ")
+    }
+
     /// Removes secrets from everything that is shown.
     pub(super) fn redact(&mut self, key: &[u8]) {
-        self.excerpt = excerpt(&redact(&self.raw.body, key));
+        self.excerpt = excerpt(&redact(&self.raw.body, key), self.raw.is_page());
         let ErrorBody { code, message, request_id, details, .. } = &mut self.read;
         for text in [code, message, request_id, &mut self.request_id].into_iter().flatten() {
             *text = redact_text(text, key).into_owned();

@@ -14,7 +14,7 @@ impl Error {
     /// |---|---|---|
     /// | could not connect; the deadline or the rate limit prevented sending | true | true |
     /// | 429; 503 with the service's own `SERVICE_UNAVAILABLE` | true | true |
-    /// | 408, 500, 502, 504, any other 503, 303 to a POST, cut connection, time-out | true | false: it may have taken effect |
+    /// | 408, 500, 502, 504, 520 to 530, any other 503, 303 to a POST, cut connection, time-out | true | false: it may have taken effect |
     /// | everything else | false | false |
     ///
     /// The client has already retried such a failure, as often as [`max_retries`](crate::ClientBuilder::max_retries)
@@ -53,8 +53,12 @@ impl Error {
             | ErrorKind::Unavailable
             | ErrorKind::Timeout
             | ErrorKind::Interrupted => true,
-            ErrorKind::Server => self.status().is_some_and(|status| matches!(status.as_u16(), 500 | 502..=504)),
-            ErrorKind::UnexpectedStatus => self.may_have_reached_server(),
+            ErrorKind::Server => {
+                self.status().is_some_and(|status| matches!(status.as_u16(), 500 | 502..=504 | 520..=530))
+            }
+            ErrorKind::UnexpectedStatus => {
+                self.status() == Some(StatusCode::SEE_OTHER) && self.may_have_reached_server()
+            }
             _ => false,
         };
         may_help && is_safe
@@ -68,13 +72,13 @@ impl Error {
 /// | 429 | no |
 /// | 503 whose body is the service's own error with the code `SERVICE_UNAVAILABLE` | no |
 /// | any other 503: a gateway may have forwarded the request | yes |
-/// | 408, any other 5xx | yes |
+/// | 408, any other 5xx, an error with a 2xx | yes |
 /// | 303 to a POST: the result is elsewhere | yes |
-/// | everything else | no |
+/// | everything else, whoever responded: gateways refuse requests before they forward them | no |
 pub(super) fn may_have_acted(operation: Operation, status: StatusCode, read: &ErrorBody) -> bool {
     match status {
-        StatusCode::SERVICE_UNAVAILABLE => !(read.is_documented && read.code.as_deref() == Some("SERVICE_UNAVAILABLE")),
+        StatusCode::SERVICE_UNAVAILABLE => read.code.as_deref() != Some("SERVICE_UNAVAILABLE"),
         StatusCode::SEE_OTHER => operation.method() == "POST",
-        _ => status == StatusCode::REQUEST_TIMEOUT || status.is_server_error(),
+        _ => status == StatusCode::REQUEST_TIMEOUT || status.is_server_error() || status.is_success(),
     }
 }

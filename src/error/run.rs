@@ -124,7 +124,7 @@ impl Error {
             (Some(problem), _) => problem.clone(),
             (None, Some(response)) => match &response.read.code {
                 Some(code) => format!("{} {code}", response.raw.status.as_u16()),
-                None => response.raw.status.to_string(),
+                None => response.status(),
             },
             (None, None) => self.kind().to_string(),
         }

@@ -21,10 +21,14 @@ use crate::{Error, Response, Result};
 ///
 /// # Errors
 ///
-/// - The run does not exist, or the key may not read it.
-/// - The key has expired, or the organization is suspended.
-/// - Polls for this run keep failing: for a minute with persistent failures (a redirect, a 405, HTML, JSON that cannot
-///   be read), or for an hour with transient ones (5xx, 429, the network). `source()` is the error of the last poll.
+/// - The service says that the run does not exist, or that the key may not read it. A run that is known to exist may be
+///   missing for a minute.
+/// - The service says that the key is not accepted, or that the organization is suspended. This ends all waits of the
+///   client.
+/// - Polls for this run keep failing: for a quarter of an hour with responses that are none of the service's or cannot
+///   be read (a 4xx without the service's error body, a page of HTML, a redirect), or for an hour with other failures
+///   (5xx, 429, the network, a middleware). `source()` is the error of the last poll. A wait therefore survives ten
+///   minutes of a gateway that refuses every request.
 /// - [`ErrorKind::WaitTimeout`](crate::ErrorKind::WaitTimeout): the [`timeout`](Self::timeout) has passed. If the last
 ///   poll failed, `source()` is its error.
 #[must_use = "a wait does nothing until it is awaited"]
@@ -178,11 +182,13 @@ impl Wait {
         }
         match self.follower.source.cancel(&self.id).await {
             Ok(()) => Err(error.with_cancellation()),
-            // The run has ended in the meantime.
-            Err(refused) if refused.is_conflict() => match self.follower.source.run(&self.id).await {
-                Ok(response) if has_ended(response.value()) => Ok(response),
-                _ => Err(error.with_failed_cancellation(refused)),
-            },
+            // The run may have ended in the meantime.
+            Err(refused) if refused.status().is_some_and(|status| status == 409) => {
+                match self.follower.source.run(&self.id).await {
+                    Ok(response) if has_ended(response.value()) => Ok(response),
+                    _ => Err(error.with_failed_cancellation(refused)),
+                }
+            }
             Err(failed) => Err(error.with_failed_cancellation(failed)),
         }
     }

@@ -35,8 +35,7 @@ impl Client {
         Box::pin(async move {
             match balance.await {
                 Ok(_) => Ok(()),
-                // A proxy that forbids the request gives none of the service's codes.
-                Err(error) if error.is_permission_denied() && error.code().is_some() => Ok(()),
+                Err(error) if error.is_permission_denied() => Ok(()),
                 Err(error) => Err(error),
             }
         })

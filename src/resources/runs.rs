@@ -62,7 +62,10 @@ impl CancelRun {
         sent: &Execution,
     ) -> Result<Response<CancelledRun>> {
         let error = match result {
-            Err(error) if error.is_conflict() && error.may_have_reached_server() => error,
+            // Whoever sent the 409: the run itself is the proof.
+            Err(error) if error.status().is_some_and(|status| status == 409) && error.may_have_reached_server() => {
+                error
+            }
             Ok(response) => {
                 // Waits need no poll or delivery to end.
                 call.client.follow.apply_status(&call.endpoint.id, &response.value().status);

@@ -41,6 +41,14 @@ pub(crate) struct RawResponse {
     pub(crate) body: Bytes,
 }
 
+impl RawResponse {
+    /// Returns whether the body is a page of HTML or XML. The service sends none: it comes from a proxy, a gateway or a
+    /// network that wants a sign-in.
+    pub(crate) fn is_page(&self) -> bool {
+        self.body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&self.body).trim_ascii_start().starts_with(b"<")
+    }
+}
+
 /// Shows how long the body is, and none of it: the response to a new webhook holds its secret.
 impl fmt::Debug for RawResponse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

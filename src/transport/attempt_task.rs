@@ -49,10 +49,10 @@ impl AttemptTask {
         }
         let result = transport.attempt(request, sent.as_ref()).await;
         let wait = match &result {
-            Ok(RawResponse { status, headers, .. }) => {
+            Ok(response @ RawResponse { status, headers, .. }) => {
                 let wait = requested_wait(*status, headers, transport.clock.now());
                 permit.responded(*status, headers, wait);
-                if let Some(sent) = sent.filter(|_| status.is_success()) {
+                if let Some(sent) = sent.filter(|_| status.is_success() && !response.is_page()) {
                     sent.accepted();
                 }
                 wait

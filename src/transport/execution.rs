@@ -78,9 +78,18 @@ impl Execution {
         response.map_err(|error| self.labelled(error))
     }
 
-    /// Returns the result of the call, where a successful response has no body. A body is ignored.
+    /// Returns the result of the call, where a successful response has no body. A body is ignored, unless it is a page
+    /// of something in front of the service, or an error of the service.
     pub(crate) fn finish_empty(&self, result: Generated<()>) -> Result<Response<()>> {
-        self.response(result).map_err(|error| self.labelled(error))
+        let response = self.response(result).and_then(|response| {
+            let error = Error::from_response(self.0.operation, response.raw().clone());
+            match error.code() {
+                Some(_) => Err(error.with_attempts(response.attempts())),
+                None if response.raw().is_page() => self.read(response),
+                None => Ok(response),
+            }
+        });
+        response.map_err(|error| self.labelled(error))
     }
 
     /// Names the operation in an error that leaves the transport, and removes secrets from it.

@@ -64,7 +64,8 @@ pub trait Middleware: Send + Sync + 'static {
     /// # Errors
     ///
     /// An error ends the call. Nothing is sent, and the call fails with
-    /// [`ErrorKind::Middleware`](crate::ErrorKind::Middleware). It is not retried.
+    /// [`ErrorKind::Middleware`](crate::ErrorKind::Middleware). It is not retried. A
+    /// [wait](crate::follow::WaitForRun) polls again.
     fn before<'a>(&'a self, request: &'a mut AttemptRequest<'_>) -> MiddlewareFuture<'a, Result<(), Refusal>> {
         let _ = request;
         Box::pin(ready(Ok(())))

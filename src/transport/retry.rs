@@ -124,14 +124,14 @@ mod tests {
         let own = |code: &str| format!(r#"{{"error": {{"code": "{code}", "message": "m"}}}}"#);
         let mut table = Vec::new();
         // Status, body, retried if repeatable, retried if not, may have had its effect.
-        for status in [300, 301, 302, 304, 307, 308, 400, 401, 402, 403, 404, 405, 409, 410, 413, 418, 422] {
-            table.push((status, String::new(), false, false, false));
+        for status in [300, 301, 302, 304, 307, 308, 400, 401, 402, 403, 404, 405, 407, 409, 410, 413, 418, 422] {
+            table.extend([String::new(), own("NEW_CODE")].map(|body| (status, body, false, false, false)));
         }
-        for status in [408, 500, 502, 504] {
+        for status in [408, 500, 502, 504, 520, 524, 525, 530] {
             table.push((status, String::new(), true, false, true));
             table.push((status, own("SERVICE_UNAVAILABLE"), true, false, true));
         }
-        for status in [501, 505, 507, 520, 524, 599] {
+        for status in [501, 505, 507, 519, 531, 599] {
             table.push((status, String::new(), false, false, true));
         }
         table.push((303, String::new(), true, false, true));

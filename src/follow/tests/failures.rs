@@ -3,7 +3,7 @@
 use std::future::IntoFuture;
 use std::time::Duration;
 
-use super::model::{Lists, Model, Planned, failure, undecodable, wait_for_all};
+use super::model::{Lists, Model, Planned, failure, foreign, undecodable, wait_for_all};
 use super::{in_simulated_time, seconds};
 use crate::clock::Clock;
 use crate::types::{RunId, RunStatus};
@@ -108,20 +108,20 @@ fn lists_that_omit_runs_delay_waits_by_minutes_at_most() {
 }
 
 #[test]
-fn persistent_failures_end_a_wait_after_a_minute_with_the_last_failure() {
+fn responses_of_another_end_a_wait_after_a_quarter_of_an_hour_with_the_last_failure() {
     for (name, error, kind) in [
         ("301", failure(301), ErrorKind::UnexpectedStatus),
-        ("405", failure(405), ErrorKind::UnexpectedStatus),
+        ("401 without an error of the service", foreign(401), ErrorKind::UnexpectedStatus),
         ("HTML", undecodable("<html>"), ErrorKind::Decode),
     ] {
         in_simulated_time(async {
             let model = service(1);
             model.set_fault(move |_, _, _| Some(error.clone()));
             let error = model.watcher().wait("run_000000").await.unwrap_err();
-            assert_eq!((error.kind(), error.attempts()), (kind, 6), "{name}: {error}");
+            assert_eq!((error.kind(), error.attempts()), (kind, 20), "{name}: {error}");
             let last = std::error::Error::source(&error).unwrap().downcast_ref::<Error>().unwrap();
             assert_eq!(last.kind(), kind, "{name}");
-            assert!((60..70).contains(&model.clock.monotonic().as_secs()), "{name}");
+            assert!((900..970).contains(&model.clock.monotonic().as_secs()), "{name}");
         });
     }
 }

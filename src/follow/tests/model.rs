@@ -244,7 +244,13 @@ impl RunSource for Model {
     }
 }
 
+/// Returns an error of the service.
 pub(super) fn failure(status: u16) -> Error {
+    Error::of_response(Operation::GET_RUN, status, r#"{"error": {"code": "NEW_CODE"}}"#)
+}
+
+/// Returns the error of a response that is none of the service's.
+pub(super) fn foreign(status: u16) -> Error {
     Error::of_response(Operation::GET_RUN, status, "")
 }
 

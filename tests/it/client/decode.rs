@@ -417,12 +417,21 @@ async fn responses_without_a_documented_body_can_have_any_body_or_none() {
     assert_eq!(operations, ["deleteTemplate", "deleteWebhook", "testWebhook"]);
     for operation in operations {
         for status in [200, 201, 202, 204] {
-            for body in ["", "null", "{}", r#"{"deleted": true}"#, r#"{"data": null}"#, "[1", "<p>Done</p>", "\u{0}"] {
+            for body in ["", "null", "{}", r#"{"deleted": true}"#, r#"{"data": null}"#, "[1", "Done", "\u{0}"] {
                 let outcome = service.respond(&operation, status, body).await;
                 let outcome = outcome.unwrap_or_else(|error| panic!("{status} {body}: {error}"));
                 assert_eq!((outcome.value, outcome.status, outcome.attempts), (Value::Null, status, 1));
             }
         }
+        for page in ["<!DOCTYPE html><title>Sign in</title>", "\u{feff}\r\n <HTML>", "<?xml version='1.0'?><Error/>"] {
+            let error = service.respond(&operation, 200, page).await.unwrap_err();
+            assert!(error.is_decode() && error.may_have_reached_server(), "{error}");
+            assert_eq!((error.status().unwrap().as_u16(), error.attempts()), (200, 1));
+        }
+        let own = r#"{"success": false, "error": {"code": "CONFLICT", "message": "It is in use."}}"#;
+        let error = service.respond(&operation, 200, own).await.unwrap_err();
+        assert_eq!((error.code(), error.message(), error.attempts()), (Some("CONFLICT"), Some("It is in use."), 1));
+        assert!(error.may_have_reached_server());
     }
 }
 

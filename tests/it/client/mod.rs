@@ -5,6 +5,7 @@ mod decode;
 mod errors;
 mod events;
 mod extras;
+mod foreign;
 mod middleware;
 mod observability;
 mod operations;

@@ -67,7 +67,7 @@ fn responses(secret: &str) -> Vec<(String, Connection)> {
     ];
     for status in ["201 Created", "303 See Other", "400 Bad Request", "429 Too Many Requests", "502 Bad Gateway"] {
         let headers = format!(
-            "location: https://login.example/?key={secret}\r\nx-request-id: {secret}\r\nx-echo: Bearer {secret}\r\n"
+            "location: https://login.example/?key={secret}\r\nx-request-id: {secret}\r\nx-echo: Bearer {secret}\r\nserver: {secret}\r\n"
         );
         for body in &bodies {
             all.push((format!("{status} {body}"), respond(status, &headers, body)));

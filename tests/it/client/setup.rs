@@ -120,8 +120,8 @@ async fn a_ping_fails_for_invalid_keys_and_foreign_responses() {
     let client = builder.api_key(simulator.api_key()).build().unwrap();
     for (fault, kind) in [
         (Fault::error("ORGANIZATION_SUSPENDED"), ErrorKind::OrganizationSuspended),
-        (Fault::response(403, "text/html", "<h1>Forbidden by the proxy</h1>"), ErrorKind::PermissionDenied),
-        (Fault::response(404, "text/html", "<h1>Not Found</h1>"), ErrorKind::NotFound),
+        (Fault::response(403, "text/html", "<h1>Forbidden by the proxy</h1>"), ErrorKind::UnexpectedStatus),
+        (Fault::response(404, "text/html", "<h1>Not Found</h1>"), ErrorKind::UnexpectedStatus),
         (Fault::response(200, "text/html", "<h1>Welcome to the hotel</h1>"), ErrorKind::Decode),
         (Fault::error("RATE_LIMITED"), ErrorKind::RateLimited),
         (Fault::error("SERVICE_UNAVAILABLE"), ErrorKind::Unavailable),

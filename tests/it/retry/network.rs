@@ -375,8 +375,8 @@ async fn a_5xx_is_retried_only_for_reads() {
 #[tokio::test]
 async fn an_error_with_a_truncated_body_keeps_its_status() {
     for (status, kind) in [
-        ("401 Unauthorized", ErrorKind::Authentication),
-        ("402 Payment Required", ErrorKind::Billing),
+        ("401 Unauthorized", ErrorKind::UnexpectedStatus),
+        ("402 Payment Required", ErrorKind::UnexpectedStatus),
         ("502 Bad Gateway", ErrorKind::Server),
     ] {
         let start = r#"{"error": {"code": "#;
@@ -469,11 +469,11 @@ async fn a_body_of_exactly_the_limit_is_accepted() {
 #[tokio::test]
 async fn an_error_keeps_its_kind_if_its_body_exceeds_the_limit() {
     let page = format!("<html>{}", "x".repeat(1000));
-    let server = Server::start([respond("401 Unauthorized", "x-request-id: req_1\r\n", &page)]).await;
+    let server = Server::start([respond("429 Too Many Requests", "x-request-id: req_1\r\n", &page)]).await;
     let (builder, _) = builder(server.url());
-    let error = get(&builder.max_body_size(100).build().unwrap()).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Authentication);
-    assert_eq!((error.status().unwrap().as_u16(), error.request_id()), (401, Some("req_1")));
+    let error = get(&builder.max_body_size(100).max_retries(0).build().unwrap()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::RateLimited);
+    assert_eq!((error.status().unwrap().as_u16(), error.request_id()), (429, Some("req_1")));
     assert!(error.body().unwrap().starts_with(b"<html>"));
 }
 

@@ -55,6 +55,12 @@ async fn the_submission_state_follows_the_call() {
     time.run(call).await.unwrap_err();
     assert_eq!(submission.state(), SubmissionState::Unknown);
     assert_eq!(time.run(submission.find()).await.unwrap(), None);
+
+    // A sign-in page accepts nothing.
+    time.simulator().inject(Fault::response(200, "text/html", "<h1>Sign in</h1>"));
+    let (submission, call) = create(&client).tracked();
+    assert!(time.run(call).await.unwrap_err().may_have_reached_server());
+    assert_eq!(submission.state(), SubmissionState::Unknown);
     assert_eq!(time.simulator().work_order_count(), 2);
 }
 
