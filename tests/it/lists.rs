@@ -537,7 +537,7 @@ async fn an_empty_page_ends_the_stream() {
 
 #[tokio::test]
 async fn more_than_a_page_of_new_items_between_requests_neither_duplicates_nor_loses_items() {
-    let (service, client) = serve(500, |list, limit, offset| {
+    let (_service, client) = serve(500, |list, limit, offset| {
         let response = json!({ "data": requested_page(list, limit, offset), "total": list.runs.len() });
         let next = list.runs.len();
         if list.responses < 5 {

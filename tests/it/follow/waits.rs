@@ -8,7 +8,9 @@ use std::task::Poll;
 use std::time::Duration;
 
 use agentgate::resources::{Call, CreateWorkOrder};
+use agentgate::serde_json::json;
 use agentgate::simulator::{Fault, RunPlan, Simulator};
+use agentgate::test_util::{Replay, Reply};
 use agentgate::types::{RunId, RunStatus};
 use agentgate::{Client, Clock, ErrorKind, RateLimitMode, WorkspaceSource};
 use common::assert_chain_repeats_nothing;
@@ -716,5 +718,17 @@ mod deliveries {
             assert_eq!(time.passed(), before);
         })
         .await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_that_times_out_says_so_if_its_responses_came_from_a_cache() {
+    for (name, value) in [("age", "30"), ("x-request-id", "req_1"), ("x-none", "0")] {
+        let run = json!({ "id": "run_1", "workOrderId": "wo_1", "status": "running" });
+        let replay = Replay::with(move |_| Reply::json(run.clone()).header(name, value));
+        let client = replay.client().unwrap();
+        let error = client.runs().wait("run_1").timeout(Duration::from_secs(300)).await.unwrap_err();
+        assert_eq!(error.to_string().contains("came from a cache"), name != "x-none", "{error}");
+        assert_eq!(error.to_string().contains("The run continues"), name == "x-none", "{error}");
     }
 }

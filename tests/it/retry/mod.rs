@@ -7,4 +7,5 @@ mod gateways;
 mod network;
 mod reconcile;
 mod restart;
+mod search;
 mod tracked;
