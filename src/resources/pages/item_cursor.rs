@@ -16,7 +16,7 @@ use std::collections::HashSet;
 use super::cursor::{Cursor, Request, Step};
 use super::end_of_list::EndOfList;
 use super::page::{Batch, Listed};
-use super::stall_detector::{StallDetector, StallReason, checked};
+use super::stall_detector::{StallDetector, StallReason};
 
 /// The number of pages behind the last item after which one is accepted that does not begin with it.
 const GAPS: u32 = 3;
@@ -127,7 +127,8 @@ impl ItemCursor {
         let may_be_last = self.total.map_or(is_short && !self.are_pages_short, |total| total == self.end);
         // Where nothing is expected, there is no need to see the last item again.
         let overlap = u64::from(!may_be_last && !self.has_single_pages());
-        self.fetch(self.end - overlap)
+        self.offset = self.end - overlap;
+        Ok(Step::Fetch)
     }
 
     /// The page ended with an item that was returned before.
@@ -137,7 +138,8 @@ impl ItemCursor {
             return Ok(Step::End);
         }
         let is_full = count >= self.limit as usize && count > 1;
-        self.fetch(self.end - u64::from(is_full))
+        self.offset = self.end - u64::from(is_full);
+        Ok(Step::Fetch)
     }
 
     fn empty_page(&mut self, total: Option<u64>, is_stale: bool) -> Result<Step, StallReason> {
@@ -155,7 +157,8 @@ impl ItemCursor {
             return self.begin_again(total);
         }
         self.is_empty_at_end = is_proven;
-        self.fetch(self.end - 1)
+        self.offset = self.end - 1;
+        Ok(Step::Fetch)
     }
 
     /// The page had no item that was returned before.
@@ -166,7 +169,8 @@ impl ItemCursor {
         }
         self.gaps += 1;
         self.are_pages_short |= self.total.is_none();
-        self.fetch(self.end - 1)
+        self.offset = self.end - 1;
+        Ok(Step::Fetch)
     }
 
     fn begin_again(&mut self, total: Option<u64>) -> Result<Step, StallReason> {
@@ -176,17 +180,13 @@ impl ItemCursor {
             return Err(StallReason::PlaceLost);
         }
         (self.end, self.total, self.gaps, self.is_empty_at_end) = (0, None, 0, false);
-        self.fetch(0)
+        self.offset = 0;
+        Ok(Step::Fetch)
     }
 
     /// Returns the number of pages with returned items alone that a second reading meets.
     fn known_pages(&self) -> usize {
         self.returned.len() / self.longest_page.saturating_sub(1).max(1)
-    }
-
-    fn fetch(&mut self, offset: u64) -> Result<Step, StallReason> {
-        self.offset = checked(offset)?;
-        Ok(Step::Fetch)
     }
 }
 

@@ -63,8 +63,7 @@ pub(super) type Fetch<T> = Box<dyn Fn(Request) -> CallFuture<Batch<T>> + Send>;
 /// - more than 100 requests in succession bring nothing new, not counting pages that are read again;
 /// - the call has an `offset`, and the position in the list is lost, as what is in front of the offset cannot be told
 ///   from the rest; or that happens 20 times in succession while the `total` does not fall;
-/// - 1,000 pages in succession leave as many items to come, by the service's `total`, as there were before;
-/// - the list goes on past the offset 2,147,483,647, the largest that the API allows.
+/// - 1,000 pages in succession leave as many items to come, by the service's `total`, as there were before.
 ///
 /// Three things cannot be detected: items that the service leaves out and does not count; a list without totals from
 /// which items leave while the service returns one item a page; and a cache that shows nothing of itself.
@@ -224,8 +223,6 @@ impl<T> fmt::Debug for Items<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Items")
             .field("operation", &self.operation)
-            .field("ready", &self.ready.len())
-            .field("is_asking", &self.pending.is_some())
             .field("is_over", &self.is_over)
             .finish_non_exhaustive()
     }

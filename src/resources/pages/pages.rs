@@ -4,7 +4,7 @@ use super::cursor::{Cursor, Request, Step};
 use super::end_of_list::EndOfList;
 use super::items::Items;
 use super::page::{Batch, Page};
-use super::stall_detector::{StallDetector, StallReason, checked};
+use super::stall_detector::{StallDetector, StallReason};
 
 /// The pages of a list as a stream, as the service returns them. Returned by `.pages()` on a list:
 /// [`Call::pages`](crate::resources::Call::pages).
@@ -55,7 +55,7 @@ impl PageCursor {
         if self.stall.is_whole_list(count, limit, total, is_stale) {
             return Ok((false, Step::End));
         }
-        self.offset = checked(self.offset + count as u64)?;
+        self.offset += count as u64;
         if is_repeated {
             self.stall.no_new_items(0)?;
             return Ok((false, Step::Fetch));

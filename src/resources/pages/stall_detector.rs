@@ -9,8 +9,6 @@ const NO_NEW_ITEMS: usize = 100;
 const REPEATS: u32 = 3;
 /// The limit of successive pages after which as many items remain as before.
 const GROWING_PAGES: u32 = 1_000;
-/// The API's integers are signed and have 32 bits.
-const LAST_OFFSET: u64 = 2_147_483_647;
 
 /// The reason why a list cannot be read to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,8 +21,6 @@ pub(super) enum StallReason {
     PlaceLost,
     /// The list grows at its end as fast as it is read.
     EndlessGrowth,
-    /// The list goes on past the last offset.
-    OffsetTooLarge,
     /// Nothing comes at the offset, and there are more items by the total.
     EndsBeforeTotal { offset: u64, total: u64 },
     /// The end of the list comes from a cache.
@@ -49,10 +45,6 @@ impl StallReason {
             Self::EndlessGrowth => (
                 format!("the list grows as fast as it is read: after {GROWING_PAGES} pages, as many items remain"),
                 "Limit the list with `max_items`, or narrow the list with a filter.",
-            ),
-            Self::OffsetTooLarge => (
-                format!("the list continues past the offset {LAST_OFFSET}, the largest that the API allows"),
-                "Narrow the list with a filter.",
             ),
             Self::EndsBeforeTotal { offset, total } => (
                 format!("the service reports {total} items in all, and sends none after the first {offset}"),
@@ -125,9 +117,4 @@ impl StallDetector {
         let is_likely = total.map_or(count < limit && !is_stale, |total| total == count as u64);
         (self.repeats > 0 && count > limit) || (self.repeats >= REPEATS && is_likely)
     }
-}
-
-/// Returns the offset if a request can have it.
-pub(super) fn checked(offset: u64) -> Result<u64, StallReason> {
-    if offset > LAST_OFFSET { Err(StallReason::OffsetTooLarge) } else { Ok(offset) }
 }

@@ -307,13 +307,6 @@ fn an_end_from_a_cache_is_no_end() {
 }
 
 #[test]
-fn a_list_beyond_the_largest_offset_ends_with_an_error() {
-    let items = (0..100).map(Item::new).collect();
-    let page = Batch { items, total: None, is_stale: false };
-    assert_eq!(cursor(100, 2_147_483_600).advance(page).1, Step::Fail(StallReason::OffsetTooLarge));
-}
-
-#[test]
 fn an_endless_list_ends_with_an_error() {
     for total in [None, Some(1_000_000), Some(7)] {
         let mut cursor = self::cursor(10, 0);
