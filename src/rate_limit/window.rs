@@ -2,6 +2,8 @@
 
 use std::time::{Duration, SystemTime};
 
+use crate::response::RateLimit;
+
 /// The number of requests that may be in flight before a response has reported a limit. Without it, a program that
 /// starts with a thousand calls would exceed the limit many times before the first response.
 pub(super) const COLD_START: u32 = 10;
@@ -9,8 +11,14 @@ pub(super) const COLD_START: u32 = 10;
 /// The documented length of a window.
 pub(super) const MINUTE: Duration = Duration::from_secs(60);
 
-/// The longest wait that a 429 normally requests, as its window is a minute.
-pub(crate) const LONGEST_WINDOW: Duration = Duration::from_secs(61);
+/// The longest time to the end of a window that has the documented length.
+pub(super) const LONGEST_WINDOW: Duration = Duration::from_secs(61);
+
+/// The longest window that is learnt. A reset beyond it is a mistake, and no call must wait for it.
+const LONGEST_LEARNT: Duration = Duration::from_secs(60 * 60);
+
+/// The documented number of requests in a window.
+const DOCUMENTED_LIMIT: u32 = 100;
 
 /// The difference between the ends of one window that two responses may report, as the headers count in seconds.
 const SAME_WINDOW: Duration = Duration::from_secs(2);
@@ -123,6 +131,23 @@ impl Window {
     /// follows.
     pub(super) fn release(&mut self) {
         self.in_flight = self.in_flight.saturating_sub(1);
+    }
+
+    /// Returns the report of a response that may be incomplete, or in a form that means nothing. What is missing is as
+    /// in the last response or as documented, so that a limit in an unknown form is not taken for none.
+    pub(super) fn complete(&self, reported: RateLimit, now: Duration, service_now: SystemTime) -> Report {
+        let last = self.report(now);
+        let limit = reported.limit.or(self.limit()).unwrap_or(DOCUMENTED_LIMIT);
+        let left = || last.map_or(limit, |last| last.left).saturating_sub(1);
+        let from_now = |wait| (now + wait, service_now + wait);
+        let (resets_at, ends) = match reported.reset_at.map(SystemTime::from) {
+            Some(ends) => match ends.duration_since(service_now).unwrap_or_default() {
+                wait if wait <= LONGEST_LEARNT => (now + wait, ends),
+                _ => from_now(LONGEST_WINDOW),
+            },
+            None => last.map_or_else(|| from_now(MINUTE), |last| (last.resets_at, last.ends)),
+        };
+        Report { limit, left: reported.remaining.unwrap_or_else(left), resets_at, ends }
     }
 
     /// Applies a response, with or without a report. Returns whether it is the first report of a window.

@@ -1,6 +1,6 @@
 //! Successful responses, and what the headers of any response say.
 
-mod date;
+pub(crate) mod header_values;
 mod rate_limit;
 
 use std::fmt;
@@ -8,7 +8,7 @@ use std::fmt;
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 
-pub(crate) use self::date::{from_unix, service_now};
+pub(crate) use self::header_values::service_now;
 pub use self::rate_limit::RateLimit;
 
 /// The value that a call returns, with its response. Returned by

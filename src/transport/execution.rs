@@ -15,7 +15,7 @@ use super::decode::decode;
 use super::observe::Observed;
 use super::retry::{Decision, RetryContext, decide};
 use super::{CallSettings, Transport};
-use crate::rate_limit::{LONGEST_WINDOW, Permit, RateLimitMode};
+use crate::rate_limit::{Permit, RateLimitMode};
 use crate::response::Response;
 use crate::{Error, ErrorKind, Operation, Result, endpoints, platform};
 
@@ -248,7 +248,7 @@ impl Execution {
                     transport.max_wait_of(&settings.options).map(|max_wait| max_wait.saturating_sub(waited));
                 time_left = [time_left, wait_left].into_iter().flatten().min();
                 match mode {
-                    RateLimitMode::Wait => max_delay.max(LONGEST_WINDOW),
+                    RateLimitMode::Wait => max_delay.max(transport.limiter.longest_wait()),
                     RateLimitMode::FailFast => Duration::ZERO,
                     RateLimitMode::Off => max_delay,
                 }
