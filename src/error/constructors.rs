@@ -171,10 +171,13 @@ impl Error {
         // The decoder's message quotes the value, unless a field is missing.
         let is_secret = operation.returns_secret() && !source.to_string().starts_with("missing field");
         let cause = if is_secret { "a different value was expected".to_owned() } else { source.to_string() };
-        let problem = match (response.body.trim_ascii().is_empty(), path) {
-            (true, _) => format!("the response {} has no body", response.status.as_u16()),
-            (false, "" | ".") => format!("the response cannot be read: {cause}"),
-            (false, path) => format!("the response cannot be read at `{path}`: {cause}"),
+        let problem = match (response.coding(), path) {
+            _ if response.body.trim_ascii().is_empty() => {
+                format!("the response {} has no body", response.status.as_u16())
+            }
+            (Some(coding), _) => format!("the response is compressed with {coding}, although `identity` was requested"),
+            (None, "" | ".") => format!("the response cannot be read: {cause}"),
+            (None, path) => format!("the response cannot be read at `{path}`: {cause}"),
         };
         let advice = "Look for a newer version of this crate, and for a proxy that changes responses.";
         let mut error = Self::new(ErrorKind::Decode, Some(problem), advice);

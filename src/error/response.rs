@@ -6,7 +6,7 @@ use bytes::Bytes;
 use serde_json::Value;
 
 use super::body::ErrorBody;
-use super::text::excerpt;
+use super::text::{excerpt, one_line};
 use crate::redact::{redact, redact_text};
 use crate::response::{RawResponse, request_id};
 
@@ -35,7 +35,10 @@ impl FailedResponse {
 
     /// Removes secrets from everything that is shown.
     pub(super) fn redact(&mut self, key: &[u8]) {
-        self.excerpt = excerpt(&redact(&self.raw.body, key));
+        self.excerpt = match self.raw.coding() {
+            Some(coding) => format!("[compressed with {}]", one_line(coding)),
+            None => excerpt(&redact(&self.raw.body, key)),
+        };
         let ErrorBody { code, message, request_id, details, .. } = &mut self.read;
         for text in [code, message, request_id, &mut self.request_id].into_iter().flatten() {
             *text = redact_text(text, key).into_owned();

@@ -6,7 +6,7 @@ mod rate_limit;
 use std::fmt;
 
 use bytes::Bytes;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, StatusCode, header};
 
 pub(crate) use self::header_values::service_now;
 pub use self::rate_limit::RateLimit;
@@ -38,6 +38,16 @@ pub(crate) struct RawResponse {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
+}
+
+impl RawResponse {
+    /// Returns the coding of a body that arrived compressed, although no request asks for that.
+    pub(crate) fn coding(&self) -> Option<&str> {
+        let coding = header_values::text(&self.headers, header::CONTENT_ENCODING);
+        let coding = coding.filter(|coding| !coding.is_empty() && !coding.eq_ignore_ascii_case("identity"));
+        let coding = coding.or_else(|| self.body.starts_with(b"\x1f\x8b").then_some("gzip"));
+        coding.filter(|_| !self.body.is_empty())
+    }
 }
 
 /// Shows how long the body is, and none of it: the response to a new webhook holds its secret.

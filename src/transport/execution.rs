@@ -7,7 +7,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use progenitor_client::{ClientHooks, ClientInfo, OperationInfo, ResponseValue};
 use reqwest::Request;
-use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderName, HeaderValue, USER_AGENT};
+use reqwest::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, HeaderName, HeaderValue, USER_AGENT};
 use serde::de::DeserializeOwned;
 
 use super::attempt_task::{AttemptTask, in_task};
@@ -294,6 +294,8 @@ impl Execution {
         headers.remove(API_VERSION);
         // Errors are JSON even if a success has no body.
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+        // Without it, a cache may choose a coding.
+        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         headers.insert(AUTHORIZATION, transport.authorization.clone());
         headers.insert(USER_AGENT, transport.user_agent.clone());
         if let Some(key) = &settings.idempotency_key {
