@@ -16,7 +16,7 @@ use super::contract::{
 use super::error::{SpecError, fail};
 use super::formats::description_with_format;
 use super::reachable_schemas::reachable_from_response;
-use super::schema_types::{Data, Mapping, Mappings};
+use super::schema_types::{Data, Mapping, Mappings, Word};
 
 const TABLE: &str = "ALL";
 
@@ -42,10 +42,12 @@ pub fn types(document: &Value, mappings: &Mappings) -> TokenStream {
                         let (description, word, aliases) = (&word.description, &word.text, &word.aliases);
                         quote! { #[doc = #description] #variant = #word #(| #aliases)* }
                     });
+                    let is_terminal = is_terminal(&name, words);
                     let event_data = (!data.is_empty()).then(|| event_data(document, &name, data));
                     let errors = schema.get("x-errors").map(|_| error_codes(schema, &name));
                     Some(quote! {
                         open_enum! { #[doc = #description] #deprecated #name { #(#variants,)* } }
+                        #is_terminal
                         #event_data
                         #errors
                     })
@@ -61,6 +63,23 @@ pub fn types(document: &Value, mappings: &Mappings) -> TokenStream {
             }
         })
         .collect()
+}
+
+/// Writes `is_terminal` for a set of states with `x-terminal`.
+fn is_terminal(name: &Ident, words: &[Word]) -> Option<TokenStream> {
+    let terminal: Vec<_> =
+        words.iter().filter(|word| word.is_terminal).map(|word| format_ident!("{}", word.variant)).collect();
+    (!terminal.is_empty()).then(|| {
+        quote! {
+            impl #name {
+                /// Returns `true` if this is an end: it never changes again. An unknown word does not count as an end.
+                #[must_use]
+                pub fn is_terminal(&self) -> bool {
+                    matches!(self, #(Self::#terminal)|*)
+                }
+            }
+        }
+    })
 }
 
 fn error_codes(schema: &Value, name: &Ident) -> TokenStream {

@@ -15,6 +15,8 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
+
 use super::page_scan::{PageScan, Scope};
 use super::poll_budget::PollBudget;
 use super::poll_failures::PollFailures;
@@ -284,6 +286,7 @@ impl PollScheduler {
         runs: &mut RunRegistry,
         sent: Duration,
         now: Duration,
+        time: DateTime<Utc>,
     ) -> Vec<RunId> {
         self.is_listing = false;
         self.list_failures = PollFailures::default();
@@ -297,7 +300,7 @@ impl PollScheduler {
         let is_last = count == 0 || page.total.is_some_and(|total| end >= total);
         let mut found = Vec::new();
         for summary in page.data {
-            let update = RunUpdate::from(summary);
+            let update = RunUpdate::from_summary(summary, time);
             let has_ended = |(at, id): &(Duration, RunId)| *id == update.id && at.saturating_add(MAX_LIST_LAG) <= sent;
             if !update.is_final && self.ended.iter().any(has_ended) {
                 self.ended.clear();

@@ -103,14 +103,22 @@ impl Inner {
         }
     }
 
-    pub(super) fn apply_run(&mut self, id: &RunId, result: Result<Box<Run>>, sent: Duration, now: Duration) {
+    /// `time` is that of the clock, and `sent` and `now` are its monotonic times.
+    pub(super) fn apply_run(
+        &mut self,
+        id: &RunId,
+        result: Result<Box<Run>>,
+        sent: Duration,
+        now: Duration,
+        time: DateTime<Utc>,
+    ) {
         if let Some(run) = self.registry.get_mut(id) {
             run.is_fetching = false;
         }
         match result {
             Ok(run) => {
                 // The response may have another id than the one that was fetched.
-                if self.registry.apply(RunUpdate { id: id.clone(), ..(*run).into() }, sent) {
+                if self.registry.apply(RunUpdate { id: id.clone(), ..RunUpdate::from_run(*run, time) }, sent) {
                     self.health.polled(id, now);
                     self.scheduler.found_end(id, now);
                 }
@@ -120,10 +128,17 @@ impl Inner {
         }
     }
 
-    pub(super) fn apply_page(&mut self, scan: PageScan, result: Result<RunPage>, sent: Duration, now: Duration) {
+    pub(super) fn apply_page(
+        &mut self,
+        scan: PageScan,
+        result: Result<RunPage>,
+        sent: Duration,
+        now: Duration,
+        time: DateTime<Utc>,
+    ) {
         match result {
             Ok(page) => {
-                for id in self.scheduler.apply_page(scan, page, &mut self.registry, sent, now) {
+                for id in self.scheduler.apply_page(scan, page, &mut self.registry, sent, now, time) {
                     self.health.polled(&id, now);
                 }
             }

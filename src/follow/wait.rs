@@ -178,7 +178,7 @@ impl Wait {
             Ok(()) => Err(error.with_cancellation()),
             // The run has ended in the meantime.
             Err(refused) if refused.is_conflict() => match self.follower.source.run(&self.id).await {
-                Ok(response) if has_ended(response.value()) => Ok(response),
+                Ok(response) if has_ended(response.value(), self.follower.state.clock.now()) => Ok(response),
                 _ => Err(error.with_failed_cancellation(refused)),
             },
             Err(failed) => Err(error.with_failed_cancellation(failed)),

@@ -110,6 +110,7 @@ const INVALID_CONTRACTS: &[(&str, &str, &str)] = &[
     ("a mistyped keyword of the document", "\nservers:\n", "\nserver:\n"),
     ("a mistyped extension", "      x-idempotent: true\n", "      x-idempotant: true\n"),
     ("a mistyped extension that hides secrets", "x-secret-values: true", "x-secret-value: true"),
+    ("a final word that is no word", "x-terminal: [succeeded,", "x-terminal: [suceeded,"),
     (
         "secret values on a string",
         "        prUrl:\n          type: string\n",
