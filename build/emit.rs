@@ -16,7 +16,7 @@ use super::contract::{
 use super::error::{SpecError, fail};
 use super::formats::description_with_format;
 use super::reachable_schemas::reachable_from_response;
-use super::schema_types::{Data, Mapping, Mappings, Word};
+use super::schema_types::{CATCH_ALL, Data, Mapping, Mappings, OTHER_DATA, Word};
 
 const TABLE: &str = "ALL";
 
@@ -53,12 +53,17 @@ pub fn types(document: &Value, mappings: &Mappings) -> TokenStream {
                     })
                 }
                 Mapping::OpenUnion { tag, variants } => {
+                    let names = variants.iter().map(|variant| &variant.name);
                     let variants = variants.iter().map(|variant| {
                         let (name, schema) = (format_ident!("{}", variant.name), format_ident!("{}", variant.schema));
                         let (description, word) = (&variant.description, &variant.word);
                         quote! { #[doc = #description] #name(#schema) = #word }
                     });
-                    Some(quote! { open_union! { #[doc = #description] #deprecated #name by #tag { #(#variants,)* } } })
+                    let debug = debug_of_variants(&name, names, CATCH_ALL);
+                    Some(quote! {
+                        open_union! { #[doc = #description] #deprecated #name by #tag { #(#variants,)* } }
+                        #debug
+                    })
                 }
             }
         })
@@ -98,6 +103,23 @@ fn error_codes(schema: &Value, name: &Ident) -> TokenStream {
     }
 }
 
+/// Implements `Debug` of an enum without the secrets in the JSON of its catch-all. The other variants hide their own.
+fn debug_of_variants<'a>(name: &Ident, variants: impl Iterator<Item = &'a String>, catch_all: &str) -> TokenStream {
+    let (variants, catch_all) = (variants.map(|variant| format_ident!("{variant}")), format_ident!("{catch_all}"));
+    quote! {
+        impl ::std::fmt::Debug for #name {
+            fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+                match self {
+                    #(Self::#variants(value) => f.debug_tuple(stringify!(#variants)).field(value).finish(),)*
+                    Self::#catch_all(json) => {
+                        f.debug_tuple(stringify!(#catch_all)).field(&crate::types::Redacted(json)).finish()
+                    }
+                }
+            }
+        }
+    }
+}
+
 /// Writes the data of events by type, with the fields that name a run, a work order and a tenant.
 fn event_data(document: &Value, name: &Ident, data: &[Data]) -> TokenStream {
     let variants = data.iter().map(|data| {
@@ -132,7 +154,9 @@ fn event_data(document: &Value, name: &Ident, data: &[Data]) -> TokenStream {
             }
         }
     });
+    let debug = debug_of_variants(&format_ident!("EventData"), data.iter().map(|data| &data.variant), OTHER_DATA);
     quote! {
+        #debug
         #(#strict)*
         event_data! {
             by #name { #(#variants,)* }

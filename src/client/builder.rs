@@ -468,20 +468,19 @@ fn authorization(api_key: Option<&Secret>, origin: &str) -> Result<HeaderValue> 
             "Give one with `api_key`, or set AGENTGATE_API_KEY and use `Client::from_env`.",
         ));
     };
-    if key.is_empty() {
-        let advice = "Give a key of your organization; it looks like `org_live_…`.";
-        return Err(Error::configuration(format!("the API key {origin} is empty"), advice));
-    }
     let is_printable = key.bytes().all(|byte| byte.is_ascii_graphic());
-    match HeaderValue::from_str(&format!("Bearer {key}")) {
-        Ok(mut value) if is_printable => {
+    match (crate::secret::setting_mistake(key), HeaderValue::from_str(&format!("Bearer {key}"))) {
+        (None, Ok(mut value)) if is_printable => {
             value.set_sensitive(true);
             Ok(value)
         }
-        _ => Err(Error::configuration(
-            format!("the API key {origin} contains a character that is not allowed in a key"),
-            "Check that it was copied completely, without quotes, spaces or line breaks; a key looks like `org_live_…`.",
-        )),
+        (mistake, _) => {
+            let problem = mistake.as_deref().unwrap_or("contains a character that is not allowed in a key");
+            Err(Error::configuration(
+                format!("the API key {origin} {problem}"),
+                "Check that it was copied completely, and nothing else; a key looks like `org_live_…`.",
+            ))
+        }
     }
 }
 

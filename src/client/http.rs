@@ -20,9 +20,6 @@ use crate::{Error, Result};
 /// [`idle_timeout.timeout_seconds`]: https://docs.aws.amazon.com/elasticloadbalancing/latest/application/edit-load-balancer-attributes.html
 const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
 
-/// Proxies and content delivery networks add headers; reqwest's own default is 100.
-const MAX_HEADERS: usize = 1_000;
-
 /// Changes the settings of the HTTP client.
 pub(super) type ConfigureHttp = dyn Fn(reqwest::ClientBuilder) -> reqwest::ClientBuilder + Send + Sync;
 
@@ -37,7 +34,8 @@ pub(super) fn http_client(
             "Turn on the crate's feature `rustls`, `rustls-ring` or `native-tls`, or give an `http_client` that has TLS.",
         ));
     }
-    let mut builder = reqwest::Client::builder().http1_max_headers(MAX_HEADERS);
+    // Proxies and content delivery networks add headers; reqwest's own limit is 100.
+    let mut builder = reqwest::Client::builder().http1_max_headers(1_000);
     if base_url.is_loopback {
         // A proxy would look for the service on its own machine.
         builder = builder.no_proxy();

@@ -45,9 +45,8 @@ impl Error {
             ),
         };
         let details = run.error.iter().flat_map(|error| [error.code.as_deref(), error.message.as_deref()]).flatten();
-        let details = details.filter(|_| kind != ErrorKind::RunCancelled);
-        let problem = [how.as_str()].into_iter().chain(details).collect::<Vec<_>>().join(": ");
-        let problem = problem.trim_end_matches('.').to_owned();
+        let parts: Vec<_> = [how.as_str()].into_iter().chain(details).collect();
+        let problem = parts.join(": ").trim_end_matches('.').to_owned();
         let mut error = Self::new(kind, Some(problem), advice);
         let context = ConcernedRun { id: run.id.clone(), status: Some(run.status.clone()), run: Some(run) };
         error.0.run = Some(Box::new(context));

@@ -15,9 +15,6 @@ const REQUESTS_A_MINUTE: u32 = 100;
 
 const MINUTE: f64 = 60.0;
 
-/// A reset beyond this is a mistake.
-const LONGEST_WINDOW: f64 = 3_600.0;
-
 /// The lowest rate, whatever the share: a request every ten minutes.
 const MIN_RATE: f64 = 1.0 / 600.0;
 
@@ -42,7 +39,8 @@ pub(super) fn rate(share: f64, limit: Option<RateLimit>, now: DateTime<Utc>) -> 
     let window = limit.and_then(|limit| limit.remaining.zip(limit.reset_at));
     let Some((left, reset_at)) = window else { return rate };
     let to_reset = (reset_at - now).as_seconds_f64();
-    if to_reset <= 0.0 || to_reset > LONGEST_WINDOW {
+    // A reset beyond an hour is a mistake.
+    if to_reset <= 0.0 || to_reset > 60.0 * MINUTE {
         return rate;
     }
     // When nothing is left, the next request fits into the next window.

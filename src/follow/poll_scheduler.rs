@@ -15,8 +15,6 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
-
 use super::page_scan::{PageScan, Scope};
 use super::poll_budget::PollBudget;
 use super::poll_failures::PollFailures;
@@ -286,7 +284,7 @@ impl PollScheduler {
         runs: &mut RunRegistry,
         sent: Duration,
         now: Duration,
-        time: DateTime<Utc>,
+        time: chrono::DateTime<chrono::Utc>,
     ) -> Vec<RunId> {
         self.is_listing = false;
         self.list_failures = PollFailures::default();

@@ -87,11 +87,11 @@ impl Poller {
     }
 
     fn apply(&self, finished: Finished) {
-        let (now, time) = (self.state.now(), self.state.clock.now());
+        let now = self.state.now();
         let mut inner = self.state.lock();
         match finished.outcome {
-            Outcome::Run(id, result) => inner.apply_run(&id, result, finished.sent, now, time),
-            Outcome::Page(scan, result) => inner.apply_page(scan, result, finished.sent, now, time),
+            Outcome::Run(id, result) => inner.apply_run(&id, result, finished.sent, now),
+            Outcome::Page(scan, result) => inner.apply_page(scan, result, finished.sent, now),
         }
     }
 }

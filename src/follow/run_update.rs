@@ -12,6 +12,8 @@ const EARLIEST_END: i64 = 1_577_836_800;
 /// The time by which the service's clock may be ahead.
 const CLOCK_SKEW: TimeDelta = TimeDelta::hours(1);
 
+type Time = Option<DateTime<Utc>>;
+
 #[derive(Clone, Debug)]
 pub(super) struct RunUpdate {
     pub(super) id: RunId,
@@ -64,13 +66,12 @@ impl RunUpdate {
 
     pub(super) fn from_run(run: Run, now: DateTime<Utc>) -> Self {
         Self {
-            id: run.id.clone(),
-            status: run.status.clone(),
             is_final: has_ended(&run, now),
             iterations: run.iterations,
             pull_request: run.pr_url.clone(),
-            run: Some(Box::new(run)),
             is_whole: true,
+            run: Some(Box::new(run.clone())),
+            ..Self::of_status(run.id, run.status)
         }
     }
 
@@ -78,7 +79,7 @@ impl RunUpdate {
         let timing = summary.completed_at.map(|completed_at| json!({ "completedAt": completed_at }));
         Self {
             run: run_of(&summary, [("timing", timing)]).map(Box::new),
-            is_final: is_final(&summary.status, summary.created_at, summary.completed_at, now),
+            is_final: is_final(&summary.status, false, (summary.created_at, summary.completed_at), now),
             iterations: summary.iterations,
             ..Self::of_status(summary.id, summary.status)
         }
@@ -93,25 +94,20 @@ impl RunUpdate {
 /// Returns whether a run has ended. With a status that this version of the crate does not know, it has if it has an
 /// error, or a time of its end that can be true.
 pub(super) fn has_ended(run: &Run, now: DateTime<Utc>) -> bool {
-    let error = run.error.as_ref().filter(|_| matches!(run.status, RunStatus::Unknown(_)));
-    let (started, completed) =
-        run.timing.as_ref().map_or((None, None), |timing| (timing.started_at, timing.completed_at));
-    error.is_some_and(|error| error.code.is_some() || error.message.is_some())
-        || is_final(&run.status, started, completed, now)
+    let has_error = run.error.as_ref().is_some_and(|error| error.code.is_some() || error.message.is_some());
+    let times = run.timing.as_ref().map(|timing| (timing.started_at, timing.completed_at)).unwrap_or_default();
+    is_final(&run.status, has_error, times, now)
 }
 
-fn is_final(
-    status: &RunStatus,
-    started: Option<DateTime<Utc>>,
-    completed: Option<DateTime<Utc>>,
-    now: DateTime<Utc>,
-) -> bool {
-    let is_sane = |completed: DateTime<Utc>| {
-        completed.timestamp() >= EARLIEST_END
-            && started.is_none_or(|started| completed >= started)
-            && completed - now <= CLOCK_SKEW
+fn is_final(status: &RunStatus, has_error: bool, (started, completed): (Time, Time), now: DateTime<Utc>) -> bool {
+    let can_be_true = |completed: DateTime<Utc>| {
+        let is_after_start = started.is_none_or(|started| completed >= started);
+        is_after_start && completed.timestamp() >= EARLIEST_END && completed - now <= CLOCK_SKEW
     };
-    status.is_terminal() || (matches!(status, RunStatus::Unknown(_)) && completed.is_some_and(is_sane))
+    match status {
+        RunStatus::Unknown(_) => has_error || completed.is_some_and(can_be_true),
+        status => status.is_terminal(),
+    }
 }
 
 /// Makes a run from an object with fields of a run, and from these fields. It converts through JSON, so that a new

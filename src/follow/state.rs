@@ -48,6 +48,8 @@ pub(super) struct Inner {
     pub(super) scheduler: PollScheduler,
     pub(super) health: WebhookHealth,
     budget: PollBudget,
+    /// The clock's time at the last step.
+    time: DateTime<Utc>,
     #[cfg(feature = "webhooks")]
     pub(super) outbox: Outbox,
     #[cfg(feature = "webhooks")]
@@ -89,6 +91,7 @@ impl fmt::Debug for FollowState {
 impl Inner {
     pub(super) fn next_step(&mut self, rate_limit: Option<RateLimit>, time: DateTime<Utc>, now: Duration) -> Step {
         self.health.expire(now);
+        self.time = time;
         let Settings { share, fallback_share, shortest_delay } = self.settings;
         let share = if self.health.is_healthy() { share.min(fallback_share) } else { share };
         // The limit is the organization's, so the replicas that poll divide one share.
@@ -103,22 +106,14 @@ impl Inner {
         }
     }
 
-    /// `time` is that of the clock, and `sent` and `now` are its monotonic times.
-    pub(super) fn apply_run(
-        &mut self,
-        id: &RunId,
-        result: Result<Box<Run>>,
-        sent: Duration,
-        now: Duration,
-        time: DateTime<Utc>,
-    ) {
+    pub(super) fn apply_run(&mut self, id: &RunId, result: Result<Box<Run>>, sent: Duration, now: Duration) {
         if let Some(run) = self.registry.get_mut(id) {
             run.is_fetching = false;
         }
         match result {
             Ok(run) => {
                 // The response may have another id than the one that was fetched.
-                if self.registry.apply(RunUpdate { id: id.clone(), ..RunUpdate::from_run(*run, time) }, sent) {
+                if self.registry.apply(RunUpdate { id: id.clone(), ..RunUpdate::from_run(*run, self.time) }, sent) {
                     self.health.polled(id, now);
                     self.scheduler.found_end(id, now);
                 }
@@ -128,17 +123,10 @@ impl Inner {
         }
     }
 
-    pub(super) fn apply_page(
-        &mut self,
-        scan: PageScan,
-        result: Result<RunPage>,
-        sent: Duration,
-        now: Duration,
-        time: DateTime<Utc>,
-    ) {
+    pub(super) fn apply_page(&mut self, scan: PageScan, result: Result<RunPage>, sent: Duration, now: Duration) {
         match result {
             Ok(page) => {
-                for id in self.scheduler.apply_page(scan, page, &mut self.registry, sent, now, time) {
+                for id in self.scheduler.apply_page(scan, page, &mut self.registry, sent, now, self.time) {
                     self.health.polled(&id, now);
                 }
             }

@@ -136,18 +136,16 @@ impl Window {
     /// Returns the report of a response that may be incomplete, or in a form that means nothing. What is missing is as
     /// in the last response or as documented, so that a limit in an unknown form is not taken for none.
     pub(super) fn complete(&self, reported: RateLimit, now: Duration, service_now: SystemTime) -> Report {
-        let last = self.report(now);
         let limit = reported.limit.or(self.limit()).unwrap_or(DOCUMENTED_LIMIT);
-        let left = || last.map_or(limit, |last| last.left).saturating_sub(1);
-        let from_now = |wait| (now + wait, service_now + wait);
-        let (resets_at, ends) = match reported.reset_at.map(SystemTime::from) {
-            Some(ends) => match ends.duration_since(service_now).unwrap_or_default() {
-                wait if wait <= LONGEST_LEARNT => (now + wait, ends),
-                _ => from_now(LONGEST_WINDOW),
-            },
-            None => last.map_or_else(|| from_now(MINUTE), |last| (last.resets_at, last.ends)),
-        };
-        Report { limit, left: reported.remaining.unwrap_or_else(left), resets_at, ends }
+        let next = Report { limit, left: limit, resets_at: now + MINUTE, ends: service_now + MINUTE };
+        let mut report = Report { limit, ..self.report(now).unwrap_or(next) };
+        report.left = reported.remaining.unwrap_or(report.left.saturating_sub(1));
+        let reset_at = reported.reset_at.map(SystemTime::from);
+        if let Some(ends) = reset_at.filter(|ends| *ends <= service_now + LONGEST_LEARNT) {
+            report.ends = ends;
+            report.resets_at = now + ends.duration_since(service_now).unwrap_or_default();
+        }
+        report
     }
 
     /// Applies a response, with or without a report. Returns whether it is the first report of a window.
