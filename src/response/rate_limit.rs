@@ -13,10 +13,15 @@ const REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
 const RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
 
 /// The organization's rate limit, as a response reported it (`X-RateLimit-Limit`, `-Remaining`, `-Reset`).
+///
+/// The headers are documented as whole numbers and Unix seconds. Other forms are read for what they can only mean: the
+/// first number of a list, a number with a fraction, Unix milliseconds, seconds from the `Date` of the response, a
+/// duration such as `30s`, and dates. What cannot be read is `None`; the client then counts its own requests against the
+/// last limit that it knows, or the documented one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct RateLimit {
-    /// Requests in a window of a minute.
+    /// Requests in a window, which is a minute as documented.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<u32>,
     /// Requests left in this window.
