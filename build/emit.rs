@@ -16,7 +16,7 @@ use super::contract::{
 use super::error::{SpecError, fail};
 use super::formats::description_with_format;
 use super::reachable_schemas::reachable_from_response;
-use super::schema_types::{Data, Mapping, Mappings};
+use super::schema_types::{CATCH_ALL, Data, Mapping, Mappings, OTHER_DATA, Word};
 
 const TABLE: &str = "ALL";
 
@@ -42,25 +42,49 @@ pub fn types(document: &Value, mappings: &Mappings) -> TokenStream {
                         let (description, word, aliases) = (&word.description, &word.text, &word.aliases);
                         quote! { #[doc = #description] #variant = #word #(| #aliases)* }
                     });
+                    let is_terminal = is_terminal(&name, words);
                     let event_data = (!data.is_empty()).then(|| event_data(document, &name, data));
                     let errors = schema.get("x-errors").map(|_| error_codes(schema, &name));
                     Some(quote! {
                         open_enum! { #[doc = #description] #deprecated #name { #(#variants,)* } }
+                        #is_terminal
                         #event_data
                         #errors
                     })
                 }
                 Mapping::OpenUnion { tag, variants } => {
+                    let names = variants.iter().map(|variant| &variant.name);
                     let variants = variants.iter().map(|variant| {
                         let (name, schema) = (format_ident!("{}", variant.name), format_ident!("{}", variant.schema));
                         let (description, word) = (&variant.description, &variant.word);
                         quote! { #[doc = #description] #name(#schema) = #word }
                     });
-                    Some(quote! { open_union! { #[doc = #description] #deprecated #name by #tag { #(#variants,)* } } })
+                    let debug = debug_of_variants(&name, names, CATCH_ALL);
+                    Some(quote! {
+                        open_union! { #[doc = #description] #deprecated #name by #tag { #(#variants,)* } }
+                        #debug
+                    })
                 }
             }
         })
         .collect()
+}
+
+/// Writes `is_terminal` for a set of states with `x-terminal`.
+fn is_terminal(name: &Ident, words: &[Word]) -> Option<TokenStream> {
+    let terminal: Vec<_> =
+        words.iter().filter(|word| word.is_terminal).map(|word| format_ident!("{}", word.variant)).collect();
+    (!terminal.is_empty()).then(|| {
+        quote! {
+            impl #name {
+                /// Returns `true` if this is an end: it never changes again. An unknown word does not count as an end.
+                #[must_use]
+                pub fn is_terminal(&self) -> bool {
+                    matches!(self, #(Self::#terminal)|*)
+                }
+            }
+        }
+    })
 }
 
 fn error_codes(schema: &Value, name: &Ident) -> TokenStream {
@@ -74,6 +98,23 @@ fn error_codes(schema: &Value, name: &Ident) -> TokenStream {
                     #(#arms)*
                     _ => return None,
                 })
+            }
+        }
+    }
+}
+
+/// Implements `Debug` of an enum without the secrets in the JSON of its catch-all. The other variants hide their own.
+fn debug_of_variants<'a>(name: &Ident, variants: impl Iterator<Item = &'a String>, catch_all: &str) -> TokenStream {
+    let (variants, catch_all) = (variants.map(|variant| format_ident!("{variant}")), format_ident!("{catch_all}"));
+    quote! {
+        impl ::std::fmt::Debug for #name {
+            fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+                match self {
+                    #(Self::#variants(value) => f.debug_tuple(stringify!(#variants)).field(value).finish(),)*
+                    Self::#catch_all(json) => {
+                        f.debug_tuple(stringify!(#catch_all)).field(&crate::types::Redacted(json)).finish()
+                    }
+                }
             }
         }
     }
@@ -113,7 +154,9 @@ fn event_data(document: &Value, name: &Ident, data: &[Data]) -> TokenStream {
             }
         }
     });
+    let debug = debug_of_variants(&format_ident!("EventData"), data.iter().map(|data| &data.variant), OTHER_DATA);
     quote! {
+        #debug
         #(#strict)*
         event_data! {
             by #name { #(#variants,)* }

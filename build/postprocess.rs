@@ -3,7 +3,8 @@
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
 use serde_json::Value;
-use syn::{Attribute, Field, Fields, File, ImplItem, Item, ItemStruct, Meta, parse_quote};
+use syn::punctuated::Punctuated;
+use syn::{Attribute, Field, Fields, File, ImplItem, Item, ItemStruct, Meta, Path, Token, parse_quote};
 
 use super::calls::values::{compact, option_of};
 use super::contract::{can_be_null, deprecation_reason, entries, is_lenient, items, lookup, named_schema, text};
@@ -59,7 +60,7 @@ pub fn types(items: Vec<Item>, mappings: &Mappings, document: &Value) -> Result<
                 postprocess_struct(&mut item, mappings, document);
                 let is_input = inputs.contains(&name);
                 let constructor = is_input.then(|| constructor(&item, document));
-                let debug = hide_values(&mut item, document);
+                let debug = debug(&mut item, document);
                 tokens.extend(quote! { #item #constructor #debug #strict });
             }
             Item::Enum(item) => {
@@ -146,28 +147,20 @@ fn property<'a>(document: &'a Value, schema: &str, field: &Field) -> Option<&'a 
         .map(|(_, property)| property)
 }
 
-/// Implements `Debug` without the values of maps with `x-secret-values`.
-fn hide_values(item: &mut ItemStruct, document: &Value) -> Option<TokenStream> {
+/// Implements `Debug` without secrets: those in texts, and the values of maps with `x-secret-values`.
+fn debug(item: &mut ItemStruct, document: &Value) -> TokenStream {
     let name = &item.ident;
-    let hidden: Vec<String> = entries(lookup(document, &format!("#/components/schemas/{name}/properties")))
-        .filter(|(_, property)| property.get("x-secret-values").is_some())
-        .filter_map(|(property, _)| names::field_name(property))
-        .collect();
-    let is_hidden = |field: &Field| {
-        let name = field.ident.as_ref().map(ToString::to_string).unwrap_or_default();
-        hidden.iter().any(|hidden| hidden == without_keyword(&name))
-    };
-    if !item.fields.iter().any(is_hidden) {
-        return None;
-    }
     let fields = item.fields.iter().map(|field| {
         let field_name = &field.ident;
-        let value = if is_hidden(field) {
-            quote! { crate::types::HiddenValues(&self.#field_name) }
+        let is_hidden = property(document, &name.to_string(), field)
+            .is_some_and(|property| property.get("x-secret-values").is_some());
+        let keys = if is_option(field) { quote!(iter().flatten()) } else { quote!(iter()) };
+        let shown = if is_hidden {
+            quote! { self.#field_name.#keys.map(|(name, _)| (name, "[redacted]")).collect::<::std::collections::BTreeMap<_, _>>() }
         } else {
-            quote! { self.#field_name }
+            quote! { crate::types::Redacted(&self.#field_name) }
         };
-        quote! { .field(stringify!(#field_name), &#value) }
+        quote! { .field(stringify!(#field_name), &#shown) }
     });
     let debug = quote! {
         impl ::std::fmt::Debug for #name {
@@ -177,9 +170,12 @@ fn hide_values(item: &mut ItemStruct, document: &Value) -> Option<TokenStream> {
         }
     };
     for attribute in item.attrs.iter_mut().filter(|attribute| attribute.path().is_ident("derive")) {
-        *attribute = parse_quote!(#[derive(::serde::Deserialize, ::serde::Serialize, Clone, PartialEq)]);
+        if let Ok(derived) = attribute.parse_args_with(Punctuated::<Path, Token![,]>::parse_terminated) {
+            let others = derived.iter().filter(|derived| !derived.is_ident("Debug"));
+            *attribute = parse_quote!(#[derive(#(#others),*)]);
+        }
     }
-    Some(debug)
+    debug
 }
 
 fn read_as_documented(field: &mut Field) {

@@ -46,6 +46,8 @@ pub struct Word {
     pub description: String,
     /// Other spellings that mean the same.
     pub aliases: Vec<String>,
+    /// Listed in `x-terminal`: what has this state keeps it.
+    pub is_terminal: bool,
 }
 
 /// The data of events of some types.
@@ -182,7 +184,8 @@ fn open_enum(document: &Value, schema: &Value, place: &str) -> Result<Mapping, S
             .filter(|(_, target)| target.as_str() == Some(word))
             .map(|(alias, _)| alias.clone())
             .collect();
-        words.push(Word { variant, text: word.to_owned(), description: description.to_owned(), aliases });
+        let is_terminal = items(schema.get("x-terminal")).any(|terminal| terminal.as_str() == Some(word));
+        words.push(Word { variant, text: word.to_owned(), description: description.to_owned(), aliases, is_terminal });
     }
     if words.is_empty() {
         return fail(format!("{place}.{words_place}"), "there is no word");
@@ -195,6 +198,11 @@ fn open_enum(document: &Value, schema: &Value, place: &str) -> Result<Mapping, S
         // Clients that know nothing of `x-aliases` know the words of the enum.
         if !listed.iter().any(|word| word.as_str() == Some(alias)) {
             return fail(place, format!("`{alias}` is not a word of the enum; list it there too"));
+        }
+    }
+    for (index, word) in items(schema.get("x-terminal")).enumerate() {
+        if !words.iter().any(|known| word.as_str() == Some(&known.text)) {
+            return fail(format!("{place}.x-terminal[{index}]"), format!("{word} is not a word of the enum"));
         }
     }
     for (word, _) in entries(schema.get("x-enumDescriptions")) {

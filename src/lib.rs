@@ -42,7 +42,6 @@ mod bounded_map;
 mod platform;
 #[cfg(feature = "client")]
 mod rate_limit;
-#[cfg(feature = "client")]
 mod redact;
 #[cfg(feature = "redis")]
 mod redis_login;

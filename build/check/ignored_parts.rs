@@ -112,6 +112,7 @@ fn check_extensions(document: &Value, mappings: &Mappings) -> Result<(), SpecErr
         for (extension, is_read, meant) in [
             ("x-aliases", is_set, "a named set of words"),
             ("x-enumDescriptions", is_set, "a named set of words"),
+            ("x-terminal", is_set, "a named set of words"),
             ("x-list-of", is_named, "a named schema"),
             ("x-lenient", is_named, "a named object"),
             ("x-any-json", !is_named, "a property, where the schema is used"),

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use crate::build::contract::{
-    can_be_null, component, entries, items, named_schema, operations, reference, required_names, resolve, schemas, text,
+    can_be_null, component, entries, items, named_schema, operations, reference, resolve, schemas, text,
 };
 use crate::build::error::{SpecError, fail};
 use crate::build::openapi::{DOCUMENT, SCHEMA, nodes};
@@ -150,29 +150,22 @@ fn check_secrets(document: &Value, mappings: &Mappings) -> Result<(), SpecError>
     Ok(())
 }
 
-/// Checks that `x-secret-values` is at an optional map.
+/// Checks that `x-secret-values` is at a map of strings.
 fn check_secret_values(document: &Value) -> Result<(), SpecError> {
-    let sent = sent_alone(document);
-    let mut honoured = BTreeSet::new();
-    for (name, schema) in schemas(document).filter(|(name, _)| sent.contains(*name)) {
-        let required: Vec<_> = required_names(schema).collect();
-        for (property, schema) in entries(schema.get("properties")) {
-            let values = schema.get("additionalProperties").and_then(|values| text(values, "type"));
-            if values == Some("string") && !required.contains(&property.as_str()) && !can_be_null(schema) {
-                honoured.insert(format!("components.schemas.{name}.properties.{property}"));
-            }
-        }
-    }
+    let is_map =
+        |schema: &Value| schema.get("additionalProperties").and_then(|values| text(values, "type")) == Some("string");
+    let maps: BTreeSet<_> = schemas(document)
+        .flat_map(|(name, schema)| {
+            entries(schema.get("properties")).map(move |(property, schema)| (name, property, schema))
+        })
+        .filter(|(.., schema)| is_map(schema) && !can_be_null(schema))
+        .map(|(name, property, _)| format!("components.schemas.{name}.properties.{property}"))
+        .collect();
     for node in nodes(&DOCUMENT, document, "") {
-        match node.value.get("x-secret-values") {
-            None => {}
-            Some(Value::Bool(true)) if honoured.contains(&node.place) => {}
-            Some(_) => {
-                return fail(
-                    format!("{}.x-secret-values", node.place),
-                    "write `true`, and only for an optional map of strings, not nullable, in an object that is sent and never received",
-                );
-            }
+        let value = node.value.get("x-secret-values");
+        if value.is_some_and(|value| value != &Value::Bool(true) || !maps.contains(&node.place)) {
+            let problem = "write `true`, and only for a property that is a map of strings and not nullable";
+            return fail(format!("{}.x-secret-values", node.place), problem);
         }
     }
     Ok(())

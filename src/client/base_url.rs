@@ -19,7 +19,11 @@ pub(super) struct BaseUrl {
 /// Parses and checks a base URL. Errors do not repeat it where it could contain a password.
 pub(super) fn parse(text: &str, allow_http: bool) -> Result<BaseUrl> {
     let refuse = |problem: String| Err(Error::configuration(problem, ADVICE));
-    let url = match Url::parse(text.trim()) {
+    let text = text.trim();
+    if let Some(mistake) = crate::secret::setting_mistake(text) {
+        return refuse(format!("the base URL {mistake}"));
+    }
+    let url = match Url::parse(text) {
         Ok(url) => url,
         Err(url::ParseError::RelativeUrlWithoutBase) => {
             return refuse("the base URL has no scheme; put `https://` in front".to_owned());

@@ -132,7 +132,8 @@ impl ClientBuilder {
         Ok(self)
     }
 
-    /// Sets the API key. White space around it (a line end from a file) is removed.
+    /// Sets the API key. White space around it (a line end from a file) is removed. [`build`](Self::build) refuses what
+    /// else a copied key may have around it: quotation marks, invisible characters, `Bearer`, the name of a variable.
     pub fn api_key(mut self, api_key: impl Into<String>) -> Self {
         self.api_key = Some(Secret::from(api_key.into().trim()));
         self.key_origin = KEY_IN_CODE;
@@ -223,8 +224,8 @@ impl ClientBuilder {
 
     /// Sets the behavior of calls when the organization's rate limit is exhausted. Defaults to [`RateLimitMode::Wait`].
     ///
-    /// The clones of a client share one rate limiter, which reads the limit from the responses. If other programs use
-    /// the same organization, calls may still fail with
+    /// The clones of a client share one rate limiter, which reads the limit from the responses, and the end of its
+    /// window, up to an hour ahead. If other programs use the same organization, calls may still fail with
     /// [`ErrorKind::RateLimited`](crate::ErrorKind::RateLimited).
     pub fn rate_limit_mode(mut self, mode: RateLimitMode) -> Self {
         self.rate_limit_mode = mode;
@@ -469,20 +470,19 @@ fn authorization(api_key: Option<&Secret>, origin: &str) -> Result<HeaderValue> 
             "Give one with `api_key`, or set AGENTGATE_API_KEY and use `Client::from_env`.",
         ));
     };
-    if key.is_empty() {
-        let advice = "Give a key of your organization; it looks like `org_live_…`.";
-        return Err(Error::configuration(format!("the API key {origin} is empty"), advice));
-    }
     let is_printable = key.bytes().all(|byte| byte.is_ascii_graphic());
-    match HeaderValue::from_str(&format!("Bearer {key}")) {
-        Ok(mut value) if is_printable => {
+    match (crate::secret::setting_mistake(key), HeaderValue::from_str(&format!("Bearer {key}"))) {
+        (None, Ok(mut value)) if is_printable => {
             value.set_sensitive(true);
             Ok(value)
         }
-        _ => Err(Error::configuration(
-            format!("the API key {origin} contains a character that is not allowed in a key"),
-            "Check that it was copied completely, without quotes, spaces or line breaks; a key looks like `org_live_…`.",
-        )),
+        (mistake, _) => {
+            let problem = mistake.as_deref().unwrap_or("contains a character that is not allowed in a key");
+            Err(Error::configuration(
+                format!("the API key {origin} {problem}"),
+                "Check that it was copied completely, and nothing else; a key looks like `org_live_…`.",
+            ))
+        }
     }
 }
 
@@ -550,6 +550,16 @@ mod tests {
             let error = from_variables(variables).unwrap_err().to_string();
             assert!(error.contains("AGENTGATE_API_KEY is not set"), "{error}");
         }
+    }
+
+    #[test]
+    fn a_variable_that_holds_more_than_its_value_is_named() {
+        for key in ["\"org_live_1\"", "${KEY}", "\u{feff}org_live_1"] {
+            let error = from_variables(&[("AGENTGATE_API_KEY", key)]).unwrap_err().to_string();
+            assert!(error.contains("the API key in AGENTGATE_API_KEY ") && !error.contains("org_live_1"), "{error}");
+        }
+        let url = [("AGENTGATE_API_KEY", "k"), ("AGENTGATE_BASE_URL", "'http://localhost:1'")];
+        assert!(from_variables(&url).unwrap_err().to_string().contains("quotation mark"));
     }
 
     #[test]

@@ -34,7 +34,8 @@ pub(super) fn http_client(
             "Turn on the crate's feature `rustls`, `rustls-ring` or `native-tls`, or give an `http_client` that has TLS.",
         ));
     }
-    let mut builder = reqwest::Client::builder();
+    // Proxies and content delivery networks add headers; reqwest's own limit is 100.
+    let mut builder = reqwest::Client::builder().http1_max_headers(1_000);
     if base_url.is_loopback {
         // A proxy would look for the service on its own machine.
         builder = builder.no_proxy();

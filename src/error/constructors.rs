@@ -172,14 +172,17 @@ impl Error {
         let cause = if is_secret { "a different value was expected".to_owned() } else { source.to_string() };
         let status = response.status.as_u16();
         let newer = "Look for a newer version of this crate, and for a proxy that changes responses.";
-        let (problem, advice) = match path {
+        let (problem, advice) = match (response.coding(), path) {
             _ if response.body.trim_ascii().is_empty() => (format!("the response {status} has no body"), newer),
             _ if response.is_page() => (
                 "the response is a page, not the JSON of AgentGate".to_owned(),
                 "Check the proxy, gateway or sign-in of the network that sent it, and the base URL.",
             ),
-            "" | "." => (format!("the response cannot be read: {cause}"), newer),
-            path => (format!("the response cannot be read at `{path}`: {cause}"), newer),
+            (Some(coding), _) => {
+                (format!("the response is compressed with {coding}, although `identity` was requested"), newer)
+            }
+            (None, "" | ".") => (format!("the response cannot be read: {cause}"), newer),
+            (None, path) => (format!("the response cannot be read at `{path}`: {cause}"), newer),
         };
         let mut error = Self::new(ErrorKind::Decode, Some(problem), advice);
         error.0.may_have_reached_server = true;

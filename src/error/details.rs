@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::response::{RateLimit, from_unix};
+use crate::response::RateLimit;
 
 /// A field that the service rejected.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -46,13 +46,11 @@ pub(super) fn credit_shortage(details: &Value) -> Option<CreditShortage> {
 }
 
 pub(super) fn rate_limit(details: &Value) -> Option<RateLimit> {
-    let number = |key| details.get(key)?.as_u64()?.try_into().ok();
-    let reset_at = details.get("resetAt").and_then(|reset| match reset {
-        Value::String(text) => text.parse().ok(),
-        Value::Number(seconds) => from_unix(seconds.as_i64()?),
-        _ => None,
+    let texts = ["limit", "remaining", "resetAt"].map(|key| match details.get(key)? {
+        Value::String(text) => Some(text.clone()),
+        number => Some(number.to_string()),
     });
-    RateLimit::from_parts(number("limit"), number("remaining"), reset_at)
+    Some(RateLimit::from_texts(texts.each_ref().map(Option::as_deref), None)).filter(RateLimit::is_known)
 }
 
 fn items<'a>(details: &'a Value, key: &str) -> impl Iterator<Item = &'a Value> {

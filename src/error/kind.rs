@@ -59,6 +59,8 @@ pub enum ErrorKind {
     RunFailed,
     /// The run that was waited for was cancelled.
     RunCancelled,
+    /// The run that was waited for has ended with a status that this version does not know: it may have succeeded.
+    RunOutcomeUnknown,
     /// The run that was waited for did not end in time.
     WaitTimeout,
     /// A list could not be read to its end: its pages are inconsistent, or it changes faster than it is read.
@@ -96,6 +98,7 @@ impl ErrorKind {
         Self::UnexpectedStatus,
         Self::RunFailed,
         Self::RunCancelled,
+        Self::RunOutcomeUnknown,
         Self::WaitTimeout,
         Self::Pagination,
         Self::Middleware,
@@ -125,6 +128,7 @@ impl ErrorKind {
             Self::UnexpectedStatus => "unexpected_status",
             Self::RunFailed => "run_failed",
             Self::RunCancelled => "run_cancelled",
+            Self::RunOutcomeUnknown => "run_outcome_unknown",
             Self::WaitTimeout => "wait_timeout",
             Self::Pagination => "pagination",
             Self::Middleware => "middleware",

@@ -136,7 +136,7 @@ impl Error {
     }
 
     /// Returns the first 64 KiB of the response's body, if there was a response. It may be of any kind, such as HTML
-    /// from a proxy.
+    /// from a proxy. These are the bytes as they arrived, with the secrets that they may repeat.
     #[must_use]
     pub fn body(&self) -> Option<&[u8]> {
         self.response().map(|response| response.raw.body.as_ref())

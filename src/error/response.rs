@@ -6,7 +6,7 @@ use bytes::Bytes;
 use serde_json::Value;
 
 use super::body::ErrorBody;
-use super::text::excerpt;
+use super::text::{excerpt, one_line};
 use crate::redact::{redact, redact_text};
 use crate::response::{RawResponse, request_id};
 
@@ -57,7 +57,8 @@ impl FailedResponse {
 
     /// Removes secrets from everything that is shown.
     pub(super) fn redact(&mut self, key: &[u8]) {
-        self.excerpt = excerpt(&redact(&self.raw.body, key), self.raw.is_page());
+        let coding = self.raw.coding().map(|coding| format!("[compressed with {}]", one_line(coding)));
+        self.excerpt = coding.unwrap_or_else(|| excerpt(&redact(&self.raw.body, key), self.raw.is_page()));
         let ErrorBody { code, message, request_id, details, .. } = &mut self.read;
         for text in [code, message, request_id, &mut self.request_id].into_iter().flatten() {
             *text = redact_text(text, key).into_owned();
@@ -73,13 +74,10 @@ fn redact_value(value: &mut Value, key: &[u8]) {
         Value::String(text) => *text = redact_text(text, key).into_owned(),
         Value::Array(values) => values.iter_mut().for_each(|value| redact_value(value, key)),
         Value::Object(object) => {
-            *object = std::mem::take(object)
-                .into_iter()
-                .map(|(name, mut value)| {
-                    redact_value(&mut value, key);
-                    (redact_text(&name, key).into_owned(), value)
-                })
-                .collect();
+            for (name, mut value) in std::mem::take(object) {
+                redact_value(&mut value, key);
+                object.insert(redact_text(&name, key).into_owned(), value);
+            }
         }
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }

@@ -20,31 +20,33 @@ impl Error {
         self.0.run.as_ref()?.status.as_ref()
     }
 
-    /// Returns the run if it failed or was cancelled.
+    /// Returns the run if it has ended without success.
     #[must_use]
     pub fn run(&self) -> Option<&Run> {
         self.0.run.as_ref()?.run.as_ref()
     }
 
     pub(crate) fn unsuccessful_run(run: Run) -> Self {
-        let how =
-            if run.status == RunStatus::Failed { "failed".to_owned() } else { format!("has ended as {}", run.status) };
-        let mut parts = vec![how.as_str()];
-        if let Some(error) = &run.error {
-            parts.extend([error.code.as_deref(), error.message.as_deref()].into_iter().flatten());
-        }
-        let (kind, problem, advice) = match run.status {
+        let (kind, how, advice) = match &run.status {
+            RunStatus::Failed => (
+                ErrorKind::RunFailed,
+                "failed".to_owned(),
+                "Look at the run's error, then submit a work order that avoids it.",
+            ),
             RunStatus::Cancelled => (
                 ErrorKind::RunCancelled,
                 "was cancelled".to_owned(),
                 "Submit the work order again if it is still wanted.",
             ),
-            _ => (
-                ErrorKind::RunFailed,
-                parts.join(": ").trim_end_matches('.').to_owned(),
-                "Look at the run's error, then submit a work order that avoids it.",
+            status => (
+                ErrorKind::RunOutcomeUnknown,
+                format!("has ended as `{status}`"),
+                "This version does not know whether that is a success: look at the run before you go on.",
             ),
         };
+        let details = run.error.iter().flat_map(|error| [error.code.as_deref(), error.message.as_deref()]).flatten();
+        let parts: Vec<_> = [how.as_str()].into_iter().chain(details).collect();
+        let problem = parts.join(": ").trim_end_matches('.').to_owned();
         let mut error = Self::new(kind, Some(problem), advice);
         let context = ConcernedRun { id: run.id.clone(), status: Some(run.status.clone()), run: Some(run) };
         error.0.run = Some(Box::new(context));

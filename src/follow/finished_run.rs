@@ -35,7 +35,8 @@ impl FinishedRun {
         Self(run)
     }
 
-    /// Returns the final status: `succeeded`, `failed` or `cancelled`.
+    /// Returns the final status. An [unknown](RunStatus::Unknown) one is final if the run has an error, or a time of its
+    /// end that is after its start and not in the future.
     #[must_use]
     pub fn status(&self) -> &RunStatus {
         &self.0.status
@@ -57,8 +58,9 @@ impl FinishedRun {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::RunFailed`](crate::ErrorKind::RunFailed) or
-    /// [`ErrorKind::RunCancelled`](crate::ErrorKind::RunCancelled); [`Error::run`] has the run.
+    /// [`ErrorKind::RunFailed`](crate::ErrorKind::RunFailed),
+    /// [`ErrorKind::RunCancelled`](crate::ErrorKind::RunCancelled), or, with a final status that this version does not
+    /// know, [`ErrorKind::RunOutcomeUnknown`](crate::ErrorKind::RunOutcomeUnknown). [`Error::run`] has the run.
     pub fn succeeded(self) -> Result<Run> {
         if self.0.status == RunStatus::Succeeded { Ok(self.0) } else { Err(Error::unsuccessful_run(self.0)) }
     }
@@ -76,7 +78,7 @@ pub(super) async fn fetch_finished(
     let (mut failures, mut stale_fetches) = (PollFailures::default(), 0);
     loop {
         let delay = match follower.source.run(id).await {
-            Ok(response) if has_ended(response.value()) => return Ok(response),
+            Ok(response) if has_ended(response.value(), clock.now()) => return Ok(response),
             // From a server replica that lags behind.
             Ok(response) => {
                 stale_fetches += 1;

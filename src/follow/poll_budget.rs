@@ -39,7 +39,8 @@ pub(super) fn rate(share: f64, limit: Option<RateLimit>, now: DateTime<Utc>) -> 
     let window = limit.and_then(|limit| limit.remaining.zip(limit.reset_at));
     let Some((left, reset_at)) = window else { return rate };
     let to_reset = (reset_at - now).as_seconds_f64();
-    if to_reset <= 0.0 || to_reset > MINUTE + 1.0 {
+    // A reset beyond an hour is a mistake.
+    if to_reset <= 0.0 || to_reset > 60.0 * MINUTE {
         return rate;
     }
     // When nothing is left, the next request fits into the next window.
@@ -140,8 +141,9 @@ mod tests {
     #[test]
     fn the_rate_follows_the_limit_and_the_rest_of_the_window() {
         let now = DateTime::from_timestamp(1_000, 0).unwrap();
-        let limit =
-            |limit, remaining, seconds| RateLimit::from_parts(limit, remaining, DateTime::from_timestamp(seconds, 0));
+        let limit = |limit, remaining, seconds| {
+            Some(RateLimit { limit, remaining, reset_at: DateTime::from_timestamp(seconds, 0) })
+        };
         for (reported, a_minute) in [
             (None, 25.0),
             (limit(Some(1_000), None, 1_030), 250.0),
@@ -151,7 +153,8 @@ mod tests {
             (limit(Some(100), Some(10), 1_030), 5.0),
             // The next request comes after the reset.
             (limit(Some(100), Some(0), 1_030), 2.0),
-            // The window is over, or is not a minute.
+            (limit(Some(100), Some(100), 1_300), 5.0),
+            // The window is over, or is longer than any.
             (limit(Some(100), Some(0), 1_000), 25.0),
             (limit(Some(100), Some(0), 9_999), 25.0),
         ] {

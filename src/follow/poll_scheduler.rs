@@ -285,6 +285,7 @@ impl PollScheduler {
         runs: &mut RunRegistry,
         sent: Duration,
         now: Duration,
+        time: chrono::DateTime<chrono::Utc>,
     ) -> Vec<RunId> {
         let (is_stale, page) = (page.is_stale(), page.into_inner());
         self.is_listing = false;
@@ -299,7 +300,7 @@ impl PollScheduler {
         let is_last = count == 0 || page.total.is_some_and(|total| end >= total);
         let mut found = Vec::new();
         for summary in page.data {
-            let update = RunUpdate { is_stale, ..summary.into() };
+            let update = RunUpdate { is_stale, ..RunUpdate::from_summary(summary, time) };
             let has_ended = |(at, id): &(Duration, RunId)| *id == update.id && at.saturating_add(MAX_LIST_LAG) <= sent;
             if !update.is_final && self.ended.iter().any(has_ended) {
                 self.ended.clear();

@@ -1,9 +1,18 @@
 //! [`RunUpdate`]: the state of a run, as a response or a delivery reports it.
 
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize as _, Serialize};
 use serde_json::{Value, json};
 
 use crate::types::{Run, RunId, RunStatus, RunSummary};
+
+/// Before this, in Unix seconds (2020), no run can have ended. Some services write a zero for a time that is not known.
+const EARLIEST_END: i64 = 1_577_836_800;
+
+/// The time by which the service's clock may be ahead.
+const CLOCK_SKEW: TimeDelta = TimeDelta::hours(1);
+
+type Time = Option<DateTime<Utc>>;
 
 #[derive(Clone, Debug)]
 pub(super) struct RunUpdate {
@@ -57,46 +66,51 @@ impl RunUpdate {
         })
     }
 
+    pub(super) fn from_run(run: Run, now: DateTime<Utc>) -> Self {
+        Self {
+            is_final: has_ended(&run, now),
+            iterations: run.iterations,
+            pull_request: run.pr_url.clone(),
+            is_whole: true,
+            is_stale: false,
+            run: Some(Box::new(run.clone())),
+            ..Self::of_status(run.id, run.status)
+        }
+    }
+
+    pub(super) fn from_summary(summary: RunSummary, now: DateTime<Utc>) -> Self {
+        let timing = summary.completed_at.map(|completed_at| json!({ "completedAt": completed_at }));
+        Self {
+            run: run_of(&summary, [("timing", timing)]).map(Box::new),
+            is_final: is_final(&summary.status, false, (summary.created_at, summary.completed_at), now),
+            iterations: summary.iterations,
+            ..Self::of_status(summary.id, summary.status)
+        }
+    }
+
     /// Returns a number that grows from submission to end. An unknown status lies in between.
     pub(super) fn progress(&self) -> u8 {
         if self.is_final { 2 } else { u8::from(self.status != RunStatus::Pending) }
     }
 }
 
-impl From<Run> for RunUpdate {
-    fn from(run: Run) -> Self {
-        Self {
-            id: run.id.clone(),
-            status: run.status.clone(),
-            is_final: has_ended(&run),
-            iterations: run.iterations,
-            pull_request: run.pr_url.clone(),
-            run: Some(Box::new(run)),
-            is_whole: true,
-            is_stale: false,
-        }
+/// Returns whether a run has ended. With a status that this version of the crate does not know, it has if it has an
+/// error, or a time of its end that can be true.
+pub(super) fn has_ended(run: &Run, now: DateTime<Utc>) -> bool {
+    let has_error = run.error.as_ref().is_some_and(|error| error.code.is_some() || error.message.is_some());
+    let times = run.timing.as_ref().map(|timing| (timing.started_at, timing.completed_at)).unwrap_or_default();
+    is_final(&run.status, has_error, times, now)
+}
+
+fn is_final(status: &RunStatus, has_error: bool, (started, completed): (Time, Time), now: DateTime<Utc>) -> bool {
+    let can_be_true = |completed: DateTime<Utc>| {
+        let is_after_start = started.is_none_or(|started| completed >= started);
+        is_after_start && completed.timestamp() >= EARLIEST_END && completed - now <= CLOCK_SKEW
+    };
+    match status {
+        RunStatus::Unknown(_) => has_error || completed.is_some_and(can_be_true),
+        status => status.is_terminal(),
     }
-}
-
-impl From<RunSummary> for RunUpdate {
-    fn from(summary: RunSummary) -> Self {
-        let timing = summary.completed_at.map(|completed_at| json!({ "completedAt": completed_at }));
-        Self {
-            run: run_of(&summary, [("timing", timing)]).map(Box::new),
-            is_final: is_final(&summary.status, summary.completed_at.is_some()),
-            iterations: summary.iterations,
-            ..Self::of_status(summary.id, summary.status)
-        }
-    }
-}
-
-/// Returns whether a run has ended, possibly with a status that this version of the crate does not know.
-pub(super) fn has_ended(run: &Run) -> bool {
-    is_final(&run.status, run.timing.as_ref().is_some_and(|timing| timing.completed_at.is_some()))
-}
-
-fn is_final(status: &RunStatus, is_completed: bool) -> bool {
-    status.is_terminal() || (is_completed && matches!(status, RunStatus::Unknown(_)))
 }
 
 /// Makes a run from an object with fields of a run, and from these fields. It converts through JSON, so that a new
@@ -116,14 +130,16 @@ mod tests {
     use serde::Deserialize as _;
     use serde_json::json;
 
-    use super::RunUpdate;
-    use crate::types::{RunStatus, RunSummary};
+    use super::{RunUpdate, has_ended};
+    use crate::types::{Run, RunStatus, RunSummary};
+
+    const NOW: &str = "2026-01-15T10:40:00Z";
 
     fn listed(status: &str, completed_at: Option<&str>) -> RunUpdate {
         let summary = json!({
             "id": "run_1", "workOrderId": "wo_1", "status": status, "iterations": 3, "completedAt": completed_at,
         });
-        RunUpdate::from(RunSummary::deserialize(summary).unwrap())
+        RunUpdate::from_summary(RunSummary::deserialize(summary).unwrap(), NOW.parse().unwrap())
     }
 
     #[test]
@@ -136,12 +152,46 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_status_is_final_if_the_run_is_complete() {
+    fn a_known_status_decides_by_itself() {
         let time = Some("2026-01-15T10:34:47Z");
         for (status, completed_at, is_final) in
-            [("hibernating", None, false), ("expired", time, true), ("running", time, false), ("succeeded", None, true)]
+            [("running", time, false), ("pending", time, false), ("succeeded", None, true), ("failed", None, true)]
         {
             assert_eq!(listed(status, completed_at).is_final, is_final, "{status} {completed_at:?}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_status_is_final_if_the_run_has_an_error_or_ended_at_a_time_that_can_be_true() {
+        let start = json!("2026-01-15T10:30:00Z");
+        for (completed_at, error, is_final) in [
+            (json!(null), json!(null), false),
+            (json!("2026-01-15T10:34:47Z"), json!(null), true),
+            (json!("2026-01-15T10:30:00Z"), json!(null), true),
+            (json!("2026-01-15T10:29:59Z"), json!(null), false),
+            // The service's clock may be ahead, but not by a day.
+            (json!("2026-01-15T11:39:00Z"), json!(null), true),
+            (json!("2026-01-16T10:40:00Z"), json!(null), false),
+            (json!("9999-12-31T23:59:59Z"), json!(null), false),
+            (json!("0001-01-01T00:00:00Z"), json!(null), false),
+            (json!("1970-01-01T00:00:00Z"), json!(null), false),
+            (json!("1899-12-30T00:00:00Z"), json!(null), false),
+            (json!("2000-01-01T00:00:00Z"), json!(null), false),
+            (json!(null), json!({ "code": "EXPIRED", "message": "Too old." }), true),
+            (json!(null), json!({ "message": "Too old." }), true),
+            (json!("0001-01-01T00:00:00Z"), json!({ "code": "EXPIRED" }), true),
+            (json!(null), json!({}), false),
+        ] {
+            for started_at in [start.clone(), json!(null)] {
+                let run = json!({
+                    "id": "run_1", "workOrderId": "wo_1", "status": "hibernating", "error": error,
+                    "timing": { "startedAt": started_at, "completedAt": completed_at },
+                });
+                let ended = has_ended(&Run::deserialize(&run).unwrap(), NOW.parse().unwrap());
+                // Without its start, a run may have ended before it.
+                let is_final = is_final || completed_at == "2026-01-15T10:29:59Z" && started_at.is_null();
+                assert_eq!(ended, is_final, "{run}");
+            }
         }
     }
 

@@ -48,6 +48,8 @@ pub(super) struct Inner {
     pub(super) scheduler: PollScheduler,
     pub(super) health: WebhookHealth,
     budget: PollBudget,
+    /// The clock's time at the last step.
+    time: DateTime<Utc>,
     #[cfg(feature = "webhooks")]
     pub(super) outbox: Outbox,
     #[cfg(feature = "webhooks")]
@@ -89,6 +91,7 @@ impl fmt::Debug for FollowState {
 impl Inner {
     pub(super) fn next_step(&mut self, rate_limit: Option<RateLimit>, time: DateTime<Utc>, now: Duration) -> Step {
         self.health.expire(now);
+        self.time = time;
         let Settings { share, fallback_share, shortest_delay } = self.settings;
         let share = if self.health.is_healthy() { share.min(fallback_share) } else { share };
         // The limit is the organization's, so the replicas that poll divide one share.
@@ -111,8 +114,8 @@ impl Inner {
             Ok(response) => {
                 let is_stale = response.is_stale();
                 // The response may have another id than the one that was fetched.
-                let update = RunUpdate { id: id.clone(), is_stale, ..response.into_inner().into() };
-                if self.registry.apply(update, sent) {
+                let update = RunUpdate::from_run(response.into_inner(), self.time);
+                if self.registry.apply(RunUpdate { id: id.clone(), is_stale, ..update }, sent) {
                     self.health.polled(id, now);
                     self.scheduler.found_end(id, now);
                 }
@@ -131,7 +134,7 @@ impl Inner {
     ) {
         match result {
             Ok(page) => {
-                for id in self.scheduler.apply_page(scan, page, &mut self.registry, sent, now) {
+                for id in self.scheduler.apply_page(scan, page, &mut self.registry, sent, now, self.time) {
                     self.health.polled(&id, now);
                 }
             }

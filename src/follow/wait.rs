@@ -185,7 +185,7 @@ impl Wait {
             // The run may have ended in the meantime.
             Err(refused) if refused.status().is_some_and(|status| status == 409) => {
                 match self.follower.source.run(&self.id).await {
-                    Ok(response) if has_ended(response.value()) => Ok(response),
+                    Ok(response) if has_ended(response.value(), self.follower.state.clock.now()) => Ok(response),
                     _ => Err(error.with_failed_cancellation(refused)),
                 }
             }

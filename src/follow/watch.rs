@@ -42,7 +42,7 @@ impl Stream for WatchRun {
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Run>>> {
         let Some(next) = &mut self.0 else { return Poll::Ready(None) };
         let (watch, item) = ready!(next.as_mut().poll(context));
-        let is_last = item.as_ref().map_or(true, has_ended);
+        let is_last = item.as_ref().map_or(true, |run| has_ended(run, watch.follower.state.clock.now()));
         self.0 = (!is_last).then(|| watch.into_next());
         Poll::Ready(Some(item))
     }

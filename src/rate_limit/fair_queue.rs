@@ -176,6 +176,11 @@ impl FairQueue {
         self.lock().limits.window.limit()
     }
 
+    /// Returns the time to the end of the window that was reported last, if it is not over.
+    pub(super) fn window_left(&self, now: Duration) -> Option<Duration> {
+        Some(self.lock().limits.window.report(now)?.resets_at.saturating_sub(now))
+    }
+
     fn check(
         &self,
         ticket: u64,

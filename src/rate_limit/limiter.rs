@@ -1,7 +1,7 @@
 //! [`RateLimiter`]: grants permits for attempts, and learns the limits from their responses.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use http::{HeaderMap, StatusCode};
 
@@ -10,7 +10,7 @@ use super::leased_permits::LeasedPermits;
 use super::leasing::{Leasing, SharedLimit};
 use super::limits::{Limits, Request};
 use super::wait::Wait;
-use super::window::{LONGEST_WINDOW, Report};
+use super::window::LONGEST_WINDOW;
 use crate::Operation;
 use crate::clock::Clock;
 use crate::response::{RateLimit, service_now};
@@ -55,6 +55,11 @@ impl RateLimiter {
         *self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Returns the longest wait that a 429 normally requests: a minute, or the rest of a longer window that is known.
+    pub(crate) fn longest_wait(&self) -> Duration {
+        self.queue.window_left(self.clock.monotonic()).unwrap_or_default().max(LONGEST_WINDOW)
+    }
+
     /// Waits for a permit for one attempt. If there is none by `until`, returns the time that it would take. `on_wait`
     /// is called when a wait begins.
     pub(crate) async fn acquire(
@@ -86,16 +91,6 @@ impl RateLimiter {
         let leasing = self.leasing.as_ref().filter(|_| self.queue.is_shared());
         leasing.map(|leasing| leasing.shared.timeout()).unwrap_or_default()
     }
-
-    fn report(&self, reported: RateLimit, headers: &HeaderMap, now: Duration) -> Option<Report> {
-        let clock_now = self.clock.now();
-        let reset_at: SystemTime = reported.reset_at?.into();
-        let service_now = service_now(headers, clock_now);
-        // A reset beyond any window is a mistake, and no call must wait for it.
-        let reset = reset_at.duration_since(service_now).unwrap_or_default().min(LONGEST_WINDOW);
-        let ends = reset_at.min(service_now + LONGEST_WINDOW);
-        Some(Report { limit: reported.limit?, left: reported.remaining?, resets_at: now + reset, ends })
-    }
 }
 
 /// A permit for one attempt. If it is dropped before the result of the attempt is reported, the attempt counts as lost.
@@ -113,7 +108,8 @@ impl Permit {
     pub(crate) fn responded(mut self, status: StatusCode, headers: &HeaderMap, wait: Option<Duration>) {
         let limiter = &self.limiter;
         let now = limiter.clock.monotonic();
-        let reported = RateLimit::from_headers(headers);
+        let service_now = service_now(headers, limiter.clock.now());
+        let reported = RateLimit::reported(headers, Some(service_now));
         let limit = reported.and_then(|reported| reported.limit);
         let known = limiter.queue.limit();
         let is_refusal = status == StatusCode::TOO_MANY_REQUESTS;
@@ -122,11 +118,11 @@ impl Permit {
         let can_differ = known.is_some() || self.is_submission;
         let is_other_limit = is_refusal && can_differ && limit.is_some() && limit != known;
         let has_requests_left = reported.and_then(|reported| reported.remaining).is_some_and(|left| left > 0);
-        if !is_other_limit && reported.is_some() {
-            *limiter.last.lock().unwrap_or_else(PoisonError::into_inner) = reported;
+        let reported = reported.filter(|_| !is_other_limit);
+        if let Some(known) = reported.filter(RateLimit::is_known) {
+            *limiter.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(known);
         }
         let Some(ticket) = self.ticket.take() else { return };
-        let report = reported.filter(|_| !is_other_limit).and_then(|reported| limiter.report(reported, headers, now));
         // However long the wait is that the service asks for, a call tries again after a window.
         let hold = wait.filter(|_| is_refusal).map(|wait| now + wait.min(LONGEST_WINDOW));
         limiter.queue.finish(ticket, now, |limits, was_submission| {
@@ -135,6 +131,7 @@ impl Permit {
             }
             // A failure without headers may come from a gateway. A response about another limit says nothing about this
             // one.
+            let report = reported.map(|reported| limits.window.complete(reported, now, service_now));
             limits.responded(report, status.is_success());
             if let Some(until) = hold {
                 // With requests left, the 429 is about another limit: that on submissions or on concurrent runs, or one

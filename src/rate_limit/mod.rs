@@ -27,4 +27,3 @@ pub use self::shared::{Lease, LeaseFuture, LeaseReport, LeaseRequest, SharedRate
 pub(crate) use self::submissions::SUBMISSIONS_PER_MINUTE;
 pub(crate) use self::wait::Wait;
 pub use self::wait::WaitReason;
-pub(crate) use self::window::LONGEST_WINDOW;

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, SystemTime};
 
+use crate::response::RateLimit;
+
 /// The number of requests that may be in flight before a response has reported a limit. Without it, a program that
 /// starts with a thousand calls would exceed the limit many times before the first response.
 pub(super) const COLD_START: u32 = 10;
@@ -9,8 +11,14 @@ pub(super) const COLD_START: u32 = 10;
 /// The documented length of a window.
 pub(super) const MINUTE: Duration = Duration::from_secs(60);
 
-/// The longest wait that a 429 normally requests, as its window is a minute.
-pub(crate) const LONGEST_WINDOW: Duration = Duration::from_secs(61);
+/// The longest time to the end of a window that has the documented length.
+pub(super) const LONGEST_WINDOW: Duration = Duration::from_secs(61);
+
+/// The longest window that is learnt. A reset beyond it is a mistake, and no call must wait for it.
+const LONGEST_LEARNT: Duration = Duration::from_secs(60 * 60);
+
+/// The documented number of requests in a window.
+const DOCUMENTED_LIMIT: u32 = 100;
 
 /// The difference between the ends of one window that two responses may report, as the headers count in seconds.
 const SAME_WINDOW: Duration = Duration::from_secs(2);
@@ -123,6 +131,21 @@ impl Window {
     /// follows.
     pub(super) fn release(&mut self) {
         self.in_flight = self.in_flight.saturating_sub(1);
+    }
+
+    /// Returns the report of a response that may be incomplete, or in a form that means nothing. What is missing is as
+    /// in the last response or as documented, so that a limit in an unknown form is not taken for none.
+    pub(super) fn complete(&self, reported: RateLimit, now: Duration, service_now: SystemTime) -> Report {
+        let limit = reported.limit.or(self.limit()).unwrap_or(DOCUMENTED_LIMIT);
+        let next = Report { limit, left: limit, resets_at: now + MINUTE, ends: service_now + MINUTE };
+        let mut report = Report { limit, ..self.report(now).unwrap_or(next) };
+        report.left = reported.remaining.unwrap_or(report.left.saturating_sub(1));
+        let reset_at = reported.reset_at.map(SystemTime::from);
+        if let Some(ends) = reset_at.filter(|ends| *ends <= service_now + LONGEST_LEARNT) {
+            report.ends = ends;
+            report.resets_at = now + ends.duration_since(service_now).unwrap_or_default();
+        }
+        report
     }
 
     /// Applies a response, with or without a report. Returns whether it is the first report of a window.

@@ -1,14 +1,14 @@
 //! Successful responses, and what the headers of any response say.
 
-mod date;
+pub(crate) mod header_values;
 mod rate_limit;
 
 use std::fmt;
 
 use bytes::Bytes;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, StatusCode, header};
 
-pub(crate) use self::date::{date, from_unix, service_now};
+pub(crate) use self::header_values::{date, service_now};
 pub use self::rate_limit::RateLimit;
 
 /// The value that a call returns, with its response. Returned by
@@ -46,6 +46,14 @@ impl RawResponse {
     /// network that wants a sign-in.
     pub(crate) fn is_page(&self) -> bool {
         self.body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&self.body).trim_ascii_start().starts_with(b"<")
+    }
+
+    /// Returns the coding of a body that arrived compressed, although no request asks for that.
+    pub(crate) fn coding(&self) -> Option<&str> {
+        let coding = header_values::text(&self.headers, header::CONTENT_ENCODING);
+        let coding = coding.filter(|coding| !coding.is_empty() && !coding.eq_ignore_ascii_case("identity"));
+        let coding = coding.or_else(|| self.body.starts_with(b"\x1f\x8b").then_some("gzip"));
+        coding.filter(|_| !self.body.is_empty())
     }
 }
 

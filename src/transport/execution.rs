@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use progenitor_client::{ClientHooks, ClientInfo, OperationInfo, ResponseValue};
-use reqwest::header::{ACCEPT, AUTHORIZATION, CACHE_CONTROL, HeaderName, HeaderValue, USER_AGENT};
+use reqwest::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CACHE_CONTROL, HeaderName, HeaderValue, USER_AGENT};
 use reqwest::{Method, Request};
 use serde::de::DeserializeOwned;
 
@@ -15,7 +15,7 @@ use super::decode::decode;
 use super::observe::Observed;
 use super::retry::{Decision, RetryContext, decide};
 use super::{CallSettings, CallTime, Transport};
-use crate::rate_limit::{LONGEST_WINDOW, Permit, RateLimitMode};
+use crate::rate_limit::{Permit, RateLimitMode};
 use crate::response::Response;
 use crate::{Error, ErrorKind, Operation, Result, endpoints, platform};
 
@@ -85,7 +85,7 @@ impl Execution {
             let error = Error::from_response(self.0.operation, response.raw().clone());
             match error.code() {
                 Some(_) => Err(error.with_attempts(response.attempts())),
-                None if response.raw().is_page() => self.read(response),
+                None if response.raw().is_page() || response.raw().coding().is_some() => self.read(response),
                 None => Ok(response),
             }
         });
@@ -249,7 +249,7 @@ impl Execution {
                     transport.max_wait_of(&settings.options).map(|max_wait| max_wait.saturating_sub(time.waited()));
                 time_left = [time_left, wait_left].into_iter().flatten().min();
                 match mode {
-                    RateLimitMode::Wait => max_delay.max(LONGEST_WINDOW),
+                    RateLimitMode::Wait => max_delay.max(transport.limiter.longest_wait()),
                     RateLimitMode::FailFast => Duration::ZERO,
                     RateLimitMode::Off => max_delay,
                 }
@@ -297,6 +297,8 @@ impl Execution {
         headers.remove(API_VERSION);
         // Errors are JSON even if a success has no body.
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+        // Without it, a cache may choose a coding.
+        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         headers.insert(AUTHORIZATION, transport.authorization.clone());
         headers.insert(USER_AGENT, transport.user_agent.clone());
         if let Some(key) = &settings.idempotency_key {

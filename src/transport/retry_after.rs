@@ -1,42 +1,32 @@
 //! The wait that a failed response asks for, such as a 429.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use http::{HeaderMap, StatusCode, header};
 
-use crate::response::{from_unix, service_now};
+use crate::response::header_values::{seconds, text, time};
+use crate::response::service_now;
 
 /// Longer waits are a mistake, and are ignored.
 const LONGEST: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 
-/// Returns the wait that a response asks for: `retry-after-ms`, else `Retry-After` (seconds, whole or not, or any of
-/// the three HTTP dates), else, on a 429, the time until `X-RateLimit-Reset`. Values that make no sense are ignored. A
-/// success asks for no wait.
+/// Returns the wait that a response asks for: `retry-after-ms`, else `Retry-After`, else, on a 429, the time until
+/// `X-RateLimit-Reset`. The last two are seconds, whole or not, or [a time in another form](time). Values that make no
+/// sense are ignored. A success asks for no wait.
 pub(super) fn requested_wait(status: StatusCode, headers: &HeaderMap, now: DateTime<Utc>) -> Option<Duration> {
     if status.is_success() {
         return None;
     }
-    let text = |name: &str| headers.get(name)?.to_str().ok().map(str::trim);
-    let milliseconds = text("retry-after-ms").and_then(|text| seconds(text, 1_000.0));
-    let after = || {
-        let text = text(header::RETRY_AFTER.as_str())?;
-        seconds(text, 1.0).or_else(|| until(httpdate::parse_http_date(text).ok()?, headers, now))
-    };
-    let reset = || {
-        let reset = text("x-ratelimit-reset").filter(|_| status == StatusCode::TOO_MANY_REQUESTS)?;
-        until(from_unix(reset.parse().ok()?)?.into(), headers, now)
-    };
-    let sane = |wait: &Duration| *wait <= LONGEST;
-    milliseconds.filter(sane).or_else(|| after().filter(sane)).or_else(|| reset().filter(sane))
-}
-
-fn seconds(text: &str, divisor: f64) -> Option<Duration> {
-    Duration::try_from_secs_f64(text.parse::<f64>().ok()? / divisor).ok()
-}
-
-fn until(date: SystemTime, headers: &HeaderMap, now: DateTime<Utc>) -> Option<Duration> {
-    date.duration_since(service_now(headers, now)).ok()
+    let now = service_now(headers, now);
+    let sane = |wait: Duration| Some(wait).filter(|wait| *wait <= LONGEST);
+    let until = |text: &str| time(text, Some(now))?.duration_since(now).ok().and_then(sane);
+    text(headers, "retry-after-ms")
+        .and_then(|text| Duration::try_from_secs_f64(seconds(text)? / 1_000.0).ok().and_then(sane))
+        .or_else(|| text(headers, header::RETRY_AFTER).and_then(until))
+        .or_else(|| {
+            text(headers, "x-ratelimit-reset").filter(|_| status == StatusCode::TOO_MANY_REQUESTS).and_then(until)
+        })
 }
 
 #[cfg(test)]
@@ -59,8 +49,24 @@ mod tests {
     }
 
     #[test]
-    fn seconds_whole_and_fractional_are_read() {
-        for (value, milliseconds) in [("2", 2_000), ("0.25", 250), (" 7 ", 7_000), ("0", 0)] {
+    fn seconds_in_any_form_are_read() {
+        for (value, milliseconds) in [
+            ("2", 2_000),
+            ("0.25", 250),
+            (" 7 ", 7_000),
+            ("0", 0),
+            ("30, 30", 30_000),
+            ("30s", 30_000),
+            ("30 seconds", 30_000),
+            ("500ms", 500),
+            ("2m59.5s", 179_500),
+            ("5 minutes", 300_000),
+            ("\"30\"", 30_000),
+            ("30;comment", 30_000),
+            ("2026-01-01T00:00:30Z", 30_000),
+            ("1767225630", 30_000),
+            ("1767225630000", 30_000),
+        ] {
             assert_eq!(wait(503, &[("retry-after", value)]), Some(Duration::from_millis(milliseconds)), "{value}");
         }
     }
@@ -111,7 +117,7 @@ mod tests {
             assert_eq!(wait(429, &[("retry-after", value)]), None, "{value}");
             assert_eq!(wait(429, &[("retry-after-ms", value)]), None, "{value}");
         }
-        for value in ["", "-5", "9223372036854775807", "1", "x"] {
+        for value in ["", "-5", "9223372036854775807", "x"] {
             assert_eq!(wait(429, &[("x-ratelimit-reset", value)]), None, "{value}");
         }
     }

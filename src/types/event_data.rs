@@ -18,7 +18,7 @@ macro_rules! event_data {
         /// The data of an event, by the type of the event.
         ///
         /// Its JSON is the `data` of the event, without the name of the variant.
-        #[derive(Clone, Debug, PartialEq, ::serde::Serialize)]
+        #[derive(Clone, PartialEq, ::serde::Serialize)]
         #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
         #[serde(untagged)]
         #[non_exhaustive]

@@ -32,11 +32,11 @@ mod id;
 mod open_enum;
 #[macro_use]
 mod open_union;
-mod hidden_values;
 mod lenient;
 #[cfg(feature = "client")]
 mod list;
 mod page;
+mod shown;
 mod status;
 #[cfg(feature = "webhooks")]
 mod strict;
@@ -44,13 +44,13 @@ mod timestamp;
 mod timing;
 mod workspace;
 
-use hidden_values::HiddenValues;
 #[cfg(feature = "client")]
 pub(crate) use id::Id;
 #[cfg(feature = "client")]
 #[cfg(feature = "client")]
 pub(crate) use list::KEYS as LIST_KEYS;
 pub(crate) use list::List;
+pub(crate) use shown::Redacted;
 #[cfg(feature = "webhooks")]
 pub(crate) use timestamp::parse_time;
 use timestamp::{optional_time, time};

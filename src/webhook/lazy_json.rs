@@ -38,6 +38,6 @@ impl PartialEq for LazyJson {
 
 impl fmt::Debug for LazyJson {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.get().fmt(f)
+        crate::types::Redacted(self.get()).fmt(f)
     }
 }

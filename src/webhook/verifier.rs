@@ -15,7 +15,7 @@ use super::age_limit::AgeLimit;
 use super::error::{Error, SecretError};
 use super::event::Event;
 use super::signature::{candidates, count, encode, header_values};
-use crate::secret::Secret;
+use crate::secret::{Secret, copying_mistake};
 
 type HmacSha256 = Hmac<Sha256>;
 
@@ -302,40 +302,22 @@ fn key(secret: &Secret, index: usize) -> Result<HmacSha256, SecretError> {
 
 /// Refuses strings that cannot be a secret of the service. Otherwise, the first delivery would show the mistake.
 fn check(secret: &str) -> Result<(), String> {
-    const QUOTATION_MARKS: [char; 7] = ['"', '\'', '`', '\u{2018}', '\u{2019}', '\u{201c}', '\u{201d}'];
-    let problem = match secret.chars().find(|character| is_invisible(*character)) {
+    let problem = if secret.bytes().all(|byte| byte == 0) {
         // HMAC pads short keys with zeros, so this is the empty key.
-        _ if secret.bytes().all(|byte| byte == 0) => "is empty; is there a comma too many?",
-        _ if secret.trim() != secret => "begins or ends with white space; trim it",
-        Some(character) if character.is_whitespace() => {
-            "contains white space; pass several secrets one by one, in AGENTGATE_WEBHOOK_SECRET with commas between them, and nothing \
-             after them"
-        }
-        Some(character) => {
-            let code = u32::from(character);
-            return Err(format!(
-                "contains the invisible character U+{code:04X}; copy the secret again, and save a file that holds it without a byte \
-                 order mark"
-            ));
-        }
-        None if secret.starts_with(QUOTATION_MARKS) || secret.ends_with(QUOTATION_MARKS) => {
-            "begins or ends with a quotation mark; remove the marks"
-        }
-        None if !secret.strip_prefix(SECRET_PREFIX).unwrap_or(secret).contains(char::is_alphanumeric) => {
-            "is a placeholder; pass the whole secret that the webhook was created with"
-        }
-        None => return Ok(()),
+        "is empty; is there a comma too many?"
+    } else if secret.trim() != secret {
+        "begins or ends with white space; trim it"
+    } else if secret.contains(char::is_whitespace) {
+        "contains white space; pass several secrets one by one, in AGENTGATE_WEBHOOK_SECRET with commas between them, and nothing \
+         after them"
+    } else if let Some(mistake) = copying_mistake(secret) {
+        return Err(mistake);
+    } else if !secret.strip_prefix(SECRET_PREFIX).unwrap_or(secret).contains(char::is_alphanumeric) {
+        "is a placeholder; pass the whole secret that the webhook was created with"
+    } else {
+        return Ok(());
     };
     Err(problem.to_owned())
-}
-
-/// Returns whether a character is white space, a control character, or of no width, such as a byte order mark.
-fn is_invisible(character: char) -> bool {
-    let has_no_width = matches!(
-        character,
-        '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
-    );
-    has_no_width || character.is_whitespace() || character.is_control()
 }
 
 #[cfg(test)]

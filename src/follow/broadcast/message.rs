@@ -58,7 +58,8 @@ impl From<RunMessage> for RunUpdate {
         // The work order's id is a required field of a run.
         let summary = run.work_order_id.as_ref().and_then(|_| RunSummary::deserialize(json!(run)).ok());
         match summary {
-            Some(summary) => summary.into(),
+            // Only deliveries are sent, whose statuses are known, so that the time decides nothing.
+            Some(summary) => Self::from_summary(summary, DateTime::UNIX_EPOCH),
             None => Self { iterations: run.iterations, ..Self::of_status(run.id, run.status) },
         }
     }

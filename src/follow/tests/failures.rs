@@ -176,7 +176,7 @@ fn an_unknown_status_ends_a_wait_if_the_run_is_complete() {
             let finished = model.watcher().wait("run_0").await.unwrap();
             assert_eq!(finished.status(), "expired");
             let error = finished.succeeded().unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::RunFailed);
+            assert_eq!(error.kind(), ErrorKind::RunOutcomeUnknown);
             assert!(error.to_string().contains("expired"), "{error}");
         });
     }

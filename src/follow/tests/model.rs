@@ -236,7 +236,7 @@ impl RunSource for Model {
         let spent = state.requests.iter().rev().take_while(|(at, _)| at.as_secs() / 60 == minute).count();
         let left = LIMIT.saturating_sub(u32::try_from(spent).unwrap());
         let reset_at = DateTime::from_timestamp(START + 60 * (i64::try_from(minute).unwrap() + 1), 0);
-        RateLimit::from_parts(Some(LIMIT), Some(left), reset_at)
+        Some(RateLimit { limit: Some(LIMIT), remaining: Some(left), reset_at })
     }
 
     fn broadcast_key(&self) -> BroadcastKey {

@@ -1,9 +1,9 @@
-//! Compressed responses: not requested by the client, and bounded where a custom HTTP client decompresses them.
+//! Compressed responses, and many headers: compression is not requested by the client, and bounded where a custom HTTP client decompresses them.
 
 use std::io::Write as _;
 
-use agentgate::{Client, ClientBuilder, ErrorKind};
-use common::script::{Server, respond_raw};
+use agentgate::{Client, ClientBuilder, ErrorKind, WorkspaceSource};
+use common::script::{Server, respond, respond_raw};
 use flate2::{Compression, write::GzEncoder};
 
 /// Responds to one request with a compressed body of `length` zeros.
@@ -35,11 +35,59 @@ async fn a_small_body_that_decompresses_beyond_the_limit_is_rejected() {
     assert_eq!(error.status().unwrap(), 200);
 }
 
+/// Returns a gzip body of these bytes.
+fn packed(body: &str) -> Vec<u8> {
+    let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
+    packed.write_all(body.as_bytes()).unwrap();
+    packed.finish().unwrap()
+}
+
 #[tokio::test]
-async fn no_compression_is_requested_even_if_it_is_supported() {
-    let server = serve_zeros(1024).await;
-    let error = builder(&server.url()).build().unwrap().runs().get("run_1").await.unwrap_err();
-    assert!(error.is_decode(), "{error}");
-    let request = server.request();
-    assert_eq!(request.headers("accept-encoding"), [""; 0], "{request:?}");
+async fn a_response_that_is_compressed_unasked_is_named_in_the_error() {
+    let run = r#"{"id":"run_1","workOrderId":"wo_1","status":"running"}"#;
+    let failure = r#"{"error":{"code":"INTERNAL_ERROR","message":"secret of the database"}}"#;
+    let mut texts = Vec::new();
+    for (status, coding, body) in [
+        ("200 OK", "br", run.as_bytes().iter().rev().copied().collect()),
+        ("200 OK", "gzip", packed(run)),
+        ("200 OK", "", packed(run)),
+        ("502 Bad Gateway", "gzip", packed(failure)),
+        ("200 OK", "zstd", Vec::new()),
+    ] {
+        let head = format!("HTTP/1.1 {status}\r\ncontent-encoding: {coding}\r\ncontent-length: {}\r\n\r\n", body.len());
+        let server = Server::start([respond_raw([head.as_bytes(), &body].concat())]).await;
+        let error = builder(&server.url()).build().unwrap().runs().get("run_1").await.unwrap_err();
+        assert_eq!(server.request().headers("accept-encoding"), ["identity"]);
+        texts.push(error.to_string());
+    }
+    insta::assert_snapshot!(texts.join("\n"));
+}
+
+#[tokio::test]
+async fn a_coding_that_changes_nothing_is_no_obstacle() {
+    let run = r#"{"id":"run_1","workOrderId":"wo_1","status":"running"}"#;
+    for coding in ["identity", "Identity", "", "utf-8"] {
+        let response = respond("200 OK", &format!("content-encoding: {coding}\r\n"), run);
+        let server = Server::start([response]).await;
+        builder(&server.url()).build().unwrap().runs().get("run_1").await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_submission_whose_response_is_compressed_may_have_taken_effect() {
+    let body = packed(r#"{"workOrderId":"wo_1","runId":"run_1","status":"pending"}"#);
+    let head = format!("HTTP/1.1 201 Created\r\ncontent-encoding: gzip\r\ncontent-length: {}\r\n\r\n", body.len());
+    let server = Server::start([respond_raw([head.as_bytes(), &body].concat())]).await;
+    let client = builder(&server.url()).build().unwrap();
+    let error = client.work_orders().create("Fix it", WorkspaceSource::template("react-typescript")).await.unwrap_err();
+    assert!(error.may_have_reached_server(), "{error}");
+}
+
+#[tokio::test]
+async fn a_response_with_hundreds_of_headers_is_read() {
+    let headers: String = (0..400).map(|number| format!("x-edge-{number}: {number}\r\n")).collect();
+    let server =
+        Server::start([respond("200 OK", &headers, r#"{"id":"run_1","workOrderId":"wo_1","status":"running"}"#)]).await;
+    let response = builder(&server.url()).build().unwrap().runs().get("run_1").with_response().await.unwrap();
+    assert_eq!(response.headers()["x-edge-399"], "399");
 }

@@ -3,11 +3,13 @@
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex};
 
+use agentgate::types::{NewWebhook, NewWorkOrder, Run};
 use agentgate::{Client, Error, Operation, WorkspaceSource};
 use common::call;
 use common::clock::InstantClock;
 use common::logs::Logs;
 use common::script::{Connection, Server, respond, respond_raw};
+use serde_json::json;
 
 /// Texts that must not appear: the middle of each secret.
 const PARTS: [&str; 3] = ["k3yThatN0body", "s3cretOfAWebhook", "pr0xyKeyOfThe"];
@@ -178,6 +180,55 @@ async fn no_response_and_no_failed_run_shows_a_secret() {
     if let Ok(finished) = client.runs().wait("run_1").await {
         check("run", shown(&finished.succeeded().unwrap_err()));
     }
+}
+
+/// Inputs and responses with tokens in the user information and the query of URLs, and in template variables.
+#[test]
+fn debug_output_of_types_hides_what_urls_and_variables_hold() {
+    const REPOSITORY: &str = "https://x-access-token:s3cretOfAWebhook@github.com/org/repo";
+    const ARCHIVE: &str = "https://files.example.com/a.zip?X-Amz-Signature=s3cretOfAWebhook&X-Amz-Date=1";
+    let template = || WorkspaceSource::template("python-flask").variable("TOKEN", "s3cretOfAWebhook");
+    let mut order = NewWorkOrder::new(format!("Clone {REPOSITORY}"), WorkspaceSource::git(REPOSITORY));
+    order.webhook_url = Some(ARCHIVE.to_owned());
+    order.metadata = Some([("from".to_owned(), json!({ "url": [ARCHIVE] }))].into_iter().collect());
+    let run: Run = serde_json::from_value(json!({
+        "id": "run_1", "workOrderId": "wo_1", "status": "failed",
+        "error": { "code": "CLONE", "message": format!("could not clone {REPOSITORY}"), "remote": REPOSITORY },
+    }))
+    .unwrap();
+    let event = json!({ "id": "evt_1", "type": "run.archived", "data": { "archive": ARCHIVE } });
+    let event = agentgate::webhook::Event::from_json(event).unwrap();
+    let other: WorkspaceSource = serde_json::from_value(json!({ "type": "s3", "url": ARCHIVE })).unwrap();
+    let values: [&dyn Debug; 9] = [
+        &WorkspaceSource::git(REPOSITORY),
+        &WorkspaceSource::from(WorkspaceSource::url(ARCHIVE)),
+        &WorkspaceSource::from(template()),
+        &template(),
+        &order,
+        &NewWebhook::new(ARCHIVE, []),
+        &run,
+        &event,
+        &other,
+    ];
+    let texts: Vec<_> = values.iter().flat_map(|value| texts(*value)).collect();
+    check("types", texts.iter().cloned());
+    insta::assert_snapshot!(texts.join("\n"));
+}
+
+#[tokio::test]
+async fn a_message_of_the_service_that_repeats_a_url_is_shown_without_its_token() {
+    let repository = "https://x-access-token:s3cretOfAWebhook@github.com/org/repo";
+    let body = json!({ "error": {
+        "code": "INVALID_VALUE",
+        "message": format!("could not clone {repository}; a key must look like org_live_xxxxxxxx"),
+        "details": { "errors": [{ "field": "workspaceSource.repository", "message": format!("{repository}?token=s3cretOfAWebhook") }] },
+    }});
+    let server = Server::start([respond("400 Bad Request", "", &body.to_string())]).await;
+    let client = Client::builder().base_url(server.url()).api_key(KEYS[0]).build().unwrap();
+    let error = client.work_orders().create("Fix it", WorkspaceSource::git(repository)).await.unwrap_err();
+    check("message", shown(&error));
+    check("json", [serde_json::to_string(&error).unwrap()]);
+    insta::assert_snapshot!(error);
 }
 
 #[tokio::test]

@@ -34,9 +34,16 @@ fn every_configuration_error_has_a_message_with_advice() {
         configuration_error(local().api_key("two words")),
         configuration_error(local().api_key("schlüssel")),
         configuration_error(local().api_key("line\nend")),
+        configuration_error(local().api_key("\u{feff}org_live_secret")),
+        configuration_error(local().api_key("“org_live_secret”")),
+        configuration_error(local().api_key("Bearer org_live_secret")),
+        configuration_error(local().api_key("${AGENTGATE_API_KEY}")),
+        configuration_error(local().api_key("AGENTGATE_API_KEY=org_live_secret")),
         configuration_error(local().user_agent("a\nb")),
         configuration_error(local().base_url("")),
         configuration_error(local().base_url("agentgate.mynewapi.com")),
+        configuration_error(local().base_url("'https://example.com'")),
+        configuration_error(local().base_url("AGENTGATE_BASE_URL=https://me:hunter2@example.com")),
         configuration_error(local().base_url("ftp://example.com")),
         configuration_error(local().base_url("http://example.com")),
         configuration_error(local().base_url("https://me:hunter2@example.com")),
@@ -45,6 +52,23 @@ fn every_configuration_error_has_a_message_with_advice() {
         configuration_error(local().submissions_per_minute(0)),
     ];
     insta::assert_snapshot!(texts.join("\n"));
+}
+
+#[test]
+fn what_surrounds_a_copied_key_or_base_url_is_refused() {
+    for wrong in [
+        "\"{}\"", "'{}'", "`{}`", "“{}”", "‘{}’", "„{}“", "«{}»", "{}\"", "\u{feff}{}", "{}\u{200b}", "\u{2060}{}",
+        "{}\u{0}", "Bearer {}", "bearer {}", "NAME_OF_IT={}", "api_key={}", "export NAME={}", "${{{}}}", "$VARIABLE",
+        "%VARIABLE%", "${VARIABLE:-{}}", "{{ secrets.KEY }}", "<your key>",
+    ] {
+        let key = configuration_error(local().api_key(wrong.replace("{}", "org_live_secret")));
+        assert!(key.contains("the API key given in code ") && !key.contains("org_live_secret"), "{wrong}: {key}");
+        let url = configuration_error(local().base_url(wrong.replace("{}", "https://example.com")));
+        assert!(url.contains("the base URL "), "{wrong}: {url}");
+    }
+    for key in ["org_live_secret", "proxy-key.0123==", "sk_base64==", "k$1", "key%41"] {
+        local().api_key(key).build().unwrap();
+    }
 }
 
 #[test]

@@ -276,10 +276,11 @@ pub(crate) const CHANGES: &[Change] = &[
         Works,
     ),
     (
-        "a word",
+        "a final word",
         &[
             ("/components/schemas/RunStatus/anyOf/0/enum/-", Some(r#""no-such-status""#)),
             ("/components/schemas/RunStatus/x-enumDescriptions/no-such-status", Some(r#""It.""#)),
+            ("/components/schemas/RunStatus/x-terminal/-", Some(r#""no-such-status""#)),
         ],
         Additive,
         Additive,

@@ -626,9 +626,10 @@ fn a_keyword_without_effect_on_the_type_is_rejected() {
 
 #[test]
 fn an_extension_in_an_unsupported_place_is_rejected() {
-    for extension in
-        ["x-aliases: {a: b}", "x-enumDescriptions: {a: b}", "x-list-of: Run", "x-lenient: true", "x-rust-name: other"]
-    {
+    for extension in [
+        "x-aliases: {a: b}", "x-enumDescriptions: {a: b}", "x-list-of: Run", "x-lenient: true", "x-rust-name: other",
+        "x-terminal: [a]",
+    ] {
         let line = line(&with_property("probe", &format!("{{type: string, description: It., {extension}}}")));
         assert!(line.starts_with("openapi.yaml: components.schemas.Run.properties.probe.x-"), "{line}");
         assert!(line.contains("has no effect here; write it at "), "{line}");

@@ -362,6 +362,28 @@ async fn an_unknown_status_is_no_end() {
 }
 
 #[tokio::test]
+async fn an_unknown_status_with_the_time_of_its_end_is_neither_success_nor_failure() {
+    let time = SimulatedTime::start(simulator()).await;
+    let id = submit(&time, [running(5)]).await.remove(0);
+    let client = time.client();
+    let run = |status: &str, completed: &str| {
+        let run = format!(
+            r#"{{"id":"{id}","workOrderId":"wo_1","status":"{status}","timing":{{"completedAt":"{completed}"}}}}"#
+        );
+        Fault::response(200, "application/json", run).on("getRun")
+    };
+    time.simulator().inject(run("queued", "0001-01-01T00:00:00Z"));
+    let finished = time.run(client.runs().wait(&id).into_future()).await.unwrap();
+    assert_eq!(finished.status(), &RunStatus::Succeeded, "a zero is no end");
+
+    time.simulator().inject(run("timed_out", "2026-01-01T00:00:00Z"));
+    let finished = time.run(client.runs().wait(&id).into_future()).await.unwrap();
+    let error = finished.succeeded().unwrap_err();
+    assert_eq!((error.kind(), error.run_status().unwrap().as_str()), (ErrorKind::RunOutcomeUnknown, "timed_out"));
+    insta::assert_snapshot!(error.to_string().replace(id.as_str(), "run_1"));
+}
+
+#[tokio::test]
 async fn a_watch_returns_each_change_once_and_ends_with_the_run() {
     let time = SimulatedTime::start(simulator()).await;
     let plan = RunPlan::succeeds().pending(seconds(90)).running(seconds(120)).iterations(3);

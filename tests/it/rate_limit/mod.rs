@@ -1,6 +1,7 @@
 //! The rate limiter: limits, fairness, shared limits, and unpolled calls.
 
 mod fake;
+mod header_forms;
 mod leases;
 mod limits;
 mod programs;

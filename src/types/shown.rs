@@ -1,14 +1,16 @@
-//! [`HiddenValues`]: the `Debug` form of a map whose values are secrets.
+//! The `Debug` form of the fields of the generated types.
 
-use std::collections::BTreeMap;
 use std::fmt;
 
-pub(super) struct HiddenValues<'a>(pub(super) &'a Option<BTreeMap<String, String>>);
+use crate::redact::redact_text;
 
-impl fmt::Debug for HiddenValues<'_> {
+/// A value without what looks like a secret, such as the token in a URL.
+pub(crate) struct Redacted<'a, T>(pub(crate) &'a T);
+
+impl<T: fmt::Debug> fmt::Debug for Redacted<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let keys = self.0.iter().flat_map(BTreeMap::keys);
-        f.debug_map().entries(keys.map(|key| (key, format_args!("[redacted]")))).finish()
+        let text = if f.alternate() { format!("{:#?}", self.0) } else { format!("{:?}", self.0) };
+        f.write_str(&redact_text(&text, &[]))
     }
 }
 
