@@ -6,7 +6,7 @@ use serde_json::Value;
 use syn::{Attribute, Field, Fields, File, ImplItem, Item, ItemStruct, Meta, parse_quote};
 
 use super::calls::values::{compact, option_of};
-use super::contract::{can_be_null, deprecation_reason, entries, is_lenient, items, lookup, named_schema, text};
+use super::contract::{can_be_null, deprecation_reason, entries, items, lookup, named_schema, text};
 use super::emit;
 use super::error::{SpecError, fail};
 use super::names::{self, without_keyword};
@@ -39,10 +39,10 @@ fn remove_constructor(file: &mut File) {
 }
 
 /// Returns the public types.
-pub fn types(items: Vec<Item>, mappings: &Mappings, document: &Value) -> Result<File, SpecError> {
+pub fn types(items: Vec<Item>, shapes: TokenStream, mappings: &Mappings, document: &Value) -> Result<File, SpecError> {
     let inputs = reachable_from_requests(document);
     let sent_alone = sent_alone(document);
-    let mut tokens = TokenStream::new();
+    let mut tokens = shapes;
     for item in items {
         match item {
             Item::Struct(item) if !matches!(mappings.get(&item.ident.to_string()), Some(Mapping::Struct)) => {
@@ -55,12 +55,11 @@ pub fn types(items: Vec<Item>, mappings: &Mappings, document: &Value) -> Result<
                 if sent_alone.contains(&name) {
                     item.fields.iter_mut().for_each(|field| tell_null_from_missing(&name, field, document));
                 }
-                let strict = is_lenient(&name, document).then(|| strict_twin(&item, mappings));
                 postprocess_struct(&mut item, mappings, document);
                 let is_input = inputs.contains(&name);
                 let constructor = is_input.then(|| constructor(&item, document));
                 let debug = hide_values(&mut item, document);
-                tokens.extend(quote! { #item #constructor #debug #strict });
+                tokens.extend(quote! { #item #constructor #debug });
             }
             Item::Enum(item) => {
                 let problem = format!("progenitor made the closed enum `{}`; give its schema a name", item.ident);
@@ -79,7 +78,6 @@ pub fn render(file: &File) -> String {
 }
 
 fn postprocess_struct(item: &mut ItemStruct, mappings: &Mappings, document: &Value) {
-    let is_lenient = is_lenient(&item.ident.to_string(), document);
     let has_secret = lookup(document, &format!("#/components/schemas/{}", item.ident)).is_some_and(|schema| {
         let within = reachable_from_schema(document, schema);
         within.iter().any(|name| matches!(mappings.get(name), Some(Mapping::Secret)))
@@ -103,10 +101,6 @@ fn postprocess_struct(item: &mut ItemStruct, mappings: &Mappings, document: &Val
                 _ => description(document, &type_name(field)),
             };
             field.attrs.insert(0, parse_quote!(#[doc = #description]));
-        }
-        if is_lenient && !is_flattened(field) {
-            field.attrs.push(read_leniently(field, mappings));
-            continue;
         }
         read_as_documented(field);
     }
@@ -189,57 +183,6 @@ fn read_as_documented(field: &mut Field) {
     field.attrs.extend(read_time(field));
     if is_defaulted(field) && !is_option(field) {
         field.attrs.push(parse_quote!(#[serde(deserialize_with = "crate::types::null_as_default")]));
-    }
-}
-
-/// Writes the strict twin of a lenient struct, which is tried first. See `src/types/strict.rs`.
-fn strict_twin(item: &ItemStruct, mappings: &Mappings) -> TokenStream {
-    let name = &item.ident;
-    let mut fields = item.fields.clone();
-    for field in &mut fields {
-        field.attrs.retain(|attribute| attribute.path().is_ident("serde"));
-        if compact(&field.ty) == optional(&type_name(field))
-            && matches!(mappings.get(&type_name(field)), Some(Mapping::Struct))
-        {
-            field.attrs.push(parse_quote!(#[serde(default, deserialize_with = "crate::types::strict::object")]));
-        } else {
-            read_as_documented(field);
-        }
-    }
-    let names: Vec<_> = fields.iter().map(|field| &field.ident).collect();
-    quote! {
-        #[cfg(feature = "webhooks")]
-        const _: () = {
-            #[derive(::serde::Deserialize)]
-            pub(crate) struct Strict #fields
-
-            impl From<Strict> for #name {
-                fn from(Strict { #(#names),* }: Strict) -> Self {
-                    Self { #(#names),* }
-                }
-            }
-
-            impl crate::types::strict::ReadStrictly for #name {
-                type Strict = Strict;
-            }
-        };
-    }
-}
-
-/// Leaves out a value that does not fit. See `src/types/lenient.rs`.
-fn read_leniently(field: &Field, mappings: &Mappings) -> Attribute {
-    if !is_option(field) {
-        // Progenitor has said `default` already.
-        return parse_quote!(#[serde(deserialize_with = "crate::types::lenient::value")]);
-    }
-    let kind = compact(&field.ty);
-    let name = type_name(field);
-    if kind == optional(TIME) {
-        parse_quote!(#[serde(default, deserialize_with = "crate::types::lenient::time")])
-    } else if kind == optional(&name) && matches!(mappings.get(&name), Some(Mapping::Struct)) {
-        parse_quote!(#[serde(default, deserialize_with = "crate::types::lenient::object")])
-    } else {
-        parse_quote!(#[serde(default, deserialize_with = "crate::types::lenient::value")])
     }
 }
 

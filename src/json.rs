@@ -12,7 +12,6 @@
 //! | a number beyond the range of `f64`, such as `1e400`; `NaN` and `Infinity` | `null`, as JavaScript writes them |
 //! | an array or object inside of 127 others | `null` |
 //! | a key that occurs more than once | its last value |
-//! | an integer with a fraction or an exponent, such as `3.0` | `3` |
 //!
 //! An optional field that is `null` counts as missing. The replacements take one pass over the body, without recursion.
 
@@ -107,18 +106,12 @@ fn code_unit(text: &[u8]) -> Option<u16> {
 }
 
 fn write_word(word: &[u8], output: &mut Vec<u8>) {
-    /// Above this, not every integer is an `f64`.
-    const MAX_INTEGER: f64 = 9_007_199_254_740_992.0;
     // `f64` parses words that are not JSON, such as `inf` and `1.`.
     let is_json = serde_json::from_slice::<IgnoredAny>(word).is_ok();
     let number = str::from_utf8(word).ok().filter(|_| is_json).and_then(|word| word.parse::<f64>().ok());
     match (word, number) {
         (b"NaN" | b"Infinity" | b"-Infinity", _) => output.extend(b"null"),
         (_, Some(number)) if number.is_infinite() => output.extend(b"null"),
-        #[expect(clippy::cast_possible_truncation, reason = "the integer fits")]
-        (_, Some(number)) if number.fract() == 0.0 && number.abs() < MAX_INTEGER => {
-            output.extend((number as i64).to_string().bytes());
-        }
         _ => output.extend(word),
     }
 }
@@ -166,24 +159,6 @@ mod tests {
         let digits = "9".repeat(400);
         for number in ["1e400", "-1e400", "1E+400", "123.5e999999999999", "NaN", "Infinity", "-Infinity", &digits] {
             assert_eq!(read_only_here(format!(r#"[{number}, {{"a":{number}}}, 7]"#)), json!([null, {"a": null}, 7]));
-        }
-    }
-
-    #[test]
-    fn an_integer_with_a_fraction_or_an_exponent_is_read_as_an_integer() {
-        for (number, expected) in [
-            ("3.0", json!(3)),
-            ("-3.00", json!(-3)),
-            ("3e2", json!(300)),
-            ("30E-1", json!(3)),
-            ("-0", json!(0)),
-            ("3.5", json!(3.5)),
-            ("1e40", json!(1e40)),
-            ("9007199254740993", json!(9_007_199_254_740_993_u64)),
-            ("18446744073709551615", json!(u64::MAX)),
-            ("-9223372036854775808", json!(i64::MIN)),
-        ] {
-            assert_eq!(read_replaced(number.as_bytes()), Some(expected), "{number}");
         }
     }
 

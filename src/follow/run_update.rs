@@ -49,7 +49,7 @@ impl RunUpdate {
         Some(Self {
             iterations: data.iterations,
             pull_request: data.pr_url.clone(),
-            is_whole: run.is_some() && is_detailed,
+            is_whole: data.work_order_id.is_some() && is_detailed,
             run,
             ..Self::of_status(id, status)
         })
@@ -127,7 +127,7 @@ mod tests {
     fn a_run_in_a_list_has_the_time_of_its_end() {
         let update = listed("failed", Some("2026-01-15T10:34:47Z"));
         let run = update.run.unwrap();
-        assert_eq!((run.id.as_str(), run.work_order_id.as_str(), run.status), ("run_1", "wo_1", RunStatus::Failed));
+        assert_eq!((run.id.as_str(), run.work_order_id, run.status), ("run_1", Some("wo_1".into()), RunStatus::Failed));
         assert_eq!((run.iterations, update.is_whole), (Some(3), false));
         assert_eq!(run.timing.unwrap().completed_at, "2026-01-15T10:34:47Z".parse().ok());
     }
@@ -154,7 +154,6 @@ mod tests {
         let run = update.run.unwrap();
         assert_eq!((run.id.as_str(), run.status, update.is_whole), ("run_1", RunStatus::Succeeded, true));
         assert_eq!(run.pr_url.as_deref(), Some("https://example.com/1"));
-        // Without the work order, no run can be made.
-        assert!(event(json!({ "runId": "run_1" })).run.is_none());
+        assert!(!event(json!({ "runId": "run_1", "prUrl": "https://example.com/1" })).is_whole);
     }
 }

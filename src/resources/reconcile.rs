@@ -186,7 +186,10 @@ impl Search<'_> {
                     return Err(Error::incomplete_search("there are too many recent work orders to fetch"));
                 }
                 fetched += 1;
-                let mut get = self.call.client.work_orders().get(&run.work_order_id);
+                let Some(order) = &run.work_order_id else {
+                    return Err(Error::incomplete_search("a recent run does not say its work order"));
+                };
+                let mut get = self.call.client.work_orders().get(order);
                 get.settings = self.settings();
                 let response = match get.with_response().await {
                     Ok(response) => response,
@@ -208,9 +211,12 @@ impl Search<'_> {
                     }
                     Some(token) => {
                         shows_tokens = true;
-                        self.call.client.known_tokens.insert(&run.work_order_id, token);
+                        self.call.client.known_tokens.insert(&order.id, token);
                     }
-                    None => is_like |= order.task_prompt.trim() == self.call.endpoint.body.task_prompt.trim(),
+                    None => {
+                        is_like |= order.task_prompt.as_deref().map(str::trim)
+                            == Some(self.call.endpoint.body.task_prompt.trim())
+                    }
                 }
             }
             offset += u32::try_from(page.data.len()).unwrap_or(RunPage::LARGEST);
@@ -237,7 +243,8 @@ impl Search<'_> {
     }
 
     fn is_of_another(&self, run: &RunSummary) -> bool {
-        self.call.client.known_tokens.is_of_another(&run.work_order_id, own_token(self.call))
+        let is_of_another = |order| self.call.client.known_tokens.is_of_another(order, own_token(self.call));
+        run.work_order_id.as_ref().is_some_and(is_of_another)
     }
 }
 

@@ -33,13 +33,12 @@ mod open_enum;
 #[macro_use]
 mod open_union;
 mod hidden_values;
-mod lenient;
 #[cfg(feature = "client")]
 mod list;
 mod page;
+#[cfg(any(feature = "client", feature = "webhooks"))]
+mod shape;
 mod status;
-#[cfg(feature = "webhooks")]
-mod strict;
 mod timestamp;
 mod timing;
 mod workspace;
@@ -49,9 +48,15 @@ use hidden_values::HiddenValues;
 pub(crate) use id::Id;
 #[cfg(feature = "client")]
 pub(crate) use list::List;
+#[cfg(feature = "client")]
+pub(crate) use shape::fit_response;
+#[cfg(any(feature = "client", feature = "webhooks"))]
+pub(crate) use shape::{Member, Misfit, Shape, fit};
+use timestamp::optional_time;
 #[cfg(feature = "webhooks")]
-pub(crate) use timestamp::parse_time;
-use timestamp::{optional_time, time};
+pub(crate) use timestamp::read_time;
+#[allow(unused_imports, reason = "for required times, if the contract has one")]
+use timestamp::time;
 
 use serde::{Deserialize, Deserializer};
 

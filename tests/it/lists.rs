@@ -194,7 +194,7 @@ async fn unpaginated_lists_are_streams_of_one_request() {
     assert_eq!(simulator.request_count(), 2);
     let mut built_in = client.templates().list().items().max_items(3);
     for _ in 0..3 {
-        assert!(built_in.next().await.unwrap().unwrap().built_in);
+        assert_eq!(built_in.next().await.unwrap().unwrap().built_in, Some(true));
     }
     assert!(built_in.next().await.is_none());
     assert_eq!(client.templates().list().tag("no-such").items().next().await.map(Result::unwrap), None);
