@@ -5,16 +5,13 @@ use quote::{ToTokens, quote};
 use serde_json::Value;
 use syn::{Attribute, Field, Fields, File, ImplItem, Item, ItemStruct, Meta, parse_quote};
 
-use super::calls::values::{compact, option_of};
+use super::calls::values::option_of;
 use super::contract::{can_be_null, deprecation_reason, entries, items, lookup, named_schema, text};
 use super::emit;
 use super::error::{SpecError, fail};
 use super::names::{self, without_keyword};
 use super::reachable_schemas::{reachable_from_requests, reachable_from_schema, sent_alone};
 use super::schema_types::{Mapping, Mappings};
-
-/// The type that progenitor writes for a time.
-const TIME: &str = "::chrono::DateTime<::chrono::offset::Utc>";
 
 /// Splits progenitor's file into the items of its `types` module and the rest.
 pub fn split(mut file: File) -> Result<(Vec<Item>, File), SpecError> {
@@ -102,7 +99,7 @@ fn postprocess_struct(item: &mut ItemStruct, mappings: &Mappings, document: &Val
             };
             field.attrs.insert(0, parse_quote!(#[doc = #description]));
         }
-        read_as_documented(field);
+        read_required_option(field);
     }
     item.attrs.push(parse_quote!(#[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]));
     item.attrs.push(parse_quote!(#[non_exhaustive]));
@@ -176,46 +173,16 @@ fn hide_values(item: &mut ItemStruct, document: &Value) -> Option<TokenStream> {
     Some(debug)
 }
 
-fn read_as_documented(field: &mut Field) {
-    if read_required_option(field) {
-        return;
-    }
-    field.attrs.extend(read_time(field));
-    if is_defaulted(field) && !is_option(field) {
-        field.attrs.push(parse_quote!(#[serde(deserialize_with = "crate::types::null_as_default")]));
-    }
-}
-
-/// Replaces progenitor's reader of a required nullable value, which needs a trait in scope. Returns `false` for other
-/// fields.
-fn read_required_option(field: &mut Field) -> bool {
-    const WRITTEN: &str = "::std::option::Option::deserialize";
-    let reader = if compact(&field.ty) == optional(TIME) {
-        "crate::types::optional_time"
-    } else {
-        "::serde::Deserialize::deserialize"
-    };
-    let mut is_read = false;
+/// Replaces progenitor's reader of a required nullable value, which needs a trait in scope.
+fn read_required_option(field: &mut Field) {
     for attribute in field.attrs.iter_mut().filter(|attribute| attribute.path().is_ident("serde")) {
         let text = attribute.meta.to_token_stream().to_string();
-        if text.contains(WRITTEN)
-            && let Ok(meta) = syn::parse_str(&text.replace(WRITTEN, reader))
+        let read = text.replace("::std::option::Option::deserialize", "::serde::Deserialize::deserialize");
+        if read != text
+            && let Ok(meta) = syn::parse_str(&read)
         {
             attribute.meta = meta;
-            is_read = true;
         }
-    }
-    is_read
-}
-
-/// Reads times by the reader of this crate, whose error quotes the value.
-fn read_time(field: &Field) -> Option<Attribute> {
-    match compact(&field.ty) {
-        kind if kind == TIME => Some(parse_quote!(#[serde(deserialize_with = "crate::types::time")])),
-        kind if kind == optional(TIME) => {
-            Some(parse_quote!(#[serde(default, deserialize_with = "crate::types::optional_time")]))
-        }
-        _ => None,
     }
 }
 
@@ -293,10 +260,6 @@ fn is_defaulted(field: &Field) -> bool {
 /// Returns `true` for the field that holds all properties without one of their own.
 fn is_flattened(field: &Field) -> bool {
     field.attrs.iter().filter_map(serde_attribute).any(|text| text.contains("flatten"))
-}
-
-fn optional(kind: &str) -> String {
-    format!("::std::option::Option<{kind}>")
 }
 
 /// Returns the last name in a type: `Run` of `Option<crate::types::Run>`.

@@ -19,19 +19,18 @@ pub(super) fn decode<T: DeserializeOwned + 'static>(
     Ok((value, ignored))
 }
 
-/// Returns the JSON of a body, without the members that do not fit. That of a type of another crate is returned whole.
+/// Returns the JSON of a body, without the members that do not fit the type.
 fn fitted(id: TypeId, operation: Operation, response: &RawResponse) -> Result<(Value, Vec<String>), Error> {
     let mut value = json::read(&response.body).map_err(|error| Error::decode(operation, "", error, response))?;
-    let ignored = match shapes::of_type(id) {
-        Some(shape) => fit_response(shape, &mut value).map_err(|Misfit { path, problem }| {
-            Error::decode(operation, &path, serde::de::Error::custom(problem), response)
-        })?,
-        None => Vec::new(),
-    };
+    let fit = shapes::of_type(id).map_or(Ok(Vec::new()), |shape| fit_response(shape, &mut value));
+    let ignored = fit.map_err(|Misfit { path, problem }| {
+        Error::decode(operation, &path, serde::de::Error::custom(problem), response)
+    })?;
     Ok((value, ignored))
 }
 
-/// Reads the value of a body as a type that may be of another crate, which may be in an envelope, too.
+/// Reads the value of a body as a type that may be of another crate, which may be in an envelope, too. An empty body
+/// counts as `null` then.
 pub(super) fn decode_any<T: DeserializeOwned + 'static>(
     operation: Operation,
     response: &RawResponse,
@@ -39,16 +38,17 @@ pub(super) fn decode_any<T: DeserializeOwned + 'static>(
     if shapes::of_type(TypeId::of::<T>()).is_some() {
         return decode(operation, response);
     }
-    let (value, ignored) = fitted(TypeId::of::<T>(), operation, response)?;
-    let bare = match serde_path_to_error::deserialize(&value) {
-        Ok(value) => return Ok((value, ignored)),
-        Err(error) => error,
+    let is_empty = response.body.trim_ascii().is_empty();
+    let value = if is_empty { Value::Null } else { fitted(TypeId::of::<T>(), operation, response)?.0 };
+    let bare = serde_path_to_error::deserialize(&value);
+    let read = match (bare, value.get("data")) {
+        // The place that does not fit is inside of the envelope.
+        (Err(error), Some(inside)) if error.path().to_string() == "." => {
+            serde_path_to_error::deserialize(inside).map_err(|error| (format!("data.{}", error.path()), error))
+        }
+        (bare, _) => bare.map_err(|error| (error.path().to_string(), error)),
     };
-    let inside = value.get("data").map(serde_path_to_error::deserialize::<_, T>);
-    let (path, error) = match inside {
-        Some(Ok(value)) => return Ok((value, ignored)),
-        Some(Err(error)) if bare.path().to_string() == "." => (format!("data.{}", error.path()), error.into_inner()),
-        _ => (bare.path().to_string(), bare.into_inner()),
-    };
-    Err(Error::decode(operation, path.trim_end_matches('.'), error, response))
+    let value = read
+        .map_err(|(path, error)| Error::decode(operation, path.trim_end_matches('.'), error.into_inner(), response))?;
+    Ok((value, Vec::new()))
 }

@@ -144,14 +144,7 @@ impl Execution {
             Ok(request) => self.outcome(request).await,
             Err(error) => Err(error),
         };
-        let response = response.and_then(|response| {
-            if response.body().trim_ascii().is_empty()
-                && let Ok(value) = serde_json::from_slice(b"null")
-            {
-                return Ok(response.map(|()| value));
-            }
-            self.read(response, decode_any)
-        });
+        let response = response.and_then(|response| self.read(response, decode_any));
         response.map_err(|error| self.labelled(error))
     }
 

@@ -39,7 +39,6 @@ pub(crate) fn result_of<T: DeserializeOwned + 'static>(
         return Err(error_of(operation, response));
     }
     let (head, body) = response.into_parts();
-    let body = if body.trim_ascii().is_empty() { Bytes::from_static(b"null") } else { body };
     let raw = RawResponse { status: head.status, headers: head.headers, body };
     match decode_any(operation, &raw) {
         Ok((value, ignored)) => Ok(Response::new(value, raw, 1).with_ignored(ignored)),

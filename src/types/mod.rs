@@ -17,12 +17,12 @@
 //! # }
 //! ```
 //!
-//! Responses and deliveries may contain JSON that the parsers of JavaScript and Python accept and `serde_json` refuses:
-//! an unpaired surrogate (`"\ud83d"`) is read as U+FFFD, and a number beyond `f64` as `null`, so that an optional field
-//! is missing. A required field that is `null` is an error that names it.
+//! The client and the verifier read leniently: a member that does not fit its type is left out, and
+//! [`Response::ignored`](crate::Response::ignored) has its path; numbers in strings and times in other forms are read. So
+//! all fields are optional but those that identify an object, and statuses. The types themselves read what they write.
 //!
-//! The service does not document the data of events, [`EventData`]. All fields of its structs are optional, and a value
-//! of an unexpected type is left out, so that no event is refused because of it.
+//! Responses and deliveries may contain JSON that the parsers of JavaScript and Python accept and `serde_json` refuses:
+//! an unpaired surrogate (`"\ud83d"`) is read as U+FFFD, and a number beyond `f64` as `null`.
 
 #[macro_use]
 mod event_data;
@@ -39,6 +39,7 @@ mod page;
 #[cfg(any(feature = "client", feature = "webhooks"))]
 mod shape;
 mod status;
+#[cfg(any(test, feature = "client", feature = "webhooks"))]
 mod timestamp;
 mod timing;
 mod workspace;
@@ -52,11 +53,8 @@ pub(crate) use list::List;
 pub(crate) use shape::fit_response;
 #[cfg(any(feature = "client", feature = "webhooks"))]
 pub(crate) use shape::{Member, Misfit, Shape, fit};
-use timestamp::optional_time;
 #[cfg(feature = "webhooks")]
 pub(crate) use timestamp::read_time;
-#[allow(unused_imports, reason = "for required times, if the contract has one")]
-use timestamp::time;
 
 use serde::{Deserialize, Deserializer};
 
@@ -76,15 +74,6 @@ where
     T: Deserialize<'de>,
 {
     Option::deserialize(deserializer).map(Some)
-}
-
-/// Reads `null` as an empty list or map, like a missing field.
-fn null_as_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
-where
-    D: Deserializer<'de>,
-    T: Deserialize<'de> + Default,
-{
-    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
 #[cfg(test)]

@@ -1,24 +1,10 @@
 //! Times in the formats of the service.
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
-use serde::de::{Deserialize, Deserializer, Error};
-#[cfg(any(feature = "client", feature = "webhooks"))]
 use serde_json::Value;
-
-/// Reads an ISO 8601 time.
-#[allow(dead_code, reason = "for required times, if the contract has one")]
-pub(super) fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<DateTime<Utc>, D::Error> {
-    read(&String::deserialize(deserializer)?)
-}
-
-/// Reads an ISO 8601 time that may be missing or `null`.
-pub(super) fn optional_time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<DateTime<Utc>>, D::Error> {
-    Option::<String>::deserialize(deserializer)?.as_deref().map(read).transpose()
-}
 
 /// Returns the time that a value stands for: one of [`parse_time`], or a number of seconds, milliseconds, microseconds
 /// or nanoseconds since 1970, also in a string. A number that would be a time before 1973 is none.
-#[cfg(any(feature = "client", feature = "webhooks"))]
 #[expect(clippy::cast_possible_truncation, reason = "the bounds are checked")]
 pub(crate) fn read_time(value: &Value) -> Option<DateTime<Utc>> {
     let number = match value {
@@ -61,12 +47,7 @@ fn parse_time(text: &str) -> Option<DateTime<Utc>> {
         .or_else(date)
 }
 
-fn read<E: Error>(text: &str) -> Result<DateTime<Utc>, E> {
-    parse_time(text)
-        .ok_or_else(|| E::custom(format_args!("{text:?} is not a time; expected one such as \"2026-01-01T00:00:00Z\"")))
-}
-
-#[cfg(all(test, feature = "webhooks"))]
+#[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
 
@@ -117,11 +98,5 @@ mod tests {
         {
             assert_eq!(read_time(value), None, "{value}");
         }
-    }
-
-    #[test]
-    fn an_invalid_time_is_quoted_in_the_error() {
-        let error = super::read::<serde_json::Error>("soon").unwrap_err().to_string();
-        assert!(error.starts_with("\"soon\" is not a time"), "{error}");
     }
 }

@@ -130,7 +130,7 @@ fn a_required_nullable_time_has_one_deserializer() {
         "required: [id, workOrderId, status, endOf]",
         1,
     );
-    let read = "#[serde(rename = \"endOf\", deserialize_with = \"crate::types::optional_time\")] pub end_of:";
+    let read = "#[serde(rename = \"endOf\", deserialize_with = \"::serde::Deserialize::deserialize\")] pub end_of:";
     assert_holds(&types(&text), &format!("///It. {read}"));
 }
 
