@@ -99,7 +99,6 @@ fn postprocess_struct(item: &mut ItemStruct, mappings: &Mappings, document: &Val
             };
             field.attrs.insert(0, parse_quote!(#[doc = #description]));
         }
-        read_required_option(field);
     }
     item.attrs.push(parse_quote!(#[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]));
     item.attrs.push(parse_quote!(#[non_exhaustive]));
@@ -171,19 +170,6 @@ fn hide_values(item: &mut ItemStruct, document: &Value) -> Option<TokenStream> {
         *attribute = parse_quote!(#[derive(::serde::Deserialize, ::serde::Serialize, Clone, PartialEq)]);
     }
     Some(debug)
-}
-
-/// Replaces progenitor's reader of a required nullable value, which needs a trait in scope.
-fn read_required_option(field: &mut Field) {
-    for attribute in field.attrs.iter_mut().filter(|attribute| attribute.path().is_ident("serde")) {
-        let text = attribute.meta.to_token_stream().to_string();
-        let read = text.replace("::std::option::Option::deserialize", "::serde::Deserialize::deserialize");
-        if read != text
-            && let Ok(meta) = syn::parse_str(&read)
-        {
-            attribute.meta = meta;
-        }
-    }
 }
 
 /// Writes `new`, which takes the required values, so that optional fields can be added without a breaking change. Only

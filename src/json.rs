@@ -23,12 +23,7 @@ const MAX_DEPTH: usize = 127;
 
 /// Reads JSON, with replacements if necessary. The error is that of the JSON without replacements.
 pub(crate) fn read(body: &[u8]) -> serde_json::Result<Value> {
-    serde_json::from_slice(body).or_else(|error| read_replaced(body).ok_or(error))
-}
-
-/// Reads JSON with replacements. `None` if it is not JSON for JavaScript and Python, either.
-pub(crate) fn read_replaced(body: &[u8]) -> Option<Value> {
-    serde_json::from_slice(&replaced(body)).ok()
+    serde_json::from_slice(body).or_else(|error| serde_json::from_slice(&replaced(body)).map_err(|_| error))
 }
 
 fn replaced(body: &[u8]) -> Vec<u8> {
@@ -121,6 +116,10 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    fn read_replaced(body: &[u8]) -> Option<Value> {
+        serde_json::from_slice(&replaced(body)).ok()
+    }
 
     /// Reads JSON that `serde_json` refuses.
     fn read_only_here(body: impl AsRef<[u8]>) -> Value {

@@ -257,18 +257,11 @@ impl Error {
         self
     }
 
-    /// Converts a failure that is equivalent to a success into its response, without content if its status is none of a
-    /// success.
+    /// Converts a failure that is equivalent to a success into a response without content.
     pub(crate) fn into_done(self) -> Response<()> {
         let attempts = self.attempts();
-        let raw = match self.0.response.map(|response| response.raw) {
-            Some(raw) if raw.status.is_success() => raw,
-            raw => {
-                let headers = raw.map(|raw| raw.headers).unwrap_or_default();
-                RawResponse { status: StatusCode::NO_CONTENT, headers, body: Bytes::new() }
-            }
-        };
-        Response::new((), raw, attempts)
+        let headers = self.0.response.map(|response| response.raw.headers).unwrap_or_default();
+        Response::new((), RawResponse { status: StatusCode::NO_CONTENT, headers, body: Bytes::new() }, attempts)
     }
 
     /// Creates the error of a search for a work order that could not be completed.

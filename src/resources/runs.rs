@@ -91,7 +91,7 @@ impl CancelRun {
         match get.with_response().await {
             Ok(response) if known.is_ok() || response.value().status == RunStatus::Cancelled => {
                 let run = response.value();
-                call.client.follow.apply_status(&run.id, &run.status);
+                call.client.follow.apply_status(&call.endpoint.id, &run.status);
                 let cancelled_at = run.timing.as_ref().and_then(|timing| timing.completed_at);
                 // It fails if the contract requires a field that a run does not have.
                 response.try_map(|run| cancelled(&run.id, &run.status, cancelled_at)).or(known)
@@ -115,6 +115,6 @@ fn accepted_status(body: &[u8]) -> Option<RunStatus> {
         Err(_) if body.len() < 64 && body.trim_ascii().iter().all(is_word) => Value::Null,
         Err(_) => return None,
     };
-    let is_error = body == false || body["success"] == false || !body["error"].is_null();
+    let is_error = body == false || body["success"] == false || !body["error"].is_null() || !body["errors"].is_null();
     (!is_error).then(|| body["status"].as_str().unwrap_or_default().into())
 }

@@ -42,13 +42,12 @@ pub(super) fn decode_any<T: DeserializeOwned + 'static>(
     let value = if is_empty { Value::Null } else { fitted(TypeId::of::<T>(), operation, response)?.0 };
     let bare = serde_path_to_error::deserialize(&value);
     let read = match (bare, value.get("data")) {
-        // The place that does not fit is inside of the envelope.
-        (Err(error), Some(inside)) if error.path().to_string() == "." => {
-            serde_path_to_error::deserialize(inside).map_err(|error| (format!("data.{}", error.path()), error))
-        }
-        (bare, _) => bare.map_err(|error| (error.path().to_string(), error)),
+        (Err(error), Some(inside)) if error.path().to_string() == "." => serde_path_to_error::deserialize(inside),
+        (bare, _) => bare,
     };
-    let value = read
-        .map_err(|(path, error)| Error::decode(operation, path.trim_end_matches('.'), error.into_inner(), response))?;
+    let value = read.map_err(|error| {
+        let path = error.path().to_string();
+        Error::decode(operation, &path, error.into_inner(), response)
+    })?;
     Ok((value, Vec::new()))
 }

@@ -63,6 +63,9 @@ pub use self::generated::*;
 mod generated {
     #![allow(clippy::all, clippy::pedantic, deprecated, reason = "generated code")]
 
+    #[allow(unused_imports, reason = "for a required value that may be null")]
+    use serde::Deserialize as _;
+
     include!(concat!(env!("OUT_DIR"), "/types.rs"));
 }
 

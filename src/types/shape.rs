@@ -16,7 +16,7 @@
 //! | a number with a fraction where an integer is documented, such as `12.5` | nothing: it is not rounded |
 //! | a time in another form | see `read_time` |
 
-use std::fmt::Write as _;
+use std::fmt::{Arguments, Write as _};
 
 use serde_json::{Map, Number, Value, json};
 
@@ -130,14 +130,11 @@ impl Fitter {
                 return Ok(());
             }
             (Shape::Nullable(shape), _) => return self.fit(shape, value),
-            (Shape::Union(tag, variants), _) => {
-                self.variant(tag, variants, value);
-                return Ok(());
-            }
+            (Shape::Union(tag, variants), _) => return self.variant(tag, variants, value),
             (Shape::WrappedList(_), Value::Object(object)) => match take_list(object) {
                 Some((key, inside)) => {
                     *value = inside;
-                    return self.within(format_args!(".{key}"), |fitter| fitter.fit(shape, value));
+                    return self.part(format_args!(".{key}"), shape, value);
                 }
                 None => None,
             },
@@ -156,13 +153,10 @@ impl Fitter {
         let found = object.get_mut(member.name);
         let is_null = found.as_ref().is_some_and(|value| value.is_null());
         let misfit = match found {
-            Some(value) if !is_null => {
-                let ignored = self.ignored.len();
-                let fit = self.within(format_args!(".{}", member.name), |fitter| fitter.fit(member.shape, value));
-                let Err(misfit) = fit else { return Ok(()) };
-                self.ignored.truncate(ignored);
-                misfit
-            }
+            Some(value) if !is_null => match self.part(format_args!(".{}", member.name), member.shape, value) {
+                Ok(()) => return Ok(()),
+                Err(misfit) => misfit,
+            },
             _ if !member.is_required => {
                 object.remove(member.name);
                 return Ok(());
@@ -176,52 +170,57 @@ impl Fitter {
             object.remove(member.name);
         }
         if !is_null || matches!(member.shape, Shape::Word | Shape::Union(..)) {
-            self.within(format_args!(".{}", member.name), |fitter| fitter.ignored.push(fitter.path.clone()));
+            self.report(member.name);
         }
         Ok(())
     }
 
     fn items(&mut self, shape: &Shape, items: &mut [Value]) -> Result<(), Misfit> {
-        items
-            .iter_mut()
-            .enumerate()
-            .try_for_each(|(index, item)| self.within(format_args!("[{index}]"), |fitter| fitter.fit(shape, item)))
+        let mut items = items.iter_mut().enumerate();
+        items.try_for_each(|(index, item)| self.part(format_args!("[{index}]"), shape, item))
     }
 
     /// Returns whether an entry of a map fits.
     fn is_entry(&mut self, shape: &Shape, name: &str, value: &mut Value) -> bool {
-        let ignored = self.ignored.len();
-        self.within(format_args!(".{name}"), |fitter| {
-            let fits = fitter.fit(shape, value).is_ok();
-            if !fits {
-                fitter.ignored.truncate(ignored);
-                fitter.ignored.push(fitter.path.clone());
-            }
-            fits
-        })
+        let fits = self.part(format_args!(".{name}"), shape, value).is_ok();
+        if !fits {
+            self.report(name);
+        }
+        fits
     }
 
-    fn variant(&mut self, tag: &str, variants: &[(&str, &Shape)], value: &mut Value) {
+    fn report(&mut self, name: &str) {
+        self.within(format_args!(".{name}"), |fitter| fitter.ignored.push(fitter.path.clone()));
+    }
+
+    /// Makes a part fit. If it does not, nothing within it is reported.
+    fn part(&mut self, step: Arguments<'_>, shape: &Shape, value: &mut Value) -> Result<(), Misfit> {
+        let ignored = self.ignored.len();
+        let fit = self.within(step, |fitter| fitter.fit(shape, value));
+        fit.inspect_err(|_| self.ignored.truncate(ignored))
+    }
+
+    fn variant(&mut self, tag: &str, variants: &[(&str, &Shape)], value: &mut Value) -> Result<(), Misfit> {
         let tagged = value.get(tag).and_then(Value::as_str);
         let is_tagged = |word: &str| tagged.is_some_and(|tagged| tagged.eq_ignore_ascii_case(word));
         let Some((word, shape)) = variants.iter().find(|(word, _)| is_tagged(word)) else {
-            return;
+            return Ok(());
         };
-        let (mut fitting, ignored) = (value.clone(), self.ignored.len());
+        let mut fitting = value.clone();
         fitting[tag] = json!(word);
-        match self.fit(shape, &mut fitting) {
-            Ok(()) => *value = fitting,
-            Err(_) => self.ignored.truncate(ignored),
+        if self.part(format_args!(""), shape, &mut fitting).is_ok() {
+            *value = fitting;
         }
+        Ok(())
     }
 
     /// Acts in the place of a part.
-    fn within<T>(&mut self, step: std::fmt::Arguments<'_>, act: impl FnOnce(&mut Self) -> T) -> T {
+    fn within<T>(&mut self, step: Arguments<'_>, act: impl FnOnce(&mut Self) -> T) -> T {
         let outside = self.path.len();
         // To write to a string does not fail.
         let _ = self.path.write_fmt(step);
-        if outside == 0 && self.path.starts_with('.') {
-            self.path.remove(0);
+        if outside == 0 {
+            self.path = self.path.trim_start_matches('.').to_owned();
         }
         let result = act(self);
         self.path.truncate(outside);
@@ -231,9 +230,7 @@ impl Fitter {
 
 /// Takes the list out of its wrapping, with its key. Of several, the first counts that is not null.
 fn take_list(object: &mut Map<String, Value>) -> Option<(&'static str, Value)> {
-    let mut found: Vec<_> = LIST_KEYS.into_iter().filter(|key| object.contains_key(*key)).collect();
-    found.sort_by_key(|key| object[*key].is_null());
-    let key = found.into_iter().next()?;
+    let key = LIST_KEYS.into_iter().filter(|key| object.contains_key(*key)).min_by_key(|key| object[*key].is_null())?;
     Some((key, object.remove(key)?))
 }
 
@@ -273,6 +270,6 @@ fn problem(shape: &Shape, value: &Value) -> String {
     match value {
         Value::Array(_) => format!("a list in place of {expected}"),
         Value::Object(_) => format!("an object in place of {expected}"),
-        other => format!("{other} in place of {expected}"),
+        value => format!("{value} in place of {expected}"),
     }
 }

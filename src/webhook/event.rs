@@ -85,10 +85,8 @@ impl Event {
         let kind = WebhookEventType::from(text("type").ok_or(EventFault::NoType)?);
         let created_at = TIME_KEYS.iter().find_map(|key| read_time(object.get(*key)?));
         let (data, mut ignored) = EventData::read(&kind, object.get("data").unwrap_or(&Value::Null));
-        if created_at.is_none() {
-            let is_there = |key: &&&str| object.get(**key).is_some_and(|value| !value.is_null());
-            ignored.extend(TIME_KEYS.iter().find(is_there).map(|key| (*key).to_owned()));
-        }
+        let ignored_time = TIME_KEYS.iter().find(|key| created_at.is_none() && !json[**key].is_null());
+        ignored.extend(ignored_time.map(|key| (*key).to_owned()));
         Ok(Self { id, kind, created_at, data, json, ignored })
     }
 

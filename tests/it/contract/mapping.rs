@@ -118,7 +118,7 @@ fn a_required_nullable_reference_is_an_option() {
             "required: [id, workOrderId, status, probe]",
             1,
         );
-        let read = "#[serde(deserialize_with = \"::serde::Deserialize::deserialize\")]";
+        let read = "#[serde(deserialize_with = \"::std::option::Option::deserialize\")]";
         assert_holds(&types(&text), &format!("///It. {read} pub probe: ::std::option::Option<{kind}>"));
     }
 }
@@ -130,7 +130,7 @@ fn a_required_nullable_time_has_one_deserializer() {
         "required: [id, workOrderId, status, endOf]",
         1,
     );
-    let read = "#[serde(rename = \"endOf\", deserialize_with = \"::serde::Deserialize::deserialize\")] pub end_of:";
+    let read = "#[serde(rename = \"endOf\", deserialize_with = \"::std::option::Option::deserialize\")] pub end_of:";
     assert_holds(&types(&text), &format!("///It. {read}"));
 }
 
