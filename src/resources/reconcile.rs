@@ -214,8 +214,8 @@ impl Search<'_> {
                         self.call.client.known_tokens.insert(&order.id, token);
                     }
                     None => {
-                        is_like |= order.task_prompt.as_deref().map(str::trim)
-                            == Some(self.call.endpoint.body.task_prompt.trim())
+                        let prompt = order.task_prompt.as_deref().map(str::trim);
+                        is_like |= prompt == Some(self.call.endpoint.body.task_prompt.trim());
                     }
                 }
             }

@@ -9,18 +9,18 @@ use crate::response::RawResponse;
 use crate::types::{Misfit, fit_response, shapes};
 use crate::{Error, Operation, json};
 
-/// Reads the value of a body. Returns the paths of the members that do not fit and were left out, too.
-pub(super) fn decode<T: DeserializeOwned + 'static>(
-    operation: Operation,
-    response: &RawResponse,
-) -> Result<(T, Vec<String>), Error> {
+/// A value, and the paths of what was left out.
+pub(super) type Decoded<T> = Result<(T, Vec<String>), Error>;
+
+/// Reads the value of a body.
+pub(super) fn decode<T: DeserializeOwned + 'static>(operation: Operation, response: &RawResponse) -> Decoded<T> {
     let (value, ignored) = fitted(TypeId::of::<T>(), operation, response)?;
     let value = serde_json::from_value(value).map_err(|error| Error::decode(operation, "", error, response))?;
     Ok((value, ignored))
 }
 
 /// Returns the JSON of a body, without the members that do not fit the type.
-fn fitted(id: TypeId, operation: Operation, response: &RawResponse) -> Result<(Value, Vec<String>), Error> {
+fn fitted(id: TypeId, operation: Operation, response: &RawResponse) -> Decoded<Value> {
     let mut value = json::read(&response.body).map_err(|error| Error::decode(operation, "", error, response))?;
     let fit = shapes::of_type(id).map_or(Ok(Vec::new()), |shape| fit_response(shape, &mut value));
     let ignored = fit.map_err(|Misfit { path, problem }| {
@@ -31,10 +31,7 @@ fn fitted(id: TypeId, operation: Operation, response: &RawResponse) -> Result<(V
 
 /// Reads the value of a body as a type that may be of another crate, which may be in an envelope, too. An empty body
 /// counts as `null` then.
-pub(super) fn decode_any<T: DeserializeOwned + 'static>(
-    operation: Operation,
-    response: &RawResponse,
-) -> Result<(T, Vec<String>), Error> {
+pub(super) fn decode_any<T: DeserializeOwned + 'static>(operation: Operation, response: &RawResponse) -> Decoded<T> {
     if shapes::of_type(TypeId::of::<T>()).is_some() {
         return decode(operation, response);
     }

@@ -11,7 +11,7 @@ use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderName, HeaderValue, USER_AGENT
 use serde::de::DeserializeOwned;
 
 use super::attempt_task::{AttemptTask, in_task};
-use super::decode::{decode, decode_any};
+use super::decode::{Decoded, decode, decode_any};
 use super::observe::Observed;
 use super::retry::{Decision, RetryContext, decide};
 use super::{CallSettings, Transport};
@@ -120,7 +120,7 @@ impl Execution {
     fn read<T>(
         &self,
         response: Response<()>,
-        decode: fn(Operation, &RawResponse) -> Result<(T, Vec<String>)>,
+        decode: fn(Operation, &RawResponse) -> Decoded<T>,
     ) -> Result<Response<T>> {
         let operation = self.0.operation;
         let (value, ignored) =

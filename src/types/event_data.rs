@@ -76,7 +76,7 @@ pub(super) fn fitting<T: serde::de::DeserializeOwned + 'static>(
 ) -> Option<(Box<T>, Vec<String>)> {
     let shape = super::shapes::of_type(std::any::TypeId::of::<T>())?;
     let mut data = data.clone();
-    let ignored = super::fit(shape, &mut data, "data").ok()?;
+    let ignored = super::shape::fit(shape, &mut data, "data").ok()?;
     Some((Box::new(serde_json::from_value(data).ok()?), ignored))
 }
 

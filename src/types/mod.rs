@@ -49,10 +49,10 @@ use hidden_values::HiddenValues;
 pub(crate) use id::Id;
 #[cfg(feature = "client")]
 pub(crate) use list::List;
-#[cfg(feature = "client")]
-pub(crate) use shape::fit_response;
 #[cfg(any(feature = "client", feature = "webhooks"))]
-pub(crate) use shape::{Member, Misfit, Shape, fit};
+pub(crate) use shape::{Member, Shape};
+#[cfg(feature = "client")]
+pub(crate) use shape::{Misfit, fit_response};
 #[cfg(feature = "webhooks")]
 pub(crate) use timestamp::read_time;
 

@@ -55,6 +55,7 @@ pub(crate) struct Member {
 }
 
 /// JSON that cannot be made to fit, and its place.
+#[cfg_attr(not(feature = "client"), allow(dead_code, reason = "events are not refused"))]
 pub(crate) struct Misfit {
     pub(crate) path: String,
     pub(crate) problem: String,
@@ -130,7 +131,11 @@ impl Fitter {
                 return Ok(());
             }
             (Shape::Nullable(shape), _) => return self.fit(shape, value),
-            (Shape::Union(tag, variants), _) => return self.variant(tag, variants, value),
+            (Shape::Union(tag, variants), _) => {
+                self.variant(tag, variants, value);
+                return Ok(());
+            }
+
             (Shape::WrappedList(_), Value::Object(object)) => match take_list(object) {
                 Some((key, inside)) => {
                     *value = inside;
@@ -200,18 +205,17 @@ impl Fitter {
         fit.inspect_err(|_| self.ignored.truncate(ignored))
     }
 
-    fn variant(&mut self, tag: &str, variants: &[(&str, &Shape)], value: &mut Value) -> Result<(), Misfit> {
+    fn variant(&mut self, tag: &str, variants: &[(&str, &Shape)], value: &mut Value) {
         let tagged = value.get(tag).and_then(Value::as_str);
         let is_tagged = |word: &str| tagged.is_some_and(|tagged| tagged.eq_ignore_ascii_case(word));
         let Some((word, shape)) = variants.iter().find(|(word, _)| is_tagged(word)) else {
-            return Ok(());
+            return;
         };
         let mut fitting = value.clone();
         fitting[tag] = json!(word);
         if self.part(format_args!(""), shape, &mut fitting).is_ok() {
             *value = fitting;
         }
-        Ok(())
     }
 
     /// Acts in the place of a part.
@@ -270,6 +274,7 @@ fn problem(shape: &Shape, value: &Value) -> String {
     match value {
         Value::Array(_) => format!("a list in place of {expected}"),
         Value::Object(_) => format!("an object in place of {expected}"),
+        Value::String(_) => format!("a string in place of {expected}"),
         value => format!("{value} in place of {expected}"),
     }
 }
