@@ -107,7 +107,8 @@ fn cancelled(id: &RunId, status: &RunStatus, at: Option<DateTime<Utc>>) -> serde
 }
 
 /// Returns the status in the body of a success that says no more than that the request was accepted, or an unknown
-/// status: a body that is empty, JSON without an error, or a few words. HTML comes from something else than the service.
+/// status: a body that is empty, JSON without an error, or a few words. HTML comes from something else than the
+/// service.
 fn accepted_status(body: &[u8]) -> Option<RunStatus> {
     let is_word = |byte: &u8| byte.is_ascii_alphanumeric() || b" .,!".contains(byte);
     let body = match json::read(body) {

@@ -24,9 +24,9 @@ pub(crate) fn read_time(value: &Value) -> Option<DateTime<Utc>> {
     DateTime::from_timestamp_micros((number / per_second * 1e6).round() as i64)
 }
 
-/// Reads an ISO 8601 time in one of its usual forms: also with a space in place of the `T`, without seconds, with a zone
-/// such as `+00`, without a zone (in UTC, like all times of the service), or without a time of day. The dates of HTTP
-/// headers are read, too.
+/// Reads an ISO 8601 time in one of its usual forms: also with a space in place of the `T`, without seconds, with a
+/// zone such as `+00`, without a zone (in UTC, like all times of the service), or without a time of day. The dates of
+/// HTTP headers are read, too.
 fn parse_time(text: &str) -> Option<DateTime<Utc>> {
     let text = text.trim();
     let iso = match text.strip_suffix("UTC").unwrap_or(text).trim_end().split_once(' ') {

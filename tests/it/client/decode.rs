@@ -15,6 +15,7 @@ use agentgate::types::{
 use agentgate::webhook::Event;
 use agentgate::{Client, Error, Operation};
 use common::clock::InstantClock;
+use common::logs::Logs;
 use common::{Outcome, UNKNOWN_FIELD, call, normalized};
 use fastrand::Rng;
 use serde_json::{Map, Value, json};
@@ -792,6 +793,19 @@ fn with_members(mut object: Value, members: Value) -> Value {
     let Value::Object(members) = members else { panic!("no members: {members}") };
     object.as_object_mut().unwrap().extend(members);
     object
+}
+
+#[tokio::test]
+async fn a_response_with_misfits_is_logged_once() {
+    let service = Service::start().await;
+    let (logs, _guard) = Logs::capture();
+    for body in [r#"{"id": "run_1", "status": "failed"}"#, r#"{"id": "run_1", "status": 7, "cost": "secret"}"#] {
+        service.respond("getRun", 200, body).await.unwrap();
+    }
+    let lines: Vec<_> = logs.take().into_iter().filter(|line| line.contains("left out")).collect();
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    assert!(lines[0].starts_with("DEBUG") && lines[0].contains(r#"operation="getRun""#), "{lines:?}");
+    assert!(lines[0].contains(r#"["cost", "status"]"#) && !lines[0].contains("secret"), "{lines:?}");
 }
 
 #[tokio::test]
