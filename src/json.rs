@@ -15,7 +15,8 @@
 //!
 //! An optional field that is `null` counts as missing. The replacements take one pass over the body, without recursion.
 
-use serde::de::IgnoredAny;
+use serde::Serialize;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::Value;
 
 /// The deepest nesting that `serde_json` reads.
@@ -24,6 +25,12 @@ const MAX_DEPTH: usize = 127;
 /// Reads JSON, with replacements if necessary. The error is that of the JSON without replacements.
 pub(crate) fn read(body: &[u8]) -> serde_json::Result<Value> {
     serde_json::from_slice(body).or_else(|error| serde_json::from_slice(&replaced(body)).map_err(|_| error))
+}
+
+/// Converts a value to a type through its text. The decoders of types from text exist in any case, and those from a
+/// [`Value`] would double the size of each type in a program.
+pub(crate) fn convert<T: DeserializeOwned>(value: &impl Serialize) -> serde_json::Result<T> {
+    serde_json::from_slice(&serde_json::to_vec(value)?)
 }
 
 fn replaced(body: &[u8]) -> Vec<u8> {

@@ -1,6 +1,6 @@
 //! [`RunUpdate`]: the state of a run, as a response or a delivery reports it.
 
-use serde::{Deserialize as _, Serialize};
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::types::{Run, RunId, RunStatus, RunSummary};
@@ -105,7 +105,7 @@ fn run_of<const N: usize>(source: &impl Serialize, fields: [(&str, Option<Value>
             run.as_object_mut()?.insert(name.to_owned(), value);
         }
     }
-    Run::deserialize(run).ok()
+    crate::json::convert(&run).ok()
 }
 
 #[cfg(test)]

@@ -8,7 +8,6 @@ use crate::transport::{CallOptions, CallSettings, Execution};
 use crate::types::{RunPage, RunSummary, WorkOrder, WorkOrderCreated};
 use crate::{Error, Response, Result};
 use chrono::{DateTime, TimeDelta, Utc};
-use serde::Deserialize as _;
 use serde_json::{Value, json};
 
 /// The metadata entry by which a work order is recognized.
@@ -290,9 +289,9 @@ pub(super) fn own_token(call: &Call<CreateWorkOrder>) -> SubmissionToken {
 
 /// The response that the submission would have had.
 fn created(run: &RunSummary, order: &WorkOrder) -> serde_json::Result<WorkOrderCreated> {
-    let created_at = order.created_at.or(run.created_at).unwrap_or_default();
+    let created_at = order.created_at.or(run.created_at);
     let response = json!({ "workOrderId": order.id, "runId": run.id, "status": run.status, "createdAt": created_at });
-    WorkOrderCreated::deserialize(response)
+    crate::json::convert(&response)
 }
 
 #[cfg(test)]

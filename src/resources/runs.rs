@@ -1,7 +1,6 @@
 //! Runs: waits, watches, and the resolution of cancellations.
 
 use chrono::{DateTime, Utc};
-use serde::Deserialize as _;
 use serde_json::{Value, json};
 
 use super::{Call, CancelRun, Runs};
@@ -103,7 +102,7 @@ impl CancelRun {
 
 /// Returns the value that the cancellation would have returned.
 fn cancelled(id: &RunId, status: &RunStatus, at: Option<DateTime<Utc>>) -> serde_json::Result<CancelledRun> {
-    CancelledRun::deserialize(json!({ "id": id, "status": status, "cancelledAt": at }))
+    json::convert(&json!({ "id": id, "status": status, "cancelledAt": at }))
 }
 
 /// Returns the status in the body of a success that says no more than that the request was accepted, or an unknown

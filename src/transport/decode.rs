@@ -15,7 +15,7 @@ pub(super) type Decoded<T> = Result<(T, Vec<String>), Error>;
 /// Reads the value of a body.
 pub(super) fn decode<T: DeserializeOwned + 'static>(operation: Operation, response: &RawResponse) -> Decoded<T> {
     let (value, ignored) = fitted(TypeId::of::<T>(), operation, response)?;
-    let value = serde_json::from_value(value).map_err(|error| Error::decode(operation, "", error, response))?;
+    let value = json::convert(&value).map_err(|error| Error::decode(operation, "", error, response))?;
     Ok((value, ignored))
 }
 

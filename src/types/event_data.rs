@@ -77,7 +77,7 @@ pub(super) fn fitting<T: serde::de::DeserializeOwned + 'static>(
     let shape = super::shapes::of_type(std::any::TypeId::of::<T>())?;
     let mut data = data.clone();
     let ignored = super::shape::fit(shape, &mut data, "data").ok()?;
-    Some((Box::new(serde_json::from_value(data).ok()?), ignored))
+    Some((Box::new(crate::json::convert(&data).ok()?), ignored))
 }
 
 impl RunEventData {

@@ -2,7 +2,6 @@
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 
 use super::super::run_update::RunUpdate;
 use crate::types::{RunId, RunStatus, RunSummary, WorkOrderId};
@@ -55,7 +54,7 @@ impl From<&RunUpdate> for RunMessage {
 
 impl From<RunMessage> for RunUpdate {
     fn from(run: RunMessage) -> Self {
-        match RunSummary::deserialize(json!(run)) {
+        match crate::json::convert::<RunSummary>(&run) {
             Ok(summary) => summary.into(),
             Err(_) => Self { iterations: run.iterations, ..Self::of_status(run.id, run.status) },
         }
@@ -64,6 +63,8 @@ impl From<RunMessage> for RunUpdate {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
     use crate::webhook::Event;
 
