@@ -2,8 +2,8 @@
 //!
 //! The responses come from the contract: each example of each operation is served unchanged, and with every deviation
 //! that the contract allows. The typed value is serialized again and compared with the served JSON, so that no value is
-//! lost. Then follow responses that violate the contract: what does not fit is left out and reported, and only a response
-//! without what identifies it is an error, which names the location.
+//! lost. Then follow responses that violate the contract: what does not fit is left out and reported, and only a
+//! response without what identifies it is an error, which names the location.
 
 use std::fmt::Write as _;
 
@@ -606,8 +606,8 @@ fn fits(contract: &Contract, schema: &Value, value: &Value) -> bool {
     }
 }
 
-/// Replaces up to three optional members of an example. Returns the body, what has to be read from it, and the paths that
-/// have to be reported.
+/// Replaces up to three optional members of an example. Returns the body, what has to be read from it, and the paths
+/// that have to be reported.
 fn replaced(contract: &Contract, example: &Example, random: &mut Rng) -> (Value, Value, Vec<String>) {
     let (mut body, mut expected, mut ignored) = (example.value.clone(), example.value.clone(), Vec::new());
     let objects: Vec<_> = contract.places(example).into_iter().filter(|place| !place.optional().is_empty()).collect();
