@@ -177,8 +177,3 @@ pub fn deprecation_reason(value: &Value) -> Option<&str> {
     let is_deprecated = is_true(value, "deprecated");
     is_deprecated.then(|| text(value, "x-deprecated-reason").unwrap_or("The service has deprecated it."))
 }
-
-/// Returns `true` if the named schema is read leniently.
-pub fn is_lenient(schema: &str, document: &Value) -> bool {
-    lookup(document, &format!("#/components/schemas/{schema}/x-lenient")).is_some()
-}

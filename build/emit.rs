@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::check::errors;
 use super::contract::{
-    component, deprecation_reason, is_lenient, items, lookup, operations as operations_of, reference, schemas, text,
+    component, deprecation_reason, items, lookup, operations as operations_of, reference, schemas, text,
 };
 use super::error::{SpecError, fail};
 use super::formats::description_with_format;
@@ -145,19 +145,9 @@ fn event_data(document: &Value, name: &Ident, data: &[Data]) -> TokenStream {
         }
     });
     let (orders, tenants) = (with("workOrderId", "WorkOrderId"), with("tenantContext", "TenantContext"));
-    let strict = data.iter().filter(|data| !is_lenient(&data.schema, document)).map(|data| {
-        let schema = format_ident!("{}", data.schema);
-        quote! {
-            #[cfg(feature = "webhooks")]
-            impl crate::types::strict::ReadStrictly for #schema {
-                type Strict = Self;
-            }
-        }
-    });
     let debug = debug_of_variants(&format_ident!("EventData"), data.iter().map(|data| &data.variant), OTHER_DATA);
     quote! {
         #debug
-        #(#strict)*
         event_data! {
             by #name { #(#variants,)* }
             run_id of { #(#runs)* }

@@ -22,7 +22,7 @@ pub fn merge(document: &mut Value) -> Result<(), SpecError> {
     let mut merged = Vec::new();
     for (name, schema) in schemas(document).filter(|(_, schema)| schema.get("allOf").is_some()) {
         let place = format!("components.schemas.{name}");
-        check_part(schema, "the object", &["x-lenient"], &place)?;
+        check_part(schema, "the object", &place)?;
         let mut whole = Whole::default();
         whole.add_parts(document, schema, &place, &mut vec![name])?;
         merged.push((name.clone(), whole));
@@ -64,7 +64,7 @@ impl Whole {
         open: &mut Vec<&'a String>,
     ) -> Result<(), SpecError> {
         let Some(target) = reference(part) else {
-            check_part(part, "the part", &[], place)?;
+            check_part(part, "the part", place)?;
             return self.add_parts(document, part, place, open);
         };
         let Some((name, schema)) = schemas(document).find(|(name, _)| *name == component(target)) else {
@@ -73,7 +73,7 @@ impl Whole {
         if open.contains(&name) {
             return fail(place, format!("`{name}` would be a part of itself; {WAY_OUT} in one place of the cycle"));
         }
-        check_part(schema, &format!("`{name}`"), &[], place)?;
+        check_part(schema, &format!("`{name}`"), place)?;
         open.push(name);
         self.add_parts(document, schema, place, open)?;
         open.pop();
@@ -129,14 +129,12 @@ impl Whole {
 }
 
 /// Checks that a part is an object, and that all its keywords can be merged.
-fn check_part(part: &Value, what: &str, also: &[&str], place: &str) -> Result<(), SpecError> {
+fn check_part(part: &Value, what: &str, place: &str) -> Result<(), SpecError> {
     if text(part, "type").is_some_and(|kind| kind != "object") {
         return fail(place, format!("{what} is not an object, and allOf merges only objects; {WAY_OUT}"));
     }
     let is_read = |key: &str| !key.starts_with("x-") || SCHEMA.extensions.contains(&key);
-    let lost = entries(Some(part))
-        .map(|(key, _)| key.as_str())
-        .find(|key| !MERGED.contains(key) && !also.contains(key) && is_read(key));
+    let lost = entries(Some(part)).map(|(key, _)| key.as_str()).find(|key| !MERGED.contains(key) && is_read(key));
     match lost {
         Some(key) => fail(place, format!("{what} has `{key}`, which allOf does not merge; {WAY_OUT}")),
         None => Ok(()),

@@ -34,6 +34,7 @@ pub mod postprocess;
 mod progenitor_input;
 pub mod reachable_schemas;
 pub mod schema_types;
+mod shapes;
 mod spelling;
 pub mod yaml;
 
@@ -79,7 +80,8 @@ pub fn with_context<T>(text: &str, write: impl FnOnce(&Context<'_>) -> Result<T,
     let code = generate::generate(&prepared, &mappings)?;
     names::check_endpoints(&document, &code)?;
     let (types, endpoints) = postprocess::split(code)?;
-    let types = postprocess::types(types, &mappings, &document)?;
+    let shapes = shapes::shapes(&prepared, &document, &mappings);
+    let types = postprocess::types(types, shapes, &mappings, &document)?;
     let handwritten = HandwrittenMethods::read()?;
     write(&Context { document: &document, mappings: &mappings, endpoints: &endpoints, types: &types, handwritten })
 }

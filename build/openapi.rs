@@ -194,8 +194,8 @@ static TAG: Object = object("tag", &[(Text, "name description"), (One(&EXTERNAL_
 
 pub static SCHEMA: Object = Object {
     extensions: &[
-        "x-aliases", "x-any-json", "x-deprecated-reason", "x-enumDescriptions", "x-errors", "x-eventData", "x-lenient",
-        "x-list-of", "x-rust-name", "x-rust-setter", "x-secret-values", "x-terminal",
+        "x-aliases", "x-any-json", "x-deprecated-reason", "x-enumDescriptions", "x-errors", "x-eventData", "x-list-of",
+        "x-rust-name", "x-rust-setter", "x-secret-values", "x-terminal",
     ],
     ..component(
         "schema",

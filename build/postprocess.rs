@@ -6,16 +6,13 @@ use serde_json::Value;
 use syn::punctuated::Punctuated;
 use syn::{Attribute, Field, Fields, File, ImplItem, Item, ItemStruct, Meta, Path, Token, parse_quote};
 
-use super::calls::values::{compact, option_of};
-use super::contract::{can_be_null, deprecation_reason, entries, is_lenient, items, lookup, named_schema, text};
+use super::calls::values::option_of;
+use super::contract::{can_be_null, deprecation_reason, entries, items, lookup, named_schema, text};
 use super::emit;
 use super::error::{SpecError, fail};
 use super::names::{self, without_keyword};
 use super::reachable_schemas::{reachable_from_requests, reachable_from_schema, sent_alone};
 use super::schema_types::{Mapping, Mappings};
-
-/// The type that progenitor writes for a time.
-const TIME: &str = "::chrono::DateTime<::chrono::offset::Utc>";
 
 /// Splits progenitor's file into the items of its `types` module and the rest.
 pub fn split(mut file: File) -> Result<(Vec<Item>, File), SpecError> {
@@ -40,10 +37,10 @@ fn remove_constructor(file: &mut File) {
 }
 
 /// Returns the public types.
-pub fn types(items: Vec<Item>, mappings: &Mappings, document: &Value) -> Result<File, SpecError> {
+pub fn types(items: Vec<Item>, shapes: TokenStream, mappings: &Mappings, document: &Value) -> Result<File, SpecError> {
     let inputs = reachable_from_requests(document);
     let sent_alone = sent_alone(document);
-    let mut tokens = TokenStream::new();
+    let mut tokens = shapes;
     for item in items {
         match item {
             Item::Struct(item) if !matches!(mappings.get(&item.ident.to_string()), Some(Mapping::Struct)) => {
@@ -56,12 +53,11 @@ pub fn types(items: Vec<Item>, mappings: &Mappings, document: &Value) -> Result<
                 if sent_alone.contains(&name) {
                     item.fields.iter_mut().for_each(|field| tell_null_from_missing(&name, field, document));
                 }
-                let strict = is_lenient(&name, document).then(|| strict_twin(&item, mappings));
                 postprocess_struct(&mut item, mappings, document);
                 let is_input = inputs.contains(&name);
                 let constructor = is_input.then(|| constructor(&item, document));
                 let debug = debug(&mut item, document);
-                tokens.extend(quote! { #item #constructor #debug #strict });
+                tokens.extend(quote! { #item #constructor #debug });
             }
             Item::Enum(item) => {
                 let problem = format!("progenitor made the closed enum `{}`; give its schema a name", item.ident);
@@ -80,7 +76,6 @@ pub fn render(file: &File) -> String {
 }
 
 fn postprocess_struct(item: &mut ItemStruct, mappings: &Mappings, document: &Value) {
-    let is_lenient = is_lenient(&item.ident.to_string(), document);
     let has_secret = lookup(document, &format!("#/components/schemas/{}", item.ident)).is_some_and(|schema| {
         let within = reachable_from_schema(document, schema);
         within.iter().any(|name| matches!(mappings.get(name), Some(Mapping::Secret)))
@@ -105,11 +100,6 @@ fn postprocess_struct(item: &mut ItemStruct, mappings: &Mappings, document: &Val
             };
             field.attrs.insert(0, parse_quote!(#[doc = #description]));
         }
-        if is_lenient && !is_flattened(field) {
-            field.attrs.push(read_leniently(field, mappings));
-            continue;
-        }
-        read_as_documented(field);
     }
     item.attrs.push(parse_quote!(#[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]));
     item.attrs.push(parse_quote!(#[non_exhaustive]));
@@ -176,100 +166,6 @@ fn debug(item: &mut ItemStruct, document: &Value) -> TokenStream {
         }
     }
     debug
-}
-
-fn read_as_documented(field: &mut Field) {
-    if read_required_option(field) {
-        return;
-    }
-    field.attrs.extend(read_time(field));
-    if is_defaulted(field) && !is_option(field) {
-        field.attrs.push(parse_quote!(#[serde(deserialize_with = "crate::types::null_as_default")]));
-    }
-}
-
-/// Writes the strict twin of a lenient struct, which is tried first. See `src/types/strict.rs`.
-fn strict_twin(item: &ItemStruct, mappings: &Mappings) -> TokenStream {
-    let name = &item.ident;
-    let mut fields = item.fields.clone();
-    for field in &mut fields {
-        field.attrs.retain(|attribute| attribute.path().is_ident("serde"));
-        if compact(&field.ty) == optional(&type_name(field))
-            && matches!(mappings.get(&type_name(field)), Some(Mapping::Struct))
-        {
-            field.attrs.push(parse_quote!(#[serde(default, deserialize_with = "crate::types::strict::object")]));
-        } else {
-            read_as_documented(field);
-        }
-    }
-    let names: Vec<_> = fields.iter().map(|field| &field.ident).collect();
-    quote! {
-        #[cfg(feature = "webhooks")]
-        const _: () = {
-            #[derive(::serde::Deserialize)]
-            pub(crate) struct Strict #fields
-
-            impl From<Strict> for #name {
-                fn from(Strict { #(#names),* }: Strict) -> Self {
-                    Self { #(#names),* }
-                }
-            }
-
-            impl crate::types::strict::ReadStrictly for #name {
-                type Strict = Strict;
-            }
-        };
-    }
-}
-
-/// Leaves out a value that does not fit. See `src/types/lenient.rs`.
-fn read_leniently(field: &Field, mappings: &Mappings) -> Attribute {
-    if !is_option(field) {
-        // Progenitor has said `default` already.
-        return parse_quote!(#[serde(deserialize_with = "crate::types::lenient::value")]);
-    }
-    let kind = compact(&field.ty);
-    let name = type_name(field);
-    if kind == optional(TIME) {
-        parse_quote!(#[serde(default, deserialize_with = "crate::types::lenient::time")])
-    } else if kind == optional(&name) && matches!(mappings.get(&name), Some(Mapping::Struct)) {
-        parse_quote!(#[serde(default, deserialize_with = "crate::types::lenient::object")])
-    } else {
-        parse_quote!(#[serde(default, deserialize_with = "crate::types::lenient::value")])
-    }
-}
-
-/// Replaces progenitor's reader of a required nullable value, which needs a trait in scope. Returns `false` for other
-/// fields.
-fn read_required_option(field: &mut Field) -> bool {
-    const WRITTEN: &str = "::std::option::Option::deserialize";
-    let reader = if compact(&field.ty) == optional(TIME) {
-        "crate::types::optional_time"
-    } else {
-        "::serde::Deserialize::deserialize"
-    };
-    let mut is_read = false;
-    for attribute in field.attrs.iter_mut().filter(|attribute| attribute.path().is_ident("serde")) {
-        let text = attribute.meta.to_token_stream().to_string();
-        if text.contains(WRITTEN)
-            && let Ok(meta) = syn::parse_str(&text.replace(WRITTEN, reader))
-        {
-            attribute.meta = meta;
-            is_read = true;
-        }
-    }
-    is_read
-}
-
-/// Reads times by the reader of this crate, whose error quotes the value.
-fn read_time(field: &Field) -> Option<Attribute> {
-    match compact(&field.ty) {
-        kind if kind == TIME => Some(parse_quote!(#[serde(deserialize_with = "crate::types::time")])),
-        kind if kind == optional(TIME) => {
-            Some(parse_quote!(#[serde(default, deserialize_with = "crate::types::optional_time")]))
-        }
-        _ => None,
-    }
 }
 
 /// Writes `new`, which takes the required values, so that optional fields can be added without a breaking change. Only
@@ -346,10 +242,6 @@ fn is_defaulted(field: &Field) -> bool {
 /// Returns `true` for the field that holds all properties without one of their own.
 fn is_flattened(field: &Field) -> bool {
     field.attrs.iter().filter_map(serde_attribute).any(|text| text.contains("flatten"))
-}
-
-fn optional(kind: &str) -> String {
-    format!("::std::option::Option<{kind}>")
 }
 
 /// Returns the last name in a type: `Run` of `Option<crate::types::Run>`.

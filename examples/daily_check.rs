@@ -39,7 +39,7 @@ fn check() -> Result<bool, Box<dyn Error>> {
     };
     let now = Utc::now();
     let client = Client::builder().deadline(DEADLINE).from_env()?.build_blocking()?;
-    let credits = client.credits().balance().send()?.total_credits_cents;
+    let credits = client.credits().balance().send()?.total_credits_cents.ok_or("the balance has no total")?;
     let failed = failed_since(&client, now - TimeDelta::days(1))?;
 
     let is_ok = credits >= minimum && failed.is_empty();

@@ -114,7 +114,6 @@ fn check_extensions(document: &Value, mappings: &Mappings) -> Result<(), SpecErr
             ("x-enumDescriptions", is_set, "a named set of words"),
             ("x-terminal", is_set, "a named set of words"),
             ("x-list-of", is_named, "a named schema"),
-            ("x-lenient", is_named, "a named object"),
             ("x-any-json", !is_named, "a property, where the schema is used"),
             ("x-rust-name", is_field, "a property of a request body"),
             ("x-rust-setter", is_field, "a property of a request body"),

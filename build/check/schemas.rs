@@ -40,7 +40,6 @@ pub fn check(document: &Value) -> Result<(), SpecError> {
             return fail(format!("{place}.nullable"), "a named schema can't be null; leave it out where it is used");
         }
         check_required(schema, &place)?;
-        check_lenient(schema, &place)?;
         if reachable.contains(name) {
             check_properties(schema, &tags_of(document, name), &place)?;
         }
@@ -69,26 +68,6 @@ fn check_required(schema: &Value, place: &str) -> Result<(), SpecError> {
         }
     }
     Ok(())
-}
-
-/// Checks that all properties of a lenient object are optional: a value that does not fit is left out.
-fn check_lenient(schema: &Value, place: &str) -> Result<(), SpecError> {
-    let Some(lenient) = schema.get("x-lenient") else {
-        return Ok(());
-    };
-    let place = format!("{place}.x-lenient");
-    if lenient != &Value::Bool(true) {
-        return fail(place, "write `true`, or leave it out");
-    }
-    if schema.get("properties").is_none() {
-        return fail(place, "only an object with properties can be lenient");
-    }
-    match items(schema.get("required")).find_map(Value::as_str) {
-        Some(required) => {
-            fail(place, format!("`{required}` is required; a lenient object has optional properties alone"))
-        }
-        None => Ok(()),
-    }
 }
 
 /// Returns the discriminators of the unions that have this variant.

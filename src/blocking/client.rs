@@ -18,7 +18,7 @@ use crate::{ClientBuilder, Result};
 /// # fn main() -> agentgate::Result<()> {
 /// let client = Client::from_env()?;
 /// let balance = client.credits().balance().send()?;
-/// println!("{} cents left", balance.total_credits_cents);
+/// println!("{:?} cents left", balance.total_credits_cents);
 /// # Ok(())
 /// # }
 /// ```

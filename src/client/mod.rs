@@ -27,7 +27,7 @@ use crate::{RateLimit, Result};
 /// # async fn example() -> agentgate::Result<()> {
 /// let client = agentgate::Client::from_env()?;
 /// let balance = client.credits().balance().await?;
-/// println!("{} cents left", balance.total_credits_cents);
+/// println!("{:?} cents left", balance.total_credits_cents);
 /// # Ok(())
 /// # }
 /// ```

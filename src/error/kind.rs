@@ -48,7 +48,7 @@ pub enum ErrorKind {
     Timeout,
     /// The connection broke before the whole response had arrived.
     Interrupted,
-    /// The response does not match the contract.
+    /// The response is not JSON, or lacks what identifies it, such as the id of an object.
     Decode,
     /// The body of the response is larger than the client accepts.
     BodyTooLarge,

@@ -326,8 +326,8 @@ impl Error {
         self.kind() == ErrorKind::Connect
     }
 
-    /// Returns whether the response does not match the contract. **Troubleshooting:** the text names the path of the
-    /// field; [`body`](Self::body) returns the response.
+    /// Returns whether the response is not JSON or lacks what identifies it. **Troubleshooting:** the text names the
+    /// path of the field; [`body`](Self::body) returns the response.
     #[must_use]
     pub fn is_decode(&self) -> bool {
         self.kind() == ErrorKind::Decode

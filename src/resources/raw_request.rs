@@ -111,7 +111,7 @@ impl Endpoint for RawRequest {
 }
 
 impl RawRequest {
-    async fn send_as<T: DeserializeOwned>(&self, execution: &Execution) -> Result<Response<T>> {
+    async fn send_as<T: DeserializeOwned + 'static>(&self, execution: &Execution) -> Result<Response<T>> {
         execution.send(self.build(execution.base_url())).await
     }
 

@@ -9,7 +9,6 @@ use crate::transport::{CallSettings, CallTime, Execution};
 use crate::types::{RunPage, RunSummary, WorkOrder, WorkOrderCreated};
 use crate::{Error, ErrorKind, Response, Result};
 use chrono::{DateTime, TimeDelta, Utc};
-use serde::Deserialize as _;
 use serde_json::{Value, json};
 
 /// The metadata entry by which a work order is recognized.
@@ -247,11 +246,11 @@ impl<'a> Search<'a> {
                 }
                 Some(token) => {
                     shows_tokens = true;
-                    self.call.client.known_tokens.insert(&run.work_order_id, token);
+                    self.call.client.known_tokens.insert(&response.value().id, token);
                 }
                 None => {
-                    let prompt = &self.call.endpoint.body.task_prompt;
-                    shows_alike |= response.value().task_prompt.trim() == prompt.trim();
+                    let prompt = response.value().task_prompt.as_deref().map(str::trim);
+                    shows_alike |= prompt == Some(self.call.endpoint.body.task_prompt.trim());
                 }
             }
         }
@@ -271,7 +270,9 @@ impl<'a> Search<'a> {
     }
 
     async fn fetch(&self, run: &RunSummary) -> Result<Response<WorkOrder>> {
-        let mut get = self.call.client.work_orders().get(&run.work_order_id);
+        let lacks = || Error::incomplete_search("a recent run does not say its work order");
+        let order = run.work_order_id.as_ref().ok_or_else(lacks)?;
+        let mut get = self.call.client.work_orders().get(order);
         get.settings = self.call.settings.of_part(&self.time);
         get.with_response().await
     }
@@ -289,7 +290,7 @@ impl<'a> Search<'a> {
                 && let Ok(response) = self.fetch(&run).await
                 && token(response.value()) == Some(Some(self.token))
             {
-                self.call.client.transport.report_duplicate(&run.work_order_id, &run.id);
+                self.call.client.transport.report_duplicate(&response.value().id, &run.id);
             }
         }
     }
@@ -303,7 +304,8 @@ impl<'a> Search<'a> {
     }
 
     fn is_of_another(&self, run: &RunSummary) -> bool {
-        self.call.client.known_tokens.is_of_another(&run.work_order_id, self.token)
+        let is_of_another = |order| self.call.client.known_tokens.is_of_another(order, self.token);
+        run.work_order_id.as_ref().is_some_and(is_of_another)
     }
 }
 
@@ -353,9 +355,9 @@ impl Order {
 
 /// The response that the submission would have had.
 fn created(run: &RunSummary, order: &WorkOrder) -> serde_json::Result<WorkOrderCreated> {
-    let created_at = order.created_at.or(run.created_at).unwrap_or_default();
+    let created_at = order.created_at.or(run.created_at);
     let response = json!({ "workOrderId": order.id, "runId": run.id, "status": run.status, "createdAt": created_at });
-    WorkOrderCreated::deserialize(response)
+    crate::json::convert(&response)
 }
 
 #[cfg(test)]

@@ -1,13 +1,13 @@
 //! Runs: waits, watches, and the resolution of cancellations.
 
-use serde::Deserialize as _;
-use serde_json::json;
+use chrono::{DateTime, Utc};
+use serde_json::{Value, json};
 
 use super::{Call, CancelRun, Runs};
 use crate::follow::{WaitForRun, WatchRun, Watcher};
 use crate::transport::Execution;
-use crate::types::{CancelledRun, Run, RunId, RunStatus};
-use crate::{Response, Result};
+use crate::types::{CancelledRun, RunId, RunStatus};
+use crate::{Response, Result, json};
 
 impl Runs {
     /// Waits until a run has ended, and fetches it.
@@ -55,17 +55,26 @@ impl Runs {
 }
 
 impl CancelRun {
-    /// Fetches a run that cannot be cancelled, if an earlier attempt may have cancelled it.
+    /// Fetches the run if the response says that the cancellation was accepted, and not its outcome; or that the run
+    /// cannot be cancelled, where an earlier attempt may have cancelled it.
     pub(super) async fn resolved(
         call: &Call<Self>,
         result: Result<Response<CancelledRun>>,
         sent: &Execution,
     ) -> Result<Response<CancelledRun>> {
-        let error = match result {
+        let known = match result {
             // Whoever sent the 409: the run itself is the proof.
             Err(error) if error.status().is_some_and(|status| status == 409) && error.may_have_reached_server() => {
-                error
+                Err(error)
             }
+            Err(error) if error.is_decode() => {
+                let accepted = error.body().and_then(accepted_status);
+                let Some(Ok(run)) = accepted.map(|status| cancelled(&call.endpoint.id, &status, None)) else {
+                    return Err(error);
+                };
+                Ok(error.into_done().map(|()| run))
+            }
+            Ok(response) if response.value().status == RunStatus::Unknown(String::new()) => Ok(response),
             Ok(response) => {
                 // Waits need no poll or delivery to end.
                 call.client.follow.apply_status(&call.endpoint.id, &response.value().status);
@@ -77,17 +86,33 @@ impl CancelRun {
         get.settings = call.settings.of_part(sent.time());
         get.settings.options.max_retries = Some(0);
         match get.with_response().await {
-            Ok(response) if response.value().status == RunStatus::Cancelled => {
+            Ok(response) if known.is_ok() || response.value().status == RunStatus::Cancelled => {
+                let run = response.value();
+                call.client.follow.apply_status(&call.endpoint.id, &run.status);
+                let cancelled_at = run.timing.as_ref().and_then(|timing| timing.completed_at);
                 // It fails if the contract requires a field that a run does not have.
-                response.try_map(|run| cancelled(&run)).map_err(|_| error)
+                response.try_map(|run| cancelled(&run.id, &run.status, cancelled_at)).or(known)
             }
-            _ => Err(error),
+            _ => known,
         }
     }
 }
 
 /// Returns the value that the cancellation would have returned.
-fn cancelled(run: &Run) -> serde_json::Result<CancelledRun> {
-    let cancelled_at = run.timing.as_ref().and_then(|timing| timing.completed_at);
-    CancelledRun::deserialize(json!({ "id": run.id, "status": run.status, "cancelledAt": cancelled_at }))
+fn cancelled(id: &RunId, status: &RunStatus, at: Option<DateTime<Utc>>) -> serde_json::Result<CancelledRun> {
+    json::convert(&json!({ "id": id, "status": status, "cancelledAt": at }))
+}
+
+/// Returns the status in the body of a success that says no more than that the request was accepted, or an unknown
+/// status: a body that is empty, JSON without an error, or a few words. HTML comes from something else than the
+/// service.
+fn accepted_status(body: &[u8]) -> Option<RunStatus> {
+    let is_word = |byte: &u8| byte.is_ascii_alphanumeric() || b" .,!".contains(byte);
+    let body = match json::read(body) {
+        Ok(body) => body,
+        Err(_) if body.len() < 64 && body.trim_ascii().iter().all(is_word) => Value::Null,
+        Err(_) => return None,
+    };
+    let is_error = body == false || body["success"] == false || !body["error"].is_null() || !body["errors"].is_null();
+    (!is_error).then(|| body["status"].as_str().unwrap_or_default().into())
 }

@@ -31,6 +31,7 @@ pub struct Response<T> {
     raw: RawResponse,
     attempts: u32,
     is_stale: bool,
+    ignored: Vec<String>,
 }
 
 /// A response as it was received, whatever its status.
@@ -70,7 +71,11 @@ impl fmt::Debug for RawResponse {
 
 impl<T> Response<T> {
     pub(crate) fn new(value: T, raw: RawResponse, attempts: u32) -> Self {
-        Self { value, raw, attempts, is_stale: false }
+        Self { value, raw, attempts, is_stale: false, ignored: Vec::new() }
+    }
+
+    pub(crate) fn with_ignored(self, ignored: Vec<String>) -> Self {
+        Self { ignored, ..self }
     }
 
     /// Creates a response for a value that was received as a part of another.
@@ -79,12 +84,13 @@ impl<T> Response<T> {
     }
 
     pub(crate) fn map<U>(self, change: impl FnOnce(T) -> U) -> Response<U> {
-        Response { value: change(self.value), raw: self.raw, attempts: self.attempts, is_stale: self.is_stale }
+        let Self { value, raw, attempts, is_stale, ignored } = self;
+        Response { value: change(value), raw, attempts, is_stale, ignored }
     }
 
     pub(crate) fn try_map<U, F>(self, change: impl FnOnce(T) -> Result<U, F>) -> Result<Response<U>, F> {
-        let Self { value, raw, attempts, is_stale } = self;
-        Ok(Response { value: change(value)?, raw, attempts, is_stale })
+        let Self { value, raw, attempts, is_stale, ignored } = self;
+        Ok(Response { value: change(value)?, raw, attempts, is_stale, ignored })
     }
 
     pub(crate) fn with_staleness(self, is_stale: bool) -> Self {
@@ -127,6 +133,18 @@ impl<T> Response<T> {
     #[must_use]
     pub fn body(&self) -> &Bytes {
         &self.raw.body
+    }
+
+    /// Returns the paths of the documented members that were left out because they do not fit, such as
+    /// `data[3].timing.startedAt`. [`body`](Self::body) has them.
+    ///
+    /// The documentation of the service is not proven, so one odd member does not fail a response. An optional member
+    /// that does not fit is `None`, a status is [`Unknown`](crate::types::RunStatus::Unknown) with an empty word, and a
+    /// list that is `null` is empty. A response without what identifies it fails: the id of an object and of each item
+    /// of a list, the run and the work order of a submission.
+    #[must_use]
+    pub fn ignored(&self) -> &[String] {
+        &self.ignored
     }
 
     /// Returns the id of the request, if the service gave one (`x-request-id`).

@@ -51,7 +51,7 @@ use crate::{Operation, Result};
 /// # Ok(())
 /// # }
 /// ```
-pub fn example<T: DeserializeOwned>(operation: Operation) -> Result<T> {
+pub fn example<T: DeserializeOwned + 'static>(operation: Operation) -> Result<T> {
     Ok(Reply::example(operation).into_result(operation)?.into_inner())
 }
 

@@ -164,7 +164,7 @@ impl Reply {
     ///
     /// The error of the call; or [`ErrorKind::Configuration`] if the reply was built with a status or a header that
     /// there cannot be.
-    pub fn into_result<T: DeserializeOwned>(self, operation: Operation) -> Result<Response<T>> {
+    pub fn into_result<T: DeserializeOwned + 'static>(self, operation: Operation) -> Result<Response<T>> {
         transport::result_of(operation, self.of_call(operation)?)
     }
 

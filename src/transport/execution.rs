@@ -11,12 +11,12 @@ use reqwest::{Method, Request};
 use serde::de::DeserializeOwned;
 
 use super::attempt_task::{AttemptTask, in_task};
-use super::decode::decode;
+use super::decode::{Decoded, decode, decode_any};
 use super::observe::Observed;
 use super::retry::{Decision, RetryContext, decide};
 use super::{CallSettings, CallTime, Transport};
 use crate::rate_limit::{Permit, RateLimitMode};
-use crate::response::Response;
+use crate::response::{RawResponse, Response};
 use crate::{Error, ErrorKind, Operation, Result, endpoints, platform};
 
 /// A header that progenitor adds to every request, and that the service does not document.
@@ -61,19 +61,22 @@ impl Execution {
     }
 
     /// Returns the result of the call. `result` is that of the generated function.
-    pub(crate) fn finish<T: DeserializeOwned>(&self, result: Generated<T>) -> Result<Response<T>> {
-        let response = self.response(result).and_then(|response| self.read(response));
+    pub(crate) fn finish<T: DeserializeOwned + 'static>(&self, result: Generated<T>) -> Result<Response<T>> {
+        let response = self.response(result).and_then(|response| self.read(response, decode));
         response.map_err(|error| self.labelled(error))
     }
 
     /// Returns the result of the call, where a successful response may have no body.
     #[allow(dead_code, reason = "for operations whose contract has such a response beside others")]
-    pub(crate) fn finish_optional<T: DeserializeOwned>(&self, result: Generated<T>) -> Result<Response<Option<T>>> {
+    pub(crate) fn finish_optional<T: DeserializeOwned + 'static>(
+        &self,
+        result: Generated<T>,
+    ) -> Result<Response<Option<T>>> {
         let response = self.response(result).and_then(|response| {
             if response.body().is_empty() {
                 return Ok(response.map(|()| None));
             }
-            self.read(response).map(|response| response.map(Some))
+            self.read(response, decode).map(|response| response.map(Some))
         });
         response.map_err(|error| self.labelled(error))
     }
@@ -85,7 +88,7 @@ impl Execution {
             let error = Error::from_response(self.0.operation, response.raw().clone());
             match error.code() {
                 Some(_) => Err(error.with_attempts(response.attempts())),
-                None if response.raw().is_page() || response.raw().coding().is_some() => self.read(response),
+                None if response.raw().is_page() || response.raw().coding().is_some() => self.read(response, decode),
                 None => Ok(response),
             }
         });
@@ -114,27 +117,34 @@ impl Execution {
         }
     }
 
-    fn read<T: DeserializeOwned>(&self, response: Response<()>) -> Result<Response<T>> {
-        let value =
-            decode(self.0.operation, response.raw()).map_err(|error| error.with_attempts(response.attempts()))?;
-        Ok(response.map(|()| value))
+    fn read<T>(
+        &self,
+        response: Response<()>,
+        decode: fn(Operation, &RawResponse) -> Decoded<T>,
+    ) -> Result<Response<T>> {
+        let operation = self.0.operation;
+        let (value, ignored) =
+            decode(operation, response.raw()).map_err(|error| error.with_attempts(response.attempts()))?;
+        #[cfg(feature = "tracing")]
+        if !ignored.is_empty() {
+            tracing::debug!(
+                name: "agentgate.ignored",
+                operation = operation.id(),
+                members = ?ignored,
+                "members of the response do not fit and were left out"
+            );
+        }
+        Ok(response.map(|()| value).with_ignored(ignored))
     }
 
     /// Sends a request that no generated function has built, and reads the JSON of the response. An empty body counts
     /// as `null`.
-    pub(crate) async fn send<T: DeserializeOwned>(&self, request: Result<Request>) -> Result<Response<T>> {
+    pub(crate) async fn send<T: DeserializeOwned + 'static>(&self, request: Result<Request>) -> Result<Response<T>> {
         let response = match request {
             Ok(request) => self.outcome(request).await,
             Err(error) => Err(error),
         };
-        let response = response.and_then(|response| {
-            if response.body().trim_ascii().is_empty()
-                && let Ok(value) = serde_json::from_slice(b"null")
-            {
-                return Ok(response.map(|()| value));
-            }
-            self.read(response)
-        });
+        let response = response.and_then(|response| self.read(response, decode_any));
         response.map_err(|error| self.labelled(error))
     }
 

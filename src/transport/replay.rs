@@ -8,7 +8,7 @@ use chrono::Utc;
 use serde::de::DeserializeOwned;
 
 use super::KEY_IN_CODE;
-use super::decode::decode;
+use super::decode::decode_any;
 use super::retry_after::requested_wait;
 use super::submission_state::SentState;
 use crate::response::RawResponse;
@@ -31,7 +31,7 @@ pub(super) fn replayed(
 }
 
 /// Reads a response as the only one of a call to this operation.
-pub(crate) fn result_of<T: DeserializeOwned>(
+pub(crate) fn result_of<T: DeserializeOwned + 'static>(
     operation: Operation,
     response: http::Response<Bytes>,
 ) -> Result<Response<T>> {
@@ -39,10 +39,9 @@ pub(crate) fn result_of<T: DeserializeOwned>(
         return Err(error_of(operation, response));
     }
     let (head, body) = response.into_parts();
-    let body = if body.trim_ascii().is_empty() { Bytes::from_static(b"null") } else { body };
     let raw = RawResponse { status: head.status, headers: head.headers, body };
-    match decode(operation, &raw) {
-        Ok(value) => Ok(Response::new(value, raw, 1)),
+    match decode_any(operation, &raw) {
+        Ok((value, ignored)) => Ok(Response::new(value, raw, 1).with_ignored(ignored)),
         Err(error) => Err(error.with_operation(operation).with_attempts(1).without_secrets(&[])),
     }
 }

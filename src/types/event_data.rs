@@ -30,24 +30,16 @@ macro_rules! event_data {
         }
 
         impl EventData {
-            /// Reads the data of an event of this type.
+            /// Reads the data of an event of this type. Returns the paths of what does not fit, too.
             #[cfg(feature = "webhooks")]
-            pub(crate) fn read(event_type: &$event_type, data: &::serde_json::Value) -> Self {
+            pub(crate) fn read(event_type: &$event_type, data: &::serde_json::Value) -> (Self, Vec<String>) {
                 let known = match event_type {
-                    $($($event_type::$word)|+ => $crate::types::event_data::object(data).map(Self::$variant),)*
+                    $($($event_type::$word)|+ => $crate::types::event_data::fitting(data).map(|(data, ignored)| {
+                        (Self::$variant(data), ignored)
+                    }),)*
                     _ => None,
                 };
-                known.unwrap_or_else(|| Self::Other(data.clone()))
-            }
-
-            /// Reads the data of an event of this type from the text of the event. `None` if the data is not as
-            /// documented.
-            #[cfg(feature = "webhooks")]
-            pub(crate) fn read_text(event_type: &$event_type, event: &[u8]) -> Option<Self> {
-                match event_type {
-                    $($($event_type::$word)|+ => $crate::types::event_data::from_text(event).map(Self::$variant),)*
-                    _ => None,
-                }
+                known.unwrap_or_else(|| (Self::Other(data.clone()), Vec::new()))
             }
 
             #[cfg(feature = "webhooks")]
@@ -77,24 +69,15 @@ macro_rules! event_data {
     };
 }
 
-/// Reads an object, strictly if all of its fields fit, which is quicker.
+/// Reads the members of an object that fit. Returns the paths of the others, too.
 #[cfg(feature = "webhooks")]
-pub(super) fn object<T: super::strict::ReadStrictly + serde::de::DeserializeOwned>(
+pub(super) fn fitting<T: serde::de::DeserializeOwned + 'static>(
     data: &serde_json::Value,
-) -> Option<Box<T>> {
-    data.is_object().then(|| super::strict::read(data).or_else(|_| T::deserialize(data)).ok())?.map(Box::new)
-}
-
-/// Reads the `data` of an event if all of its fields fit.
-#[cfg(feature = "webhooks")]
-pub(super) fn from_text<T: super::strict::ReadStrictly>(event: &[u8]) -> Option<Box<T>> {
-    #[derive(serde::Deserialize)]
-    #[serde(bound = "T: super::strict::ReadStrictly")]
-    struct WithData<T> {
-        #[serde(deserialize_with = "super::strict::read_object")]
-        data: T,
-    }
-    serde_json::from_slice::<WithData<T>>(event).ok().map(|event| Box::new(event.data))
+) -> Option<(Box<T>, Vec<String>)> {
+    let shape = super::shapes::of_type(std::any::TypeId::of::<T>())?;
+    let mut data = data.clone();
+    let ignored = super::shape::fit(shape, &mut data, "data").ok()?;
+    Some((Box::new(crate::json::convert(&data).ok()?), ignored))
 }
 
 impl RunEventData {
@@ -144,7 +127,7 @@ mod tests {
     use crate::types::{EventData, RunEventData, RunId, VerificationEventData, WebhookEventType};
 
     fn read(event_type: &str, data: &Value) -> EventData {
-        EventData::read(&WebhookEventType::from(event_type), data)
+        EventData::read(&WebhookEventType::from(event_type), data).0
     }
 
     fn run(data: &Value) -> RunEventData {

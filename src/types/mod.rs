@@ -17,12 +17,12 @@
 //! # }
 //! ```
 //!
-//! Responses and deliveries may contain JSON that the parsers of JavaScript and Python accept and `serde_json` refuses:
-//! an unpaired surrogate (`"\ud83d"`) is read as U+FFFD, and a number beyond `f64` as `null`, so that an optional field
-//! is missing. A required field that is `null` is an error that names it.
+//! The client and the verifier read leniently: a member that does not fit its type is left out, and
+//! [`Response::ignored`](crate::Response::ignored) has its path. Numbers in strings and times in other forms are read.
+//! So all fields are optional but those that identify an object, and words. The types themselves read what they write.
 //!
-//! The service does not document the data of events, [`EventData`]. All fields of its structs are optional, and a value
-//! of an unexpected type is left out, so that no event is refused because of it.
+//! Responses and deliveries may contain JSON that the parsers of JavaScript and Python accept and `serde_json` refuses:
+//! an unpaired surrogate (`"\ud83d"`) is read as U+FFFD, and a number beyond `f64` as `null`.
 
 #[macro_use]
 mod event_data;
@@ -32,14 +32,14 @@ mod id;
 mod open_enum;
 #[macro_use]
 mod open_union;
-mod lenient;
 #[cfg(feature = "client")]
 mod list;
 mod page;
+#[cfg(any(feature = "client", feature = "webhooks"))]
+mod shape;
 mod shown;
 mod status;
-#[cfg(feature = "webhooks")]
-mod strict;
+#[cfg(any(test, feature = "client", feature = "webhooks"))]
 mod timestamp;
 mod timing;
 mod workspace;
@@ -47,13 +47,14 @@ mod workspace;
 #[cfg(feature = "client")]
 pub(crate) use id::Id;
 #[cfg(feature = "client")]
-#[cfg(feature = "client")]
-pub(crate) use list::KEYS as LIST_KEYS;
 pub(crate) use list::List;
+#[cfg(feature = "client")]
+pub(crate) use shape::{LIST_KEYS, Misfit, fit_response};
+#[cfg(any(feature = "client", feature = "webhooks"))]
+pub(crate) use shape::{Member, Shape};
 pub(crate) use shown::Redacted;
 #[cfg(feature = "webhooks")]
-pub(crate) use timestamp::parse_time;
-use timestamp::{optional_time, time};
+pub(crate) use timestamp::read_time;
 
 use serde::{Deserialize, Deserializer};
 
@@ -61,6 +62,9 @@ pub use self::generated::*;
 
 mod generated {
     #![allow(clippy::all, clippy::pedantic, deprecated, reason = "generated code")]
+
+    #[allow(unused_imports, reason = "for a required value that may be null")]
+    use serde::Deserialize as _;
 
     include!(concat!(env!("OUT_DIR"), "/types.rs"));
 }
@@ -73,15 +77,6 @@ where
     T: Deserialize<'de>,
 {
     Option::deserialize(deserializer).map(Some)
-}
-
-/// Reads `null` as an empty list or map, like a missing field.
-fn null_as_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
-where
-    D: Deserializer<'de>,
-    T: Deserialize<'de> + Default,
-{
-    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
 #[cfg(test)]

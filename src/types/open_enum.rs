@@ -39,10 +39,12 @@ macro_rules! open_enum {
 
         impl From<String> for $name {
             fn from(word: String) -> Self {
-                match word.as_str() {
-                    $($word $(| $alias)* => Self::$variant,)*
-                    _ => Self::Unknown(word),
-                }
+                $(
+                    if [$word $(, $alias)*].into_iter().any(|known| word.eq_ignore_ascii_case(known)) {
+                        return Self::$variant;
+                    }
+                )*
+                Self::Unknown(word)
             }
         }
 

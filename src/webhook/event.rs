@@ -5,32 +5,16 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use serde_json::Value;
 
-use super::checked::Checked;
 use super::error::{Error, EventFault};
-use super::lazy_json::LazyJson;
 use crate::json;
 use crate::types::{
     EventData, EventId, RunEventData, RunId, TenantContext, VerificationEventData, WebhookEventType, WorkOrderId,
+    read_time,
 };
 
-/// The keys under which an event may have its time, in the order in which they count; [`Head`] has them, too. The
-/// service documents none.
+/// The keys under which an event may have its time, in the order in which they count. The service documents
+/// none.
 const TIME_KEYS: [&str; 5] = ["createdAt", "timestamp", "occurredAt", "time", "created"];
-
-/// An event of documented members, without its data. Unknown and duplicate keys are errors, so that such an event is
-/// read from its JSON.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Head {
-    id: String,
-    #[serde(rename = "type")]
-    kind: String,
-    /// Two of these keys are an error as well, so that [`TIME_KEYS`] alone has their order.
-    #[serde(rename = "createdAt", alias = "timestamp", alias = "occurredAt", alias = "time", alias = "created")]
-    created_at: Option<Value>,
-    #[serde(rename = "data")]
-    _data: Checked,
-}
 
 /// An event of a delivery: from [`Verifier::unwrap`](super::Verifier::unwrap).
 ///
@@ -72,7 +56,8 @@ pub struct Event {
     pub created_at: Option<DateTime<Utc>>,
     /// The data of the event, by its type.
     pub data: EventData,
-    json: LazyJson,
+    json: Value,
+    ignored: Vec<String>,
 }
 
 impl Event {
@@ -84,24 +69,8 @@ impl Event {
     /// If the bytes are not JSON (extensions that the parsers of JavaScript or Python accept, such as `NaN`, are
     /// allowed), or if the JSON has no `id` or no `type`.
     pub fn parse_unverified(body: &[u8]) -> Result<Self, Error> {
-        if let Some(event) = Self::read_typed(body) {
-            return Ok(event);
-        }
         let json = json::read(body).map_err(Error::NotJson)?;
         Self::from_json(json).map_err(Error::NotAnEvent)
-    }
-
-    /// Reads an event from its text alone, which saves the time for its [`Value`]. `None` if it has other members than
-    /// the documented ones, or a member of another type.
-    fn read_typed(body: &[u8]) -> Option<Self> {
-        let Head { id, kind, created_at, .. } = serde_json::from_slice(body).ok()?;
-        if id.is_empty() || kind.is_empty() {
-            return None;
-        }
-        let kind = WebhookEventType::from(kind);
-        let created_at = created_at.as_ref().and_then(time);
-        let data = EventData::read_text(&kind, body)?;
-        Some(Self { id: id.into(), kind, created_at, data, json: LazyJson::new(body) })
     }
 
     /// Reads an event from its JSON.
@@ -114,9 +83,11 @@ impl Event {
         let text = |name: &str| object.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
         let id = EventId::from(text("id").ok_or(EventFault::NoId)?);
         let kind = WebhookEventType::from(text("type").ok_or(EventFault::NoType)?);
-        let created_at = TIME_KEYS.iter().find_map(|key| time(object.get(*key)?));
-        let data = EventData::read(&kind, object.get("data").unwrap_or(&Value::Null));
-        Ok(Self { id, kind, created_at, data, json: json.into() })
+        let created_at = TIME_KEYS.iter().find_map(|key| read_time(object.get(*key)?));
+        let (data, mut ignored) = EventData::read(&kind, object.get("data").unwrap_or(&Value::Null));
+        let ignored_time = TIME_KEYS.iter().find(|key| created_at.is_none() && !json[**key].is_null());
+        ignored.extend(ignored_time.map(|key| (*key).to_owned()));
+        Ok(Self { id, kind, created_at, data, json, ignored })
     }
 
     /// Returns the whole event. Its values are those that were delivered, as far as a [`Value`] can hold them: of
@@ -125,7 +96,14 @@ impl Event {
     /// arrays and objects inside of 127 others become `null`.
     #[must_use]
     pub fn json(&self) -> &Value {
-        self.json.get()
+        &self.json
+    }
+
+    /// Returns the paths of the documented members that were left out because they do not fit, such as
+    /// `data.timing.startedAt`. [`json`](Self::json) has them.
+    #[must_use]
+    pub fn ignored(&self) -> &[String] {
+        &self.ignored
     }
 
     /// Deserializes the event's `data`: for types of events that this version of the crate does not know.
@@ -202,25 +180,6 @@ impl<'de> Deserialize<'de> for Event {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Self::from_json(Value::deserialize(deserializer)?).map_err(de::Error::custom)
     }
-}
-
-/// Reads a time in ISO 8601, or in seconds or milliseconds since 1970.
-#[expect(clippy::cast_possible_truncation, reason = "chrono refuses the bounds")]
-fn time(value: &Value) -> Option<DateTime<Utc>> {
-    /// A larger number is in milliseconds: as seconds, it would be after the year 5000.
-    const MAX_SECONDS: f64 = 1e11;
-    let number = match value {
-        Value::String(text) => match crate::types::parse_time(text) {
-            Some(time) => return Some(time),
-            None => text.trim().parse().ok()?,
-        },
-        _ => value.as_f64()?,
-    };
-    if !number.is_finite() {
-        return None;
-    }
-    let seconds = if number.abs() < MAX_SECONDS { number } else { number / 1000.0 };
-    DateTime::from_timestamp_micros((seconds * 1e6).round() as i64)
 }
 
 #[cfg(test)]

@@ -41,12 +41,10 @@ mod actix;
 mod age_limit;
 #[cfg(feature = "axum")]
 mod axum;
-mod checked;
 #[cfg(any(feature = "axum", feature = "actix-web"))]
 mod delivery;
 mod error;
 mod event;
-mod lazy_json;
 mod replay;
 mod signature;
 mod verifier;

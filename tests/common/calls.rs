@@ -14,6 +14,8 @@ pub struct Outcome {
     pub value: Value,
     pub status: u16,
     pub attempts: u32,
+    /// The paths of the members that were left out.
+    pub ignored: Vec<String>,
 }
 
 /// The values that a call sets.
@@ -40,7 +42,8 @@ pub async fn call(client: &Client, operation: &str, id: &str) -> Result<Outcome>
 }
 
 fn outcome<T>(response: &Response<T>, value: Value) -> Outcome {
-    Outcome { value, status: response.status().as_u16(), attempts: response.attempts() }
+    let ignored = response.ignored().to_vec();
+    Outcome { value, status: response.status().as_u16(), attempts: response.attempts(), ignored }
 }
 
 fn json<T: Serialize + ?Sized>(value: &T) -> Value {

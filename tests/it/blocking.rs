@@ -141,7 +141,7 @@ fn every_call_type_can_be_sent() {
 fn with_response_returns_the_headers() {
     let service = Service::start();
     let response = service.client().credits().balance().with_response().send().unwrap();
-    assert_eq!(response.value().total_credits_cents, 10_000);
+    assert_eq!(response.value().total_credits_cents, Some(10_000));
     assert!(response.request_id().is_some());
 }
 

@@ -377,7 +377,12 @@ async fn one_malformed_item_does_not_fail_the_page_and_the_body_is_kept() {
                              {"id": "run_2", "workOrderId": "wo_\ud83d", "status": "running", "iterations": 1e400}]}"#;
     simulator.inject(Fault::response(200, "application/json", body.as_slice()));
     let response = client.runs().list().with_response().await.unwrap();
-    let runs: Vec<_> = response.value().data.iter().map(|run| (run.id.as_str(), run.work_order_id.as_str())).collect();
+    let runs: Vec<_> = response
+        .value()
+        .data
+        .iter()
+        .map(|run| (run.id.as_str(), run.work_order_id.as_ref().unwrap().as_str()))
+        .collect();
     assert_eq!(runs, [("run_1", "wo_1"), ("run_2", "wo_\u{fffd}")]);
     assert_eq!(response.value().data[1].iterations, None);
     assert_eq!(response.body().as_ref(), body);
@@ -391,15 +396,6 @@ async fn an_error_body_that_serde_json_rejects_keeps_its_code() {
     simulator.inject(Fault::response(400, "application/json", body));
     let error = client.runs().get("run_1").await.unwrap_err();
     assert_eq!((error.code(), error.message()), (Some("INVALID_VALUE"), Some("No such branch: \u{fffd}")));
-}
-
-#[tokio::test]
-async fn a_required_number_out_of_range_is_an_error_that_names_the_field() {
-    let (simulator, client) = service().await;
-    let body = r#"{"includedCreditsCents": 0, "purchasedCreditsCents": 1e400, "totalCreditsCents": 0}"#;
-    simulator.inject(Fault::response(200, "application/json", body));
-    let error = client.credits().balance().await.unwrap_err();
-    assert!(error.is_decode() && error.to_string().contains("at `purchasedCreditsCents`"), "{error}");
 }
 
 // Deliveries

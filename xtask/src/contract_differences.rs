@@ -86,7 +86,7 @@ type Rule = (&'static [&'static str], &'static [Change], Used, Class, Class);
 const RULES: &[Rule] = &[
     // The names and types of the Rust API.
     (&["operation.tags", "returned value"], &[], Anywhere, Documentation, Breaking),
-    (&["x-any-json", "x-lenient", "x-list-of", "x-rust-name", "x-rust-setter"], &[], Anywhere, Documentation, Breaking),
+    (&["x-any-json", "x-list-of", "x-rust-name", "x-rust-setter"], &[], Anywhere, Documentation, Breaking),
     // Words for people.
     (&["*.description", "*.summary", "*.title", "*.deprecated", "*.tags"], &[], Anywhere, Documentation, Documentation),
     (&["*.externalDocs", "*.example", "*.examples", "example*"], &[], Anywhere, Documentation, Documentation),
@@ -401,7 +401,7 @@ impl Walk<'_> {
                     self.value(key, key, old, new, place, way);
                 }
             }
-            "x-required-scope" | "x-any-json" | "x-lenient" | "x-list-of" | "x-rust-name" | "x-rust-setter" => {
+            "x-required-scope" | "x-any-json" | "x-list-of" | "x-rust-name" | "x-rust-setter" => {
                 self.value(key, key, old, new, place, way);
             }
             "x-errors" => {

@@ -4,7 +4,7 @@ use std::future::IntoFuture as _;
 use std::time::Duration;
 
 use agentgate::http::Method;
-use agentgate::simulator::{RunPlan, Simulator};
+use agentgate::simulator::{Fault, RunPlan, Simulator};
 use agentgate::types::{CreditTransactionType, RunStatus, TemplateVariable, WebhookEventType};
 use agentgate::{Client, ErrorKind, Operation, WorkspaceSource};
 use common::{Form, call, call_with, prepare};
@@ -36,7 +36,7 @@ async fn a_submitted_work_order_can_be_fetched() {
         .unwrap();
     assert_eq!(created.status, RunStatus::Pending);
     let order = client.work_orders().get(&created.work_order_id).await.unwrap();
-    assert_eq!(order.task_prompt, "Fix it");
+    assert_eq!(order.task_prompt.as_deref(), Some("Fix it"));
     assert_eq!(order.workspace_source, source());
     assert_eq!(order.max_iterations, Some(4));
     assert_eq!(order.metadata["ticket"], "API-42");
@@ -143,13 +143,66 @@ async fn a_second_cancellation_of_a_run_is_a_conflict() {
 }
 
 #[tokio::test]
+async fn an_accepted_cancellation_is_read_back() {
+    for (status, body) in [
+        (202, ""),
+        (204, ""),
+        (200, "null"),
+        (202, "Accepted"),
+        (200, r#"{"success": true}"#),
+        (200, r#"{"success": true, "data": null, "requestId": "req_1"}"#),
+        (200, r#"{"message": "The run will be cancelled."}"#),
+        (200, r#"{"id": "run_1"}"#),
+    ] {
+        let (simulator, client) = start().await;
+        let accepted = || Fault::response(status, "application/json", body).on("cancelRun");
+        let cancel = async || {
+            let order = client.work_orders().create("Fix it", source()).tenant("acme-corp", body).await.unwrap();
+            (order.run_id.clone(), client.runs().cancel(order.run_id).await.unwrap())
+        };
+        simulator.inject(accepted().after_acting());
+        let (id, run) = cancel().await;
+        assert_eq!(
+            (run.id, run.status, run.cancelled_at.is_some()),
+            (id, RunStatus::Cancelled, true),
+            "{status} {body}"
+        );
+
+        // The run has not ended yet.
+        simulator.inject(accepted());
+        let (id, run) = cancel().await;
+        assert_eq!((run.id, run.status.is_terminal(), run.cancelled_at), (id, false, None), "{status} {body}");
+
+        simulator.inject(accepted());
+        simulator.inject(Fault::error("INTERNAL_ERROR").on("getRun"));
+        let (_, run) = cancel().await;
+        assert_eq!((run.status, run.cancelled_at), (RunStatus::Unknown(String::new()), None), "{status} {body}");
+    }
+}
+
+#[tokio::test]
+async fn a_response_of_something_else_or_an_error_is_no_accepted_cancellation() {
+    let (simulator, client) = start().await;
+    for body in [
+        "<html>Sign in</html>",
+        r#"{"id": "run_"#,
+        r#"{"success": false}"#,
+        r#"{"error": {"code": "CONFLICT", "message": "It has ended."}}"#,
+        "false",
+    ] {
+        simulator.inject(Fault::response(200, "text/html", body).on("cancelRun"));
+        assert!(client.runs().cancel("run_1").await.unwrap_err().is_decode(), "{body}");
+    }
+}
+
+#[tokio::test]
 async fn the_balance_and_the_usage_reflect_submissions_and_purchases() {
     let (simulator, client) = start().await;
     let before = client.credits().balance().await.unwrap().total_credits_cents;
     let order = client.work_orders().create("Fix it", source()).tenant("acme-corp", "u").await.unwrap();
     simulator.purchase_credits(1_000);
     let after = client.credits().balance().await.unwrap();
-    assert_eq!(after.total_credits_cents, before - 50 + 1_000);
+    assert_eq!(after.total_credits_cents, before.map(|before| before - 50 + 1_000));
     let page = client.credits().usage().kind(CreditTransactionType::Deduction).tenant("acme-corp").await.unwrap();
     assert_eq!(page.transactions.len(), 1);
     assert_eq!(page.transactions[0].run_id, Some(order.run_id));
@@ -178,7 +231,7 @@ async fn a_webhook_can_be_created_updated_tested_and_deleted() {
     let id = created.webhook.id;
     assert_eq!(webhooks.get(&id).await.unwrap().description.as_deref(), Some("staging"));
     let updated = webhooks.update(&id).enabled(false).events(["run.failed"]).await.unwrap();
-    assert_eq!((updated.enabled, updated.events), (false, vec![WebhookEventType::RunFailed]));
+    assert_eq!((updated.enabled, updated.events), (Some(false), vec![WebhookEventType::RunFailed]));
     assert_eq!(webhooks.list().await.unwrap().len(), 1);
     webhooks.test(&id).await.unwrap();
     webhooks.delete(&id).await.unwrap();
@@ -190,17 +243,17 @@ async fn a_template_can_be_created_updated_and_deleted() {
     let (_simulator, client) = start().await;
     let templates = client.templates();
     let built_in = templates.list().await.unwrap();
-    assert_eq!(built_in.iter().filter(|template| template.built_in).count(), 6);
+    assert_eq!(built_in.iter().filter(|template| template.built_in == Some(true)).count(), 6);
     let created = templates
         .create("our-api", "Our API", source())
         .tags(["ours"])
         .variables([TemplateVariable::new("name")])
         .await
         .unwrap();
-    assert!(!created.built_in);
+    assert_eq!(created.built_in, Some(false));
     assert_eq!(templates.get("our-api").await.unwrap().variables[0].name, "name");
     let updated = templates.update("our-api").name("New").source(source()).tags(["new"]).await.unwrap();
-    assert_eq!((updated.name.as_str(), updated.tags), ("New", vec!["new".to_owned()]));
+    assert_eq!((updated.name.as_deref(), updated.tags), (Some("New"), vec!["new".to_owned()]));
     assert_eq!(templates.list().tag("new").await.unwrap().len(), 1);
     templates.delete("our-api").await.unwrap();
     assert!(templates.get("our-api").await.unwrap_err().is_not_found());

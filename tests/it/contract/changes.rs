@@ -658,7 +658,7 @@ pub(crate) const CHANGES: &[Change] = &[
             (
                 "/components/schemas/BuildEventData",
                 Some(
-                    r##"{"type": "object", "description": "It.", "x-lenient": true,
+                    r##"{"type": "object", "description": "It.", 
                 "properties": {"runId": {"$ref": "#/components/schemas/RunId"}}}"##,
                 ),
             ),

@@ -123,13 +123,17 @@ async fn a_wait_that_times_out_has_the_last_status_and_does_not_cancel_the_run()
 
 #[tokio::test]
 async fn a_wait_that_times_out_cancels_the_run_if_set() {
-    let time = SimulatedTime::start(simulator()).await;
-    let ids = submit(&time, [running(9_999)]).await;
-    let client = time.client();
-    let wait = client.runs().wait(&ids[0]).timeout(seconds(45)).cancel_on_timeout();
-    let error = time.run(wait.into_future()).await.unwrap_err();
-    assert_eq!(client.runs().get(&ids[0]).await.unwrap().status, RunStatus::Cancelled);
-    insta::assert_snapshot!(error);
+    for accepted in [None, Some((202, "")), Some((200, r#"{"success": true}"#))] {
+        let time = SimulatedTime::start(simulator()).await;
+        let ids = submit(&time, [running(9_999)]).await;
+        let client = time.client();
+        let response = accepted.map(|(status, body)| Fault::response(status, "application/json", body));
+        response.into_iter().for_each(|fault| time.simulator().inject(fault.on("cancelRun").after_acting()));
+        let wait = client.runs().wait(&ids[0]).timeout(seconds(45)).cancel_on_timeout();
+        let error = time.run(wait.into_future()).await.unwrap_err();
+        assert_eq!(client.runs().get(&ids[0]).await.unwrap().status, RunStatus::Cancelled);
+        insta::allow_duplicates! { insta::assert_snapshot!(error) }
+    }
 }
 
 #[tokio::test]

@@ -408,7 +408,7 @@ async fn submit_through_lossy_network(seed: u64, submissions: usize, reconcile: 
     let total = orders(&direct).await;
     for number in 1..=total {
         let order = direct.work_orders().get(format!("wo_{number:06}")).await.unwrap();
-        let submission: usize = order.task_prompt["Task ".len()..].parse().unwrap();
+        let submission: usize = order.task_prompt.as_ref().unwrap()["Task ".len()..].parse().unwrap();
         counts[submission] += 1;
     }
     (responded, counts)
