@@ -52,11 +52,15 @@ impl Poller {
         }
     }
 
-    /// Returns the next step, or `None` if no run is awaited.
+    /// Returns the next step, or `None` if no run is awaited, or if another poller has replaced this one: a request of
+    /// this one would end with it, and the run that it fetches would count as being fetched for ever.
     fn next_step(&self) -> Option<Step> {
         let now = self.state.now();
         let rate_limit = self.source.rate_limit();
         let mut inner = self.state.lock();
+        if inner.generation != self.generation {
+            return None;
+        }
         if inner.registry.is_empty() {
             inner.stop_if_idle();
             return None;
@@ -125,4 +129,28 @@ async fn send(source: Arc<dyn RunSource>, request: Request, sent: Duration) -> F
         }
     };
     Finished { outcome, sent }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::Poller;
+    use crate::Client;
+    use crate::follow::RunFollower;
+
+    #[tokio::test]
+    async fn a_poller_that_was_replaced_takes_no_step() {
+        let client = Client::builder().api_key("org_live_test").base_url("http://127.0.0.1:1").build().unwrap();
+        let follower = RunFollower::new(&client.follow, client.clone());
+        let _awaited = follower.subscribe_end(&"run_1".into()).unwrap();
+        let generation = follower.state.lock().generation;
+        let poller = |generation| Poller {
+            state: Arc::clone(&follower.state),
+            source: Arc::clone(&follower.source),
+            generation,
+        };
+        assert!(poller(generation - 1).next_step().is_none());
+        assert!(poller(generation).next_step().is_some());
+    }
 }
