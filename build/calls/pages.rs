@@ -84,6 +84,20 @@ impl<'a> Endpoint<'a> {
                     fn into_items(self) -> Vec<Self::Item> { self.#field }
                     fn truncate(&mut self, items: usize) { self.#field.truncate(items); }
                 }
+
+                impl IntoIterator for crate::types::#page {
+                    type Item = crate::types::#item;
+                    type IntoIter = ::std::vec::IntoIter<Self::Item>;
+
+                    fn into_iter(self) -> Self::IntoIter { self.#field.into_iter() }
+                }
+
+                impl<'a> IntoIterator for &'a crate::types::#page {
+                    type Item = &'a crate::types::#item;
+                    type IntoIter = ::std::slice::Iter<'a, crate::types::#item>;
+
+                    fn into_iter(self) -> Self::IntoIter { self.#field.iter() }
+                }
             }
         });
         let endpoint = self.list_endpoint(size, &quote!(&[#property]));

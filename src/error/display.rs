@@ -104,7 +104,7 @@ fn write_details(f: &mut impl fmt::Write, error: &Error) -> fmt::Result {
     if let Some(credits) = error.credits() {
         write!(f, " [required {}, available {}]", credits.required, credits.available)?;
     }
-    if let Some(senders) = error.response().map(FailedResponse::senders).filter(|senders| !senders.is_empty()) {
+    if let Some(senders) = error.response().map(|response| &response.senders).filter(|senders| !senders.is_empty()) {
         write!(f, " [{senders}]")?;
     }
     Ok(())

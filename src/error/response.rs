@@ -19,6 +19,8 @@ pub(super) struct FailedResponse {
     pub(super) raw: RawResponse,
     /// The start of the body, or the text of a page, without secrets.
     pub(super) excerpt: String,
+    /// The headers that name what responded, without secrets.
+    pub(super) senders: String,
     pub(super) read: ErrorBody,
     pub(super) request_id: Option<String>,
 }
@@ -28,7 +30,7 @@ impl FailedResponse {
         // A copy, so that an error does not keep a large body in memory.
         raw.body = Bytes::copy_from_slice(&raw.body[..raw.body.len().min(KEPT_BODY)]);
         let request_id = request_id(&raw.headers).or(read.request_id.as_deref()).map(str::to_owned);
-        let mut response = Self { raw, excerpt: String::new(), read, request_id };
+        let mut response = Self { raw, excerpt: String::new(), senders: String::new(), read, request_id };
         response.redact(&[]);
         response
     }
@@ -45,12 +47,12 @@ impl FailedResponse {
 
     /// Returns the headers that name what responded, unless that was the service for certain. A redirect to a sign-in
     /// page names its place, without the query.
-    pub(super) fn senders(&self) -> String {
+    fn senders(&self, key: &[u8]) -> String {
         let names = ["server", "via", "x-cache", "location"].iter().filter(|_| self.read.code.is_none());
         let values = names.flat_map(|name| self.raw.headers.get_all(*name).into_iter().map(move |value| (name, value)));
-        let shown = values.filter(|(_, value)| !value.is_sensitive()).map(|(name, value)| {
+        let shown = values.map(|(name, value)| {
             let value = value.as_bytes().split(|byte| *byte == b'?').next().unwrap_or_default();
-            format!("{name}: {}", excerpt(value, false))
+            format!("{name}: {}", excerpt(&redact(value, key), false))
         });
         shown.collect::<Vec<_>>().join("; ")
     }
@@ -59,6 +61,7 @@ impl FailedResponse {
     pub(super) fn redact(&mut self, key: &[u8]) {
         let coding = self.raw.coding().map(|coding| format!("[compressed with {}]", one_line(coding)));
         self.excerpt = coding.unwrap_or_else(|| excerpt(&redact(&self.raw.body, key), self.raw.is_page()));
+        self.senders = self.senders(key);
         let ErrorBody { code, message, request_id, details, .. } = &mut self.read;
         for text in [code, message, request_id, &mut self.request_id].into_iter().flatten() {
             *text = redact_text(text, key).into_owned();

@@ -90,7 +90,7 @@ pub(super) async fn resolved(
         (Err(error), Some(token)) if error.may_have_reached_server() && !call.settings.repeatable => (error, token),
         (Err(error), _) => return Err(error),
     };
-    let search = Search::new(call, token, sent.begun(), sent.time(), call.settings.reconcile);
+    let search = Search::new(call, token, sent.begun(), sent.time());
     let mut retries =
         if call.settings.reconcile { call.client.transport.max_retries_of(&call.settings.options) } else { 0 };
     loop {
@@ -125,7 +125,8 @@ pub(super) async fn find(
     begun: DateTime<Utc>,
 ) -> Result<Option<WorkOrderCreated>> {
     let time = call.settings.time.clone().unwrap_or_else(|| call.client.transport.time_of(&call.settings.options));
-    let found = Search::new(call, token, begun, &time, true).run().await?;
+    let search = Search { is_thorough: true, ..Search::new(call, token, begun, &time) };
+    let found = search.run().await?;
     Ok(found.map(|response| remembered(call, Some(token), response).into_inner()))
 }
 
@@ -173,14 +174,9 @@ impl Listed for ListedRun {
 }
 
 impl<'a> Search<'a> {
-    fn new(
-        call: &'a Call<CreateWorkOrder>,
-        token: SubmissionToken,
-        begun: DateTime<Utc>,
-        time: &CallTime,
-        is_thorough: bool,
-    ) -> Self {
-        Self { call, token, since: begun.checked_sub_signed(TOLERANCE), time: time.clone(), is_thorough }
+    fn new(call: &'a Call<CreateWorkOrder>, token: SubmissionToken, begun: DateTime<Utc>, time: &CallTime) -> Self {
+        let (since, time) = (begun.checked_sub_signed(TOLERANCE), time.clone());
+        Self { call, token, since, time, is_thorough: call.settings.reconcile }
     }
 
     /// Returns the work order, or that it is not there. What lost the response may last, so a look that fails is

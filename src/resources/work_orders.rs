@@ -106,18 +106,14 @@ impl Call<CreateWorkOrder> {
     /// Sets the tenant of the work order, such as a customer of yours. [`tenant`](Self::tenant) sets one of its users,
     /// too.
     pub fn tenant_id(self, tenant_id: impl Into<String>) -> Self {
-        let mut tenant = TenantContext::new();
-        tenant.tenant_id = Some(tenant_id.into());
-        self.tenant_context(tenant)
+        self.tenant_context(TenantContext { tenant_id: Some(tenant_id.into()), ..TenantContext::new() })
     }
 
     /// Sets the tenant of the work order, such as a customer of yours, and one of its users. Runs and credits can be
     /// listed by both.
     pub fn tenant(self, tenant_id: impl Into<String>, tenant_user_id: impl Into<String>) -> Self {
-        let mut tenant = TenantContext::new();
-        tenant.tenant_id = Some(tenant_id.into());
-        tenant.tenant_user_id = Some(tenant_user_id.into());
-        self.tenant_context(tenant)
+        let (tenant_id, tenant_user_id) = (Some(tenant_id.into()), Some(tenant_user_id.into()));
+        self.tenant_context(TenantContext { tenant_id, tenant_user_id, ..TenantContext::new() })
     }
 
     /// Adds an entry to the metadata that is kept with the work order.

@@ -34,7 +34,6 @@ mod open_enum;
 mod open_union;
 #[cfg(feature = "client")]
 mod list;
-mod page;
 #[cfg(any(feature = "client", feature = "webhooks"))]
 mod shape;
 mod shown;

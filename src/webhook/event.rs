@@ -1,5 +1,7 @@
 //! [`Event`]: the content of a delivery.
 
+use std::fmt;
+
 use chrono::{DateTime, Utc};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
@@ -8,8 +10,8 @@ use serde_json::Value;
 use super::error::{Error, EventFault};
 use crate::json;
 use crate::types::{
-    EventData, EventId, RunEventData, RunId, TenantContext, VerificationEventData, WebhookEventType, WorkOrderId,
-    read_time,
+    EventData, EventId, Redacted, RunEventData, RunId, TenantContext, VerificationEventData, WebhookEventType,
+    WorkOrderId, read_time,
 };
 
 /// The keys under which an event may have its time, in the order in which they count. The service documents
@@ -44,7 +46,7 @@ const TIME_KEYS: [&str; 5] = ["createdAt", "timestamp", "occurredAt", "time", "c
 /// # let json = serde_json::json!({"id": "evt_1", "type": "run.completed", "data": {"runId": "run_1"}});
 /// # handle(&Event::from_json(json).unwrap());
 /// ```
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Event {
     /// The id of the event. All deliveries of the event have the same id, including retries and duplicates: see
@@ -179,6 +181,16 @@ impl Serialize for Event {
 impl<'de> Deserialize<'de> for Event {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Self::from_json(Value::deserialize(deserializer)?).map_err(de::Error::custom)
+    }
+}
+
+/// Hides what looks like a secret in the JSON, too.
+impl fmt::Debug for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { id, kind, created_at, data, json, ignored } = self;
+        let mut event = f.debug_struct("Event");
+        event.field("id", id).field("kind", kind).field("created_at", created_at).field("data", data);
+        event.field("json", &Redacted(json)).field("ignored", ignored).finish()
     }
 }
 

@@ -69,8 +69,8 @@ pub(super) struct StallDetector {
     without_new_items: usize,
     last_page: Option<PageKey>,
     repeats: u32,
-    /// The smallest number of remaining items so far.
-    fewest_remaining: Option<u64>,
+    /// The number of items that remained after the last page.
+    remaining: Option<u64>,
     growing_pages: u32,
 }
 
@@ -88,13 +88,9 @@ impl StallDetector {
     /// Records that the page had new items, and the number of items that remain according to the service.
     pub(super) fn new_items(&mut self, remaining: Option<u64>) -> Result<(), StallReason> {
         (self.without_new_items, self.repeats) = (0, 0);
-        let remaining = remaining.filter(|remaining| *remaining > 0);
-        if remaining.is_some() && self.fewest_remaining.is_some() && remaining >= self.fewest_remaining {
-            self.growing_pages += 1;
-        } else {
-            self.growing_pages = 0;
-            self.fewest_remaining = remaining.or(self.fewest_remaining);
-        }
+        let is_growing = remaining.zip(self.remaining).is_some_and(|(now, before)| now >= before && now > 0);
+        self.growing_pages = if is_growing { self.growing_pages + 1 } else { 0 };
+        self.remaining = remaining;
         if self.growing_pages >= GROWING_PAGES { Err(StallReason::EndlessGrowth) } else { Ok(()) }
     }
 
