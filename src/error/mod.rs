@@ -269,8 +269,8 @@ impl Error {
         self.kind() == ErrorKind::InvalidRequest
     }
 
-    /// Returns whether the service did not accept the API key. **Troubleshooting:** [`code`](Self::code) distinguishes a
-    /// malformed key from an expired one.
+    /// Returns whether the service did not accept the API key. **Troubleshooting:** [`code`](Self::code) distinguishes
+    /// a malformed key from an expired one.
     #[must_use]
     pub fn is_authentication(&self) -> bool {
         self.kind() == ErrorKind::Authentication
@@ -283,8 +283,8 @@ impl Error {
         self.kind() == ErrorKind::InsufficientCredits
     }
 
-    /// Returns whether the service says that the API key lacks a permission. **Troubleshooting:** [`required_scope`](Self::required_scope)
-    /// returns the missing scope.
+    /// Returns whether the service says that the API key lacks a permission. **Troubleshooting:**
+    /// [`required_scope`](Self::required_scope) returns the missing scope.
     #[must_use]
     pub fn is_permission_denied(&self) -> bool {
         self.kind() == ErrorKind::PermissionDenied

@@ -35,8 +35,8 @@ impl FinishedRun {
         Self(run)
     }
 
-    /// Returns the final status. An [unknown](RunStatus::Unknown) one is final if the run has an error, or a time of its
-    /// end that is after its start and not in the future.
+    /// Returns the final status. An [unknown](RunStatus::Unknown) one is final if the run has an error, or a time of
+    /// its end that is after its start and not in the future.
     #[must_use]
     pub fn status(&self) -> &RunStatus {
         &self.0.status

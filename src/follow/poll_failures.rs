@@ -14,8 +14,8 @@ const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(5 * 60);
 /// The time of nothing but 404s that ends a wait for a run that is known to exist.
 const MAX_LAG: Duration = Duration::from_secs(60);
 
-/// The time of nothing but responses that are none of the service's, or cannot be read, that ends a wait. A gateway that
-/// is being deployed may show its sign-in page for ten minutes.
+/// The time of nothing but responses that are none of the service's, or cannot be read, that ends a wait. A gateway
+/// that is being deployed may show its sign-in page for ten minutes.
 const MAX_FOREIGN: Duration = Duration::from_secs(15 * 60);
 
 /// The time of nothing but failures that ends a wait. A run costs money, and an outage may be long.

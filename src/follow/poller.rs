@@ -32,7 +32,7 @@ struct Finished {
 
 enum Outcome {
     Run(RunId, Result<Box<Response<Run>>>),
-    Page(PageScan, Result<Response<RunPage>>),
+    Page(PageScan, Result<Box<Response<RunPage>>>),
 }
 
 impl Poller {
@@ -124,7 +124,7 @@ async fn send(source: Arc<dyn RunSource>, request: Request, sent: Duration) -> F
             Outcome::Run(id, result)
         }
         Request::Page(scan) => {
-            let result = source.page(scan.scope.status(), scan.offset).await;
+            let result = source.page(scan.scope.status(), scan.offset).await.map(Box::new);
             Outcome::Page(scan, result)
         }
     };

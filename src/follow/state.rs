@@ -128,13 +128,13 @@ impl Inner {
     pub(super) fn apply_page(
         &mut self,
         scan: PageScan,
-        result: Result<Response<RunPage>>,
+        result: Result<Box<Response<RunPage>>>,
         sent: Duration,
         now: Duration,
     ) {
         match result {
             Ok(page) => {
-                for id in self.scheduler.apply_page(scan, page, &mut self.registry, sent, now, self.time) {
+                for id in self.scheduler.apply_page(scan, *page, &mut self.registry, sent, now, self.time) {
                     self.health.polled(&id, now);
                 }
             }

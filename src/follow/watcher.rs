@@ -24,9 +24,9 @@ use crate::types::RunId;
 /// of the rate limit, and at least [`shortest_delay`](Self::shortest_delay). It is longer while the rest of the program
 /// has nearly used the limit up. At 100 requests a minute, a round of one request is repeated every 2.4 seconds.
 ///
-/// A run that cannot be fetched has its own delays, and delays no other. Its waits end with the error after a quarter of
-/// an hour of responses that are none of the service's or cannot be read (a 4xx without the service's error body, a page
-/// of HTML, a redirect), or after an hour of other failures (5xx, 429, the network, a middleware).
+/// A run that cannot be fetched has its own delays, and delays no other. Its waits end with the error after a quarter
+/// of an hour of responses that are none of the service's or cannot be read (a 4xx without the service's error body, a
+/// page of HTML, a redirect), or after an hour of other failures (5xx, 429, the network, a middleware).
 ///
 /// # Webhooks
 ///

@@ -9,7 +9,7 @@ use crate::transport::{CallSettings, CallTime, Execution};
 use crate::types::{RunPage, RunSummary, WorkOrder, WorkOrderCreated};
 use crate::{Error, ErrorKind, Response, Result};
 use chrono::{DateTime, TimeDelta, Utc};
-use serde_json::{Value, json};
+use serde_json::json;
 
 /// The metadata entry by which a work order is recognized.
 pub(super) const TOKEN: &str = "agentgate-submission";
@@ -233,7 +233,7 @@ impl<'a> Search<'a> {
                 }
                 Err(error) => return Err(error),
             };
-            match token(response.value()) {
+            match token_text(response.value()).map(SubmissionToken::of_order) {
                 Some(token) if token == Some(self.token) => {
                     self.report_duplicates(&run, runs).await;
                     let lacks = "the work order was found, but lacks a required field";
@@ -284,7 +284,7 @@ impl<'a> Search<'a> {
             if run.work_order_id != found.work_order_id
                 && !self.is_of_another(&run)
                 && let Ok(response) = self.fetch(&run).await
-                && token(response.value()) == Some(Some(self.token))
+                && token_text(response.value()).and_then(SubmissionToken::of_order) == Some(self.token)
             {
                 self.call.client.transport.report_duplicate(&response.value().id, &run.id);
             }
@@ -313,9 +313,9 @@ fn is_final(error: &Error) -> bool {
     matches!(error.kind(), Authentication | OrganizationSuspended | PermissionDenied) || error.operation().is_none()
 }
 
-/// Returns the token of a work order, if it has an entry for one. The inner `None` is not a token of this crate.
-fn token(order: &WorkOrder) -> Option<Option<SubmissionToken>> {
-    order.metadata.get(TOKEN).and_then(Value::as_str).map(SubmissionToken::of_order)
+/// Returns the token of a work order, if it has an entry for one, which may be no token of this crate.
+fn token_text(order: &WorkOrder) -> Option<&str> {
+    order.metadata.get(TOKEN)?.as_str()
 }
 
 fn is_older(created_at: Option<DateTime<Utc>>, since: Option<DateTime<Utc>>) -> bool {

@@ -29,8 +29,8 @@ pub(crate) fn number(text: &str) -> Option<i64> {
     whole.parse().ok().filter(|_| fraction.bytes().all(|digit| digit.is_ascii_digit()))
 }
 
-/// Returns the time that a text names: an HTTP date, a date of RFC 3339, Unix time in seconds or milliseconds, or a time
-/// from `now`.
+/// Returns the time that a text names: an HTTP date, a date of RFC 3339, Unix time in seconds or milliseconds, or a
+/// time from `now`.
 pub(crate) fn time(text: &str, now: Option<SystemTime>) -> Option<SystemTime> {
     const END_OF_9999: f64 = 253_402_300_799.0;
     let date = httpdate::parse_http_date(text).ok().or_else(|| Some(text.parse::<DateTime<Utc>>().ok()?.into()));

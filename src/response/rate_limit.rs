@@ -16,8 +16,8 @@ const RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
 ///
 /// The headers are documented as whole numbers and Unix seconds. Other forms are read for what they can only mean: the
 /// first number of a list, a number with a fraction, Unix milliseconds, seconds from the `Date` of the response, a
-/// duration such as `30s`, and dates. What cannot be read is `None`; the client then counts its own requests against the
-/// last limit that it knows, or the documented one.
+/// duration such as `30s`, and dates. What cannot be read is `None`; the client then counts its own requests against
+/// the last limit that it knows, or the documented one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct RateLimit {

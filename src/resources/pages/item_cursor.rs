@@ -5,9 +5,9 @@
 //! from anywhere. So the ids of all returned items are kept, and each page begins with the last item of the page
 //! before. Items keep their order, so what comes after a returned item has not been returned unless its id is known.
 //!
-//! A page without any returned item has come from the wrong offset. The cursor then begins again at the front, and skips
-//! what it has returned. It returns items that were added to the front meanwhile, which is allowed; to skip an item that
-//! was there from the start is not.
+//! A page without any returned item has come from the wrong offset. The cursor then begins again at the front, and
+//! skips what it has returned. It returns items that were added to the front meanwhile, which is allowed; to skip an
+//! item that was there from the start is not.
 //!
 //! The list ends where a page is empty, if neither the totals nor the item in front of it say otherwise.
 
@@ -26,6 +26,7 @@ const RESTARTS: u32 = 20;
 
 /// The position in a list that may change between two requests.
 #[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is another fact about the list")]
 pub(super) struct ItemCursor {
     limit: u32,
     start: u64,

@@ -1,4 +1,5 @@
-//! Compressed responses, and many headers: compression is not requested by the client, and bounded where a custom HTTP client decompresses them.
+//! Compressed responses, and many headers: compression is not requested by the client, and bounded where a custom HTTP
+//! client decompresses them.
 
 use std::io::Write as _;
 
@@ -85,7 +86,7 @@ async fn a_submission_whose_response_is_compressed_may_have_taken_effect() {
 
 #[tokio::test]
 async fn a_response_with_hundreds_of_headers_is_read() {
-    let headers: String = (0..400).map(|number| format!("x-edge-{number}: {number}\r\n")).collect();
+    let headers = (0..400).map(|number| format!("x-edge-{number}: {number}\r\n")).collect::<Vec<_>>().concat();
     let server =
         Server::start([respond("200 OK", &headers, r#"{"id":"run_1","workOrderId":"wo_1","status":"running"}"#)]).await;
     let response = builder(&server.url()).build().unwrap().runs().get("run_1").with_response().await.unwrap();

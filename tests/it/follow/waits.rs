@@ -128,7 +128,9 @@ async fn a_wait_that_times_out_cancels_the_run_if_set() {
         let ids = submit(&time, [running(9_999)]).await;
         let client = time.client();
         let response = accepted.map(|(status, body)| Fault::response(status, "application/json", body));
-        response.into_iter().for_each(|fault| time.simulator().inject(fault.on("cancelRun").after_acting()));
+        if let Some(fault) = response {
+            time.simulator().inject(fault.on("cancelRun").after_acting());
+        }
         let wait = client.runs().wait(&ids[0]).timeout(seconds(45)).cancel_on_timeout();
         let error = time.run(wait.into_future()).await.unwrap_err();
         assert_eq!(client.runs().get(&ids[0]).await.unwrap().status, RunStatus::Cancelled);

@@ -51,7 +51,7 @@ async fn three_hundred_calls(length: u64, form: Form) -> (usize, usize, Duration
     let clock = TokioClock::new();
     // Some time into a window.
     tokio::time::advance(Duration::from_secs(17)).await;
-    let (service, refused) = (clock.clone(), Arc::new(Mutex::new(0)));
+    let (service, refused) = (clock, Arc::new(Mutex::new(0)));
     let (count, mut window, mut used) = (Arc::clone(&refused), 0, 0);
     let replay = Replay::with(move |_| {
         let now = service.now().timestamp();
@@ -71,7 +71,7 @@ async fn three_hundred_calls(length: u64, form: Form) -> (usize, usize, Duration
         let reply = reply.header("date", &service.now().format("%a, %d %b %Y %H:%M:%S GMT").to_string());
         form(100, 100 - used, wait, reset).into_iter().fold(reply, |reply, (name, value)| reply.header(name, &value))
     });
-    let client = Client::builder().replay(&replay).clock(clock.clone()).build().unwrap();
+    let client = Client::builder().replay(&replay).clock(clock).build().unwrap();
     let mut calls: JoinSet<_> = (0..300).map(|_| client.credits().balance().into_future()).collect();
     let mut failed = 0;
     while let Some(call) = calls.join_next().await {
@@ -103,7 +103,7 @@ async fn a_window_longer_than_a_minute_is_learnt() {
 #[tokio::test(start_paused = true)]
 async fn a_call_waits_for_a_long_window_that_another_program_has_used() {
     let clock = TokioClock::new();
-    let service = clock.clone();
+    let service = clock;
     let replay = Replay::with(move |_| {
         let left = Duration::from_secs(300).saturating_sub(service.monotonic());
         let reply = if left.is_zero() {
@@ -113,7 +113,7 @@ async fn a_call_waits_for_a_long_window_that_another_program_has_used() {
         };
         reply.header(LIMIT, "100").header(REMAINING, "0").header(RESET, &left.as_secs().to_string())
     });
-    let client = Client::builder().replay(&replay).clock(clock.clone()).build().unwrap();
+    let client = Client::builder().replay(&replay).clock(clock).build().unwrap();
     client.credits().balance().await.unwrap();
     assert_eq!((replay.requests().len(), clock.monotonic()), (2, Duration::from_secs(300)));
 }

@@ -222,7 +222,7 @@ fn a_total_that_is_too_small_or_that_of_the_page_loses_no_item() {
     for total in [Total::TooSmall, Total::OfPage] {
         for size in [Size::Full, Size::Capped(1), Size::Capped(7), Size::Random] {
             for count in [1, 2, 30, 100, 250] {
-                let read = read_still(10, &mut Service { total, size, ..Service::new(count) });
+                let read = read_still(10, &mut Service { size, total, ..Service::new(count) });
                 assert_eq!((read.given.len(), read.end), (count, Step::End), "{total:?} {size:?}");
             }
         }
