@@ -18,7 +18,7 @@
 //! ```
 //!
 //! The client and the verifier read leniently: a member that does not fit its type is left out, and
-//! [`Response::ignored`](crate::Response::ignored) has its path. Numbers in strings and times in other forms are read.
+//! `Response::ignored` has its path. Numbers in strings and times in other forms are read.
 //! So all fields are optional but those that identify an object, and words. The types themselves read what they write.
 //!
 //! Responses and deliveries may contain JSON that the parsers of JavaScript and Python accept and `serde_json` refuses:
