@@ -456,6 +456,31 @@ async fn a_short_page_does_not_end_a_list() {
 }
 
 #[tokio::test]
+async fn a_service_that_repeats_its_last_page_behind_the_end_is_read_to_the_end() {
+    for limit in [10, 57] {
+        let (_service, client) = serve(57, |list, limit, offset| {
+            let offset = if offset >= 57 { 57 / limit * limit - usize::from(limit == 57) * 57 } else { offset };
+            json!({ "data": requested_page(list, limit, offset), "total": 57 })
+        })
+        .await;
+        assert_eq!(read(client.runs().list().limit(limit).items()).await, (newest_first(57), None));
+        assert_eq!(read_pages(client.runs().list().limit(limit).pages()).await, (57, None));
+    }
+}
+
+#[tokio::test]
+async fn a_list_whose_filter_empties_a_page_ends_with_an_error() {
+    // The service filters after it has read a page.
+    let (_service, client) = serve(57, |list, limit, offset| {
+        let page = requested_page(list, limit, offset);
+        json!({ "data": if (20..40).contains(&offset) { Vec::new() } else { page }, "total": 57 })
+    })
+    .await;
+    let (given, end) = read(client.runs().list().limit(10).items()).await;
+    assert!(newest_first(57).starts_with(&given) && end.is_some(), "{given:?}");
+}
+
+#[tokio::test]
 async fn a_page_from_a_cache_neither_ends_a_list_nor_counts_as_the_whole() {
     // A cache that ignores the query has one run of 250; it shows its age, or only the id of the request.
     for header in [("age", "30"), ("x-request-id", "req_1")] {

@@ -80,6 +80,8 @@ impl ItemCursor {
         if last_known.is_some() {
             self.restarts = 0;
         }
+        // A service may respond with its last page to an offset behind it.
+        let is_behind_last = total > Some(count as u64) && self.is_at_total(total) && !is_stale;
         let is_next = self.offset + 1 == self.end && last_known == Some(0) && total == self.total;
         self.has_changed |= !self.returned.is_empty() && !is_next;
         let last = items.last().map(|item| item.id().into());
@@ -96,6 +98,7 @@ impl ItemCursor {
         let is_all = self.start == 0 && count >= self.returned.len() && !self.are_pages_short;
         let step = match new.is_empty() {
             false => self.new_items(count),
+            true if is_behind_last => Ok(Step::End),
             true if is_all && self.stall.is_whole_list(count, self.limit, total, is_stale) => Ok(Step::End),
             true => self.no_new_items(count, is_stale),
         };
@@ -111,6 +114,11 @@ impl ItemCursor {
         // large item. The item in front was at its place just before, unless the total says that one has left.
         let is_likely = self.has_single_pages() || self.gaps >= GAPS;
         self.offset == self.end && is_likely && !is_stale && !self.is_stale && !self.has_shrunk(total)
+    }
+
+    /// Returns whether the total says, as it did before, that the list ends where the request begins.
+    fn is_at_total(&self, total: Option<u64>) -> bool {
+        self.offset == self.end && total == Some(self.end) && total == self.total && !self.has_changed
     }
 
     fn has_single_pages(&self) -> bool {
@@ -147,8 +155,7 @@ impl ItemCursor {
         self.stall.no_new_items(self.known_pages())?;
         let is_proven = self.end_of_list.is_proven(self.offset, total, is_stale)?;
         let is_first = self.returned.is_empty() || self.offset == 0;
-        let is_total = self.offset == self.end && total == Some(self.end) && total == self.total && !self.has_changed;
-        if is_proven && (is_first || is_total) {
+        if is_proven && (is_first || self.is_at_total(total)) {
             return Ok(Step::End);
         }
         if is_first {

@@ -52,7 +52,8 @@ impl PageCursor {
             let is_end = self.end_of_list.is_proven(self.offset, total, is_stale)?;
             return Ok((false, if is_end { Step::End } else { Step::Fetch }));
         }
-        if self.stall.is_whole_list(count, limit, total, is_stale) {
+        let is_behind_last = is_repeated && total == Some(self.offset) && !is_stale;
+        if is_behind_last || self.stall.is_whole_list(count, limit, total, is_stale) {
             return Ok((false, Step::End));
         }
         self.offset += count as u64;
