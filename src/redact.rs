@@ -180,6 +180,7 @@ mod tests {
         }
     }
 
+    #[cfg(feature = "client")]
     #[test]
     fn a_key_is_replaced_whatever_surrounds_it() {
         let mut random = fastrand::Rng::with_seed(7);
