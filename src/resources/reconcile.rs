@@ -184,13 +184,12 @@ impl<'a> Search<'a> {
     async fn run(&self) -> Result<Option<Response<WorkOrderCreated>>> {
         let transport = &self.call.client.transport;
         let mut failure = None;
-        for (delay, look) in LOOKS.into_iter().zip(0..) {
+        for delay in LOOKS {
             if transport.time_left(&self.time).is_some_and(|left| left <= delay) {
                 return Err(failure.unwrap_or_else(Error::deadline_passed));
             }
             transport.clock.sleep(delay).await;
-            // Another size of the pages makes it another request, for which a cache has no response yet.
-            match self.look(ListRuns::PAGE - look).await {
+            match self.look(transport.freshness.new_page_size(ListRuns::PAGE)).await {
                 Ok(None) if self.is_thorough => {}
                 Ok(result) => return Ok(result),
                 Err(error) if is_final(&error) => return Err(error),
@@ -291,12 +290,12 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// Compares a time with that of the submission, by the clock of the service, which stamps the runs. This machine's
-    /// may be wrong by any time.
+    /// Compares a time with that of the submission, by this machine's clock or by that of the response, whichever is
+    /// behind: either may be wrong by any time, and no run may be skipped because one is ahead of the runs' times.
     fn is_older_than_submission(&self, created_at: Option<DateTime<Utc>>, date: Option<SystemTime>) -> bool {
         let now = self.call.client.transport.clock.now();
-        let service_now = date.map_or(now, DateTime::from);
-        is_older(created_at, self.since.and_then(|since| since.checked_add_signed(service_now - now)))
+        let behind = date.map_or(now, DateTime::from).min(now) - now;
+        is_older(created_at, self.since.and_then(|since| since.checked_add_signed(behind)))
     }
 
     fn is_of_another(&self, run: &RunSummary) -> bool {

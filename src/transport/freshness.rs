@@ -30,6 +30,8 @@ struct Seen {
     latest: Option<SystemTime>,
     /// The number of responses since that one.
     old: u32,
+    /// Counts the page sizes, from a random number.
+    sizes: Option<u8>,
 }
 
 impl Freshness {
@@ -60,6 +62,17 @@ impl Freshness {
     }
 }
 
+impl Freshness {
+    /// Returns a page size that makes a request for which a cache has no response yet: up to the half of `largest`
+    /// smaller, and another each time, also after a restart of the program.
+    pub(crate) fn new_page_size(&self, largest: u32) -> u32 {
+        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let sizes = seen.sizes.map_or_else(|| fastrand::u8(..), |sizes| sizes.wrapping_add(1));
+        seen.sizes = Some(sizes);
+        largest - u32::from(sizes) % (largest / 2).max(1)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
@@ -83,6 +96,14 @@ mod tests {
             freshness.is_stale(&self::headers(request), &RawResponse { status: StatusCode::OK, headers, body })
         });
         each.collect()
+    }
+
+    #[test]
+    fn page_sizes_differ_and_are_not_small() {
+        let freshness = Freshness::default();
+        let sizes: std::collections::HashSet<_> = (0..50).map(|_| freshness.new_page_size(100)).collect();
+        assert!(sizes.len() >= 44 && sizes.iter().all(|size| (51..=100).contains(size)), "{sizes:?}");
+        assert_eq!(freshness.new_page_size(1), 1);
     }
 
     #[test]

@@ -66,6 +66,8 @@ struct Service {
     /// Lists have no entries.
     empty_lists: bool,
     cache: Option<Cache>,
+    /// The difference of the `Date` of responses to the times of runs.
+    ahead: TimeDelta,
     cached: HashMap<String, (DateTime<Utc>, u64, Value)>,
     responses: u64,
     rng: Rng,
@@ -149,7 +151,8 @@ impl Service {
         self.responses += 1;
         let Some(cache) = self.cache else {
             let id = format!("req_{}", self.responses);
-            return Reply::json(respond(self)).header("x-request-id", &id);
+            let date = (now + self.ahead).format("%a, %d %b %Y %H:%M:%S GMT").to_string();
+            return Reply::json(respond(self)).header("x-request-id", &id).header("date", &date);
         };
         let key = if cache.ignores_query { "runs" } else { target };
         let lasts = TimeDelta::seconds(cache.seconds.try_into().unwrap());
@@ -202,6 +205,7 @@ fn service(others_count: usize, posts: impl IntoIterator<Item = Post>) -> Servic
         short_pages: false,
         empty_lists: false,
         cache: None,
+        ahead: TimeDelta::zero(),
         cached: HashMap::new(),
         responses: 0,
         rng: Rng::with_seed(7),
@@ -326,6 +330,16 @@ async fn an_order_whose_token_is_no_token_of_this_crate_is_nobodys() {
     let begun = tokio::time::Instant::now();
     assert_eq!(create(&client).resume(since).await.unwrap().run_id, "run_8");
     assert!(begun.elapsed() < SECOND);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_response_with_a_wrong_date_hides_no_order() {
+    for hours in [-30, -3, 3, 30] {
+        let ahead = TimeDelta::hours(hours);
+        let (_, client, replay, _) = start(Service { ahead, ..service(5, [Post::Lost]) });
+        assert_eq!(create(&client).reconcile().await.unwrap().run_id, "run_5", "{hours} h");
+        assert_eq!(posts(&replay), 1);
+    }
 }
 
 #[tokio::test(start_paused = true)]
