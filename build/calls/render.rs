@@ -197,13 +197,12 @@ impl Endpoint<'_> {
                 let (field, kind) =
                     self.fields.iter().find(|(field, _)| without_keyword(&field.to_string()) == name)?;
                 let kind = compact(kind);
-                if kind.ends_with("::String") {
-                    return Some(quote! { check_segment(#name, &self.#field)?; });
-                }
-                match self.context.mappings.get(kind.strip_prefix("crate::types::")?)? {
-                    Mapping::Id => Some(quote! { check_id(&self.#field)?; }),
-                    _ => Some(quote! { check_segment(#name, self.#field.as_str())?; }),
-                }
+                let of_type = kind.strip_prefix("crate::types::");
+                let is_id = of_type.is_some_and(|name| matches!(self.context.mappings.get(name), Some(Mapping::Id)));
+                let name = of_type.filter(|_| is_id).and_then(snake_case).unwrap_or(name).replace('_', " ");
+                let is_text = kind.ends_with("::String");
+                (is_text || of_type.is_some_and(|name| self.context.mappings.contains_key(name)))
+                    .then(|| quote! { check_segment(#name, self.#field.as_str())?; })
             })
             .collect()
     }

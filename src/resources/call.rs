@@ -8,7 +8,6 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::transport::{CallSettings, Execution};
-use crate::types::Id;
 use crate::{Client, Error, Operation, RateLimitMode, Response, Result};
 
 /// The future of a call, from [`Call::into_future`](IntoFuture::into_future). It owns its data, so it can be spawned.
@@ -285,11 +284,6 @@ pub(super) fn deleted(result: Result<Response<()>>) -> Result<Response<()>> {
     })
 }
 
-/// Refuses an id that would change the path.
-pub(crate) fn check_id<I: Id>(id: &I) -> Result<()> {
-    check_segment(I::NAME, id.as_str())
-}
-
 /// Refuses a value that would change the path.
 pub(crate) fn check_segment(name: &str, value: &str) -> Result<()> {
     let problem = match value {
@@ -299,17 +293,5 @@ pub(crate) fn check_segment(name: &str, value: &str) -> Result<()> {
         value if value.contains('\\') => "contains a backslash, which no id has",
         _ => return Ok(()),
     };
-    Err(Error::invalid_request(format!("the {} {problem}", spaced(name)), "Pass the id as the service returned it."))
-}
-
-/// `WorkOrderId` → `work order id`.
-fn spaced(name: &str) -> String {
-    let mut words = String::new();
-    for letter in name.chars() {
-        if letter.is_uppercase() && !words.is_empty() {
-            words.push(' ');
-        }
-        words.extend(letter.to_lowercase());
-    }
-    words
+    Err(Error::invalid_request(format!("the {name} {problem}"), "Pass the id as the service returned it."))
 }

@@ -1,14 +1,5 @@
 //! Ids: a type for each kind of id.
 
-/// An id that can be part of a path.
-#[cfg(feature = "client")]
-pub(crate) trait Id {
-    /// The name of the type, for messages.
-    const NAME: &'static str;
-
-    fn as_str(&self) -> &str;
-}
-
 /// Defines the type of an id.
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident) => {
@@ -22,15 +13,6 @@ macro_rules! id {
             /// Returns the id as the service writes it.
             #[must_use]
             pub fn as_str(&self) -> &str {
-                &self.0
-            }
-        }
-
-        #[cfg(feature = "client")]
-        impl $crate::types::Id for $name {
-            const NAME: &'static str = stringify!($name);
-
-            fn as_str(&self) -> &str {
                 &self.0
             }
         }

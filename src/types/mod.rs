@@ -44,8 +44,6 @@ mod timing;
 mod workspace;
 
 #[cfg(feature = "client")]
-pub(crate) use id::Id;
-#[cfg(feature = "client")]
 pub(crate) use list::List;
 #[cfg(feature = "client")]
 pub(crate) use shape::{LIST_KEYS, Misfit, fit_response};

@@ -201,7 +201,9 @@ impl ItemCursor {
 impl<T: Listed> Cursor<T> for ItemCursor {
     fn request(&self) -> Request {
         let most = if self.returned.is_empty() { u32::try_from(self.remaining).unwrap_or(u32::MAX) } else { u32::MAX };
-        let limit = self.end_of_list.vary(self.limit).min(most);
+        // A page that is asked for again is of another size, for which a cache has no response yet.
+        let limit = self.limit.saturating_sub(self.gaps).max(self.limit.min(2));
+        let limit = self.end_of_list.vary(limit).min(most);
         Request { limit, offset: u32::try_from(self.offset).unwrap_or(u32::MAX) }
     }
 
