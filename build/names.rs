@@ -176,7 +176,7 @@ mod tests {
     #[test]
     fn what_the_surrounding_code_uses_is_reserved() {
         let names = reserved_types().map_err(|error| error.to_string()).unwrap();
-        for name in ["Box", "Deserialize", "EventData", "Id", "List", "Option", "Redacted", "Self", "String", "Vec"] {
+        for name in ["Box", "Deserialize", "EventData", "List", "Option", "Redacted", "Self", "String", "Vec"] {
             assert!(names.contains(name), "{name}");
         }
         for name in ["NewWebhook", "Error", "Run", "RunEventData", "RunStatus", "Template", "Value"] {

@@ -11,6 +11,8 @@ use crate::{Error, ErrorKind, Response, Result};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 
+type Created = Response<WorkOrderCreated>;
+
 /// The metadata entry by which a work order is recognized.
 pub(super) const TOKEN: &str = "agentgate-submission";
 
@@ -82,9 +84,9 @@ impl Call<CreateWorkOrder> {
 /// Returns the result of a submission, after a search for it if its outcome is unknown.
 pub(super) async fn resolved(
     call: &Call<CreateWorkOrder>,
-    result: Result<Response<WorkOrderCreated>>,
+    result: Result<Created>,
     sent: &Execution,
-) -> Result<Response<WorkOrderCreated>> {
+) -> Result<Created> {
     let (mut error, token) = match (result, call.token()) {
         (Ok(response), token) => return Ok(remembered(call, token, response)),
         (Err(error), Some(token)) if error.may_have_reached_server() && !call.settings.repeatable => (error, token),
@@ -125,16 +127,11 @@ pub(super) async fn find(
     begun: DateTime<Utc>,
 ) -> Result<Option<WorkOrderCreated>> {
     let time = call.settings.time.clone().unwrap_or_else(|| call.client.transport.time_of(&call.settings.options));
-    let search = Search { is_thorough: true, ..Search::new(call, token, begun, &time) };
-    let found = search.run().await?;
+    let found = Search { is_thorough: true, ..Search::new(call, token, begun, &time) }.run().await?;
     Ok(found.map(|response| remembered(call, Some(token), response).into_inner()))
 }
 
-fn remembered(
-    call: &Call<CreateWorkOrder>,
-    token: Option<SubmissionToken>,
-    response: Response<WorkOrderCreated>,
-) -> Response<WorkOrderCreated> {
+fn remembered(call: &Call<CreateWorkOrder>, token: Option<SubmissionToken>, response: Created) -> Created {
     call.client.known_tokens.insert(&response.value().work_order_id, token);
     if let Some(sent) = &call.settings.sent {
         sent.accepted();
@@ -181,7 +178,7 @@ impl<'a> Search<'a> {
 
     /// Returns the work order, or that it is not there. What lost the response may last, so a look that fails is
     /// followed by the next.
-    async fn run(&self) -> Result<Option<Response<WorkOrderCreated>>> {
+    async fn run(&self) -> Result<Option<Created>> {
         let transport = &self.call.client.transport;
         let mut failure = None;
         for delay in LOOKS {
@@ -200,7 +197,7 @@ impl<'a> Search<'a> {
     }
 
     /// Goes through the recent runs once.
-    async fn look(&self, page_size: u32) -> Result<Option<Response<WorkOrderCreated>>> {
+    async fn look(&self, page_size: u32) -> Result<Option<Created>> {
         let mut list = self.call.client.runs().list().limit(page_size);
         list.settings = self.call.settings.of_part(&self.time);
         let mut runs = list.items_by(ListedRun::batch).read_ahead(false);
@@ -235,9 +232,8 @@ impl<'a> Search<'a> {
             match token_text(response.value()).map(SubmissionToken::of_order) {
                 Some(token) if token == Some(self.token) => {
                     self.report_duplicates(&run, runs).await;
-                    let lacks = "the work order was found, but lacks a required field";
-                    let created = response.try_map(|order| created(&run, &order));
-                    return created.map(Some).map_err(|_| Error::incomplete_search(lacks));
+                    let lacks = |_| Error::incomplete_search("the work order was found, but lacks a required field");
+                    return response.try_map(|order| created(&run, &order)).map(Some).map_err(lacks);
                 }
                 Some(token) => {
                     shows_tokens = true;

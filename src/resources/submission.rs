@@ -124,14 +124,12 @@ impl Call<CreateWorkOrder> {
     pub fn resume(mut self, since: DateTime<Utc>) -> CallFuture<WorkOrderCreated> {
         Box::pin(async move {
             self.settings.time = Some(self.client.transport.time_of(&self.settings.options));
-            let found = match self.token() {
-                Some(token) => reconcile::find(&self, token, since).await?,
-                None => None,
-            };
-            match found {
-                Some(order) => Ok(order),
-                None => self.await,
+            if let Some(token) = self.token()
+                && let Some(order) = reconcile::find(&self, token, since).await?
+            {
+                return Ok(order);
             }
+            self.await
         })
     }
 }

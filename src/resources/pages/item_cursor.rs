@@ -77,9 +77,7 @@ impl ItemCursor {
         if last_known.is_none() && !self.continues(total, is_stale) {
             return (Vec::new(), self.misplaced_page(total));
         }
-        if last_known.is_some() {
-            self.restarts = 0;
-        }
+        self.restarts = last_known.map_or(self.restarts, |_| 0);
         // A service may respond with its last page to an offset behind it.
         let is_behind_last = total > Some(count as u64) && self.is_at_total(total) && !is_stale;
         let is_next = self.offset + 1 == self.end && last_known == Some(0) && total == self.total;
@@ -91,9 +89,7 @@ impl ItemCursor {
         let new: Vec<_> = after.filter(|item| self.returned.insert(item.id().into())).take(self.remaining).collect();
         self.remaining -= new.len();
         let end = self.offset + count as u64;
-        if end != self.end {
-            self.gaps = 0;
-        }
+        self.gaps = if end == self.end { self.gaps } else { 0 };
         (self.end, self.total, self.is_stale) = (end, total.filter(|_| !is_stale), is_stale);
         let is_all = self.start == 0 && count >= self.returned.len() && !self.are_pages_short;
         let step = match new.is_empty() {
@@ -187,8 +183,7 @@ impl ItemCursor {
         if self.start > 0 || self.restarts > RESTARTS {
             return Err(StallReason::PlaceLost);
         }
-        (self.end, self.total, self.gaps, self.is_empty_at_end) = (0, None, 0, false);
-        self.offset = 0;
+        (self.offset, self.end, self.total, self.gaps, self.is_empty_at_end) = (0, 0, None, 0, false);
         Ok(Step::Fetch)
     }
 
@@ -209,8 +204,7 @@ impl<T: Listed> Cursor<T> for ItemCursor {
 
     fn advance(&mut self, page: Batch<T>) -> (Vec<T>, Step) {
         let (new, step) = self.read(page);
-        let is_done = self.remaining == 0;
-        (new, if is_done { Step::End } else { step.unwrap_or_else(Step::Fail) })
+        (new, if self.remaining == 0 { Step::End } else { step.unwrap_or_else(Step::Fail) })
     }
 
     fn max_items(&mut self, items: usize) {

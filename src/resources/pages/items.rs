@@ -221,9 +221,6 @@ impl<T> Stream for Items<T> {
 
 impl<T> fmt::Debug for Items<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Items")
-            .field("operation", &self.operation)
-            .field("is_over", &self.is_over)
-            .finish_non_exhaustive()
+        f.debug_struct("Items").field("operation", &self.operation).finish_non_exhaustive()
     }
 }

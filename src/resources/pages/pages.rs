@@ -78,14 +78,11 @@ impl<P: Page> Cursor<P> for PageCursor {
     }
 
     fn advance(&mut self, Batch { mut items, total, is_stale }: Batch<P>) -> (Vec<P>, Step) {
-        let (most, mut next) = (self.remaining, Step::End);
-        items.retain_mut(|page| {
-            let (is_returned, step) =
-                self.step(page, total, is_stale).unwrap_or_else(|reason| (false, Step::Fail(reason)));
-            next = step;
-            page.truncate(most);
-            is_returned
-        });
+        let most = self.remaining;
+        let Some(page) = items.first_mut() else { return (items, Step::End) };
+        let (is_new, next) = self.step(page, total, is_stale).unwrap_or_else(|reason| (false, Step::Fail(reason)));
+        page.truncate(most);
+        items.truncate(usize::from(is_new));
         (items, next)
     }
 

@@ -585,12 +585,12 @@ pub(crate) const CHANGES: &[Change] = &[
         "a schema with a name of the crate",
         &[
             (
-                "/components/schemas/Id",
+                "/components/schemas/List",
                 Some(
                     r#"{"type": "object", "description": "It.", "properties": {"a": {"type": "string", "description": "It."}}}"#,
                 ),
             ),
-            ("/components/schemas/Run/properties/other", Some(r##"{"$ref": "#/components/schemas/Id"}"##)),
+            ("/components/schemas/Run/properties/other", Some(r##"{"$ref": "#/components/schemas/List"}"##)),
         ],
         Additive,
         Additive,
