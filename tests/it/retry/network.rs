@@ -241,8 +241,9 @@ async fn a_submission_on_a_reused_connection_that_closes_is_not_resent() {
     let error = submit(&client).await.unwrap_err();
     assert!(error.may_have_reached_server());
     assert_eq!(server.connections(), 2);
-    let lines: Vec<_> = server.requests().iter().map(|request| request.line().to_owned()).collect();
-    assert_eq!(lines, ["GET /v1/runs/run_1", "POST /v1/work-orders", "GET /v1/runs?limit=100&offset=0"]);
+    let requests = server.requests();
+    let paths: Vec<_> = requests.iter().map(|request| request.line().split('?').next().unwrap()).collect();
+    assert_eq!(paths, ["GET /v1/runs/run_1", "POST /v1/work-orders", "GET /v1/runs"]);
 }
 
 #[tokio::test]
