@@ -126,7 +126,7 @@ pub(super) async fn find(
     token: SubmissionToken,
     begun: DateTime<Utc>,
 ) -> Result<Option<WorkOrderCreated>> {
-    let time = call.settings.time.clone().unwrap_or_else(|| call.client.transport.time_of(&call.settings.options));
+    let time = call.client.transport.time_of(&call.settings);
     let found = Search { is_thorough: true, ..Search::new(call, token, begun, &time) }.run().await?;
     Ok(found.map(|response| remembered(call, Some(token), response).into_inner()))
 }

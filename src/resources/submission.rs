@@ -123,7 +123,7 @@ impl Call<CreateWorkOrder> {
     #[must_use = "a call does nothing until it is awaited"]
     pub fn resume(mut self, since: DateTime<Utc>) -> CallFuture<WorkOrderCreated> {
         Box::pin(async move {
-            self.settings.time = Some(self.client.transport.time_of(&self.settings.options));
+            self.settings.time = Some(self.client.transport.time_of(&self.settings));
             if let Some(token) = self.token()
                 && let Some(order) = reconcile::find(&self, token, since).await?
             {

@@ -48,7 +48,7 @@ impl Execution {
         description: Option<String>,
         settings: CallSettings,
     ) -> Self {
-        let time = settings.time.clone().unwrap_or_else(|| transport.time_of(&settings.options));
+        let time = transport.time_of(&settings);
         let begun = transport.clock.now();
         let transport = Arc::clone(transport);
         Self(Arc::new(Inner { transport, operation, description, settings, begun, time, outcome: Mutex::new(None) }))

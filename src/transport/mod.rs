@@ -84,10 +84,12 @@ pub(crate) struct Transport {
 }
 
 impl Transport {
-    /// Returns the time of a call that begins now.
-    pub(crate) fn time_of(&self, options: &CallOptions) -> CallTime {
-        let deadline = options.deadline.or(self.deadline);
-        CallTime::new(deadline.map(|deadline| self.clock.monotonic().saturating_add(deadline)))
+    /// Returns the time of a call that begins now, or of the call that it is a part of.
+    pub(crate) fn time_of(&self, settings: &CallSettings) -> CallTime {
+        settings.time.clone().unwrap_or_else(|| {
+            let deadline = settings.options.deadline.or(self.deadline);
+            CallTime::new(deadline.map(|deadline| self.clock.monotonic().saturating_add(deadline)))
+        })
     }
 
     /// Returns the time to the deadline of a call, if it has one.
