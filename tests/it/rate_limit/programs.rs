@@ -1,22 +1,27 @@
-//! Random programs of calls, streams and waits that are polled, left unpolled, raced and dropped: every polled one
-//! completes.
+//! Random programs of calls, streams and waits that are polled, left unpolled, raced, dropped and aborted, with
+//! callbacks that call, drop and panic, and with runtimes that stop and end: every polled call completes, no permit is
+//! lost, and no order is submitted twice.
 //!
 //! Each program has an hour of simulated time, and needs only a part of it. The variable `RANDOM_PROGRAMS` sets their
 //! number.
 
 use std::collections::BTreeMap;
+use std::future::IntoFuture as _;
 use std::pin::pin;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::task::{Context, Waker};
+use std::thread;
 use std::time::Duration;
 
+use agentgate::events::CallEvent;
 use agentgate::resources::{CallFuture, Items};
 use agentgate::simulator::{Fault, RunPlan, Simulator};
 use agentgate::types::{RunId, RunSummary};
-use agentgate::{Client, Clock as _, Error, ErrorKind, RateLimitMode, WorkspaceSource};
+use agentgate::{Client, ClientBuilder, Clock as _, Error, ErrorKind, Operation, RateLimitMode, WorkspaceSource};
 use common::time::SimulatedTime;
 use fastrand::Rng;
-use tokio::runtime::Builder;
+use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinSet;
 
 use super::fake::FakeLimit;
@@ -32,7 +37,9 @@ fn every_polled_call_completes() {
     for seed in 0..programs {
         let program = Program::new(seed);
         let runtime = Builder::new_current_thread().enable_all().build().unwrap();
-        match runtime.block_on(program.run()) {
+        let r = runtime.block_on(program.run());
+        eprintln!("PROG {seed} {:?} {program:?}", t.elapsed());
+        match r {
             Ok((made, took)) => (calls, longest) = (calls + made, longest.max(took)),
             Err(problem) => panic!("program {seed}: {problem}\n{program:#?}"),
         }
@@ -55,6 +62,8 @@ struct Program {
     beside_another: bool,
     /// Permits come from a shared limit that fails at times.
     leases: bool,
+    /// Callbacks drop and make calls, and panic in calls of one operation.
+    callbacks: bool,
 }
 
 impl Program {
@@ -71,6 +80,7 @@ impl Program {
             stalls: random.u8(0..4) == 0,
             beside_another: limit > 4 && random.u8(0..4) == 0,
             leases: random.u8(0..3) == 0,
+            callbacks: random.u8(0..3) == 0,
         }
     }
 
@@ -90,8 +100,10 @@ impl Program {
         } else {
             client
         };
-        let client = client.build().unwrap();
         let shared = Arc::new(Shared { calls_left: AtomicU32::new(self.calls), ..Shared::default() });
+        let client = if self.callbacks { shared.meddle(client, random.fork()) } else { client };
+        let client = client.build().unwrap();
+        let _ = shared.client.set(client.clone());
         for _ in 0..random.u8(0..4) {
             time.simulator().inject(fault(&mut random, self.stalls));
         }
@@ -121,6 +133,7 @@ impl Program {
                 held: Vec::new(),
                 streams: Vec::new(),
                 runs: Vec::new(),
+                parked: Vec::new(),
             };
             actors.spawn(actor.run());
         }
@@ -136,11 +149,36 @@ impl Program {
         if end.is_none() {
             return Err(format!("it hangs; the last steps: {:#?}", shared.steps.lock().unwrap()));
         }
+        // The callbacks own the client.
+        let rest = std::mem::take(&mut *shared.shared_calls.lock().unwrap());
+        drop(rest);
+        let submissions = shared.submissions.load(Ordering::Relaxed) as usize;
+        if time.simulator().work_order_count() > submissions {
+            return Err(format!("{submissions} submissions made {} work orders", time.simulator().work_order_count()));
+        }
+        if !self.stalls && !self.beside_another && !self.leases {
+            self.check_permits(&time, &client).await?;
+        }
         let timeouts = shared.timeouts.load(Ordering::Relaxed);
         if timeouts > 0 && !self.stalls {
             return Err(format!("{timeouts} time-outs, and the service responds at once"));
         }
         Ok((self.calls - shared.calls_left.load(Ordering::Relaxed), time.passed_since(began)))
+    }
+
+    /// Checks that all requests of a window can be sent at once.
+    async fn check_permits(&self, time: &SimulatedTime, client: &Client) -> Result<(), String> {
+        time.run(time.sleep(3 * MINUTE)).await;
+        // The first response reports the window, and its faults.
+        while time.run(client.credits().balance().into_future()).await.is_err() {
+            time.run(time.sleep(MINUTE)).await;
+        }
+        time.run(time.sleep(MINUTE)).await;
+        let before = time.passed();
+        let calls: JoinSet<_> = (0..self.limit).map(|_| client.credits().balance().into_future()).collect();
+        let failed = time.run(calls.join_all()).await.iter().filter(|call| call.is_err()).count();
+        let took = time.passed_since(before);
+        if failed == 0 && took.is_zero() { Ok(()) } else { Err(format!("a window took {took:?}, and {failed} failed")) }
     }
 }
 
@@ -160,14 +198,67 @@ fn fault(random: &mut Rng, stalls: bool) -> Fault {
 }
 
 /// The shared state of the actors of a program.
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Shared {
     calls_left: AtomicU32,
     timeouts: AtomicU32,
+    submissions: AtomicU32,
     steps: Mutex<BTreeMap<u32, String>>,
+    client: OnceLock<Client>,
+    /// Calls that callbacks make and drop.
+    shared_calls: Mutex<Vec<CallFuture<()>>>,
 }
 
 impl Shared {
+    /// Makes callbacks drop and begin calls, and panic.
+    fn meddle(self: &Arc<Self>, client: ClientBuilder, random: Rng) -> ClientBuilder {
+        let (shared, random) = (Arc::downgrade(self), Mutex::new(random));
+        client.on_event(move |event| {
+            let (Some(shared), kind) = (shared.upgrade(), random.lock().unwrap().u8(0..8)) else { return };
+            match (kind, event) {
+                (0 | 1, CallEvent::Attempt(attempt)) if attempt.operation == Operation::GET_WEBHOOK => {
+                    panic!("the callback panics")
+                }
+                (2, _) => drop(shared.shared_calls.lock().map(|mut calls| calls.pop())),
+                (3, _) => {
+                    if let Some(mut call) = shared.call(&shared.client.get().unwrap().clone(), &mut Rng::with_seed(7))
+                        && call.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending()
+                    {
+                        shared.shared_calls.lock().unwrap().push(call);
+                    }
+                }
+                _ => {}
+            }
+        })
+    }
+
+    /// Returns an unpolled call, if the program has calls left.
+    fn call(&self, client: &Client, random: &mut Rng) -> Option<CallFuture<()>> {
+        self.calls_left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).ok()?;
+        let deadline = (random.u8(0..6) == 0).then(|| Duration::from_secs(random.u64(1..200)));
+        // A passed deadline is an expected timeout.
+        let client = client.clone();
+        Some(match random.u8(0..7) {
+            0 => Box::pin(async move { client.runs().list().limit(5).await.map(drop) }),
+            1 => Box::pin(async move { client.runs().get("run_1").await.map(drop).or_else(found) }),
+            2 | 3 => {
+                self.submissions.fetch_add(1, Ordering::Relaxed);
+                let source = WorkspaceSource::template("python-flask");
+                Box::pin(async move { client.work_orders().create("Fix it", source).await.map(drop) })
+            }
+            4 if deadline.is_some() => Box::pin(async move {
+                let call = client.credits().balance().deadline(deadline.unwrap_or_default());
+                call.await.map(drop).or_else(in_time)
+            }),
+            5 => Box::pin(async move {
+                // A callback may panic.
+                let call = tokio::spawn(client.webhooks().get("wh_1").into_future()).await;
+                call.map_or(Ok(()), |result| result.map(drop).or_else(found))
+            }),
+            _ => Box::pin(async move { client.credits().balance().await.map(drop) }),
+        })
+    }
+
     fn note(&self, error: &Error) {
         if error.kind() == ErrorKind::Timeout {
             self.timeouts.fetch_add(1, Ordering::Relaxed);
@@ -186,12 +277,21 @@ struct Actor {
     held: Vec<CallFuture<()>>,
     streams: Vec<Items<RunSummary>>,
     runs: Vec<RunId>,
+    /// Runtimes that nobody drives, with calls that began there.
+    parked: Vec<(Runtime, CallFuture<()>)>,
+}
+
+impl Drop for Actor {
+    fn drop(&mut self) {
+        let parked = std::mem::take(&mut self.parked);
+        thread::spawn(|| drop(parked)).join().unwrap();
+    }
 }
 
 impl Actor {
     async fn run(mut self) {
         for step in 0..self.random.u32(3..=20) {
-            let kind = self.random.u8(0..15);
+            let kind = self.random.u8(0..17);
             self.shared.steps.lock().unwrap().insert(self.number, format!("step {step}: {kind}"));
             self.step(kind).await;
         }
@@ -263,6 +363,18 @@ impl Actor {
                     }
                 }
             }
+            14 => {
+                if let Some(call) = self.call() {
+                    let begun = begin_elsewhere(call, self.random.u8(1..4));
+                    self.parked.extend(begun);
+                }
+            }
+            15 => {
+                if let Some((runtime, call)) = self.call().and_then(|call| begin_elsewhere(call, 2)) {
+                    thread::spawn(|| drop(runtime)).join().unwrap();
+                    self.finish(call).await;
+                }
+            }
             _ => {
                 if self.random.bool() {
                     self.time.simulator().inject(fault(&mut self.random, self.stalls));
@@ -271,26 +383,8 @@ impl Actor {
         }
     }
 
-    /// Returns an unpolled call, if the program has calls left.
     fn call(&mut self) -> Option<CallFuture<()>> {
-        let calls = &self.shared.calls_left;
-        calls.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).ok()?;
-        let deadline = (self.random.u8(0..6) == 0).then(|| Duration::from_secs(self.random.u64(1..200)));
-        // A passed deadline is an expected timeout.
-        let client = self.client.clone();
-        Some(match self.random.u8(0..6) {
-            0 => Box::pin(async move { client.runs().list().limit(5).await.map(drop) }),
-            1 => Box::pin(async move { client.runs().get("run_1").await.map(drop).or_else(found) }),
-            2 | 3 => Box::pin(async move {
-                let source = WorkspaceSource::template("python-flask");
-                client.work_orders().create("Fix it", source).await.map(drop)
-            }),
-            4 if deadline.is_some() => Box::pin(async move {
-                let call = client.credits().balance().deadline(deadline.unwrap_or_default());
-                call.await.map(drop).or_else(in_time)
-            }),
-            _ => Box::pin(async move { client.credits().balance().await.map(drop) }),
-        })
+        self.shared.call(&self.client, &mut self.random)
     }
 
     async fn begin(&mut self, mut call: CallFuture<()>) {
@@ -368,6 +462,24 @@ impl Actor {
     fn take_held(&mut self) -> Option<CallFuture<()>> {
         if self.held.is_empty() { None } else { Some(self.held.swap_remove(self.random.usize(..self.held.len()))) }
     }
+}
+
+/// Begins a call on a runtime of its own, which is then left alone.
+fn begin_elsewhere(mut call: CallFuture<()>, polls: u8) -> Option<(Runtime, CallFuture<()>)> {
+    let begin = move || {
+        let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+        let is_pending = runtime.block_on(async {
+            for _ in 0..polls {
+                if poll_once(call.as_mut()).await.is_ready() {
+                    return false;
+                }
+                tokio::task::yield_now().await;
+            }
+            true
+        });
+        is_pending.then_some((runtime, call))
+    };
+    thread::spawn(begin).join().unwrap()
 }
 
 /// Accepts a missing run.
