@@ -1,0 +1,20 @@
+//! TLS, as production has it. `cargo xtask features` runs these tests with each TLS feature, and with HTTP/2 turned on
+//! as another crate of a program may do it.
+
+mod settings;
+
+use agentgate::{Client, ClientBuilder};
+use common::clock::InstantClock;
+use reqwest::Certificate;
+
+const RUN: &str = r#"{"id":"run_1","workOrderId":"wo_1","status":"running"}"#;
+
+/// Returns a builder of a client whose delays take no time.
+fn builder(url: impl Into<String>) -> ClientBuilder {
+    Client::builder().api_key("org_live_x1").base_url(url).clock(InstantClock::default())
+}
+
+/// Returns the certificate of an authority, for `configure_http`.
+fn certificate(pem: &str) -> Certificate {
+    Certificate::from_pem(pem.as_bytes()).unwrap()
+}
