@@ -395,14 +395,14 @@ impl ClientBuilder {
                 "Set `submissions_per_minute` to at least 1.",
             ));
         }
-        let http = match self.http {
+        let (http, proxy) = match self.http {
             Some(_) if self.connect_timeout.is_some() || self.configure_http.is_some() => {
                 return Err(Error::configuration(
                     "`connect_timeout` and `configure_http` have no effect on a ready `http_client`",
                     "Set them up in the HTTP client itself, or leave `http_client` out.",
                 ));
             }
-            Some(http) => http,
+            Some(http) => (http, None),
             None => {
                 // An attempt that runs out of time while it connects has sent nothing. Where a request has no body to
                 // tell that by, the connection has to fail first.
@@ -416,6 +416,7 @@ impl ClientBuilder {
         });
         let transport = Arc::new(Transport {
             http,
+            proxy,
             base_url: base_url.text,
             authorization,
             key_origin: self.key_origin,

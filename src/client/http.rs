@@ -5,6 +5,7 @@ use std::time::Duration;
 use reqwest::redirect;
 
 use super::base_url::BaseUrl;
+use super::proxy;
 use crate::error::root_cause;
 use crate::{Error, Result};
 
@@ -23,17 +24,20 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
 /// Changes the settings of the HTTP client.
 pub(super) type ConfigureHttp = dyn Fn(reqwest::ClientBuilder) -> reqwest::ClientBuilder + Send + Sync;
 
+/// Returns an HTTP client, and the proxy of the environment that it uses, for errors.
 pub(super) fn http_client(
     base_url: &BaseUrl,
     connect_timeout: Duration,
     configure: Option<&ConfigureHttp>,
-) -> Result<reqwest::Client> {
+) -> Result<(reqwest::Client, Option<String>)> {
     if base_url.is_https && !cfg!(any(feature = "rustls", feature = "rustls-ring", feature = "native-tls")) {
         return Err(Error::configuration(
             "this build has no TLS, which https:// needs",
             "Turn on the crate's feature `rustls`, `rustls-ring` or `native-tls`, or give an `http_client` that has TLS.",
         ));
     }
+    let environment = |name: &str| std::env::var(name).ok();
+    let proxy = if base_url.is_loopback { None } else { proxy::of_environment(&base_url.text, environment)? };
     #[cfg(all(feature = "rustls-ring", not(feature = "rustls")))]
     super::tls::install_ring();
     // Another crate of the program may turn HTTP/2 on, where one connection that stalls would take all calls with it.
@@ -51,7 +55,7 @@ pub(super) fn http_client(
     if let Some(configure) = configure {
         builder = configure(builder);
     }
-    builder
+    let http = builder
         .connect_timeout(connect_timeout)
         .pool_idle_timeout(IDLE_TIMEOUT)
         .redirect(redirect::Policy::none())
@@ -66,5 +70,6 @@ pub(super) fn http_client(
         .build()
         .map_err(|error| {
             Error::configuration(root_cause(&error), "Check the machine's TLS certificates and proxy settings.")
-        })
+        })?;
+    Ok((http, proxy))
 }

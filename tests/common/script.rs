@@ -95,8 +95,10 @@ impl Server {
                     match tls {
                         None => play(socket, steps, shared).await,
                         Some(tls) => {
-                            if let Ok(socket) = tls.accept(socket).await {
-                                play(socket, steps, shared).await;
+                            match tls.accept(socket).into_fallible().await {
+                                Ok(socket) => play(socket, steps, shared).await,
+                                // The client reads the alert before the connection is reset.
+                                Err((_, mut socket)) => while socket.read(&mut [0; 1024]).await.is_ok_and(|n| n > 0) {},
                             }
                         }
                     }

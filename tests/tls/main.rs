@@ -1,11 +1,14 @@
 //! TLS, as production has it. `cargo xtask features` runs these tests with each TLS feature, and with HTTP/2 turned on
 //! as another crate of a program may do it.
 
+mod certificates;
+mod proxies;
 mod settings;
 
 use agentgate::{Client, ClientBuilder};
 use common::clock::InstantClock;
-use reqwest::Certificate;
+use common::tls::AUTHORITY;
+use reqwest::{Certificate, Identity};
 
 const RUN: &str = r#"{"id":"run_1","workOrderId":"wo_1","status":"running"}"#;
 
@@ -17,4 +20,17 @@ fn builder(url: impl Into<String>) -> ClientBuilder {
 /// Returns the certificate of an authority, for `configure_http`.
 fn certificate(pem: &str) -> Certificate {
     Certificate::from_pem(pem.as_bytes()).unwrap()
+}
+
+/// Adds the authority of the servers.
+fn trusting(http: reqwest::ClientBuilder) -> reqwest::ClientBuilder {
+    http.add_root_certificate(certificate(&AUTHORITY.pem()))
+}
+
+fn identity(certificate: &common::tls::Certificate) -> Identity {
+    let [certificate, key] = certificate.pem();
+    #[cfg(feature = "native-tls")]
+    return Identity::from_pkcs8_pem(certificate.as_bytes(), key.as_bytes()).unwrap();
+    #[cfg(not(feature = "native-tls"))]
+    Identity::from_pem((certificate + &key).as_bytes()).unwrap()
 }

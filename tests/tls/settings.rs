@@ -3,8 +3,8 @@
 use agentgate::ErrorKind;
 use common::script::{Connection, Server, respond};
 use common::tls::{AUTHORITY, Authority, Tls};
+use reqwest::ClientBuilder;
 use reqwest::tls::Version;
-use reqwest::{ClientBuilder, Identity};
 use tokio_rustls::rustls::version;
 #[cfg(not(feature = "native-tls"))]
 use {
@@ -12,7 +12,7 @@ use {
     tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto::ring},
 };
 
-use crate::{RUN, builder, certificate};
+use crate::{RUN, builder, certificate, identity, trusting};
 
 fn found() -> Vec<Connection> {
     vec![respond("200 OK", "content-type: application/json\r\n", RUN); 9]
@@ -30,18 +30,6 @@ async fn accepts(
         assert!(server.requests().is_empty(), "sent to a server that is not trusted");
     }
     result.map(|run| assert_eq!(run.id, "run_1"))
-}
-
-fn trusting(http: ClientBuilder) -> ClientBuilder {
-    http.add_root_certificate(certificate(&AUTHORITY.pem()))
-}
-
-fn identity() -> Identity {
-    let [certificate, key] = AUTHORITY.issue(|_| ()).pem();
-    #[cfg(feature = "native-tls")]
-    return Identity::from_pkcs8_pem(certificate.as_bytes(), key.as_bytes()).unwrap();
-    #[cfg(not(feature = "native-tls"))]
-    Identity::from_pem((certificate + &key).as_bytes()).unwrap()
 }
 
 #[tokio::test]
@@ -73,7 +61,7 @@ async fn versions_below_the_minimum_are_refused() {
 #[tokio::test]
 async fn a_server_that_asks_for_a_certificate_gets_the_one_that_was_set() {
     let tls = || Tls { asks_for_certificate: true, ..Tls::default() };
-    accepts(tls(), |http| trusting(http).identity(identity())).await.unwrap();
+    accepts(tls(), |http| trusting(http).identity(identity(&AUTHORITY.issue(|_| ())))).await.unwrap();
     accepts(tls(), trusting).await.unwrap_err();
 }
 
