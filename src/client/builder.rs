@@ -339,7 +339,8 @@ impl ClientBuilder {
     /// Changes the settings of the HTTP client, for example a proxy, certificates or name resolution.
     ///
     /// The settings that the client relies on are applied afterwards: time-outs, redirects and retries of the HTTP
-    /// client, and the compression of responses. A proxy that is set here is used for loopback, too.
+    /// client, and the compression of responses. A proxy that is set here is used for loopback, too. Settings of TLS
+    /// hold with each of the crate's TLS features, or [`build`](Self::build) returns an error.
     ///
     /// ```no_run
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -353,6 +354,21 @@ impl ClientBuilder {
     /// # Ok(())
     /// # }
     /// ```
+    ///
+    /// # HTTP/2
+    ///
+    /// The client speaks HTTP/1.1, even if another crate of the program turns on HTTP/2 in reqwest. Over HTTP/2, all
+    /// calls share one connection, and one that stalls fails them all until pings show that it is dead. To use HTTP/2,
+    /// add reqwest with its feature `http2`, and set the pings, too:
+    ///
+    /// ```ignore
+    /// .configure_http(|http| {
+    ///     http.http2_prior_knowledge()
+    ///         .http2_keep_alive_interval(Duration::from_secs(5))
+    ///         .http2_keep_alive_timeout(Duration::from_secs(5))
+    ///         .http2_keep_alive_while_idle(true)
+    /// })
+    /// ```
     pub fn configure_http(
         mut self,
         configure: impl Fn(reqwest::ClientBuilder) -> reqwest::ClientBuilder + Send + Sync + 'static,
@@ -365,8 +381,9 @@ impl ClientBuilder {
     /// [`configure_http`](Self::configure_http) is safer.
     ///
     /// Disable redirects and retries in this client: they send requests without the knowledge of the SDK, and may
-    /// submit a work order twice. The response to a redirected request is an error. The connect time-out of this client
-    /// applies, so it cannot be combined with [`connect_timeout`](Self::connect_timeout) or
+    /// submit a work order twice. The response to a redirected request is an error. Restrict it to HTTP/1.1 by
+    /// `http1_only`, or set the pings that [HTTP/2](Self::configure_http#http2) needs: reqwest's own default is HTTP/2
+    /// without them. The connect time-out of this client applies, so it cannot be combined with [`connect_timeout`](Self::connect_timeout) or
     /// [`configure_http`](Self::configure_http).
     pub fn http_client(mut self, http: reqwest::Client) -> Self {
         self.http = Some(http);

@@ -43,18 +43,17 @@ pub(super) fn http_client(
     // Another crate of the program may turn HTTP/2 on, where one connection that stalls would take all calls with it.
     // Proxies and content delivery networks add headers; reqwest's own limit is 100.
     let mut builder = reqwest::Client::builder().http1_only().http1_max_headers(1_000);
-    // Another crate of the program may turn on a TLS library that does not have all settings.
-    #[cfg(any(feature = "rustls", feature = "rustls-ring"))]
-    {
-        builder = builder.tls_backend_rustls();
-    }
     if base_url.is_loopback {
         // A proxy would look for the service on its own machine.
         builder = builder.no_proxy();
     }
-    if let Some(configure) = configure {
-        builder = configure(builder);
-    }
+    // Another crate of the program may turn on a TLS library that does not have all settings.
+    #[cfg(any(feature = "rustls", feature = "rustls-ring"))]
+    let builder = builder.tls_backend_rustls();
+    let builder = match configure {
+        Some(configure) => configure(builder),
+        None => builder,
+    };
     let http = builder
         .connect_timeout(connect_timeout)
         .pool_idle_timeout(IDLE_TIMEOUT)

@@ -25,44 +25,25 @@ const ADD_AUTHORITY: &str = "Add the certificate of a private authority, or of a
 const CHECK_IDENTITY: &str =
     "Set the client's certificate by `identity` in `configure_http`, or check the one that is set.";
 const CHECK_TLS: &str = "Check the port, and the versions of TLS that `configure_http` sets.";
-const CHECK_PROXY: &str = if cfg!(feature = "socks") {
-    "Check the proxy of HTTPS_PROXY or `configure_http`; NO_PROXY names hosts that need none."
-} else {
-    "Check the proxy of HTTPS_PROXY or `configure_http` (a SOCKS proxy needs the feature `socks`); NO_PROXY names hosts that need none."
-};
+const CHECK_PROXY: &str = "Check the proxy of HTTPS_PROXY or `configure_http` (SOCKS needs the feature `socks`); NO_PROXY names hosts that need none.";
 const LOG_IN: &str = "Put them in front of the host in the address of the proxy.";
 
 /// What is wrong with a certificate, in the words of rustls, OpenSSL, Secure Transport and Schannel.
-const CERTIFICATES: [(&str, &str, &str); 13] = [
-    ("not valid for name", "is for another host", CHECK_HOST),
-    ("hostname mismatch", "is for another host", CHECK_HOST),
-    ("ip address mismatch", "is for another host", CHECK_HOST),
-    ("principal name is incorrect", "is for another host", CHECK_HOST),
-    ("unknown issuer", "is of an authority that is not trusted", ADD_AUTHORITY),
-    ("local issuer certificate", "is of an authority that is not trusted", ADD_AUTHORITY),
-    ("self-signed", "is of an authority that is not trusted", ADD_AUTHORITY),
-    ("self signed", "is of an authority that is not trusted", ADD_AUTHORITY),
-    ("not trusted", "is of an authority that is not trusted", ADD_AUTHORITY),
-    ("not valid yet", "is not valid yet", CHECK_CLOCK),
-    ("not yet valid", "is not valid yet", CHECK_CLOCK),
-    ("certificate expired", "has expired", CHECK_CLOCK),
-    ("certificate has expired", "has expired", CHECK_CLOCK),
+const CERTIFICATES: [(&str, &str, &str); 4] = [
+    ("not valid for name|hostname mismatch|address mismatch|principal name", "is for another host", CHECK_HOST),
+    ("unknown issuer|local issuer|self-signed|not trusted", "is of an authority that is not trusted", ADD_AUTHORITY),
+    ("not valid yet|not yet valid", "is not valid yet", CHECK_CLOCK),
+    ("certificate expired|has expired", "has expired", CHECK_CLOCK),
 ];
 
 /// The alerts by which a server ends a handshake (RFC 8446, 6.2), and what they mean.
-const ALERTS: [(&str, &str, &str); 11] = [
-    ("certificate required", "the server requires a certificate of the client", CHECK_IDENTITY),
-    ("bad certificate", "the server does not accept the client's certificate", CHECK_IDENTITY),
-    ("unsupported certificate", "the server does not accept the client's certificate", CHECK_IDENTITY),
-    ("certificate revoked", "the client's certificate was revoked", CHECK_IDENTITY),
-    ("certificate expired", "the client's certificate has expired", CHECK_IDENTITY),
-    ("certificate unknown", "the server does not accept the client's certificate", CHECK_IDENTITY),
-    ("unknown ca", "the server does not trust the authority of the client's certificate", CHECK_IDENTITY),
-    ("access denied", "the server does not admit the client's certificate", CHECK_IDENTITY),
-    ("handshake failure", "the server refused the handshake, as without a certificate of the client", CHECK_IDENTITY),
-    ("protocol version", "the server and the client have no version of TLS in common", CHECK_TLS),
-    ("insufficient security", "the server and the client have no cipher in common", CHECK_TLS),
+const ALERTS: [(&str, &str, &str); 4] = [
+    ("certificate required|handshake failure", "the server requires a certificate of the client", CHECK_IDENTITY),
+    ("bad certificate|unsupported certificate|certificate unknown", NOT_ACCEPTED, CHECK_IDENTITY),
+    ("certificate revoked|certificate expired|unknown ca|access denied", NOT_ACCEPTED, CHECK_IDENTITY),
+    ("protocol version|insufficient security", "the server and the client have no TLS in common", CHECK_TLS),
 ];
+const NOT_ACCEPTED: &str = "the server does not accept the client's certificate";
 
 /// Failures of a proxy to open a tunnel.
 const TUNNEL: &str = "tunnel error: ";
@@ -82,11 +63,16 @@ impl Refusal {
             let problem = if is_proxy { problem.replace("the server", "the proxy") } else { problem };
             Self { problem, advice, is_final: true, is_alert: false }
         };
-        let is_alert = |name: &str| text.contains(&format!("alert: {name}")) || text.contains(&format!("alert {name}"));
-        if let Some((_, problem, advice)) = ALERTS.iter().find(|(name, ..)| is_alert(name)) {
-            return Some(Self { is_alert: true, ..refusal((*problem).to_owned(), advice) });
+        for (names, problem, advice) in ALERTS {
+            // As rustls and as OpenSSL write it.
+            let is_it =
+                |name: &&str| ["alert: ", "alert "].iter().any(|alert| text.contains(&format!("{alert}{name}")));
+            if let Some(name) = names.split('|').find(is_it) {
+                return Some(Self { is_alert: true, ..refusal(format!("{problem} (alert: {name})"), advice) });
+            }
         }
-        if let Some((_, problem, advice)) = CERTIFICATES.iter().find(|(words, ..)| text.contains(words)) {
+        let known = CERTIFICATES.iter().find(|(words, ..)| words.split('|').any(|words| text.contains(words)));
+        if let Some((_, problem, advice)) = known {
             let names = cause.rsplit_once("certificate is only ").map(|(_, names)| format!(" (only {names})"));
             let names = names.unwrap_or_default();
             return Some(refusal(format!("the certificate of the server {problem}{names}"), advice));
@@ -173,7 +159,7 @@ mod tests {
             ),
             (
                 "ssl routines:ssl3_read_bytes:tlsv1 alert unknown ca:../ssl/record/rec_layer_s3.c:1590:ssl alert number 48",
-                Some("the server does not trust the authority of the client's certificate"),
+                Some("the server does not accept the client's certificate (alert: unknown ca)"),
             ),
             ("client error (connect): connection refused (os error 111)", None),
             ("received fatal alert: internal error", None),

@@ -105,9 +105,7 @@ impl Error {
     /// Adds the proxy of the environment to a failure to connect.
     pub(crate) fn with_proxy(mut self, proxy: Option<&str>) -> Self {
         if let (ErrorKind::Connect, Some(proxy), Some(problem)) = (self.0.kind, proxy, &mut self.0.problem) {
-            problem.push_str(" (");
-            problem.push_str(proxy);
-            problem.push(')');
+            *problem = format!("{problem} ({proxy})");
         }
         self
     }

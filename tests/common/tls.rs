@@ -142,14 +142,12 @@ pub enum Http2 {
         part: &'static str,
         length: usize,
     },
-    /// Does not respond to this request.
-    StallStream,
     /// Reads nothing more from the connection.
     StallConnection,
 }
 
-/// A server over TLS that speaks HTTP/2. Each connection has a list of steps, one for each request, and closes after
-/// the last.
+/// A server over TLS that speaks HTTP/2. Each connection has a list of steps, one for each request; those of the last
+/// are for all further connections, too.
 #[derive(Debug)]
 pub struct Http2Server {
     pub url: String,
@@ -166,8 +164,11 @@ impl Http2Server {
         tokio::spawn(async move {
             while let Ok((socket, _)) = listener.accept().await {
                 count.fetch_add(1, Ordering::Relaxed);
-                let (tls, steps) = (tls.clone(), script.pop_front().unwrap_or_default());
-                tokio::spawn(async move { play(socket, tls, steps).await });
+                let next = script.pop_front().unwrap_or_default();
+                if script.is_empty() {
+                    script.push_back(next.clone());
+                }
+                tokio::spawn(play(socket, tls.clone(), next));
             }
         });
         Self { url, connections }
@@ -179,8 +180,8 @@ impl Http2Server {
 }
 
 async fn play(socket: TcpStream, tls: TlsAcceptor, steps: Vec<Http2>) -> Option<()> {
+    socket.set_nodelay(true).ok()?;
     let mut connection = server::handshake(tls.accept(socket).await.ok()?).await.ok()?;
-    let mut stalled = Vec::new();
     for step in steps {
         let (_, mut respond) = connection.accept().await?.ok()?;
         let response = http::Response::builder().header("content-type", "application/json");
@@ -199,9 +200,14 @@ async fn play(socket: TcpStream, tls: TlsAcceptor, steps: Vec<Http2>) -> Option<
                 if !part.is_empty() {
                     body.send_data(Bytes::from_static(part.as_bytes()), false).ok()?;
                 }
-                body.send_reset(Reason::NO_ERROR);
+                // Behind what was sent, which a reset would discard.
+                tokio::spawn(async move {
+                    for _ in 0..9 {
+                        tokio::task::yield_now().await;
+                    }
+                    body.send_reset(Reason::NO_ERROR);
+                });
             }
-            Http2::StallStream => stalled.push(respond),
             Http2::StallConnection => std::future::pending().await,
         }
     }

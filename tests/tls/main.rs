@@ -2,6 +2,7 @@
 //! as another crate of a program may do it.
 
 mod certificates;
+mod connections;
 mod proxies;
 mod settings;
 
