@@ -3,13 +3,20 @@
 
 mod certificates;
 mod connections;
+#[cfg(feature = "rustls")]
+#[path = "../it/retry/faults.rs"]
+mod faults;
 mod proxies;
 mod settings;
 
+use std::sync::LazyLock;
+
+use agentgate::simulator::Simulator;
 use agentgate::{Client, ClientBuilder};
 use common::clock::InstantClock;
-use common::tls::AUTHORITY;
+use common::tls::{AUTHORITY, Tls, front};
 use reqwest::{Certificate, Identity};
+use tokio_rustls::TlsAcceptor;
 
 const RUN: &str = r#"{"id":"run_1","workOrderId":"wo_1","status":"running"}"#;
 
@@ -34,4 +41,15 @@ fn identity(certificate: &common::tls::Certificate) -> Identity {
     return Identity::from_pkcs8_pem(certificate.as_bytes(), key.as_bytes()).unwrap();
     #[cfg(not(feature = "native-tls"))]
     Identity::from_pem((certificate + &key).as_bytes()).unwrap()
+}
+
+/// Returns a builder of a client of this simulator, with TLS between them.
+async fn connect(simulator: &Simulator) -> ClientBuilder {
+    static TLS: LazyLock<TlsAcceptor> = LazyLock::new(|| Tls::default().acceptor());
+    let url = front(simulator.url(), TLS.clone()).await;
+    let only = certificate(&AUTHORITY.pem());
+    Client::builder()
+        .base_url(url)
+        .api_key(simulator.api_key())
+        .configure_http(move |http| http.tls_certs_only([only.clone()]))
 }
