@@ -3,7 +3,6 @@
 
 mod certificates;
 mod connections;
-#[cfg(feature = "rustls")]
 #[path = "../it/retry/faults.rs"]
 mod faults;
 mod proxies;

@@ -1,5 +1,6 @@
 //! Failed attempts: retries, deadlines, and reconciliation of submissions.
 
+mod balancers;
 mod connecting;
 mod deadline;
 mod faults;
