@@ -4,7 +4,7 @@ use std::future::IntoFuture;
 
 use super::runtime::Runtime;
 use super::{ensure_blocking_allowed, run};
-use crate::{Error, Result};
+use crate::{Error, Result, platform};
 
 /// A call that can be sent without `async`.
 ///
@@ -49,6 +49,7 @@ where
 
     fn send(self) -> Result<T> {
         ensure_blocking_allowed()?;
-        run(&Runtime::shared()?, || self.into_future())
+        let runtime = Runtime::shared()?;
+        platform::polling_calls(|| run(&runtime, || self.into_future()))
     }
 }

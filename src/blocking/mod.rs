@@ -23,9 +23,10 @@
 //! # Threads
 //!
 //! A call runs on the thread that sends it. Its retries, callbacks and `tracing` events run there, and a panic in a
-//! callback unwinds that thread. A background thread named `agentgate` sends attempts and drives timers. All blocking
-//! clients of the process share it. It starts with the first client and ends, with its connections, after the last one
-//! is dropped.
+//! callback unwinds that thread. A background thread named `agentgate` drives connections and timers. It also makes the
+//! polls of waits and fetches the pages of iterators, so the callbacks of these run there and must not block. All
+//! blocking clients of the process share it. It starts with the first client and ends, with its connections, after the
+//! last one is dropped.
 //!
 //! # Inside an async runtime
 //!

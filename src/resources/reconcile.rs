@@ -93,8 +93,7 @@ pub(super) async fn resolved(
         (Err(error), _) => return Err(error),
     };
     let search = Search::new(call, token, sent.begun(), sent.time());
-    let mut retries =
-        if call.settings.reconcile { call.client.transport.max_retries_of(&call.settings.options) } else { 0 };
+    let mut retries = if call.settings.reconcile { sent.options().retries() } else { 0 };
     loop {
         match search.run().await {
             Ok(Some(found)) => return Ok(remembered(call, Some(token), found)),
@@ -110,7 +109,7 @@ pub(super) async fn resolved(
         }
         retries -= 1;
         let settings = CallSettings { time: Some(search.time.clone()), ..call.settings.clone() };
-        error = match call.endpoint.send(&call.begin(settings)).await {
+        error = match call.send(&call.begin(settings)).await {
             Ok(response) => return Ok(remembered(call, Some(token), response)),
             Err(unsent) if unsent.attempts() == 0 => return Err(error.with_search(NOT_FOUND)),
             Err(error) if error.may_have_reached_server() => error,
