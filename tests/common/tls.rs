@@ -142,6 +142,8 @@ pub enum Http2 {
         part: &'static str,
         length: usize,
     },
+    /// Responds with this status and length, and with no body.
+    Head(u16, usize),
     /// Reads nothing more from the connection.
     StallConnection,
 }
@@ -207,6 +209,10 @@ async fn play(socket: TcpStream, tls: TlsAcceptor, steps: Vec<Http2>) -> Option<
                     }
                     body.send_reset(Reason::NO_ERROR);
                 });
+            }
+            Http2::Head(status, length) => {
+                let response = response.status(status).header("content-length", length).body(()).unwrap();
+                respond.send_response(response, true).ok()?;
             }
             Http2::StallConnection => std::future::pending().await,
         }

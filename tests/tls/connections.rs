@@ -75,6 +75,15 @@ mod http2 {
         }
     }
 
+    #[tokio::test]
+    async fn a_response_that_has_no_body_may_announce_one() {
+        let server = Http2Server::start([vec![Http2::Head(200, 54), Http2::Head(204, 54)]]).await;
+        let client = builder(&server.url).http_client(ready()).build().unwrap();
+        let head = client.request(Method::HEAD, "/v1/runs").max_retries(0).send_as::<Value>().await;
+        let deleted = client.request(Method::DELETE, "/v1/runs").max_retries(0).send_as::<Value>().await;
+        assert_eq!((head.unwrap(), deleted.unwrap()), (Value::Null, Value::Null));
+    }
+
     #[tokio::test(start_paused = true)]
     async fn with_pings_a_connection_that_stalls_is_replaced() {
         let server = Http2Server::start([vec![Http2::StallConnection], vec![Http2::Respond(RUN); 9]]).await;

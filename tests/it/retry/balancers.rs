@@ -1,4 +1,4 @@
-//! Submissions through nginx and HAProxy, over TLS, while these reload and after they were down: each work order is
+//! Submissions through nginx and `HAProxy`, over TLS, while these reload and after they were down: each work order is
 //! created once, and reported once.
 //!
 //! Where a program is not in the `PATH`, its tests are ignored. The programs are real, and so are the delays.

@@ -15,7 +15,6 @@ use agentgate::simulator::Simulator;
 use agentgate::{Client, ClientBuilder};
 
 /// Returns a builder of a client of this simulator.
-#[expect(clippy::unused_async, reason = "the tests of TLS start a server in front of it")]
 async fn connect(simulator: &Simulator) -> ClientBuilder {
     Client::builder().base_url(simulator.url()).api_key(simulator.api_key())
 }
