@@ -36,8 +36,7 @@ pub(super) fn http_client(
             "Turn on the crate's feature `rustls`, `rustls-ring` or `native-tls`, or give an `http_client` that has TLS.",
         ));
     }
-    let environment = |name: &str| std::env::var(name).ok();
-    let proxy = if base_url.is_loopback { None } else { proxy::of_environment(&base_url.text, environment)? };
+    let proxy = proxy::of_environment(base_url, |name| std::env::var(name).ok())?;
     #[cfg(all(feature = "rustls-ring", not(feature = "rustls")))]
     super::tls::install_ring();
     // Another crate of the program may turn HTTP/2 on, where one connection that stalls would take all calls with it.

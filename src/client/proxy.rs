@@ -3,26 +3,28 @@
 //! The HTTP client ignores a variable that it cannot use, and connects without the proxy.
 
 use hyper_util::client::proxy::matcher::Matcher;
-use url::Url;
+use url::{Position, Url};
 
+use super::base_url::BaseUrl;
 use crate::{Error, Result};
 
 const ADVICE: &str = "Set it to an address such as `http://proxy.example.com:3128`, or unset it; NO_PROXY names the hosts that need no proxy.";
 
 /// Returns the variable that names the proxy for a base URL, with the proxy, for errors. The order is that of the HTTP
 /// client: the first name that is set counts.
-pub(super) fn of_environment(base_url: &str, variable: impl Fn(&str) -> Option<String>) -> Result<Option<String>> {
+pub(super) fn of_environment(base_url: &BaseUrl, variable: impl Fn(&str) -> Option<String>) -> Result<Option<String>> {
     let set = |names: [&'static str; 2]| names.into_iter().find_map(|name| Some((name, variable(name)?)));
-    let of_scheme =
-        if base_url.starts_with("https") { ["HTTPS_PROXY", "https_proxy"] } else { ["HTTP_PROXY", "http_proxy"] };
+    let of_scheme = if base_url.is_https { ["HTTPS_PROXY", "https_proxy"] } else { ["HTTP_PROXY", "http_proxy"] };
     let found =
         [of_scheme, ["ALL_PROXY", "all_proxy"]].into_iter().filter_map(set).find(|(_, value)| !value.is_empty());
     // A CGI program has headers of its request among its variables.
-    let Some((name, value)) = found.filter(|_| variable("REQUEST_METHOD").is_none()) else { return Ok(None) };
+    let Some((name, value)) = found.filter(|_| !base_url.is_loopback && variable("REQUEST_METHOD").is_none()) else {
+        return Ok(None);
+    };
     let no_proxy = set(["NO_PROXY", "no_proxy"]).map(|(_, hosts)| hosts).unwrap_or_default();
     let matches = |proxy: &str| {
         let matcher = Matcher::builder().all(proxy.to_owned()).no(no_proxy.clone()).build();
-        base_url.parse().ok().and_then(|url| matcher.intercept(&url)).is_some()
+        base_url.text.parse().ok().and_then(|url| matcher.intercept(&url)).is_some()
     };
     if !matches("http://proxy") {
         return Ok(None);
@@ -38,18 +40,19 @@ pub(super) fn of_environment(base_url: &str, variable: impl Fn(&str) -> Option<S
             "Turn on the crate's feature `socks`, or set an HTTP proxy; NO_PROXY names the hosts that need no proxy.",
         ));
     }
-    let port = proxy.port().map_or_else(String::new, |port| format!(":{port}"));
-    let host = proxy.host_str().unwrap_or_default();
-    Ok(Some(format!("{name} is `{}://{host}{port}`", proxy.scheme())))
+    let host = &proxy[Position::BeforeHost..Position::AfterPort];
+    Ok(Some(format!("{name} is `{}://{host}`", proxy.scheme())))
 }
 
 #[cfg(test)]
 mod tests {
     use super::of_environment;
+    use crate::client::base_url;
 
     fn found(url: &str, variables: &[(&str, &str)]) -> Result<Option<String>, String> {
         let read = |name: &str| variables.iter().find(|(it, _)| *it == name).map(|(_, value)| (*value).to_owned());
-        of_environment(url, read).map_err(|error| error.to_string())
+        let base_url = base_url::parse(url, true).unwrap();
+        of_environment(&base_url, read).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -65,6 +68,7 @@ mod tests {
         ] {
             assert_eq!(found("https://a.example/x", variables), Ok(expected.map(str::to_owned)), "{variables:?}");
         }
+        assert_eq!(found("https://127.0.0.1", &[("HTTPS_PROXY", "no URL")]), Ok(None));
         assert_eq!(found("http://10.0.0.2", &[("HTTP_PROXY", "p")]), Ok(Some("HTTP_PROXY is `http://p`".to_owned())));
     }
 

@@ -24,7 +24,7 @@ const CHECK_HOST: &str =
 const ADD_AUTHORITY: &str = "Add the certificate of a private authority, or of a proxy that decrypts, by `add_root_certificate` in `configure_http`.";
 const CHECK_IDENTITY: &str =
     "Set the client's certificate by `identity` in `configure_http`, or check the one that is set.";
-const CHECK_TLS: &str = "Check the port, and the versions of TLS that `configure_http` sets.";
+const CHECK_TLS: &str = "Check the port, and the versions of TLS and the `identity` that `configure_http` sets.";
 const CHECK_PROXY: &str = "Check the proxy of HTTPS_PROXY or `configure_http` (SOCKS needs the feature `socks`); NO_PROXY names hosts that need none.";
 const LOG_IN: &str = "Put them in front of the host in the address of the proxy.";
 
@@ -38,16 +38,15 @@ const CERTIFICATES: [(&str, &str, &str); 4] = [
 
 /// The alerts by which a server ends a handshake (RFC 8446, 6.2), and what they mean.
 const ALERTS: [(&str, &str, &str); 4] = [
-    ("certificate required|handshake failure", "the server requires a certificate of the client", CHECK_IDENTITY),
+    ("certificate required", "the server requires a certificate of the client", CHECK_IDENTITY),
     ("bad certificate|unsupported certificate|certificate unknown", NOT_ACCEPTED, CHECK_IDENTITY),
     ("certificate revoked|certificate expired|unknown ca|access denied", NOT_ACCEPTED, CHECK_IDENTITY),
-    ("protocol version|insufficient security", "the server and the client have no TLS in common", CHECK_TLS),
+    ("handshake failure|protocol version|insufficient security", "the server refused the handshake", CHECK_TLS),
 ];
 const NOT_ACCEPTED: &str = "the server does not accept the client's certificate";
 
-/// Failures of a proxy to open a tunnel.
+/// The beginning of the failure of a proxy to open a tunnel.
 const TUNNEL: &str = "tunnel error: ";
-const NO_PROXY_CONNECTION: &str = "tunnel error: failed to create underlying connection";
 
 impl Refusal {
     /// Returns the reason that the causes of an error give.
@@ -58,7 +57,7 @@ impl Refusal {
     }
 
     fn read(text: &str, cause: &str) -> Option<Self> {
-        let is_proxy = text.contains(NO_PROXY_CONNECTION);
+        let is_proxy = text.contains("tunnel error: failed to create");
         let refusal = |problem: String, advice| {
             let problem = if is_proxy { problem.replace("the server", "the proxy") } else { problem };
             Self { problem, advice, is_final: true, is_alert: false }
