@@ -373,10 +373,10 @@ impl ClientBuilder {
     /// [`configure_http`](Self::configure_http) is safer.
     ///
     /// Disable redirects and retries in this client: they send requests without the knowledge of the SDK, and may
-    /// submit a work order twice. The response to a redirected request is an error. Restrict it to HTTP/1.1 by
-    /// `http1_only`, or set the pings that [HTTP/2](Self::configure_http#http2) needs: reqwest's own default is HTTP/2
-    /// without them. The connect time-out of this client applies, so it cannot be combined with [`connect_timeout`](Self::connect_timeout) or
-    /// [`configure_http`](Self::configure_http).
+    /// submit a work order twice. The response to a redirected request is an error. Restrict this client to HTTP/1.1 by
+    /// `http1_only`, or set the pings that HTTP/2 needs, as in [`configure_http`](Self::configure_http): with the
+    /// feature `http2`, reqwest's own default is HTTP/2 without pings. The connect time-out of this client applies, so
+    /// it cannot be combined with [`connect_timeout`](Self::connect_timeout) or `configure_http`.
     pub fn http_client(mut self, http: reqwest::Client) -> Self {
         self.http = Some(http);
         self

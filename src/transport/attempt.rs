@@ -69,7 +69,7 @@ impl Transport {
             }
         }
         let response = RawResponse { body: body.freeze(), ..head };
-        // Over HTTP/1.1, the HTTP client has checked it. Over HTTP/2, a server may end a stream early, which is no error.
+        // Over HTTP/1.1, the HTTP client has checked it. Over HTTP/2, it accepts a stream that the server ends early.
         let has_body = !is_head && status != StatusCode::NO_CONTENT && response.coding().is_none();
         if must_be_whole && has_body && (response.body.len() as u64) < expected {
             return Err(Error::cut_response(expected, response));
