@@ -13,7 +13,8 @@ use std::{env, fs};
 const CONTRACT: &str = "../openapi.yaml";
 
 /// Each program, and the `cfg` that is set where it is in the `PATH`.
-const PROGRAMS: [(&str, &str); 2] = [("python3", "python3"), ("redis-server", "redis_server")];
+const PROGRAMS: [(&str, &str); 4] =
+    [("haproxy", "haproxy"), ("nginx", "nginx"), ("python3", "python3"), ("redis-server", "redis_server")];
 
 fn main() {
     for source in ["build.rs", "build", "../build", CONTRACT] {

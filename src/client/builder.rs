@@ -331,7 +331,8 @@ impl ClientBuilder {
     /// Changes the settings of the HTTP client, for example a proxy, certificates or name resolution.
     ///
     /// The settings that the client relies on are applied afterwards: time-outs, redirects and retries of the HTTP
-    /// client, and the compression of responses. A proxy that is set here is used for loopback, too.
+    /// client, and the compression of responses. A proxy that is set here is used for loopback, too. Settings of TLS
+    /// hold with each of the crate's TLS features, or [`build`](Self::build) returns an error.
     ///
     /// ```no_run
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -345,6 +346,21 @@ impl ClientBuilder {
     /// # Ok(())
     /// # }
     /// ```
+    ///
+    /// # HTTP/2
+    ///
+    /// The client speaks HTTP/1.1, even if another crate of the program turns on HTTP/2 in reqwest. Over HTTP/2, all
+    /// calls share one connection, and one that stalls fails them all until pings show that it is dead. To use HTTP/2,
+    /// add reqwest with its feature `http2`, and set the pings, too:
+    ///
+    /// ```ignore
+    /// .configure_http(|http| {
+    ///     http.http2_prior_knowledge()
+    ///         .http2_keep_alive_interval(Duration::from_secs(5))
+    ///         .http2_keep_alive_timeout(Duration::from_secs(5))
+    ///         .http2_keep_alive_while_idle(true)
+    /// })
+    /// ```
     pub fn configure_http(
         mut self,
         configure: impl Fn(reqwest::ClientBuilder) -> reqwest::ClientBuilder + Send + Sync + 'static,
@@ -357,9 +373,10 @@ impl ClientBuilder {
     /// [`configure_http`](Self::configure_http) is safer.
     ///
     /// Disable redirects and retries in this client: they send requests without the knowledge of the SDK, and may
-    /// submit a work order twice. The response to a redirected request is an error. The connect time-out of this client
-    /// applies, so it cannot be combined with [`connect_timeout`](Self::connect_timeout) or
-    /// [`configure_http`](Self::configure_http).
+    /// submit a work order twice. The response to a redirected request is an error. Restrict this client to HTTP/1.1 by
+    /// `http1_only`, or set the pings that HTTP/2 needs, as in [`configure_http`](Self::configure_http): with the
+    /// feature `http2`, reqwest's own default is HTTP/2 without pings. The connect time-out of this client applies, so
+    /// it cannot be combined with [`connect_timeout`](Self::connect_timeout) or `configure_http`.
     pub fn http_client(mut self, http: reqwest::Client) -> Self {
         self.http = Some(http);
         self
@@ -387,14 +404,14 @@ impl ClientBuilder {
                 "Set `submissions_per_minute` to at least 1.",
             ));
         }
-        let http = match self.http {
+        let (http, proxy) = match self.http {
             Some(_) if self.connect_timeout.is_some() || self.configure_http.is_some() => {
                 return Err(Error::configuration(
                     "`connect_timeout` and `configure_http` have no effect on a ready `http_client`",
                     "Set them up in the HTTP client itself, or leave `http_client` out.",
                 ));
             }
-            Some(http) => http,
+            Some(http) => (http, None),
             None => {
                 // An attempt that runs out of time while it connects has sent nothing. Where a request has no body to
                 // tell that by, the connection has to fail first.
@@ -409,6 +426,7 @@ impl ClientBuilder {
         });
         let transport = Arc::new(Transport {
             http,
+            proxy,
             base_url: base_url.text,
             authorization,
             key_origin: self.key_origin,

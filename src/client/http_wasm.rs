@@ -9,11 +9,17 @@ use crate::{Error, Result};
 /// Changes the settings of the HTTP client.
 pub(super) type ConfigureHttp = dyn Fn(reqwest::ClientBuilder) -> reqwest::ClientBuilder + Send + Sync;
 
-/// Returns an HTTP client. `fetch` has no setting for its connections.
-pub(super) fn http_client(_: &BaseUrl, _: Duration, configure: Option<&ConfigureHttp>) -> Result<reqwest::Client> {
+/// Returns an HTTP client. `fetch` has no setting for its connections, and does not tell its proxy.
+pub(super) fn http_client(
+    _: &BaseUrl,
+    _: Duration,
+    configure: Option<&ConfigureHttp>,
+) -> Result<(reqwest::Client, Option<String>)> {
     let mut builder = reqwest::Client::builder();
     if let Some(configure) = configure {
         builder = configure(builder);
     }
-    builder.build().map_err(|error| Error::configuration(root_cause(&error), "Check the settings of the HTTP client."))
+    let advice = "Check the settings of the HTTP client.";
+    let http = builder.build().map_err(|error| Error::configuration(root_cause(&error), advice))?;
+    Ok((http, None))
 }

@@ -4,6 +4,8 @@ mod base_url;
 mod builder;
 #[cfg_attr(target_family = "wasm", path = "http_wasm.rs")]
 mod http;
+#[cfg(not(target_family = "wasm"))]
+mod proxy;
 mod submission_token;
 #[cfg(all(feature = "rustls-ring", not(feature = "rustls")))]
 mod tls;

@@ -1,21 +1,14 @@
 //! TLS by rustls with the cryptography of ring, for builds without the C library that the default brings.
 
-use std::sync::Arc;
+use rustls::crypto::{CryptoProvider, ring};
 
-use rustls::ClientConfig;
-use rustls::crypto::ring;
-use rustls_platform_verifier::BuilderVerifierExt;
-
-use crate::{Error, Result};
-
-/// Sets up TLS with ring and the platform's certificate verifier.
+/// Makes ring the cryptography of rustls in this process, unless the program has installed another.
 ///
-/// The provider is not installed as the default of the process, which other crates may set.
-pub(super) fn with_ring(builder: reqwest::ClientBuilder) -> Result<reqwest::ClientBuilder> {
-    let provider = Arc::new(ring::default_provider());
-    let config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .and_then(BuilderVerifierExt::with_platform_verifier)
-        .map_err(|error| Error::configuration(error.to_string(), "Check the machine's TLS certificates."))?;
-    Ok(builder.tls_backend_preconfigured(config.with_no_client_auth()))
+/// reqwest takes the provider of the process. A TLS configuration that is made here would name its own, but would also
+/// replace what `configure_http` sets: certificates, versions, the client's identity.
+pub(super) fn install_ring() {
+    if CryptoProvider::get_default().is_none() {
+        // Another thread may have installed one since.
+        let _ = ring::default_provider().install_default();
+    }
 }

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use http::StatusCode;
 
 use super::body::ErrorBody;
+use super::connect::{Refusal, plain};
 use super::response::FailedResponse;
 use super::retryable::may_have_acted;
 use super::{Error, ErrorKind, Inner, ceil_seconds, kind, root_cause};
@@ -29,6 +30,7 @@ impl Error {
             attempts: 0,
             retry_after: None,
             may_have_reached_server: false,
+            is_final: false,
             search: None,
             underlying: None,
             source: None,
@@ -73,8 +75,13 @@ impl Error {
         let within = timeout.map_or_else(String::new, |timeout| format!(" of {timeout:?}"));
         // The full URL may contain ids, and the operation is named anyway.
         let error = error.without_url();
-        let (cause, is_timeout) = (root_cause(&error), platform::is_timeout(&error));
-        let (kind, problem) = if platform::is_connect(&error) {
+        let (cause, is_timeout) = (plain(&root_cause(&error)), platform::is_timeout(&error));
+        let (is_connect, refusal) = (platform::is_connect(&error), Refusal::of(&error));
+        // In TLS 1.3, the refusal of a client's certificate arrives after the client's handshake.
+        let refusal = refusal.filter(|refusal| is_connect || refusal.is_alert && error.is_request());
+        let (kind, problem) = if let Some(Refusal { problem, .. }) = &refusal {
+            (ErrorKind::Connect, format!("no connection{address}: {problem}; nothing was sent"))
+        } else if is_connect {
             (ErrorKind::Connect, format!("no connection{address}: {cause}"))
         } else if is_timeout && !was_sent {
             (ErrorKind::Connect, format!("no connection{address} within the time-out{within}"))
@@ -88,8 +95,25 @@ impl Error {
             (ErrorKind::Interrupted, format!("the connection{address} broke off: {cause}"))
         };
         let mut new = Self::network(kind, problem);
+        if let Some(Refusal { advice, is_final, .. }) = refusal {
+            (new.0.advice, new.0.is_final) = (advice, is_final);
+        }
         new.0.underlying = Some(Arc::new(error));
         new
+    }
+
+    /// Adds the proxy of the environment to a failure to connect.
+    pub(crate) fn with_proxy(mut self, proxy: Option<&str>) -> Self {
+        if let (ErrorKind::Connect, Some(proxy), Some(problem)) = (self.0.kind, proxy, &mut self.0.problem) {
+            *problem = format!("{problem} ({proxy})");
+        }
+        self
+    }
+
+    /// Creates the error of a successful response that is shorter than it was announced.
+    pub(crate) fn cut_response(expected: u64, response: RawResponse) -> Self {
+        let problem = format!("the response ended after {} of {expected} bytes", response.body.len());
+        Self::network(ErrorKind::Interrupted, problem).with_partial_response(response)
     }
 
     pub(crate) fn network(kind: ErrorKind, problem: impl Into<String>) -> Self {

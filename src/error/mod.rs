@@ -1,6 +1,7 @@
 //! The [`Error`] of every call, its [kind](ErrorKind), and the details from the service.
 
 mod body;
+mod connect;
 mod constructors;
 mod details;
 mod display;
@@ -92,6 +93,8 @@ struct Inner {
     attempts: u32,
     retry_after: Option<Duration>,
     may_have_reached_server: bool,
+    /// Set if another attempt would fail in the same way, although the kind does not say so.
+    is_final: bool,
     /// The result of the search for the effect of the request.
     search: Option<String>,
     /// The cause, which is part of the text of `Display`.
@@ -321,7 +324,8 @@ impl Error {
     }
 
     /// Returns whether no connection could be established. **Troubleshooting:** the text names the cause: name
-    /// resolution, a refused connection, TLS.
+    /// resolution, a refused connection, a certificate, a proxy. A refused certificate and a proxy that requires a
+    /// password are not retried.
     #[must_use]
     pub fn is_connect(&self) -> bool {
         self.kind() == ErrorKind::Connect
@@ -342,6 +346,8 @@ impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         match &self.0.source {
             Some(source) => Some(&**source),
+            // Its text tells the cause, in words that may not be those of the HTTP client.
+            None if self.is_connect() => None,
             None => error_causes::unnamed(&self.to_string(), self.underlying()),
         }
     }

@@ -13,6 +13,7 @@ impl Error {
     /// | failure | idempotent operations | others |
     /// |---|---|---|
     /// | could not connect; the deadline or the rate limit prevented sending | true | true |
+    /// | a certificate was refused, or a proxy requires a password | false | false |
     /// | 429; 503 with the service's own `SERVICE_UNAVAILABLE` | true | true |
     /// | 408, 500, 502, 504, 520 to 530, any other 503, 303 to a POST, cut connection, time-out | true | false: it may have taken effect |
     /// | everything else | false | false |
@@ -48,11 +49,8 @@ impl Error {
         // The kind follows from the code, and the possible effect from the status. Both have to allow a retry.
         let is_safe = repeatable || !self.may_have_reached_server();
         let may_help = match self.kind() {
-            ErrorKind::Connect
-            | ErrorKind::RateLimited
-            | ErrorKind::Unavailable
-            | ErrorKind::Timeout
-            | ErrorKind::Interrupted => true,
+            ErrorKind::Connect => !self.0.is_final,
+            ErrorKind::RateLimited | ErrorKind::Unavailable | ErrorKind::Timeout | ErrorKind::Interrupted => true,
             ErrorKind::Server => {
                 self.status().is_some_and(|status| matches!(status.as_u16(), 500 | 502..=504 | 520..=530))
             }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use reqwest::{Request, Response};
+use reqwest::{Method, Request, Response, StatusCode};
 
 use super::Transport;
 use super::body::Unsent;
@@ -26,6 +26,7 @@ impl Transport {
     /// it.
     pub(super) async fn attempt(&self, request: Request, sent: Option<&Arc<SentState>>) -> Result<RawResponse, Error> {
         let timeout = request.timeout().copied();
+        let is_head = request.method() == Method::HEAD;
         #[cfg(feature = "test-util")]
         let mut response = match &self.replay {
             Some(replay) => replayed(replay, &request, sent)?,
@@ -67,7 +68,13 @@ impl Transport {
                 break;
             }
         }
-        Ok(RawResponse { body: body.freeze(), ..head })
+        let response = RawResponse { body: body.freeze(), ..head };
+        // Over HTTP/1.1, the HTTP client has checked it. Over HTTP/2, it accepts a stream that the server ends early.
+        let has_body = !is_head && status != StatusCode::NO_CONTENT && response.coding().is_none();
+        if must_be_whole && has_body && (response.body.len() as u64) < expected {
+            return Err(Error::cut_response(expected, response));
+        }
+        Ok(response)
     }
 
     async fn send(
@@ -80,7 +87,7 @@ impl Transport {
         let url = unsent.is_some().then(|| request.url().clone());
         let mut response = self.http.execute(request).await.map_err(|error| {
             let was_sent = !unsent.is_some_and(|unsent| unsent.withdraw());
-            Error::from_network(error, timeout, was_sent)
+            Error::from_network(error, timeout, was_sent).with_proxy(self.proxy.as_deref())
         })?;
         if url.is_some_and(|url| url != *response.url()) {
             let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));

@@ -1,6 +1,5 @@
 //! Request bodies that record whether they were sent.
 
-use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
@@ -49,15 +48,18 @@ struct WithdrawableBody {
 
 impl Body for WithdrawableBody {
     type Data = Bytes;
-    type Error = Infallible;
+    type Error = &'static str;
 
-    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, &'static str>>> {
         let bytes = self.bytes.take().filter(|_| self.sent.as_ref().is_none_or(|sent| sent.send()));
-        if bytes.is_some() {
-            self.length = 0;
-        }
-        // A body without its bytes is shorter than its `Content-Length`, so the connection is aborted.
-        Poll::Ready(bytes.map(|bytes| Ok(Frame::data(bytes))))
+        // Without an error, the body would end, and over HTTP/2 the request would be whole without it.
+        Poll::Ready(match bytes {
+            Some(bytes) => {
+                self.length = 0;
+                Some(Ok(Frame::data(bytes)))
+            }
+            None => (self.length > 0).then_some(Err("the call has ended")),
+        })
     }
 
     fn is_end_stream(&self) -> bool {
@@ -84,12 +86,11 @@ mod tests {
         request
     }
 
-    fn read(request: &mut Request) -> Option<Vec<u8>> {
+    /// Returns the next bytes of a body, `None` at its end, or its error.
+    fn read(request: &mut Request) -> Result<Option<Vec<u8>>, reqwest::Error> {
         let body = std::pin::Pin::new(request.body_mut().as_mut().unwrap());
-        match body.poll_frame(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(frame) => frame.map(|frame| frame.unwrap().into_data().unwrap().to_vec()),
-            Poll::Pending => None,
-        }
+        let Poll::Ready(frame) = body.poll_frame(&mut Context::from_waker(Waker::noop())) else { panic!("pending") };
+        Ok(frame.transpose()?.map(|frame| frame.into_data().unwrap().to_vec()))
     }
 
     #[test]
@@ -97,17 +98,18 @@ mod tests {
         let mut request = request("abc");
         let unsent = Unsent::replace_body(&mut request, None).unwrap();
         assert_eq!(request.body().unwrap().size_hint().exact(), Some(3));
-        assert_eq!(read(&mut request).unwrap(), b"abc");
+        assert_eq!(read(&mut request).unwrap().unwrap(), b"abc");
+        assert_eq!(read(&mut request).unwrap(), None);
         assert!(request.body().unwrap().is_end_stream());
         assert!(!unsent.withdraw());
     }
 
     #[test]
-    fn a_body_that_was_withdrawn_is_never_read() {
+    fn a_body_that_was_withdrawn_fails_and_does_not_end() {
         let mut request = request("abc");
         let unsent = Unsent::replace_body(&mut request, None).unwrap();
         assert!(unsent.withdraw());
-        assert_eq!(read(&mut request), None);
+        read(&mut request).unwrap_err();
         assert!(!request.body().unwrap().is_end_stream());
     }
 

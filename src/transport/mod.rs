@@ -57,6 +57,8 @@ pub(crate) const KEY_IN_CODE: &str = "given in code";
 /// The settings and the state that the clones of a client share.
 pub(crate) struct Transport {
     pub(crate) http: reqwest::Client,
+    /// The proxy of the environment, for errors.
+    pub(crate) proxy: Option<String>,
     /// Without a trailing slash.
     pub(crate) base_url: String,
     pub(crate) authorization: HeaderValue,

@@ -19,6 +19,7 @@ pub mod logs;
 pub mod proxy;
 pub mod script;
 pub mod time;
+pub mod tls;
 
 pub use calls::{Form, Outcome, call, call_with, prepare};
 pub use faults::wire_faults;

@@ -4,8 +4,9 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
 
 /// The steps of a server on one connection, before it closes the connection.
 pub type Connection = Vec<Step>;
@@ -49,26 +50,36 @@ struct Seen {
 #[derive(Debug)]
 pub struct Server {
     pub address: SocketAddr,
+    is_tls: bool,
     seen: Arc<Mutex<Seen>>,
 }
 
 impl Server {
     pub async fn start(script: impl IntoIterator<Item = Connection>) -> Self {
-        Self::listen(script, false).await
+        Self::listen(script, false, None).await
+    }
+
+    /// Starts a server that plays each script over TLS. A connection whose handshake fails uses up its script.
+    pub async fn start_tls(tls: TlsAcceptor, script: impl IntoIterator<Item = Connection>) -> Self {
+        Self::listen(script, false, Some(tls)).await
     }
 
     /// Starts a server that refuses connections after the last script. It closes its port before the last script
     /// begins.
     pub async fn start_then_refuse(script: impl IntoIterator<Item = Connection>) -> Self {
-        Self::listen(script, true).await
+        Self::listen(script, true, None).await
     }
 
-    async fn listen(script: impl IntoIterator<Item = Connection>, refuses_later: bool) -> Self {
+    async fn listen(
+        script: impl IntoIterator<Item = Connection>,
+        refuses_later: bool,
+        tls: Option<TlsAcceptor>,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let seen = Arc::new(Mutex::new(Seen::default()));
         let mut script: VecDeque<_> = script.into_iter().collect();
-        let shared = Arc::clone(&seen);
+        let (shared, is_tls) = (Arc::clone(&seen), tls.is_some());
         tokio::spawn(async move {
             loop {
                 let (socket, _) = listener.accept().await.unwrap();
@@ -78,14 +89,27 @@ impl Server {
                     drop(listener);
                     return play(socket, steps, shared).await;
                 }
-                tokio::spawn(play(socket, steps, Arc::clone(&shared)));
+                socket.set_nodelay(true).unwrap();
+                let (tls, shared) = (tls.clone(), Arc::clone(&shared));
+                tokio::spawn(async move {
+                    match tls {
+                        None => play(socket, steps, shared).await,
+                        Some(tls) => {
+                            match tls.accept(socket).into_fallible().await {
+                                Ok(socket) => play(socket, steps, shared).await,
+                                // The client reads the alert before the connection is reset.
+                                Err((_, mut socket)) => while socket.read(&mut [0; 1024]).await.is_ok_and(|n| n > 0) {},
+                            }
+                        }
+                    }
+                });
             }
         });
-        Self { address, seen }
+        Self { address, is_tls, seen }
     }
 
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        format!("http{}://{}", if self.is_tls { "s" } else { "" }, self.address)
     }
 
     pub fn connections(&self) -> usize {
@@ -104,8 +128,7 @@ impl Server {
     }
 }
 
-async fn play(mut socket: TcpStream, script: Connection, seen: Arc<Mutex<Seen>>) {
-    socket.set_nodelay(true).unwrap();
+async fn play(mut socket: impl AsyncRead + AsyncWrite + Unpin, script: Connection, seen: Arc<Mutex<Seen>>) {
     for step in script {
         match step {
             Step::Read => match read(&mut socket).await {
@@ -113,7 +136,7 @@ async fn play(mut socket: TcpStream, script: Connection, seen: Arc<Mutex<Seen>>)
                 None => return,
             },
             Step::Write(bytes) => {
-                if socket.write_all(&bytes).await.is_err() {
+                if socket.write_all(&bytes).await.is_err() || socket.flush().await.is_err() {
                     return;
                 }
                 // The client reads it before the next bytes are written.
@@ -124,7 +147,7 @@ async fn play(mut socket: TcpStream, script: Connection, seen: Arc<Mutex<Seen>>)
     }
 }
 
-pub(crate) async fn read(socket: &mut TcpStream) -> Option<Request> {
+pub(crate) async fn read(socket: &mut (impl AsyncRead + Unpin)) -> Option<Request> {
     let mut bytes = Vec::new();
     let head_end = loop {
         if let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") {
@@ -141,7 +164,7 @@ pub(crate) async fn read(socket: &mut TcpStream) -> Option<Request> {
     Some(request)
 }
 
-async fn more(socket: &mut TcpStream, bytes: &mut Vec<u8>) -> Option<()> {
+async fn more(socket: &mut (impl AsyncRead + Unpin), bytes: &mut Vec<u8>) -> Option<()> {
     match socket.read_buf(bytes).await {
         Ok(count) if count > 0 => Some(()),
         _ => None,

@@ -1,4 +1,4 @@
-//! Runs clippy and the unit tests with the sets of features that users will pick.
+//! Runs clippy, the unit tests and the tests of TLS with the sets of features that users will pick.
 
 use std::process::{Command, Stdio};
 
@@ -13,6 +13,9 @@ const CHECKED: [&str; 11] = [
     "client,webhooks", "axum,redis,tracing", "rustls,rustls-ring",
 ];
 
+/// Sets for the tests of TLS, beside that of `cargo test`. Another crate of a program may turn HTTP/2 on.
+const TLS: [&str; 2] = ["rustls,http2", "rustls-ring"];
+
 pub(crate) fn run() -> Outcome {
     for features in TESTED {
         clippy(features)?;
@@ -21,14 +24,23 @@ pub(crate) fn run() -> Outcome {
     for features in CHECKED {
         clippy(features)?;
     }
+    for features in TLS {
+        tls(features)?;
+    }
     // It builds with the system's OpenSSL, and only where that is.
     let mut openssl = Command::new("pkg-config");
     openssl.args(["--exists", "openssl"]).stderr(Stdio::null());
     if openssl.status().is_ok_and(|it| it.success()) {
-        return clippy("native-tls");
+        clippy("native-tls")?;
+        return tls("native-tls");
     }
     println!("skipped: feature native-tls (no OpenSSL to build with)");
     Ok(())
+}
+
+fn tls(features: &str) -> Outcome {
+    let command = ["test", "--quiet", "--package", "agentgate-tests", "--test", "tls", "--no-default-features"];
+    run_command(Command::new(cargo_path()).args(command).args(["--features", features]))
 }
 
 fn clippy(features: &str) -> Outcome {

@@ -1,5 +1,6 @@
 //! Failed attempts: retries, deadlines, and reconciliation of submissions.
 
+mod balancers;
 mod connecting;
 mod deadline;
 mod faults;
@@ -9,3 +10,11 @@ mod reconcile;
 mod restart;
 mod search;
 mod tracked;
+
+use agentgate::simulator::Simulator;
+use agentgate::{Client, ClientBuilder};
+
+/// Returns a builder of a client of this simulator.
+async fn connect(simulator: &Simulator) -> ClientBuilder {
+    Client::builder().base_url(simulator.url()).api_key(simulator.api_key())
+}
