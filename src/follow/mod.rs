@@ -73,15 +73,18 @@
 // status to the subscribers of its run. `Watcher::notify` applies the update of an event here, and publishes it by
 // `broadcast` to the other processes, whose listeners apply it there.
 
+mod agenda;
 #[cfg(feature = "webhooks")]
 mod broadcast;
 mod finished_run;
 mod follower;
+mod mailbox;
 mod page_scan;
 mod poll_budget;
 mod poll_failures;
 mod poll_scheduler;
 mod poller;
+mod pollers;
 mod run_registry;
 mod run_source;
 mod run_update;

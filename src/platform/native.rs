@@ -3,7 +3,7 @@
 use std::future::{Future, ready};
 
 pub(crate) use std::time::Instant;
-pub(crate) use tokio::runtime::Handle;
+pub(crate) use tokio::runtime::{Handle, Id as RuntimeId};
 pub(crate) use tokio::task::{AbortHandle, JoinHandle, JoinSet};
 pub(crate) use tokio::time::sleep;
 

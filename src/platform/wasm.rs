@@ -42,10 +42,19 @@ pub(crate) fn sendable<F: Future>(future: F) -> SendWrapper<F> {
 /// The event loop, which is always there.
 pub(crate) struct Handle;
 
+/// There is one event loop.
+#[derive(Debug, PartialEq)]
+pub(crate) struct RuntimeId;
+
 impl Handle {
     #[expect(clippy::unnecessary_wraps, reason = "natively, there may be no runtime")]
     pub(crate) fn try_current() -> Result<Self, JoinError> {
         Ok(Self)
+    }
+
+    #[expect(clippy::unused_self, reason = "natively, there may be several runtimes")]
+    pub(crate) fn id(&self) -> RuntimeId {
+        RuntimeId
     }
 
     #[expect(clippy::unused_self, reason = "natively, there may be several runtimes")]

@@ -33,8 +33,11 @@ pub(in crate::follow) fn start(
     // Not while the state is locked: a runtime that shuts down drops the tasks at once.
     let listener = Listener(runtime.spawn(Arc::clone(&replica).listen()).abort_handle());
     runtime.spawn(replica.publish(queue, listener));
-    let mut inner = state.lock();
-    (inner.outbox, inner.replicas) = (outbox, Replicas::default());
+    let earlier = state.update(|inner| {
+        inner.replicas = Replicas::default();
+        std::mem::replace(&mut inner.outbox, outbox)
+    });
+    drop(earlier);
 }
 
 /// The task that listens. It ends with the task that publishes, which ends with the client.
