@@ -2,8 +2,8 @@
 
 use std::future::IntoFuture;
 
+use super::run;
 use super::runtime::Runtime;
-use super::{ensure_blocking_allowed, run};
 use crate::{Error, Result};
 
 /// A call that can be sent without `async`.
@@ -48,7 +48,6 @@ where
     type Value = T;
 
     fn send(self) -> Result<T> {
-        ensure_blocking_allowed()?;
-        run(&Runtime::shared()?, || self.into_future())
+        run(&*Runtime::shared()?, || self.into_future())?
     }
 }

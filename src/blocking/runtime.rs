@@ -6,11 +6,12 @@
 
 use std::convert::Infallible;
 use std::fmt;
+use std::future::Future;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError, Weak, mpsc};
 use std::thread;
 
-use tokio::runtime::{Builder, EnterGuard, Handle};
+use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
 
 use crate::{Error, Result};
@@ -62,9 +63,9 @@ impl Runtime {
         Ok(Self { handle, _alive: alive })
     }
 
-    /// Enters the runtime: futures that are polled on this thread use its connections and timers.
-    pub(super) fn enter(&self) -> EnterGuard<'_> {
-        self.handle.enter()
+    /// Polls the future on this thread, with the connections and timers of the runtime.
+    pub(super) fn block_on<F: Future>(&self, future: F) -> F::Output {
+        self.handle.block_on(future)
     }
 }
 
