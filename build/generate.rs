@@ -16,7 +16,6 @@ pub fn generate(prepared: &Value, mappings: &Mappings) -> Result<syn::File, Spec
     settings
         .with_interface(InterfaceStyle::Positional)
         .with_hooks(HooksMode::Expected)
-        .with_inner_type("crate::transport::Execution".parse().map_err(not_rust)?)
         .with_map_type("::std::collections::BTreeMap")
         .with_derive("PartialEq");
     for (name, mapping) in mappings {

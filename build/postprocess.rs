@@ -4,7 +4,7 @@ use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
 use serde_json::Value;
 use syn::punctuated::Punctuated;
-use syn::{Attribute, Field, Fields, File, ImplItem, Item, ItemStruct, Meta, Path, Token, parse_quote};
+use syn::{Attribute, Field, Fields, File, ImplItem, Item, ItemStruct, Meta, Pat, Path, Stmt, Token, parse_quote};
 
 use super::calls::values::option_of;
 use super::contract::{can_be_null, deprecation_reason, entries, items, lookup, named_schema, text};
@@ -14,26 +14,49 @@ use super::names::{self, without_keyword};
 use super::reachable_schemas::{reachable_from_requests, reachable_from_schema, sent_alone};
 use super::schema_types::{Mapping, Mappings};
 
-/// Splits progenitor's file into the items of its `types` module and the rest.
+/// Splits progenitor's file into the items of its `types` module and the rest, whose functions are cut to the part that
+/// builds the request.
 pub fn split(mut file: File) -> Result<(Vec<Item>, File), SpecError> {
     let position = file.items.iter().position(|item| matches!(item, Item::Mod(module) if module.ident == "types"));
-    match position.map(|position| file.items.remove(position)) {
-        Some(Item::Mod(syn::ItemMod { content: Some((_, items)), .. })) => {
-            file.items.retain(|item| !matches!(item, Item::Mod(_)));
-            remove_constructor(&mut file);
-            Ok((items, file))
+    let Some(Item::Mod(syn::ItemMod { content: Some((_, types)), .. })) =
+        position.map(|position| file.items.remove(position))
+    else {
+        return fail("", "progenitor wrote no module of types");
+    };
+    // Constants are assertions about its hooks.
+    file.items.retain(|item| !matches!(item, Item::Mod(_) | Item::Const(_)));
+    for item in &mut file.items {
+        let Item::Impl(block) = item else { continue };
+        if block.trait_.is_none() {
+            // `Client::new` creates another HTTP client, and panics if that fails.
+            block.items.retain(|item| !matches!(item, ImplItem::Fn(function) if function.sig.ident == "new"));
+            block.items.iter_mut().try_for_each(cut)?;
         }
-        _ => fail("", "progenitor wrote no module of types"),
     }
+    Ok((types, file))
 }
 
-/// Removes `Client::new`, which creates another HTTP client and panics if that fails.
-fn remove_constructor(file: &mut File) {
-    for item in &mut file.items {
-        if let Item::Impl(block) = item {
-            block.items.retain(|item| !matches!(item, ImplItem::Fn(function) if function.sig.ident == "new"));
-        }
+/// Ends a function of progenitor's after the request is built.
+fn cut(item: &mut ImplItem) -> Result<(), SpecError> {
+    let ImplItem::Fn(function) = item else { return Ok(()) };
+    if function.sig.asyncness.take().is_none() {
+        return Ok(());
     }
+    let is_built = |statement: &Stmt| {
+        matches!(statement, Stmt::Local(local) if matches!(&local.pat, Pat::Ident(name) if name.ident == "request")
+            && local.init.as_ref().is_some_and(|init| init.expr.to_token_stream().to_string().ends_with(". build () ?")))
+    };
+    let Some(end) = function.block.stmts.iter().position(is_built) else {
+        let name = &function.sig.ident;
+        return fail(
+            "",
+            format!("progenitor wrote `{name}` in another form: it has no `let mut request = ….build()?`"),
+        );
+    };
+    function.block.stmts.truncate(end + 1);
+    function.block.stmts.push(Stmt::Expr(parse_quote!(Ok(request)), None));
+    function.sig.output = parse_quote!(-> Result<::reqwest::Request, Error<()>>);
+    Ok(())
 }
 
 /// Returns the public types.

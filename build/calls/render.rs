@@ -93,10 +93,10 @@ impl Endpoint<'_> {
         let function_name = &function.sig.ident;
         let arguments = function.sig.inputs.iter().filter_map(argument);
         let checks = self.checks();
-        let finish = match self.response_schema() {
-            None => quote! { finish_empty },
-            Some(_) if self.may_be_empty() => quote! { finish_optional },
-            Some(_) => quote! { finish },
+        let read = match self.response_schema() {
+            None => quote! { read_empty },
+            Some(_) if self.may_be_empty() => quote! { read_optional },
+            Some(_) => quote! { read },
         };
         let mut setters =
             self.inputs.iter().filter(|input| !input.is_required && !input.is_hand_written).map(setter).peekable();
@@ -121,9 +121,15 @@ impl Endpoint<'_> {
                     Ok(())
                 }
 
-                async fn send(&self, execution: &Execution) -> crate::Result<crate::Response<#output>> {
-                    let api = execution.endpoints();
-                    execution.#finish(crate::platform::sendable(api.#function_name(#(#arguments),*)).await) #convert
+                fn request(&self, api: &crate::endpoints::Client) -> crate::Result<::reqwest::Request> {
+                    crate::endpoints::built(api.#function_name(#(#arguments),*))
+                }
+
+                fn read(
+                    execution: &Execution,
+                    response: crate::Response<()>,
+                ) -> crate::Result<crate::Response<#output>> {
+                    execution.#read(response) #convert
                 }
 
                 #prepare
@@ -166,14 +172,17 @@ impl Endpoint<'_> {
         })
     }
 
-    /// Returns the type of a successful response, and the conversion from progenitor's type.
+    /// Returns the type of a successful response, and the conversion from the type that is read.
     fn output(&self) -> (TokenStream, Option<TokenStream>) {
         match self.response_schema().map(|schema| (schema, self.context.mappings.get(schema))) {
             None => (quote! { () }, None),
             Some((_, Some(Mapping::List { item }))) => {
                 let item = format_ident!("{item}");
                 let output = quote! { ::std::vec::Vec<crate::types::#item> };
-                (output, Some(quote! { .map(|response| response.map(::std::convert::Into::into)) }))
+                let convert = quote! {
+                    .map(|response: crate::Response<crate::types::List<crate::types::#item>>| response.map(::std::convert::Into::into))
+                };
+                (output, Some(convert))
             }
             Some((schema, _)) => {
                 let schema = format_ident!("{schema}");

@@ -4,7 +4,7 @@ use std::future::IntoFuture;
 
 use super::run;
 use super::runtime::Runtime;
-use crate::{Error, Result};
+use crate::{Error, Result, platform};
 
 /// A call that can be sent without `async`.
 ///
@@ -48,6 +48,7 @@ where
     type Value = T;
 
     fn send(self) -> Result<T> {
-        run(&*Runtime::shared()?, || self.into_future())?
+        let runtime = Runtime::shared()?;
+        platform::polling_calls(|| run(&runtime, || self.into_future()))?
     }
 }

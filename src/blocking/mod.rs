@@ -23,9 +23,10 @@
 //! # Threads
 //!
 //! A call runs on the thread that sends it. Its retries, callbacks and `tracing` events run there, and a panic in a
-//! callback unwinds that thread. A background thread named `agentgate` sends attempts and drives timers. All blocking
-//! clients of the process share it. It starts with the first client and ends, with its connections, after the last one
-//! is dropped.
+//! callback unwinds that thread. A background thread named `agentgate` drives connections and timers. It also makes the
+//! polls of waits and fetches the pages of iterators, so the callbacks of these run there and must not block. All
+//! blocking clients of the process share it. It starts with the first client and ends, with its connections, after the
+//! last one is dropped.
 //!
 //! # Inside an async runtime
 //!
@@ -35,13 +36,12 @@
 //! `block_in_place`, and on threads that your program starts. The check is tokio's own, which reports the mistake by a
 //! panic: its message is printed, the panic is caught, and a program with `panic = "abort"` ends. Only tokio is
 //! recognized; on a thread of another executor, the call blocks. Clients can be created and dropped anywhere.
-//!
-//! Callbacks and middleware run in the asynchronous context of their call, so a blocking call in one of them fails.
 
 mod call;
 mod client;
 mod runtime;
 mod stream;
+mod wait;
 
 use std::future::{Future, ready};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -52,10 +52,12 @@ use self::runtime::Runtime;
 pub use self::stream::{BlockingStream, Iter};
 use crate::{Error, Result};
 
-/// Blocks the thread until the future is ready. In an asynchronous context, returns an error.
+/// Runs the future on the current thread, with the connections and timers of the shared runtime. In an asynchronous
+/// context, returns an error.
 fn run<F: Future>(runtime: &Runtime, future: impl FnOnce() -> F) -> Result<F::Output> {
-    // Tokio detects the context, and its only way to say so is a panic.
-    let allowed = catch_unwind(AssertUnwindSafe(|| runtime.block_on(ready(()))));
-    allowed.map_err(|_| Error::would_block())?;
-    Ok(runtime.block_on(async { future().await }))
+    // Tokio knows the context, and its only way to say so is a panic.
+    let may_block = catch_unwind(AssertUnwindSafe(|| runtime.block_on(ready(()))));
+    may_block.map_err(|_| Error::would_block())?;
+    let _entered = runtime.enter();
+    Ok(wait::wait(future()))
 }

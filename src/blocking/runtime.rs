@@ -11,7 +11,7 @@ use std::io;
 use std::sync::{Arc, Mutex, PoisonError, Weak, mpsc};
 use std::thread;
 
-use tokio::runtime::{Builder, Handle};
+use tokio::runtime::{Builder, EnterGuard, Handle};
 use tokio::sync::oneshot;
 
 use crate::{Error, Result};
@@ -63,7 +63,12 @@ impl Runtime {
         Ok(Self { handle, _alive: alive })
     }
 
-    /// Polls the future on this thread, with the connections and timers of the runtime.
+    /// Enters the runtime: futures that are polled on this thread use its connections and timers.
+    pub(super) fn enter(&self) -> EnterGuard<'_> {
+        self.handle.enter()
+    }
+
+    /// Runs the future on this thread. Panics in an asynchronous context.
     pub(super) fn block_on<F: Future>(&self, future: F) -> F::Output {
         self.handle.block_on(future)
     }

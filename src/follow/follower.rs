@@ -9,7 +9,7 @@ use super::poller::Poller;
 use super::run_source::RunSource;
 use super::run_update::RunUpdate;
 use super::state::FollowState;
-use crate::platform::Handle;
+use crate::platform::{self, Handle};
 use crate::types::RunId;
 use crate::{Error, Operation, Result};
 
@@ -41,7 +41,7 @@ impl RunFollower {
     fn ensure_poller(&self) -> Result<()> {
         let problem = match Handle::try_current() {
             Ok(runtime) => {
-                let Some(number) = self.state.lock().pollers.add(runtime.id()) else { return Ok(()) };
+                let Some(number) = self.state.lock().pollers.add(platform::runtime_id()) else { return Ok(()) };
                 let poller = Poller { state: Arc::clone(&self.state), source: Arc::clone(&self.source), number };
                 // A runtime that shuts down drops the task at once.
                 drop(runtime.spawn(poller.run()));

@@ -39,12 +39,17 @@ pub(crate) fn sendable<F: Future>(future: F) -> SendWrapper<F> {
     SendWrapper::new(future)
 }
 
+/// Returns `false`: each call has a task.
+pub(crate) fn polls_calls() -> bool {
+    false
+}
+
+pub(crate) type RuntimeId = ();
+
+pub(crate) fn runtime_id() -> RuntimeId {}
+
 /// The event loop, which is always there.
 pub(crate) struct Handle;
-
-/// There is one event loop.
-#[derive(Debug, PartialEq)]
-pub(crate) struct RuntimeId;
 
 impl Handle {
     #[expect(clippy::unnecessary_wraps, reason = "natively, there may be no runtime")]
@@ -53,9 +58,7 @@ impl Handle {
     }
 
     #[expect(clippy::unused_self, reason = "natively, there may be several runtimes")]
-    pub(crate) fn id(&self) -> RuntimeId {
-        RuntimeId
-    }
+    pub(crate) fn enter(&self) {}
 
     #[expect(clippy::unused_self, reason = "natively, there may be several runtimes")]
     pub(crate) fn spawn<T: Send + 'static>(&self, future: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
@@ -156,13 +159,6 @@ impl Chunks {
     pub(crate) async fn chunk(&mut self) -> reqwest::Result<Option<Bytes>> {
         std::future::poll_fn(|context| self.0.as_mut().poll_next(context)).await.transpose()
     }
-}
-
-/// Returns an error of reqwest's, without sending anything: a URL that is none gives one.
-pub(crate) fn no_response(
-    client: &reqwest::Client,
-) -> impl Future<Output = reqwest::Result<reqwest::Response>> + use<> {
-    client.get("").send()
 }
 
 /// Returns `false`, as `fetch` does not report failures to connect.

@@ -1,12 +1,11 @@
 //! A fair queue of permits, which are granted in the order of the calls, as the limits allow.
 //!
-//! A call may be held unpolled for any time: by a `select!` on `&mut call`, by a stream that reads ahead while the
-//! loop's body runs. So the queue does not depend on any one waiter being polled, and no task grants the permits: each
-//! waiter that is polled grants permits to all in front of it, then sleeps until more may be granted. A waiter that was
-//! granted a permit and is not polled holds that permit only, and loses it after [`CLAIM_WITHIN`]. It keeps its place,
-//! and is the first as soon as it is polled again.
+//! Whoever changes the limits grants permits to all that can have one, and wakes those. Where time has to pass, the
+//! first waiter of each runtime sleeps until then and grants for all, so that a runtime that nobody drives delays
+//! nobody: not by its waiters that sleep, and not by those that were granted a permit, which they lose after
+//! [`CLAIM_WITHIN`]. Such a waiter keeps its place, and is the first as soon as it is polled again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -19,9 +18,10 @@ use super::shared::Lease;
 use super::wait::{Wait, WaitReason};
 use super::window::LONGEST_WINDOW;
 use crate::clock::Clock;
+use crate::platform::{RuntimeId, runtime_id};
 
 /// The time within which a waiter has to be polled after it was granted a permit. After it, others get the permit. A
-/// task that was woken takes far less, and a future that is not polled must not delay the others for longer.
+/// task that was woken takes far less.
 const CLAIM_WITHIN: Duration = Duration::from_secs(1);
 
 /// The time after which the service has counted a request, even if there is no response. Its permit is then free.
@@ -36,26 +36,24 @@ struct State {
     limits: Limits,
     next_ticket: u64,
     /// Calls without a permit, in order.
-    waiting: BTreeMap<u64, Waiter>,
-    permits: BTreeMap<u64, Held>,
-    /// The time until which waiters that are polled sleep at most.
+    requests: BTreeMap<u64, Waiter>,
+    submissions: BTreeMap<u64, Waiter>,
+    /// The waiters of each runtime. The first sleeps until the next change, and the others until they are woken.
+    runtimes: HashMap<RuntimeId, BTreeSet<u64>>,
+    permits: HashMap<u64, Held>,
+    /// When the permits expire.
+    expiries: BTreeSet<(Duration, u64)>,
+    /// The time at which permits may be granted or expire.
     next_change: Duration,
+    /// To be woken or dropped when the lock is released: both may drop a task, and with it another place in this queue.
+    wakers: Vec<Waker>,
 }
 
 #[derive(Debug)]
 struct Waiter {
     request: Request,
-    /// False after the waiter did not claim a permit in time. It gets none until it is polled.
-    is_live: bool,
+    runtime: RuntimeId,
     waker: Option<Waker>,
-}
-
-fn count_live<'a>(waiters: impl Iterator<Item = &'a Waiter>) -> Waiting {
-    let mut waiting = Waiting::default();
-    for waiter in waiters.filter(|waiter| waiter.is_live) {
-        *if waiter.request.is_submission { &mut waiting.submissions } else { &mut waiting.requests } += 1;
-    }
-    waiting
 }
 
 /// A permit that was granted to a waiter.
@@ -83,9 +81,13 @@ impl FairQueue {
         Self(Mutex::new(State {
             limits,
             next_ticket: 0,
-            waiting: BTreeMap::new(),
-            permits: BTreeMap::new(),
+            requests: BTreeMap::new(),
+            submissions: BTreeMap::new(),
+            runtimes: HashMap::new(),
+            permits: HashMap::new(),
+            expiries: BTreeSet::new(),
             next_change: Duration::MAX,
+            wakers: Vec::new(),
         }))
     }
 
@@ -105,12 +107,11 @@ impl FairQueue {
         let mut on_wait = Some(on_wait);
         poll_fn(|context| {
             let turn = place.poll(context, deadline);
-            if turn.is_pending()
-                && on_wait.is_some()
-                && !self.is_lease_pending()
-                && let Some(on_wait) = on_wait.take()
-            {
-                on_wait(self.lock().describe(place.ticket, clock.monotonic()));
+            if turn.is_pending() && on_wait.is_some() {
+                let wait = self.lock().describe(&place, clock.monotonic());
+                if let Some((wait, on_wait)) = wait.and_then(|wait| Some((wait, on_wait.take()?))) {
+                    on_wait(wait);
+                }
             }
             turn
         })
@@ -122,28 +123,19 @@ impl FairQueue {
     /// Ends a permit, unless it has expired, and changes the limits by the result of its attempt. The second argument
     /// of `change` says whether the permit still takes a slot for submissions.
     pub(super) fn finish(&self, ticket: u64, now: Duration, change: impl FnOnce(&mut Limits, bool)) {
-        let wakers = {
-            let mut state = self.lock();
-            let held = state.permits.remove(&ticket);
+        self.with(|state| {
+            let held = state.remove_permit(ticket);
             if let Some(held) = &held {
                 state.limits.end(held.grant);
             }
             change(&mut state.limits, held.is_some_and(|held| held.grant.request.is_submission));
-            state.settle(now, None)
-        };
-        wake(wakers);
+            state.settle(now);
+        });
     }
 
     /// Ends a permit that was not used.
     pub(super) fn give_back(&self, ticket: u64, now: Duration) {
-        let wakers = {
-            let mut state = self.lock();
-            if let Some(held) = state.permits.remove(&ticket) {
-                state.limits.give_back(held.grant, now);
-            }
-            state.settle(now, None)
-        };
-        wake(wakers);
+        self.with(|state| state.give_back(ticket, now));
     }
 
     /// Begins a lease from the shared limit, if one is needed.
@@ -153,22 +145,20 @@ impl FairQueue {
 
     /// Applies the result of a lease. `None` is a failure.
     pub(super) fn end_lease(&self, demand: &LeaseDemand, lease: Option<Lease>, now: Duration) -> Change {
-        let (change, wakers) = {
-            let mut state = self.lock();
+        self.with(|state| {
             let change = state.limits.leased.as_mut().map_or(Change::None, |leased| leased.end(demand, lease, now));
-            (change, state.settle(now, None))
-        };
-        wake(wakers);
-        change
+            state.settle(now);
+            // Those that may not wait have waited for the lease alone.
+            let waiters = state.requests.values_mut().chain(state.submissions.values_mut());
+            let failing = waiters.filter(|waiter| !waiter.request.may_wait);
+            state.wakers.extend(failing.filter_map(|waiter| waiter.waker.take()));
+            change
+        })
     }
 
     /// Returns whether permits come from a shared limit.
     pub(super) fn is_shared(&self) -> bool {
         self.lock().limits.leased.as_ref().is_some_and(LeasedPermits::is_working)
-    }
-
-    fn is_lease_pending(&self) -> bool {
-        self.lock().limits.is_lease_pending()
     }
 
     /// Returns the limit of the window that the service reported last.
@@ -181,57 +171,46 @@ impl FairQueue {
         Some(self.lock().limits.window.report(now)?.resets_at.saturating_sub(now))
     }
 
-    fn check(
-        &self,
-        ticket: u64,
-        now: Duration,
-        deadline: Option<Duration>,
-        waker: &Waker,
-        begin_lease: BeginLease<'_>,
-    ) -> Turn {
-        // Waking or dropping a waker may drop a task, and with it another place in this queue, so neither happens under
-        // the lock.
-        let (mut wakers, mut old, mut demand) = (Vec::new(), None, None);
-        let turn = {
-            let mut state = self.lock();
-            if let Some(waiter) = state.waiting.get_mut(&ticket) {
-                waiter.is_live = true;
-                old = waiter.waker.take();
-                wakers = state.settle(now, Some(ticket));
-                demand = state.begin_lease(now);
-                if demand.is_some() {
-                    // No waiter may sleep for longer than the lease may take.
-                    wakers.extend(state.settle(now, Some(ticket)));
-                }
+    /// Polls a waiter: it claims its permit, or waits for one.
+    fn check(&self, place: &Place<'_>, now: Duration, deadline: Option<Duration>, waker: &Waker) -> Turn {
+        let (turn, demand) = self.with(|state| {
+            if state.claim(place.ticket, now) {
+                return (Turn::Granted, None);
             }
-            if state.claim(ticket, now) {
-                Turn::Granted
-            } else {
-                let waker = old.take_if(|old| old.will_wake(waker)).unwrap_or_else(|| waker.clone());
-                state.wait(ticket, waker, now, deadline)
+            state.enter(place);
+            state.settle(now);
+            let demand = state.begin_lease(now);
+            if demand.is_some() {
+                // No waiter may sleep for longer than the lease may take.
+                state.settle(now);
             }
-        };
-        drop(old);
+            let is_granted = state.claim(place.ticket, now);
+            (if is_granted { Turn::Granted } else { state.wait(place, now, deadline, waker) }, demand)
+        });
         if let Some(demand) = demand {
-            begin_lease(demand);
+            (place.begin_lease)(demand);
         }
-        wake(wakers);
         turn
     }
 
-    /// Returns whether a waiter has not been woken since it was last polled by the same task.
-    fn is_unchanged(&self, ticket: u64, waker: &Waker) -> bool {
-        let state = self.lock();
-        let own = state.waiting.get(&ticket).and_then(|waiter| waiter.waker.as_ref());
-        own.is_some_and(|own| own.will_wake(waker))
+    /// Gives up a place and the permit that was granted to it.
+    fn leave(&self, place: &Place<'_>) {
+        let now = place.clock.monotonic();
+        self.with(|state| {
+            state.remove_waiter(place.ticket, place.request);
+            state.give_back(place.ticket, now);
+        });
     }
 
-    /// Gives up a place and the permit that was granted to it.
-    fn leave(&self, ticket: u64, now: Duration) {
-        let waiter = self.lock().waiting.remove(&ticket);
-        if waiter.is_none() {
-            self.give_back(ticket, now);
-        }
+    /// Runs a function under the lock, and wakes the waiters concerned without it.
+    fn with<T>(&self, run: impl FnOnce(&mut State) -> T) -> T {
+        let (result, wakers) = {
+            let mut state = self.lock();
+            let result = run(&mut state);
+            (result, std::mem::take(&mut state.wakers))
+        };
+        wakers.into_iter().for_each(Waker::wake);
+        result
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -240,113 +219,171 @@ impl FairQueue {
 }
 
 impl State {
-    /// Takes back expired permits, and grants permits in order. Returns the wakers of the waiters to poll. `own` is the
-    /// waiter that is being polled.
-    fn settle(&mut self, now: Duration, own: Option<u64>) -> Vec<Waker> {
+    fn waiters(&mut self, is_submission: bool) -> &mut BTreeMap<u64, Waiter> {
+        if is_submission { &mut self.submissions } else { &mut self.requests }
+    }
+
+    /// Adds a waiter, unless it waits already.
+    fn enter(&mut self, place: &Place<'_>) {
+        let &Place { ticket, request, runtime, .. } = place;
+        let waiter = Waiter { request, runtime, waker: None };
+        self.waiters(request.is_submission).entry(ticket).or_insert(waiter);
+        self.runtimes.entry(runtime).or_default().insert(ticket);
+    }
+
+    fn remove_waiter(&mut self, ticket: u64, request: Request) {
+        let Some(waiter) = self.waiters(request.is_submission).remove(&ticket) else { return };
+        self.wakers.extend(waiter.waker);
+        let Some(tickets) = self.runtimes.get_mut(&waiter.runtime) else { return };
+        let was_first = tickets.first() == Some(&ticket);
+        tickets.remove(&ticket);
+        match tickets.first().copied() {
+            Some(next) if was_first => self.wake(next),
+            Some(_) => {}
+            None => drop(self.runtimes.remove(&waiter.runtime)),
+        }
+    }
+
+    fn wake(&mut self, ticket: u64) {
+        let waiter = self.requests.get_mut(&ticket).or_else(|| self.submissions.get_mut(&ticket));
+        self.wakers.extend(waiter.and_then(|waiter| waiter.waker.take()));
+    }
+
+    /// Takes back expired permits, and grants permits in order.
+    fn settle(&mut self, now: Duration) {
         self.expire(now);
         self.limits.check_lease(now);
-        let (granted, mut next_change) = self.grant(now);
-        let mut wakers = Vec::new();
-        for (ticket, grant) in granted {
-            let Some(Waiter { waker, .. }) = self.waiting.remove(&ticket) else { continue };
-            let is_claimed = own == Some(ticket);
-            let time = if is_claimed { COUNTED_WITHIN } else { CLAIM_WITHIN };
-            self.permits.insert(ticket, Held { grant, is_claimed, expires_at: now.saturating_add(time) });
-            wakers.extend(waker);
+        let mut next_change = self.grant(now);
+        if let Some((expires_at, _)) = self.expiries.first() {
+            next_change = next_change.min(*expires_at);
         }
-        for held in self.permits.values() {
-            next_change = next_change.min(held.expires_at);
-        }
-        // All others sleep for too long now, and it is not known which of them are polled.
         if next_change < self.next_change {
-            wakers.extend(self.waiting.values_mut().filter_map(|waiter| waiter.waker.take()));
+            let firsts: Vec<_> = self.runtimes.values().filter_map(BTreeSet::first).copied().collect();
+            firsts.into_iter().for_each(|ticket| self.wake(ticket));
         }
         self.next_change = next_change;
-        wakers
     }
 
     fn expire(&mut self, now: Duration) {
-        let expired = self.permits.iter().filter(|(_, held)| held.expires_at <= now).map(|(ticket, _)| *ticket);
-        for ticket in expired.collect::<Vec<_>>() {
-            let Some(held) = self.permits.remove(&ticket) else { continue };
-            let request = held.grant.request;
+        while let Some((expires_at, ticket)) = self.expiries.first().copied() {
+            if now < expires_at {
+                break;
+            }
+            let Some(held) = self.remove_permit(ticket) else { break };
             if held.is_claimed {
                 self.limits.end(held.grant);
-                self.limits.lost(request.is_submission, now);
+                self.limits.lost(held.grant.request.is_submission, now);
             } else {
                 self.limits.give_back(held.grant, now);
-                self.waiting.insert(ticket, Waiter { request, is_live: false, waker: None });
             }
         }
     }
 
-    /// Takes from the limits for all waiters that may have a permit. Returns their tickets, and the time at which to
-    /// try again.
-    fn grant(&mut self, now: Duration) -> (Vec<(u64, Grant)>, Duration) {
-        let (mut granted, mut try_again) = (Vec::new(), Duration::MAX);
-        let (mut is_full_for_submissions, mut is_full_for_requests) = (false, false);
-        for (ticket, waiter) in &self.waiting {
-            let is_full = if waiter.request.is_submission { is_full_for_submissions } else { is_full_for_requests };
-            if !waiter.is_live || is_full {
-                continue;
-            }
-            match self.limits.try_acquire(waiter.request, now) {
-                Ok(grant) => granted.push((*ticket, grant)),
+    /// Grants a permit to each waiter that may have one. Returns the time at which to try again.
+    fn grant(&mut self, now: Duration) -> Duration {
+        let mut try_again = Duration::MAX;
+        let (mut has_requests, mut has_submissions) = (true, true);
+        loop {
+            let request = self.requests.first_key_value().filter(|_| has_requests);
+            let submission = self.submissions.first_key_value().filter(|_| has_submissions);
+            let first = request.into_iter().chain(submission).min_by_key(|(ticket, _)| **ticket);
+            let Some((ticket, request)) = first.map(|(ticket, waiter)| (*ticket, waiter.request)) else { break };
+            let at = match self.limits.try_acquire(request, now) {
+                Ok(grant) => {
+                    self.remove_waiter(ticket, request);
+                    self.insert_permit(ticket, Held { grant, is_claimed: false, expires_at: now + CLAIM_WITHIN });
+                    continue;
+                }
                 Err(Full::Submissions(at)) => {
-                    (is_full_for_submissions, try_again) = (true, try_again.min(at));
+                    has_submissions = false;
+                    at
                 }
                 Err(Full::Requests(at)) => {
-                    (is_full_for_requests, try_again) = (true, try_again.min(at));
+                    has_requests = false;
+                    at
                 }
                 Err(Full::Window(at)) => {
-                    try_again = try_again.min(at);
-                    break;
+                    (has_requests, has_submissions) = (false, false);
+                    at
                 }
-            }
-            if is_full_for_submissions && is_full_for_requests {
-                break;
-            }
+            };
+            try_again = try_again.min(at);
         }
-        (granted, try_again)
+        try_again
     }
 
     fn begin_lease(&mut self, now: Duration) -> Option<LeaseDemand> {
-        self.limits.begin_lease(now, || count_live(self.waiting.values()))
+        let count = |waiters: &BTreeMap<_, _>| u32::try_from(waiters.len()).unwrap_or(u32::MAX);
+        let waiting = Waiting { requests: count(&self.requests), submissions: count(&self.submissions) };
+        self.limits.begin_lease(now, waiting)
+    }
+
+    fn insert_permit(&mut self, ticket: u64, held: Held) {
+        self.expiries.insert((held.expires_at, ticket));
+        self.permits.insert(ticket, held);
+    }
+
+    fn remove_permit(&mut self, ticket: u64) -> Option<Held> {
+        let held = self.permits.remove(&ticket)?;
+        self.expiries.remove(&(held.expires_at, ticket));
+        Some(held)
     }
 
     /// Claims the permit that was granted to a waiter, if one was.
     fn claim(&mut self, ticket: u64, now: Duration) -> bool {
-        let held = self.permits.get_mut(&ticket);
-        if let Some(held) = held {
-            (held.is_claimed, held.expires_at) = (true, now.saturating_add(COUNTED_WITHIN));
-            return true;
-        }
-        false
+        let Some(held) = self.remove_permit(ticket) else { return false };
+        self.insert_permit(ticket, Held { is_claimed: true, expires_at: now + COUNTED_WITHIN, ..held });
+        true
     }
 
-    fn wait(&mut self, ticket: u64, waker: Waker, now: Duration, deadline: Option<Duration>) -> Turn {
-        let Some(waiter) = self.waiting.get_mut(&ticket) else { return Turn::WaitUntil(Duration::MAX) };
-        waiter.waker = Some(waker);
-        let Request { is_submission, may_wait } = waiter.request;
-        let Some(deadline) = deadline else { return Turn::WaitUntil(self.next_change) };
-        let granted_at = self.limits.estimate(self.ahead_of(ticket), is_submission, now);
+    fn give_back(&mut self, ticket: u64, now: Duration) {
+        if let Some(held) = self.remove_permit(ticket) {
+            self.limits.give_back(held.grant, now);
+        }
+        self.settle(now);
+    }
+
+    /// Lets a waiter wait, unless that would take too long.
+    fn wait(&mut self, place: &Place<'_>, now: Duration, deadline: Option<Duration>, waker: &Waker) -> Turn {
+        let &Place { ticket, request, runtime, .. } = place;
+        let waiter = self.waiters(request.is_submission).get_mut(&ticket);
+        // One of another task is woken in vain, rather than dropped here.
+        let old = waiter.and_then(|waiter| waiter.waker.replace(waker.clone()));
+        self.wakers.extend(old.filter(|old| !old.will_wake(waker)));
+        let is_first = self.runtimes.get(&runtime).and_then(BTreeSet::first) == Some(&ticket);
+        let next_change = if is_first { self.next_change } else { Duration::MAX };
+        let Some(deadline) = deadline else { return Turn::WaitUntil(next_change) };
+        let granted_at = self.limits.estimate(self.ahead_of(ticket), request.is_submission, now);
         // Waiting for a lease does not count as waiting for the rate limit.
-        let fails_fast = !may_wait && !self.limits.is_lease_pending();
+        let fails_fast = !request.may_wait && !self.limits.is_lease_pending();
         if fails_fast || now >= deadline || granted_at > deadline {
             Turn::TooLong(granted_at.saturating_sub(now))
         } else {
-            Turn::WaitUntil(self.next_change.min(deadline))
+            Turn::WaitUntil(next_change.min(deadline))
         }
     }
 
     /// Counts the calls in front of a waiter.
     fn ahead_of(&self, ticket: u64) -> Waiting {
-        count_live(self.waiting.range(..ticket).map(|(_, waiter)| waiter))
+        let count = |waiters: &BTreeMap<u64, Waiter>| {
+            let count = match waiters.last_key_value() {
+                Some((last, _)) if *last > ticket => waiters.range(..ticket).count(),
+                // Most estimates are of the last.
+                Some((last, _)) if *last == ticket => waiters.len() - 1,
+                _ => waiters.len(),
+            };
+            u32::try_from(count).unwrap_or(u32::MAX)
+        };
+        Waiting { requests: count(&self.requests), submissions: count(&self.submissions) }
     }
 
-    fn describe(&self, ticket: u64, now: Duration) -> Wait {
-        let is_submission = self.waiting.get(&ticket).is_some_and(|waiter| waiter.request.is_submission);
-        let ahead = self.ahead_of(ticket);
+    /// Describes a wait. `None` if the waiter waits for a lease.
+    fn describe(&self, place: &Place<'_>, now: Duration) -> Option<Wait> {
+        if self.limits.is_lease_pending() {
+            return None;
+        }
+        let is_submission = place.request.is_submission;
+        let ahead = self.ahead_of(place.ticket);
         let Waiting { submissions, requests: others } = ahead;
         let reason = match &self.limits {
             limits if is_submission && limits.submissions.estimate(submissions, now) > now => WaitReason::Submissions,
@@ -354,8 +391,8 @@ impl State {
             _ => WaitReason::RateLimit,
         };
         let expected = self.limits.estimate(ahead, is_submission, now).saturating_sub(now);
-        let ahead = if reason == WaitReason::Submissions { submissions } else { submissions + others };
-        Wait { reason, ahead, expected: (!expected.is_zero()).then_some(expected) }
+        let ahead = if reason == WaitReason::Submissions { submissions } else { submissions.saturating_add(others) };
+        Some(Wait { reason, ahead, expected: (!expected.is_zero()).then_some(expected) })
     }
 }
 
@@ -367,6 +404,8 @@ struct Place<'a> {
     clock: &'a dyn Clock,
     begin_lease: BeginLease<'a>,
     ticket: u64,
+    request: Request,
+    runtime: RuntimeId,
     is_kept: bool,
     /// The sleep under way, and its end.
     sleep: Option<(Duration, Sleep)>,
@@ -377,37 +416,31 @@ impl<'a> Place<'a> {
     fn take(queue: &'a FairQueue, request: Request, clock: &'a dyn Clock, begin_lease: BeginLease<'a>) -> Self {
         let ticket = {
             let mut state = queue.lock();
-            let ticket = state.next_ticket;
             state.next_ticket += 1;
-            state.waiting.insert(ticket, Waiter { request, is_live: false, waker: None });
-            ticket
+            state.next_ticket
         };
-        Self { queue, clock, begin_lease, ticket, is_kept: true, sleep: None, slept_until: Duration::ZERO }
+        let (runtime, slept_until) = (runtime_id(), Duration::ZERO);
+        Self { queue, clock, begin_lease, ticket, request, runtime, is_kept: true, sleep: None, slept_until }
     }
 
     fn poll(&mut self, context: &mut Context<'_>, deadline: Option<Duration>) -> Poll<Result<(), Duration>> {
         loop {
-            if let Some((end, sleep)) = &mut self.sleep {
-                match sleep.as_mut().poll(context) {
-                    Poll::Ready(()) => {
-                        self.slept_until = *end;
-                        self.sleep = None;
-                    }
-                    Poll::Pending if self.queue.is_unchanged(self.ticket, context.waker()) => return Poll::Pending,
-                    Poll::Pending => {}
-                }
-            }
             // A sleep counts as ended even if the clock says that it was too short, so that this cannot spin.
             let now = self.clock.monotonic().max(self.slept_until);
-            let until = match self.queue.check(self.ticket, now, deadline, context.waker(), self.begin_lease) {
+            let until = match self.queue.check(self, now, deadline, context.waker()) {
                 Turn::Granted => return Poll::Ready(Ok(())),
                 Turn::TooLong(wait) => return Poll::Ready(Err(wait)),
                 Turn::WaitUntil(until) => until,
             };
-            if until == Duration::MAX || self.sleep.as_ref().is_some_and(|(end, _)| *end <= until) {
+            if until < self.sleep.as_ref().map_or(Duration::MAX, |(end, _)| *end) {
+                self.sleep = Some((until, self.clock.sleep(until.saturating_sub(now))));
+            }
+            let Some((end, sleep)) = &mut self.sleep else { return Poll::Pending };
+            if sleep.as_mut().poll(context).is_pending() {
                 return Poll::Pending;
             }
-            self.sleep = Some((until, self.clock.sleep(until.saturating_sub(now))));
+            self.slept_until = *end;
+            self.sleep = None;
         }
     }
 }
@@ -415,13 +448,9 @@ impl<'a> Place<'a> {
 impl Drop for Place<'_> {
     fn drop(&mut self) {
         if self.is_kept {
-            self.queue.leave(self.ticket, self.clock.monotonic());
+            self.queue.leave(self);
         }
     }
-}
-
-fn wake(wakers: Vec<Waker>) {
-    wakers.into_iter().for_each(Waker::wake);
 }
 
 #[cfg(test)]
@@ -433,8 +462,8 @@ mod tests {
     use chrono::{DateTime, Utc};
     use std::future::{Future, pending};
     use std::pin::Pin;
-    use std::sync::Mutex;
     use std::sync::atomic::{AtomicU32, Ordering};
+    use std::sync::{Arc, Mutex};
     use std::task::{Context, Poll, Wake, Waker};
     use std::time::{Duration, SystemTime};
 
@@ -482,6 +511,26 @@ mod tests {
 
     fn poll_until(place: &mut Place<'_>, deadline: Option<Duration>) -> Poll<Result<(), Duration>> {
         place.poll(&mut Context::from_waker(Waker::noop()), deadline)
+    }
+
+    fn poll_as(place: &mut Place<'_>, count: &Arc<Count>) -> Poll<Result<(), Duration>> {
+        place.poll(&mut Context::from_waker(&Waker::from(Arc::clone(count))), None)
+    }
+
+    /// Counts how often it is woken.
+    #[derive(Default)]
+    struct Count(AtomicU32);
+
+    impl Count {
+        fn get(&self) -> u32 {
+            self.0.load(Ordering::Relaxed)
+        }
+    }
+
+    impl Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     const GRANTED: Poll<Result<(), Duration>> = Poll::Ready(Ok(()));
@@ -553,24 +602,36 @@ mod tests {
 
     #[test]
     fn the_permit_of_a_dropped_place_goes_to_the_next_which_is_woken() {
-        #[derive(Default)]
-        struct Count(AtomicU32);
-        impl Wake for Count {
-            fn wake(self: std::sync::Arc<Self>) {
-                self.0.fetch_add(1, Ordering::Relaxed);
-            }
-        }
         let clock = ManualClock::new();
         let queue = queue(&clock, 1);
         let mut first = place(&queue, false, &clock);
         assert_eq!(poll(&mut first), GRANTED);
-        let count = std::sync::Arc::new(Count::default());
-        let waker = Waker::from(std::sync::Arc::clone(&count));
-        let mut second = place(&queue, false, &clock);
-        assert!(second.poll(&mut Context::from_waker(&waker), None).is_pending());
+        let (mut second, mut third) = (place(&queue, false, &clock), place(&queue, false, &clock));
+        let (next, other) = (Arc::default(), Arc::default());
+        assert!(poll_as(&mut second, &next).is_pending() && poll_as(&mut third, &other).is_pending());
         drop(first);
-        assert_eq!(count.0.load(Ordering::Relaxed), 1);
-        assert_eq!(second.poll(&mut Context::from_waker(&waker), None), GRANTED);
+        // The third sleeps for the rest now.
+        assert_eq!((next.get(), other.get()), (1, 1));
+        assert_eq!(poll_as(&mut second, &next), GRANTED);
+    }
+
+    #[test]
+    fn only_those_are_woken_that_can_go_and_the_one_that_sleeps_for_the_rest() {
+        let clock = ManualClock::new();
+        let queue = queue(&clock, 10);
+        let mut granted: Vec<_> = (0..10).map(|_| place(&queue, false, &clock)).collect();
+        assert!(granted.iter_mut().all(|place| poll(place) == GRANTED));
+        let mut waiting: Vec<_> = (0..1_000).map(|_| (place(&queue, false, &clock), Arc::<Count>::default())).collect();
+        assert!(waiting.iter_mut().all(|(place, count)| poll_as(place, count).is_pending()));
+        for place in &granted {
+            queue.finish(place.ticket, clock.monotonic(), |limits, _| limits.window.lost());
+        }
+        assert_eq!(waiting.iter().map(|(_, count)| count.get()).sum::<u32>(), 0);
+        clock.advance(MINUTE);
+        let (first, count) = &mut waiting[0];
+        assert_eq!(poll_as(first, count), GRANTED);
+        assert!(waiting[1..=10].iter().all(|(_, count)| count.get() == 1));
+        assert!(waiting[11..].iter().all(|(_, count)| count.get() == 0));
     }
 
     #[test]

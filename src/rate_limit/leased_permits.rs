@@ -174,7 +174,7 @@ impl LeasedPermits {
         now: Duration,
         report: Option<Report>,
         submission_limit: u32,
-        waiting: impl FnOnce() -> Waiting,
+        waiting: Waiting,
     ) -> Option<LeaseDemand> {
         // A task that has not ended by then does not run.
         let is_pending = self.pending_until.is_some_and(|until| now < until.saturating_add(LONGEST_WINDOW));
@@ -186,7 +186,6 @@ impl LeasedPermits {
         let (leases_requests, leases_submissions) = (may_lease(&self.requests), may_lease(&self.submissions));
         let (mut requests, mut submissions) = (0, 0);
         if leases_requests || leases_submissions {
-            let waiting = waiting();
             requests = waiting.requests * u32::from(leases_requests);
             submissions = waiting.submissions * u32::from(leases_submissions);
         }

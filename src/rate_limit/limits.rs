@@ -155,7 +155,7 @@ impl Limits {
     }
 
     /// Begins a lease from the shared limit, if one is needed. `waiting` counts the calls that wait.
-    pub(super) fn begin_lease(&mut self, now: Duration, waiting: impl FnOnce() -> Waiting) -> Option<LeaseDemand> {
+    pub(super) fn begin_lease(&mut self, now: Duration, waiting: Waiting) -> Option<LeaseDemand> {
         let leased = self.leased.as_mut()?;
         leased.begin(now, self.window.report(now), self.submissions.limit(), waiting)
     }

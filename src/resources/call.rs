@@ -5,10 +5,11 @@ use std::future::{Future, IntoFuture, ready};
 use std::pin::Pin;
 use std::time::Duration;
 
+use reqwest::Request;
 use serde_json::Value;
 
 use crate::transport::{CallSettings, Execution};
-use crate::{Client, Error, Operation, RateLimitMode, Response, Result};
+use crate::{Client, Error, Operation, RateLimitMode, Response, Result, endpoints};
 
 /// The future of a call, from [`Call::into_future`](IntoFuture::into_future). It owns its data, so it can be spawned.
 pub type CallFuture<T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'static>>;
@@ -39,9 +40,13 @@ pub trait Endpoint: Clone + Send + Sync + 'static {
     #[doc(hidden)]
     fn check(&self) -> Result<()>;
 
-    /// Sends the request.
+    /// Builds the request.
     #[doc(hidden)]
-    fn send(&self, execution: &Execution) -> impl Future<Output = Result<Response<Self::Output>>> + Send;
+    fn request(&self, api: &endpoints::Client) -> Result<Request>;
+
+    /// Reads a successful response.
+    #[doc(hidden)]
+    fn read(execution: &Execution, response: Response<()>) -> Result<Response<Self::Output>>;
 
     /// Changes a call before it is sent.
     #[doc(hidden)]
@@ -226,11 +231,16 @@ impl<E: Endpoint> Call<E> {
         E::prepare(&mut self);
         self.endpoint.check().map_err(|error| error.with_operation(self.endpoint.operation()))?;
         let execution = self.begin(self.settings.clone());
-        let result = self.endpoint.send(&execution).await;
+        let result = self.send(&execution).await;
         E::resolve(&self, result, &execution).await
     }
 
-    pub(crate) fn begin(&self, settings: CallSettings) -> Execution {
+    /// Sends the request as this execution.
+    pub(super) async fn send(&self, execution: &Execution) -> Result<Response<E::Output>> {
+        execution.send(self.endpoint.request(&execution.endpoints()), E::read).await
+    }
+
+    pub(super) fn begin(&self, settings: CallSettings) -> Execution {
         let (operation, description) = (self.endpoint.operation(), self.endpoint.description());
         Execution::new(&self.client.transport, operation, description, settings)
     }

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::{Call, CallFuture, Endpoint};
 use crate::transport::Execution;
-use crate::{Error, Operation, Response, Result};
+use crate::{Error, Operation, Response, Result, endpoints};
 
 /// A request to a path of the service, from [`Client::request`](crate::Client::request). It is sent by `.await`, which
 /// returns JSON: `null` where the response has no body.
@@ -82,9 +82,11 @@ impl Call<RawRequest> {
     /// ```
     #[must_use = "a request does nothing until it is awaited"]
     pub fn send_as<T: DeserializeOwned + Send + 'static>(self) -> CallFuture<T> {
-        Box::pin(
-            async move { self.endpoint.send_as(&self.begin(self.settings.clone())).await.map(Response::into_inner) },
-        )
+        Box::pin(async move {
+            let execution = self.begin(self.settings.clone());
+            let request = self.endpoint.request(&execution.endpoints());
+            execution.send(request, Execution::read_any).await.map(Response::into_inner)
+        })
     }
 }
 
@@ -101,27 +103,16 @@ impl Endpoint for RawRequest {
         Ok(())
     }
 
-    async fn send(&self, execution: &Execution) -> Result<Response<Value>> {
-        self.send_as(execution).await
-    }
-
     fn description(&self) -> Option<String> {
         Some(format!("send `{} {}`", self.method, self.path))
     }
-}
 
-impl RawRequest {
-    async fn send_as<T: DeserializeOwned + 'static>(&self, execution: &Execution) -> Result<Response<T>> {
-        execution.send(self.build(execution.base_url())).await
-    }
-
-    /// Creates the request, without the headers of all requests.
-    fn build(&self, base_url: &str) -> Result<Request> {
+    fn request(&self, api: &endpoints::Client) -> Result<Request> {
         if self.operation().method() != self.method.as_str() {
             let advice = "Use GET, HEAD, OPTIONS, PUT, DELETE, PATCH or POST, in upper case.";
             return Err(Error::invalid_request("the client does not support this method", advice));
         }
-        let mut request = Request::new(self.method.clone(), url(base_url, &self.path)?);
+        let mut request = Request::new(self.method.clone(), url(&api.baseurl, &self.path)?);
         match &self.body {
             Some(Ok(body)) => {
                 request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -134,6 +125,10 @@ impl RawRequest {
             None => {}
         }
         Ok(request)
+    }
+
+    fn read(execution: &Execution, response: Response<()>) -> Result<Response<Value>> {
+        execution.read_any(response)
     }
 }
 

@@ -110,7 +110,7 @@ pub(super) async fn resolved(
         }
         retries -= 1;
         let settings = CallSettings { time: Some(search.time.clone()), ..call.settings.clone() };
-        error = match call.endpoint.send(&call.begin(settings)).await {
+        error = match call.send(&call.begin(settings)).await {
             Ok(response) => return Ok(remembered(call, Some(token), response)),
             Err(unsent) if unsent.attempts() == 0 => return Err(error.with_search(NOT_FOUND)),
             Err(error) if error.may_have_reached_server() => error,

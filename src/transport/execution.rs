@@ -1,29 +1,37 @@
 //! One call: all its attempts, and their result.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+#[cfg(feature = "tracing")]
+use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use progenitor_client::{ClientHooks, ClientInfo, OperationInfo, ResponseValue};
 use reqwest::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CACHE_CONTROL, HeaderName, HeaderValue, USER_AGENT};
 use reqwest::{Method, Request};
 use serde::de::DeserializeOwned;
 
-use super::attempt_task::{AttemptTask, in_task};
+use super::call_task::in_task;
 use super::decode::{Decoded, decode, decode_any};
+use super::middleware::{after, before};
 use super::observe::Observed;
 use super::retry::{Decision, RetryContext, decide};
+use super::retry_after::requested_wait;
 use super::{CallSettings, CallTime, Transport};
 use crate::rate_limit::{Permit, RateLimitMode};
 use crate::response::{RawResponse, Response};
-use crate::{Error, ErrorKind, Operation, Result, endpoints, platform};
+use crate::run_until::run_until;
+use crate::{Error, Operation, Result, endpoints, platform};
 
 /// A header that progenitor adds to every request, and that the service does not document.
 const API_VERSION: HeaderName = HeaderName::from_static("api-version");
 
 /// The header of the IETF draft by which a service recognizes a repeated request.
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+/// The number of 429s after which a call in mode `Wait` waits again. If five clients share the limit without knowing of
+/// each other, a call gets some ten.
+const MAX_REFUSALS: u32 = 30;
 
 /// One call. Clones are the same call.
 #[derive(Clone)]
@@ -37,8 +45,6 @@ struct Inner {
     settings: CallSettings,
     begun: DateTime<Utc>,
     time: CallTime,
-    /// The result of all attempts, until it is read.
-    outcome: Mutex<Option<Result<Response<()>>>>,
 }
 
 impl Execution {
@@ -50,74 +56,62 @@ impl Execution {
     ) -> Self {
         let time = transport.time_of(&settings);
         let begun = transport.clock.now();
-        let transport = Arc::clone(transport);
-        Self(Arc::new(Inner { transport, operation, description, settings, begun, time, outcome: Mutex::new(None) }))
+        Self(Arc::new(Inner { transport: Arc::clone(transport), operation, description, settings, begun, time }))
     }
 
-    /// Returns the generated functions, which send through this call.
+    /// Returns the generated functions, which build requests.
     pub(crate) fn endpoints(&self) -> endpoints::Client {
         let transport = &self.0.transport;
-        endpoints::Client::new_with_client(&transport.base_url, transport.http.clone(), self.clone())
+        endpoints::Client::new_with_client(&transport.base_url, transport.http.clone())
     }
 
-    /// Returns the result of the call. `result` is that of the generated function.
-    pub(crate) fn finish<T: DeserializeOwned + 'static>(&self, result: Generated<T>) -> Result<Response<T>> {
-        let response = self.response(result).and_then(|response| self.read(response, decode));
-        response.map_err(|error| self.labelled(error))
-    }
-
-    /// Returns the result of the call, where a successful response may have no body.
-    #[allow(dead_code, reason = "for operations whose contract has such a response beside others")]
-    pub(crate) fn finish_optional<T: DeserializeOwned + 'static>(
+    /// Sends a request in a task of its own, and reads the response.
+    pub(crate) async fn send<T>(
         &self,
-        result: Generated<T>,
+        request: Result<Request>,
+        read: impl FnOnce(&Self, Response<()>) -> Result<Response<T>>,
+    ) -> Result<Response<T>> {
+        let response = match request {
+            Ok(request) => in_task(Box::pin(platform::sendable(in_span(self.clone().run(request))))).await,
+            Err(error) => Err(error),
+        };
+        response.and_then(|response| read(self, response)).map_err(|error| self.labelled(error))
+    }
+
+    /// Reads a value of the contract.
+    pub(crate) fn read<T: DeserializeOwned + 'static>(&self, response: Response<()>) -> Result<Response<T>> {
+        self.read_by(response, decode)
+    }
+
+    /// Reads a value of the contract. There is none if the body is empty.
+    #[allow(dead_code, reason = "for operations whose contract has such a response beside others")]
+    pub(crate) fn read_optional<T: DeserializeOwned + 'static>(
+        &self,
+        response: Response<()>,
     ) -> Result<Response<Option<T>>> {
-        let response = self.response(result).and_then(|response| {
-            if response.body().is_empty() {
-                return Ok(response.map(|()| None));
-            }
-            self.read(response, decode).map(|response| response.map(Some))
-        });
-        response.map_err(|error| self.labelled(error))
-    }
-
-    /// Returns the result of the call, where a successful response has no body. A body is ignored, unless it is a page
-    /// of something in front of the service, or an error of the service.
-    pub(crate) fn finish_empty(&self, result: Generated<()>) -> Result<Response<()>> {
-        let response = self.response(result).and_then(|response| {
-            let error = Error::from_response(self.0.operation, response.raw().clone());
-            match error.code() {
-                Some(_) => Err(error.with_attempts(response.attempts())),
-                None if response.raw().is_page() || response.raw().coding().is_some() => self.read(response, decode),
-                None => Ok(response),
-            }
-        });
-        response.map_err(|error| self.labelled(error))
-    }
-
-    /// Names the operation in an error that leaves the transport, and removes secrets from it.
-    fn labelled(&self, error: Error) -> Error {
-        let Inner { transport, operation, description, .. } = &*self.0;
-        let error = error.with_operation(*operation).with_description(description.as_deref());
-        error.with_key_origin(transport.key_origin).without_secrets(transport.key())
-    }
-
-    fn response<T>(&self, result: Generated<T>) -> Result<Response<()>> {
-        let outcome = self.0.outcome.lock().unwrap_or_else(PoisonError::into_inner).take();
-        match (outcome, result) {
-            (Some(outcome), _) => outcome,
-            // Nothing was sent: the request could not be built.
-            (None, Err(progenitor_client::Error::CommunicationError(error))) => {
-                Err(Error::from_network(error, None, false))
-            }
-            (None, _) => Err(Error::invalid_request(
-                "the request could not be built",
-                "Look for unusual characters in its values.",
-            )),
+        if response.body().is_empty() {
+            return Ok(response.map(|()| None));
         }
+        Ok(self.read(response)?.map(Some))
     }
 
-    fn read<T>(
+    /// Reads a response without a body. A body is ignored, unless it is a page of something in front of the service, or
+    /// an error of the service.
+    pub(crate) fn read_empty(&self, response: Response<()>) -> Result<Response<()>> {
+        let error = Error::from_response(self.0.operation, response.raw().clone());
+        if error.code().is_some() {
+            return Err(error.with_attempts(response.attempts()));
+        }
+        let is_unknown = response.raw().is_page() || response.raw().coding().is_some();
+        if is_unknown { self.read(response) } else { Ok(response) }
+    }
+
+    /// Reads JSON as a type that may be of another crate. An empty body counts as `null`.
+    pub(crate) fn read_any<T: DeserializeOwned + 'static>(&self, response: Response<()>) -> Result<Response<T>> {
+        self.read_by(response, decode_any)
+    }
+
+    fn read_by<T>(
         &self,
         response: Response<()>,
         decode: fn(Operation, &RawResponse) -> Decoded<T>,
@@ -137,82 +131,40 @@ impl Execution {
         Ok(response.map(|()| value).with_ignored(ignored))
     }
 
-    /// Sends a request that no generated function has built, and reads the JSON of the response. An empty body counts
-    /// as `null`.
-    pub(crate) async fn send<T: DeserializeOwned + 'static>(&self, request: Result<Request>) -> Result<Response<T>> {
-        let response = match request {
-            Ok(request) => self.outcome(request).await,
-            Err(error) => Err(error),
-        };
-        let response = response.and_then(|response| self.read(response, decode_any));
-        response.map_err(|error| self.labelled(error))
+    /// Names the operation in an error that leaves the transport, and removes secrets from it.
+    fn labelled(&self, error: Error) -> Error {
+        let Inner { transport, operation, description, .. } = &*self.0;
+        let error = error.with_operation(*operation).with_description(description.as_deref());
+        error.with_key_origin(transport.key_origin).without_secrets(transport.key())
     }
 
-    async fn execute(&self, request: Request) {
-        let outcome = self.outcome(request).await;
-        *self.0.outcome.lock().unwrap_or_else(PoisonError::into_inner) = Some(outcome);
-    }
-
-    async fn outcome(&self, mut request: Request) -> Result<Response<()>> {
+    /// Makes attempts until one succeeds, or no other may follow.
+    async fn run(self, mut request: Request) -> Result<Response<()>> {
+        let Inner { transport, operation, time, .. } = &*self.0;
         self.complete(&mut request)?;
-        self.attempts(&request).await
-    }
-
-    async fn attempts(&self, request: &Request) -> Result<Response<()>> {
-        let Inner { transport, operation, settings, time, .. } = &*self.0;
-        let mut observed = Observed::new(transport, *operation, request, time);
-        let request_bytes = request.body().and_then(reqwest::Body::as_bytes).map_or(0, <[u8]>::len);
+        let mut observed = Observed::new(transport, *operation, &request, time);
+        // The service has refused this many attempts for the rate limit.
+        let mut refusals = 0;
         let mut last: Option<Failure> = None;
         let outcome = loop {
-            let permit = match self.permit(&observed).await {
-                Ok(permit) => permit,
-                Err(error) => break Err(Failure::error_or(last, error)),
-            };
-            let timeout = settings.options.timeout.unwrap_or(transport.timeout);
-            let timeout = match self.time_left() {
-                Some(Duration::ZERO) => {
-                    permit.unsent();
-                    break Err(Failure::error_or(last, Error::deadline_passed()));
-                }
-                Some(left) => timeout.min(left),
-                None => timeout,
-            };
-            // Bodies are bytes, so every request can be sent again.
-            let Some(mut attempt) = request.try_clone() else {
-                permit.unsent();
-                break Err(Error::invalid_request("the body cannot be sent", "Send one that is held in memory."));
-            };
-            *attempt.timeout_mut() = Some(timeout);
-            observed.attempt(request_bytes);
-            let attempts = observed.attempts();
-            let task = AttemptTask {
-                transport: Arc::clone(transport),
-                operation: *operation,
-                attempt: attempts,
-                permit,
-                request: attempt,
-                timeout,
-                sent: settings.sent.clone(),
-            };
-            // Boxed, as the large future is moved several times until it is in the task.
-            let error = match in_task(platform::sendable(observed.within(Box::pin(task.run())))).await {
-                Ok((response, _)) if response.status.is_success() => {
+            let is_ambiguous = last.as_ref().is_some_and(|failure| failure.error.may_have_reached_server());
+            let error = match self.attempt(&request, &mut observed).await {
+                Ok(response) => {
                     transport.budget.deposit(last.map(|failure| failure.cost));
-                    observed.attempt_end(Ok(&response));
                     let is_stale = transport.freshness.is_stale(request.headers(), &response);
-                    break Ok(Response::new((), response, attempts).with_staleness(is_stale));
+                    break Ok(Response::new((), response, observed.attempts()).with_staleness(is_stale));
                 }
-                Ok((response, wait)) => Error::from_response(*operation, response).with_retry_after(wait),
-                Err(error) => error,
+                Err(Failed::Time(error)) => break Err(Failure::error_or(last, error)),
+                Err(Failed::Refused(error)) => break Err(error.or_may_have_reached_server(is_ambiguous)),
+                // An earlier attempt may have had its effect, even if this one did not.
+                Err(Failed::Attempt(error)) => error.or_may_have_reached_server(is_ambiguous),
             };
-            // An earlier attempt may have had its effect, even if this one did not.
-            let ambiguous = last.as_ref().is_some_and(|failure| failure.error.may_have_reached_server());
-            let error = self.labelled(error).with_attempts(attempts).or_may_have_reached_server(ambiguous);
-            if let Some(sent) = &settings.sent {
+            let error = self.labelled(error.with_attempts(observed.attempts()));
+            if let Some(sent) = &self.0.settings.sent {
                 sent.failed(error.may_have_reached_server());
             }
             observed.attempt_end(Err(&error));
-            let (delay, cost) = match self.decide(&error) {
+            let (delay, cost) = match self.decide(&error, refusals) {
                 Decision::Retry(delay) => match transport.budget.withdraw(&error) {
                     Some(cost) => (delay, cost),
                     None => break Err(error.with_empty_budget()),
@@ -220,18 +172,97 @@ impl Execution {
                 Decision::Stop => break Err(error),
                 Decision::TooLong(delay) => break Err(error.with_retry_after(Some(delay))),
             };
+            refusals += u32::from(error.is_rate_limited());
             observed.retry(&error, delay);
             last = Some(Failure { error, cost });
             transport.clock.sleep(delay).await;
-            observed.delay_end();
         };
         observed.end(outcome.as_ref().map(Response::raw));
         outcome
     }
 
+    /// Runs the middleware, waits for a permit, and sends the request once.
+    ///
+    /// The middleware runs without a permit, as the calls that it makes need permits of their own.
+    async fn attempt(
+        &self,
+        request: &Request,
+        observed: &mut Observed<'_>,
+    ) -> std::result::Result<RawResponse, Failed> {
+        let Inner { transport, operation, .. } = &*self.0;
+        let stack = &transport.middleware;
+        let number = observed.attempts() + 1;
+        observed.prepare();
+        let Some(mut request) = request.try_clone() else {
+            let error = Error::invalid_request("the body cannot be sent", "Send one that is held in memory.");
+            return Err(Failed::Refused(error));
+        };
+        if !stack.is_empty() {
+            let timeout = self.timeout().map_err(Failed::Time)?;
+            let before = before(stack, *operation, number, &mut request);
+            let outcome = run_until(observed.within(before), transport.clock.sleep(timeout)).await;
+            outcome.unwrap_or_else(|| Err(Error::slow_middleware(timeout))).map_err(Failed::Refused)?;
+        }
+        let permit = self.permit(observed).await.map_err(Failed::Time)?;
+        let timeout = match self.timeout() {
+            Ok(timeout) => timeout,
+            Err(error) => {
+                permit.unsent();
+                return Err(Failed::Time(error));
+            }
+        };
+        *request.timeout_mut() = Some(timeout);
+        observed.attempt(request.body().and_then(reqwest::Body::as_bytes).map_or(0, <[u8]>::len));
+        let begun = transport.clock.monotonic();
+        let result = self.send_once(request, permit, observed).await;
+        if !stack.is_empty() {
+            let after = after(stack, *operation, number, result.as_ref());
+            // A middleware that takes too long does not change the result.
+            let left = timeout.saturating_sub(transport.clock.monotonic().saturating_sub(begun));
+            run_until(observed.within(after), transport.clock.sleep(left)).await;
+        }
+        let response = result.map_err(Failed::Attempt)?;
+        if !response.status.is_success() {
+            let wait = requested_wait(response.status, &response.headers, transport.clock.now());
+            return Err(Failed::Attempt(Error::from_response(*operation, response).with_retry_after(wait)));
+        }
+        observed.attempt_end(Ok(&response));
+        Ok(response)
+    }
+
+    /// Sends the request, and reports the result to the permit.
+    async fn send_once(&self, request: Request, permit: Permit, observed: &Observed<'_>) -> Result<RawResponse> {
+        let Inner { transport, settings, .. } = &*self.0;
+        let _held = transport.clock.hold();
+        let result = observed.within(transport.attempt(request, settings.sent.as_ref())).await;
+        match &result {
+            Ok(response @ RawResponse { status, headers, .. }) => {
+                permit.responded(*status, headers, requested_wait(*status, headers, transport.clock.now()));
+                if let Some(sent) = settings.sent.as_ref().filter(|_| status.is_success() && !response.is_page()) {
+                    sent.accepted();
+                }
+            }
+            Err(error) if error.is_connect() => permit.unsent(),
+            // It counts as lost.
+            Err(_) => drop(permit),
+        }
+        result
+    }
+
+    /// Returns the time limit of an attempt that begins now.
+    fn timeout(&self) -> Result<Duration> {
+        let Inner { transport, settings, .. } = &*self.0;
+        let timeout = settings.options.timeout.unwrap_or(transport.timeout);
+        match self.time_left() {
+            Some(Duration::ZERO) => Err(Error::deadline_passed()),
+            left => Ok(left.map_or(timeout, |left| left.min(timeout))),
+        }
+    }
+
     /// Waits for a permit for one attempt.
-    async fn permit(&self, observed: &Observed<'_>) -> Result<Permit> {
+    async fn permit(&self, observed: &mut Observed<'_>) -> Result<Permit> {
         let Inner { transport, operation, settings, time, .. } = &*self.0;
+        observed.queue();
         let mode = transport.rate_limit_mode_of(&settings.options);
         let max_wait = transport.max_wait_of(&settings.options);
         let wait_end =
@@ -248,40 +279,43 @@ impl Execution {
         Err(Error::no_permit(wait).with_retry_after((!wait.is_zero()).then_some(wait)))
     }
 
-    /// Decides what follows a failed attempt.
-    fn decide(&self, error: &Error) -> Decision {
+    /// Decides what follows a failed attempt. In mode `Wait`, a refusal for the rate limit takes none of the retries, up
+    /// to [`MAX_REFUSALS`].
+    fn decide(&self, error: &Error, refusals: u32) -> Decision {
         let Inner { transport, operation, settings, time, .. } = &*self.0;
         let max_delay = transport.retry.max_delay;
+        let mode = transport.rate_limit_mode_of(&settings.options);
         let mut time_left = self.time_left();
-        let longest_wait = match (error.kind(), transport.rate_limit_mode_of(&settings.options)) {
-            (ErrorKind::RateLimited, mode) => {
-                let wait_left =
-                    transport.max_wait_of(&settings.options).map(|max_wait| max_wait.saturating_sub(time.waited()));
-                time_left = [time_left, wait_left].into_iter().flatten().min();
-                match mode {
-                    RateLimitMode::Wait => max_delay.max(transport.limiter.longest_wait()),
-                    RateLimitMode::FailFast => Duration::ZERO,
-                    RateLimitMode::Off => max_delay,
-                }
+        let mut longest_wait = max_delay;
+        let (mut attempts, mut max_retries) = (error.attempts(), transport.max_retries_of(&settings.options));
+        if mode == RateLimitMode::Wait {
+            attempts -= refusals;
+        }
+        if error.is_rate_limited() {
+            let wait_left =
+                transport.max_wait_of(&settings.options).map(|max_wait| max_wait.saturating_sub(time.waited()));
+            time_left = [time_left, wait_left].into_iter().flatten().min();
+            longest_wait = match mode {
+                RateLimitMode::Wait => max_delay.max(transport.limiter.longest_wait()),
+                RateLimitMode::FailFast => Duration::ZERO,
+                RateLimitMode::Off => max_delay,
+            };
+            if mode == RateLimitMode::Wait && max_retries > 0 {
+                (attempts, max_retries) = (refusals + 1, MAX_REFUSALS);
             }
-            _ => max_delay,
-        };
+        }
         decide(
             &transport.retry,
             &RetryContext {
                 error,
-                attempts: error.attempts(),
-                max_retries: transport.max_retries_of(&settings.options),
+                attempts,
+                max_retries,
                 repeatable: operation.is_idempotent() || settings.repeatable,
                 time_left,
                 longest_wait,
                 jitter: fastrand::f64(),
             },
         )
-    }
-
-    pub(crate) fn base_url(&self) -> &str {
-        &self.0.transport.base_url
     }
 
     pub(crate) fn begun(&self) -> DateTime<Utc> {
@@ -327,6 +361,15 @@ impl Execution {
     }
 }
 
+/// The reason why an attempt has no response to return.
+enum Failed {
+    /// Nothing was sent: there is no time, or no permit.
+    Time(Error),
+    /// Nothing was sent: the middleware has refused the request, or it cannot be sent.
+    Refused(Error),
+    Attempt(Error),
+}
+
 /// A failed attempt that is followed by another.
 struct Failure {
     error: Error,
@@ -346,14 +389,17 @@ impl Failure {
     }
 }
 
-type Generated<T> = std::result::Result<ResponseValue<T>, progenitor_client::Error<()>>;
+/// Runs a call in the caller's span and with its subscriber, though in a task.
+#[cfg(feature = "tracing")]
+fn in_span<T>(call: impl Future<Output = T>) -> impl Future<Output = T> {
+    use tracing::instrument::{Instrument as _, WithSubscriber as _};
 
-impl ClientHooks<Execution> for endpoints::Client {
-    /// Keeps the result in the [`Execution`], and makes the generated code return.
-    async fn exec(&self, request: Request, _: &OperationInfo) -> reqwest::Result<reqwest::Response> {
-        self.inner().execute(request).await;
-        platform::no_response(self.client()).await
-    }
+    call.in_current_span().with_current_subscriber()
+}
+
+#[cfg(not(feature = "tracing"))]
+fn in_span<F>(call: F) -> F {
+    call
 }
 
 impl fmt::Debug for Execution {
@@ -364,8 +410,6 @@ impl fmt::Debug for Execution {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::PoisonError;
-
     use bytes::Bytes;
     use http::{HeaderMap, StatusCode};
 
@@ -376,22 +420,21 @@ mod tests {
     use crate::{Client, Operation, Result};
 
     /// Returns the result of a call whose response may have no body.
-    fn finished(body: &'static str) -> Result<Response<Option<Run>>> {
+    fn read(body: &'static str) -> Result<Response<Option<Run>>> {
         // Without TLS among the features, only a base URL without it is accepted.
         let client = Client::builder().api_key("org_live_test").base_url("http://127.0.0.1:1").build()?;
         let execution = Execution::new(&client.transport, Operation::GET_RUN, None, CallSettings::default());
         let (status, headers) = (StatusCode::ACCEPTED, HeaderMap::new());
-        let response = Response::new((), RawResponse { status, headers, body: Bytes::from_static(body.as_bytes()) }, 1);
-        *execution.0.outcome.lock().unwrap_or_else(PoisonError::into_inner) = Some(Ok(response));
-        execution.finish_optional(Err(progenitor_client::Error::Custom("not read".to_owned())))
+        let raw = RawResponse { status, headers, body: Bytes::from_static(body.as_bytes()) };
+        execution.read_optional(Response::new((), raw, 1))
     }
 
     #[test]
     fn a_response_that_may_have_no_body_is_a_value_or_none() {
-        let empty = finished("").unwrap();
+        let empty = read("").unwrap();
         assert_eq!((empty.status(), empty.value()), (StatusCode::ACCEPTED, &None));
-        let run = finished(r#"{"id": "run_1", "workOrderId": "wo_1", "status": "pending"}"#).unwrap();
+        let run = read(r#"{"id": "run_1", "workOrderId": "wo_1", "status": "pending"}"#).unwrap();
         assert_eq!(run.into_inner().map(|run| run.id), Some("run_1".into()));
-        assert!(finished("[]").is_err());
+        assert!(read("[]").is_err());
     }
 }

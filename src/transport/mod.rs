@@ -1,19 +1,16 @@
-//! Sends requests. Every call goes through [`Execution::execute`].
+//! Sends requests. Every call goes through [`Execution::send`].
 //!
 //! ```text
-//! generated endpoint ─exec─▶ Execution::execute: attempt ─▶ decide ─▶ wait ─▶ attempt …
-//!                                │
-//!                                └─▶ the response, or an `Error`, kept in the call
+//! generated function ─request─▶ Execution::send ─task─▶ run: attempt ─▶ decide ─▶ delay ─▶ attempt …
+//!                                     │                         │
+//!                                     ▼                         ▼
+//!                                  decode ◀──────────────── response
 //! ```
-//!
-//! The generated code can only fail with a `reqwest::Error`, and reads the body in its own way. So the result is kept
-//! in the [`Execution`], and the generated code gets an error that makes it return. [`Execution::finish`] then reads
-//! the kept response.
 
 mod attempt;
-mod attempt_task;
 #[cfg_attr(target_family = "wasm", path = "body_wasm.rs")]
 mod body;
+mod call_task;
 mod decode;
 mod events;
 mod execution;

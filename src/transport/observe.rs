@@ -45,8 +45,8 @@ enum Phase {
     /// Waiting for the rate limit.
     Wait,
     Attempt,
-    /// The attempt has ended.
-    Decision,
+    /// Between the others.
+    Between,
     /// The delay before the next attempt.
     Delay,
     /// The call has ended.
@@ -65,7 +65,7 @@ impl<'a> Observed<'a> {
             waited: Duration::ZERO,
             delayed: Duration::ZERO,
             attempts: 0,
-            phase: Phase::Wait,
+            phase: Phase::Between,
             phase_begun: begun,
             #[cfg(feature = "tracing")]
             span: span(operation, request),
@@ -87,7 +87,7 @@ impl<'a> Observed<'a> {
                 self.time.add_wait(duration);
             }
             Phase::Delay => self.delayed += duration,
-            Phase::Attempt | Phase::Decision | Phase::End => {}
+            Phase::Attempt | Phase::Between | Phase::End => {}
         }
         (self.phase, self.phase_begun) = (phase, now);
         duration
@@ -135,7 +135,7 @@ impl<'a> Observed<'a> {
     }
 
     fn emit_attempt_end(&mut self, outcome: CallOutcome<'_>, response_bytes: usize) {
-        let (operation, attempt, duration) = (self.operation, self.attempts, self.begin(Phase::Decision));
+        let (operation, attempt, duration) = (self.operation, self.attempts, self.begin(Phase::Between));
         self.emit(CallEvent::AttemptEnd(AttemptEnd { operation, attempt, duration, response_bytes, outcome }));
     }
 
@@ -156,8 +156,13 @@ impl<'a> Observed<'a> {
         self.begin(if error.is_rate_limited() { Phase::Wait } else { Phase::Delay });
     }
 
-    /// The delay after a failed attempt has ended.
-    pub(super) fn delay_end(&mut self) {
+    /// The delay after a failed attempt has ended, and the next attempt is prepared.
+    pub(super) fn prepare(&mut self) {
+        self.begin(Phase::Between);
+    }
+
+    /// The next attempt takes its place in the queue.
+    pub(super) fn queue(&mut self) {
         self.begin(Phase::Wait);
     }
 

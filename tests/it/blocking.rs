@@ -398,14 +398,15 @@ fn a_panic_in_a_callback_affects_only_its_own_call() {
 }
 
 #[test]
-fn a_blocking_call_in_a_callback_fails_instead_of_hanging() {
+fn a_callback_can_make_a_call() {
     let service = Service::start();
-    let (other, (sender, errors)) = (service.client(), mpsc::channel());
-    let client = service.builder().on_retry(move |_| sender.send(other.runs().list().send().unwrap_err()).unwrap());
+    let other = service.client();
+    let client = service.builder().on_retry(move |_| {
+        other.runs().list().send().unwrap();
+    });
     let client = client.build_blocking().unwrap();
     service.simulator.inject(Fault::error("SERVICE_UNAVAILABLE").on("getCredits"));
     guarded(move || client.credits().balance().send()).unwrap();
-    assert_eq!(errors.recv().unwrap().kind(), ErrorKind::Configuration);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use agentgate::simulator::{Fault, Simulator};
 use agentgate::types::ErrorCode;
-use agentgate::{Client, Error, ErrorKind, Operation, WorkspaceSource};
+use agentgate::{Client, Error, ErrorKind, Operation, RateLimitMode, WorkspaceSource};
 use common::call;
 use common::clock::InstantClock;
 
@@ -277,7 +277,7 @@ async fn a_429_after_an_attempt_with_an_unknown_outcome_is_not_retryable() {
     on.simulator.inject(Fault::bad_gateway().on("createWebhook"));
     on.simulator.inject(Fault::error("RATE_LIMITED").on("createWebhook"));
     let call = on.client.webhooks().create("https://example.com/hook", ["run.failed"]).repeatable().max_retries(1);
-    let error = call.await.unwrap_err();
+    let error = call.rate_limit_mode(RateLimitMode::Off).await.unwrap_err();
     assert!(error.is_rate_limited() && !error.is_retryable(), "{error}");
 }
 

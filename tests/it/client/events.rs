@@ -120,6 +120,9 @@ async fn a_call_that_waits_for_an_unknown_limit_emits_a_first_response_wait() {
     for call in &mut calls {
         assert!(poll_fn(|context| Poll::Ready(call.as_mut().poll(context))).await.is_pending());
     }
+    while reasons.lock().unwrap().len() < 2 {
+        tokio::task::yield_now().await;
+    }
     let first = WaitReason::FirstResponse;
     assert_eq!(*reasons.lock().unwrap(), [(first, 0, None), (first, 1, None)]);
 }

@@ -262,7 +262,7 @@ fn a_successful_response_without_a_body_beside_another_makes_the_value_optional(
     for status in ["202", "204", "299"] {
         let generated = generate(&with_response("updateWebhook", &format!("'{status}': {{description: Nothing.}}")));
         assert_holds(&generated.calls, "type Output = ::std::option::Option<crate::types::Webhook>;");
-        assert_holds(&generated.calls, ".finish_optional(");
+        assert_holds(&generated.calls, ".read_optional(");
         assert_eq!(generated.endpoints, generate(CONTRACT).endpoints);
     }
 }

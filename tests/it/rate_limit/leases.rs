@@ -7,6 +7,7 @@ use agentgate::resources::CallFuture;
 use agentgate::shared_rate_limit::{LeaseFuture, LeaseRequest, SharedRateLimit};
 use agentgate::simulator::Simulator;
 use agentgate::{Client, Clock as _, ErrorKind, RateLimitMode, WorkspaceSource};
+use common::clock::InstantClock;
 use common::logs::Logs;
 use common::time::SimulatedTime;
 use tokio::task::JoinSet;
@@ -104,15 +105,19 @@ async fn submissions_are_leased_separately_and_their_completion_is_reported() {
 #[tokio::test]
 async fn the_permit_of_a_dropped_call_is_reused_by_the_next_call() {
     let time = time(100).await;
-    let limit = FakeLimit::new(&time, 100, Behaviour::Works);
+    let limit = FakeLimit::new(&time, 100, Behaviour::Slow(SECOND / 20));
     let client = client(&time, &limit);
     time.run(async {
         let mut dropped = Box::pin(client.credits().balance().into_future());
-        assert!(poll_once(dropped.as_mut()).await.is_pending());
+        while limit.requests().is_empty() {
+            assert!(poll_once(dropped.as_mut()).await.is_pending());
+            tokio::task::yield_now().await;
+        }
+        drop(dropped);
+        time.sleep(2 * SECOND).await;
     })
     .await;
-    time.settle().await;
-    assert_eq!(limit.leased(), 1);
+    assert_eq!((limit.leased(), time.simulator().request_count(), limit.requests().len()), (1, 0, 1));
     assert_eq!(calls(&time, &client, 1).await.0, 1);
     assert_eq!(limit.leased(), 1);
 }
@@ -306,11 +311,13 @@ fn a_runtime_dropped_during_a_lease_does_not_block_calls_of_another() {
     let first = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let second = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let simulator = second.block_on(Simulator::start()).unwrap();
-    let builder = Client::builder().api_key(simulator.api_key()).base_url(simulator.url()).clock(simulator.clock());
+    let builder =
+        Client::builder().api_key(simulator.api_key()).base_url(simulator.url()).clock(InstantClock::default());
     let client = builder.shared_rate_limit(Hangs).build().unwrap();
+    let mut call = Box::pin(client.credits().balance().into_future());
     first.block_on(async {
-        let mut call = Box::pin(client.credits().balance().into_future());
         assert!(poll_once(call.as_mut()).await.is_pending());
+        tokio::task::yield_now().await;
     });
     // The lease of the first runtime is pending, and nothing polls it.
     second.block_on(client.credits().balance().into_future()).unwrap();
