@@ -77,7 +77,10 @@ impl Subscription {
             return Poll::Ready(update);
         }
         // At each poll, which may be on another runtime than the one before.
-        self.follower.ensure_poller()?;
+        if let Err(error) = self.follower.ensure_poller() {
+            // The poller may have ended with this run.
+            return Poll::Ready(self.mailbox.take().unwrap_or(Err(error)));
+        }
         self.mailbox.poll(context.waker().clone())
     }
 }
