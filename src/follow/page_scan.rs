@@ -22,7 +22,7 @@ impl Scope {
     }
 }
 
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct PageScan {
     pub(super) scope: Scope,
     pub(super) offset: u32,
@@ -40,12 +40,13 @@ impl PageScan {
         Self { scope, offset: 0, pages: 0, unproductive: 0, ended: 0, is_second: false }
     }
 
-    /// Adds a page of `count` runs, which has shown this number of awaited runs.
-    pub(super) fn add_page(&mut self, count: usize, shown: usize, ended: usize) {
+    /// Returns the scan after a page of `count` runs, which has shown `shown` awaited runs.
+    pub(super) fn with_page(mut self, count: usize, shown: usize, ended: usize) -> Self {
         self.pages += 1;
         self.offset = self.offset.saturating_add(u32::try_from(count).unwrap_or(PAGE_SIZE));
         self.unproductive = (self.unproductive + 1).saturating_sub(shown);
         self.ended += ended;
+        self
     }
 
     /// Returns whether more pages would take more requests than fetches of the runs that are missing.

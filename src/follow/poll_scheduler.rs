@@ -23,7 +23,7 @@ use super::run_registry::RunRegistry;
 use super::run_source::PAGE_SIZE;
 use super::run_update::RunUpdate;
 use super::state::Times;
-use crate::types::{RunId, RunPage, RunSummary};
+use crate::types::{RunId, RunPage};
 use crate::{Error, ErrorKind, Response};
 
 /// The number of new runs that are fetched one by one. More are listed.
@@ -66,6 +66,7 @@ pub(super) enum Step {
 
 #[derive(Debug, Default)]
 pub(super) struct PollScheduler {
+    budget: PollBudget,
     /// The scan of the current round. `None` while a page of it is being fetched.
     round: Option<PageScan>,
     /// The scan of the pending runs, in the same way.
@@ -108,16 +109,10 @@ impl PollScheduler {
     }
 
     /// Returns the next request, and takes it from the budget; or the delay to the next step.
-    pub(super) fn step(
-        &mut self,
-        runs: &mut Agenda,
-        budget: &mut PollBudget,
-        rate: f64,
-        shortest_delay: Duration,
-        now: Duration,
-    ) -> Step {
+    pub(super) fn step(&mut self, runs: &mut Agenda, rate: f64, shortest_delay: Duration, now: Duration) -> Step {
         runs.end_delays(now);
-        let delay = budget.delay(rate);
+        self.budget.pay(now, rate);
+        let delay = self.budget.delay(rate);
         if !delay.is_zero() {
             return Step::Wait(delay);
         }
@@ -125,9 +120,9 @@ impl PollScheduler {
         // First fetches and rounds take turns.
         self.was_first_fetch = !self.was_first_fetch && first_fetch.is_some();
         if let Some(request) = first_fetch.clone().filter(|_| self.was_first_fetch) {
-            return self.send(request, false, runs, budget, now);
+            return self.send(request, false, runs, now);
         }
-        let round_delay = self.next_round.saturating_sub(now).max(budget.round_delay(rate));
+        let round_delay = self.next_round.saturating_sub(now).max(self.budget.round_delay(rate));
         let may_begin = self.may_begin_round(runs, now);
         let begins = may_begin && (round_delay.is_zero() || self.has_many_new(runs, now) || runs.due().is_some());
         if begins {
@@ -135,7 +130,7 @@ impl PollScheduler {
             self.begin_round(runs, now);
         }
         if let Some(request) = self.next_request(runs, now).or(first_fetch) {
-            return self.send(request, begins, runs, budget, now);
+            return self.send(request, begins, runs, now);
         }
         let round = if may_begin { round_delay.max(Duration::from_millis(1)) } else { Duration::MAX };
         Step::Wait(runs.next_delay_end().map_or(round, |at| at.saturating_sub(now).min(round)))
@@ -189,7 +184,7 @@ impl PollScheduler {
                 return Some(request);
             }
         }
-        self.round.clone().filter(|_| self.listing.is_none()).map(Request::Page)
+        self.round.filter(|_| self.listing.is_none()).map(Request::Page)
     }
 
     /// Returns a page of the pending runs, or the run with the oldest fetch.
@@ -212,18 +207,11 @@ impl PollScheduler {
             runs.begin_scan(Scope::Pending);
             PageScan::new(Scope::Pending)
         });
-        Some(Request::Page(scan.clone()))
+        Some(Request::Page(*scan))
     }
 
-    fn send(
-        &mut self,
-        request: Request,
-        begins_round: bool,
-        runs: &mut Agenda,
-        budget: &mut PollBudget,
-        now: Duration,
-    ) -> Step {
-        budget.add(begins_round, fastrand::f64());
+    fn send(&mut self, request: Request, begins_round: bool, runs: &mut Agenda, now: Duration) -> Step {
+        self.budget.add(begins_round, fastrand::f64());
         self.since_rotation += 1;
         match &request {
             Request::Run(id) => runs.fetch_begins(id, now),
@@ -256,58 +244,45 @@ impl PollScheduler {
     ) -> Vec<RunId> {
         self.list_failures = PollFailures::default();
         let (is_stale, page) = (page.is_stale(), page.into_inner());
-        let (count, total, missing) = (page.data.len(), page.total, runs.agenda.missing(scan.scope));
         if scan.scope == Scope::Running {
-            self.running = total.or(self.running);
+            self.running = page.total.or(self.running);
         }
+        let (count, missing) = (page.data.len(), runs.agenda.missing(scan.scope));
         let mut ended = Vec::new();
         for summary in page.data {
-            ended.extend(self.apply_summary(summary, is_stale, runs, at));
+            let update = RunUpdate { is_stale, ..RunUpdate::from_summary(summary, at.time) };
+            self.check_lag(&update, at);
+            let id = update.id.clone();
+            if runs.apply(update) {
+                ended.push(id);
+            }
         }
-        // The scan of an earlier poller may have been forgotten.
+        // The scan may have been forgotten meanwhile.
         if self.listing.as_ref() == Some(&scan) {
             self.listing = None;
             let shown = missing.saturating_sub(runs.agenda.missing(scan.scope));
-            self.go_on(scan, (count, total), shown, ended.len(), &mut runs.agenda);
+            self.go_on(scan.with_page(count, shown, ended.len()), count == 0, page.total, &mut runs.agenda);
         }
         ended
     }
 
-    /// Applies a run on a page. Returns its id if an awaited run has ended.
-    fn apply_summary(
-        &mut self,
-        summary: RunSummary,
-        is_stale: bool,
-        runs: &mut RunRegistry,
-        at: Times,
-    ) -> Option<RunId> {
-        let update = RunUpdate { is_stale, ..RunUpdate::from_summary(summary, at.time) };
+    /// Suspends lists if this one shows a run as running long after its end.
+    fn check_lag(&mut self, update: &RunUpdate, at: Times) {
         let has_ended = |(end, id): &(Duration, RunId)| *id == update.id && end.saturating_add(MAX_LIST_LAG) <= at.sent;
         if !update.is_final && self.ended.iter().any(has_ended) {
             self.ended.clear();
             self.lists_suspended_until = at.now.saturating_add(LIST_SUSPENSION);
         }
-        let id = update.id.clone();
-        runs.apply(update).then_some(id)
     }
 
     /// Continues a scan after a page, or ends it.
-    fn go_on(
-        &mut self,
-        mut scan: PageScan,
-        (count, total): (usize, Option<u64>),
-        shown: usize,
-        ended: usize,
-        runs: &mut Agenda,
-    ) {
-        scan.add_page(count, shown, ended);
-        let is_last = count == 0 || total.is_some_and(|total| u64::from(scan.offset) >= total);
+    fn go_on(&mut self, scan: PageScan, is_empty: bool, total: Option<u64>, runs: &mut Agenda) {
+        let is_last = is_empty || total.is_some_and(|total| u64::from(scan.offset) >= total);
         let missing = runs.missing(scan.scope);
         if is_last || missing == 0 || scan.is_unproductive(missing) {
             self.finish(&scan, missing, runs);
         } else {
-            let scope = scan.scope;
-            *self.scan(scope) = Some(scan);
+            *self.scan(scan.scope) = Some(scan);
         }
     }
 

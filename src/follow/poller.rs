@@ -9,13 +9,11 @@ use std::time::Duration;
 
 use tokio::sync::futures::Notified;
 
-use super::page_scan::PageScan;
 use super::poll_scheduler::{Request, Step};
 use super::run_source::RunSource;
 use super::state::{FollowState, Times};
-use crate::platform::JoinSet;
-use crate::types::{Run, RunId, RunPage};
-use crate::{Error, Operation, Response, Result};
+use crate::platform::{JoinError, JoinSet};
+use crate::{Error, Operation};
 
 /// Sends the requests that the scheduler decides on. Each request is a task of its own, so that one that hangs delays
 /// no other.
@@ -23,16 +21,6 @@ pub(super) struct Poller {
     pub(super) state: Arc<FollowState>,
     pub(super) source: Arc<dyn RunSource>,
     pub(super) number: u64,
-}
-
-struct Finished {
-    outcome: Outcome,
-    sent: Duration,
-}
-
-enum Outcome {
-    Run(RunId, Result<Box<Response<Run>>>),
-    Page(PageScan, Result<Box<Response<RunPage>>>),
 }
 
 impl Poller {
@@ -57,13 +45,9 @@ impl Poller {
             match self.next_step() {
                 None => return,
                 Some(Step::Send(request)) => {
-                    requests.spawn(send(Arc::clone(&self.source), request, self.state.now()));
+                    requests.spawn(send(Arc::clone(&self.state), Arc::clone(&self.source), request));
                 }
-                Some(Step::Wait(delay)) => {
-                    if let Some(finished) = self.wait(delay, changed, &mut requests).await {
-                        self.apply(finished);
-                    }
-                }
+                Some(Step::Wait(delay)) => self.wait(delay, changed, &mut requests).await,
             }
         }
     }
@@ -73,38 +57,19 @@ impl Poller {
         self.state.update(|inner| inner.next_step(self.number, rate_limit, time, now))
     }
 
-    /// Waits until a request has ended, the state has changed, or the delay is over.
-    async fn wait(
-        &self,
-        delay: Duration,
-        mut changed: Pin<&mut Notified<'_>>,
-        requests: &mut JoinSet<Finished>,
-    ) -> Option<Finished> {
+    /// Waits until the state has changed or the delay is over. Panics if a request has.
+    async fn wait(&self, delay: Duration, mut changed: Pin<&mut Notified<'_>>, requests: &mut JoinSet<()>) {
         let mut sleep = self.state.clock.sleep(delay);
         poll_fn(|context| {
-            match requests.poll_join_next(context) {
-                Poll::Ready(Some(Ok(finished))) => return Poll::Ready(Some(finished)),
-                Poll::Ready(Some(Err(error))) => {
-                    if let Ok(panic) = error.try_into_panic() {
-                        resume_unwind(panic);
-                    }
+            while let Poll::Ready(Some(request)) = requests.poll_join_next(context) {
+                if let Some(Ok(panic)) = request.err().map(JoinError::try_into_panic) {
+                    resume_unwind(panic);
                 }
-                Poll::Ready(None) | Poll::Pending => {}
             }
-            if sleep.as_mut().poll(context).is_ready() || changed.as_mut().poll(context).is_ready() {
-                return Poll::Ready(None);
-            }
-            Poll::Pending
+            let is_over = sleep.as_mut().poll(context).is_ready() || changed.as_mut().poll(context).is_ready();
+            if is_over { Poll::Ready(()) } else { Poll::Pending }
         })
-        .await
-    }
-
-    fn apply(&self, Finished { outcome, sent }: Finished) {
-        let at = Times { sent, now: self.state.now(), time: self.state.clock.now() };
-        self.state.update(|inner| match outcome {
-            Outcome::Run(id, result) => inner.apply_run(&id, result, at),
-            Outcome::Page(scan, result) => inner.apply_page(scan, result, at),
-        });
+        .await;
     }
 }
 
@@ -114,16 +79,20 @@ impl Drop for Poller {
     }
 }
 
-async fn send(source: Arc<dyn RunSource>, request: Request, sent: Duration) -> Finished {
-    let outcome = match request {
+/// Sends a request, and applies its response.
+async fn send(state: Arc<FollowState>, source: Arc<dyn RunSource>, request: Request) {
+    let sent = state.now();
+    let times = || Times { sent, now: state.now(), time: state.clock.now() };
+    match request {
         Request::Run(id) => {
-            let result = source.run(&id).await.map(Box::new);
-            Outcome::Run(id, result)
+            let result = source.run(&id).await;
+            let at = times();
+            state.update(|inner| inner.apply_run(&id, result, at));
         }
         Request::Page(scan) => {
-            let result = source.page(scan.scope.status(), scan.offset).await.map(Box::new);
-            Outcome::Page(scan, result)
+            let result = source.page(scan.scope.status(), scan.offset).await;
+            let at = times();
+            state.update(|inner| inner.apply_page(scan, result, at));
         }
-    };
-    Finished { outcome, sent }
+    }
 }

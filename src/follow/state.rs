@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 #[cfg(feature = "webhooks")]
 use super::broadcast::{Outbox, Replicas};
 use super::page_scan::PageScan;
-use super::poll_budget::{self, PollBudget};
+use super::poll_budget;
 use super::poll_scheduler::{PollScheduler, Step};
 use super::pollers::Pollers;
 use super::run_registry::RunRegistry;
@@ -49,7 +49,6 @@ pub(super) struct Inner {
     pub(super) health: WebhookHealth,
     pub(super) pollers: Pollers,
     scheduler: PollScheduler,
-    budget: PollBudget,
     /// The next step may be another than the one that the pollers wait for.
     pub(super) has_changed: bool,
     #[cfg(feature = "webhooks")]
@@ -148,15 +147,15 @@ impl Inner {
         #[cfg(feature = "webhooks")]
         let share = share / (1.0 + f64::from(self.replicas.count(now)));
         let rate = poll_budget::rate(share, rate_limit, time);
-        self.budget.pay(now, rate);
-        let step = self.scheduler.step(&mut self.registry.agenda, &mut self.budget, rate, shortest_delay, now);
+        let step = self.scheduler.step(&mut self.registry.agenda, rate, shortest_delay, now);
         match (step, self.health.expires_at()) {
             (Step::Wait(delay), Some(at)) => Step::Wait(delay.min(at.saturating_sub(now))),
             (step, _) => step,
         }
     }
 
-    pub(super) fn apply_run(&mut self, id: &RunId, result: Result<Box<Response<Run>>>, at: Times) {
+    pub(super) fn apply_run(&mut self, id: &RunId, result: Result<Response<Run>>, at: Times) {
+        self.has_changed = true;
         self.registry.agenda.fetch_ends(id);
         match result {
             Ok(response) => {
@@ -173,11 +172,12 @@ impl Inner {
         }
     }
 
-    pub(super) fn apply_page(&mut self, scan: PageScan, result: Result<Box<Response<RunPage>>>, at: Times) {
+    pub(super) fn apply_page(&mut self, scan: PageScan, result: Result<Response<RunPage>>, at: Times) {
+        self.has_changed = true;
         self.registry.outbound.dropped.extend(self.scheduler.list_failure.take());
         match result {
             Ok(page) => {
-                for id in self.scheduler.apply_page(scan, *page, &mut self.registry, at) {
+                for id in self.scheduler.apply_page(scan, page, &mut self.registry, at) {
                     self.health.polled(&id, at.now);
                 }
             }
