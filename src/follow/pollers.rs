@@ -59,16 +59,8 @@ impl Pollers {
 
     /// Records the next step of the active poller, and limits its delay.
     pub(super) fn limit(&mut self, step: Step, now: Duration) -> Step {
-        match step {
-            Step::Wait(delay) => {
-                let delay = delay.min(LONGEST_DELAY);
-                self.due = now.saturating_add(delay);
-                Step::Wait(delay)
-            }
-            Step::Send(request) => {
-                self.due = now;
-                Step::Send(request)
-            }
-        }
+        let delay = if let Step::Wait(delay) = step { delay.min(LONGEST_DELAY) } else { Duration::ZERO };
+        self.due = now.saturating_add(delay);
+        if let Step::Send(_) = step { step } else { Step::Wait(delay) }
     }
 }

@@ -59,13 +59,10 @@ impl RunRegistry {
                 return number;
             }
             let is_new = known.is_none_or(|(updated, _)| updated.saturating_add(FRESH) < now);
-            let run = known.map(|(_, update)| AwaitedRun {
-                status: Some(update.status.clone()),
-                iterations: update.iterations,
-                pull_request: update.pull_request.clone(),
-                ..AwaitedRun::default()
-            });
-            let run = run.unwrap_or_default();
+            let mut run = AwaitedRun::default();
+            if let Some((_, update)) = known {
+                run.change(update, &mut self.outbound);
+            }
             self.agenda.add(id.clone(), run.is_pending(), is_new, now);
             self.runs.insert(id.clone(), run);
         }

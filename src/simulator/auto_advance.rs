@@ -11,10 +11,10 @@
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
 use tokio::runtime::{Handle, RuntimeFlavor};
 
 use crate::simulator::clock::handle::SharedClock;
+use crate::simulator::clock::sleepers::Overview;
 use crate::simulator::clock::time::since;
 use crate::simulator::delivery::state::SharedState;
 
@@ -30,45 +30,24 @@ pub(crate) async fn run(clock: Weak<SharedClock>, state: Weak<SharedState>) {
     let Some(sleepers) = clock.upgrade().map(|clock| Arc::clone(&clock.sleepers)) else { return };
     while let Some(clock) = clock.upgrade() {
         let changed = sleepers.changed.notified();
-        match next(&clock) {
-            Next::Wake(now) => sleepers.wake(now),
-            Next::After(delay) => {
+        let Overview { first, may_advance, changes } = sleepers.overview();
+        // The real time to the end of the first sleep. `None` if only an advance ends it, or nothing sleeps.
+        match first.and_then(|first| clock.time.real_time_until(first)) {
+            Some(Duration::ZERO) => sleepers.wake(clock.time.now()),
+            Some(delay) => {
                 drop(clock);
                 let _ = tokio::time::timeout(delay, changed).await;
             }
-            Next::Never => {
-                drop(clock);
-                changed.await;
-            }
-            Next::Idle(changes) => {
+            None if may_advance => {
                 if stays_idle(&clock, &state, changes).await {
                     advance(&clock, &state);
                 }
             }
+            None => {
+                drop(clock);
+                changed.await;
+            }
         }
-    }
-}
-
-/// The next step of the task.
-enum Next {
-    /// A sleep is over.
-    Wake(DateTime<Utc>),
-    /// The first sleep ends after this much real time.
-    After(Duration),
-    /// The clock may advance if nothing happens after this number of changes.
-    Idle(u64),
-    /// Only something else can advance the clock.
-    Never,
-}
-
-fn next(clock: &SharedClock) -> Next {
-    let overview = clock.sleepers.overview();
-    let Some(first) = overview.first else { return Next::Never };
-    match clock.time.real_time_until(first) {
-        Some(Duration::ZERO) => Next::Wake(clock.time.now()),
-        Some(delay) => Next::After(delay),
-        None if overview.may_advance => Next::Idle(overview.changes),
-        None => Next::Never,
     }
 }
 

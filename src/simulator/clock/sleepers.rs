@@ -104,8 +104,9 @@ impl Sleepers {
     }
 
     pub(crate) fn register(&self, key: Key, waker: &Waker, auto_advance: bool) {
+        let sleeper = Sleeper { waker: waker.clone(), auto_advance };
         // A dropped waker may drop a task and with it another sleep, so it is dropped after the lock.
-        let old = self.lock().sleeping.insert(key, Sleeper { waker: waker.clone(), auto_advance });
+        let old = self.lock().sleeping.insert(key, sleeper);
         // A sleep that is polled again is no change: it may be polled at any time.
         if old.is_none() {
             self.note_change();
