@@ -97,9 +97,13 @@ impl Agenda {
         self.change(id, |run| run.state = FetchState::Delayed(until));
     }
 
-    /// Ends the delays that are over.
-    pub(super) fn end_delays(&mut self, now: Duration) {
-        while let Some((_, id)) = self.delayed.first().filter(|(until, _)| *until <= now).cloned() {
+    /// Ends the delays that are over. Returns the end of the next.
+    pub(super) fn end_delays(&mut self, now: Duration) -> Option<Duration> {
+        loop {
+            let (until, id) = self.delayed.first().cloned()?;
+            if until > now {
+                return Some(until);
+            }
             self.fetch_ends(&id);
         }
     }
@@ -133,11 +137,6 @@ impl Agenda {
     /// Returns the run that was not fetched for the longest time, of those that were not fetched since this time.
     pub(super) fn oldest(&self, before: Duration) -> Option<&RunId> {
         self.by_fetch.first().filter(|(fetched, _)| *fetched <= before).map(|(_, id)| id)
-    }
-
-    /// Returns the time at which the first delay ends.
-    pub(super) fn next_delay_end(&self) -> Option<Duration> {
-        self.delayed.first().map(|(until, _)| *until)
     }
 
     /// Makes all runs due.

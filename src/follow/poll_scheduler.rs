@@ -22,7 +22,7 @@ use super::poll_failures::PollFailures;
 use super::run_registry::RunRegistry;
 use super::run_source::PAGE_SIZE;
 use super::run_update::RunUpdate;
-use super::state::Times;
+use super::state::Now;
 use crate::types::{RunId, RunPage};
 use crate::{Error, ErrorKind, Response};
 
@@ -44,8 +44,8 @@ const LIST_RETRY_DELAY: Duration = Duration::from_secs(60);
 /// The time for which lists are not used after the service refused one, or after one showed an ended run as running.
 const LIST_SUSPENSION: Duration = Duration::from_secs(10 * 60);
 
-/// Lists may lag this much behind.
-const MAX_LIST_LAG: Duration = Duration::from_secs(30);
+/// Lists may lag this much behind, the time for which their response is under way included.
+const MAX_LIST_LAG: Duration = Duration::from_secs(60);
 
 /// The number of ended runs that are remembered to detect lists that lag more.
 const MAX_ENDED: usize = 32;
@@ -110,7 +110,7 @@ impl PollScheduler {
 
     /// Returns the next request, and takes it from the budget; or the delay to the next step.
     pub(super) fn step(&mut self, runs: &mut Agenda, rate: f64, shortest_delay: Duration, now: Duration) -> Step {
-        runs.end_delays(now);
+        let delays_end = runs.end_delays(now);
         self.budget.pay(now, rate);
         let delay = self.budget.delay(rate);
         if !delay.is_zero() {
@@ -133,7 +133,7 @@ impl PollScheduler {
             return self.send(request, begins, runs, now);
         }
         let round = if may_begin { round_delay.max(Duration::from_millis(1)) } else { Duration::MAX };
-        Step::Wait(runs.next_delay_end().map_or(round, |at| at.saturating_sub(now).min(round)))
+        Step::Wait(delays_end.map_or(round, |at| at.saturating_sub(now).min(round)))
     }
 
     /// Returns the fetch of a run that had no update yet, unless there are so many that a list is cheaper.
@@ -240,7 +240,7 @@ impl PollScheduler {
         scan: PageScan,
         page: Response<RunPage>,
         runs: &mut RunRegistry,
-        at: Times,
+        (now, time): Now,
     ) -> Vec<RunId> {
         self.list_failures = PollFailures::default();
         let (is_stale, page) = (page.is_stale(), page.into_inner());
@@ -250,8 +250,8 @@ impl PollScheduler {
         let (count, missing) = (page.data.len(), runs.agenda.missing(scan.scope));
         let mut ended = Vec::new();
         for summary in page.data {
-            let update = RunUpdate { is_stale, ..RunUpdate::from_summary(summary, at.time) };
-            self.check_lag(&update, at);
+            let update = RunUpdate { is_stale, ..RunUpdate::from_summary(summary, time) };
+            self.check_lag(&update, now);
             let id = update.id.clone();
             if runs.apply(update) {
                 ended.push(id);
@@ -267,11 +267,11 @@ impl PollScheduler {
     }
 
     /// Suspends lists if this one shows a run as running long after its end.
-    fn check_lag(&mut self, update: &RunUpdate, at: Times) {
-        let has_ended = |(end, id): &(Duration, RunId)| *id == update.id && end.saturating_add(MAX_LIST_LAG) <= at.sent;
+    fn check_lag(&mut self, update: &RunUpdate, now: Duration) {
+        let has_ended = |(end, id): &(Duration, RunId)| *id == update.id && end.saturating_add(MAX_LIST_LAG) <= now;
         if !update.is_final && self.ended.iter().any(has_ended) {
             self.ended.clear();
-            self.lists_suspended_until = at.now.saturating_add(LIST_SUSPENSION);
+            self.lists_suspended_until = now.saturating_add(LIST_SUSPENSION);
         }
     }
 

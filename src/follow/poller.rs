@@ -11,7 +11,7 @@ use tokio::sync::futures::Notified;
 
 use super::poll_scheduler::{Request, Step};
 use super::run_source::RunSource;
-use super::state::{FollowState, Times};
+use super::state::FollowState;
 use crate::platform::{JoinError, JoinSet};
 use crate::{Error, Operation};
 
@@ -53,8 +53,8 @@ impl Poller {
     }
 
     fn next_step(&self) -> Option<Step> {
-        let (rate_limit, time, now) = (self.source.rate_limit(), self.state.clock.now(), self.state.now());
-        self.state.update(|inner| inner.next_step(self.number, rate_limit, time, now))
+        let (limit, now) = (self.source.rate_limit(), self.state.times());
+        self.state.update(|inner| inner.next_step(self.number, limit, now))
     }
 
     /// Waits until the state has changed or the delay is over. Panics if a request has.
@@ -81,18 +81,16 @@ impl Drop for Poller {
 
 /// Sends a request, and applies its response.
 async fn send(state: Arc<FollowState>, source: Arc<dyn RunSource>, request: Request) {
-    let sent = state.now();
-    let times = || Times { sent, now: state.now(), time: state.clock.now() };
     match request {
         Request::Run(id) => {
             let result = source.run(&id).await;
-            let at = times();
-            state.update(|inner| inner.apply_run(&id, result, at));
+            let now = state.times();
+            state.update(|inner| inner.apply_run(&id, result, now));
         }
         Request::Page(scan) => {
             let result = source.page(scan.scope.status(), scan.offset).await;
-            let at = times();
-            state.update(|inner| inner.apply_page(scan, result, at));
+            let now = state.times();
+            state.update(|inner| inner.apply_page(scan, result, now));
         }
     }
 }

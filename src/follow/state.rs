@@ -57,13 +57,8 @@ pub(super) struct Inner {
     pub(super) replicas: Replicas,
 }
 
-/// The time of a response: when its request was sent, and now, on both kinds of clock.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Times {
-    pub(super) sent: Duration,
-    pub(super) now: Duration,
-    pub(super) time: DateTime<Utc>,
-}
+/// The time on both kinds of clock.
+pub(super) type Now = (Duration, DateTime<Utc>);
 
 impl FollowState {
     pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
@@ -94,6 +89,10 @@ impl FollowState {
         self.clock.monotonic()
     }
 
+    pub(super) fn times(&self) -> Now {
+        (self.clock.monotonic(), self.clock.now())
+    }
+
     /// Applies the status in the response to a submission or a cancellation.
     pub(crate) fn apply_status(&self, id: &RunId, status: &RunStatus) {
         let now = self.now();
@@ -116,13 +115,7 @@ impl Inner {
     }
 
     /// Returns the next step of a poller. `None` if no run is awaited.
-    pub(super) fn next_step(
-        &mut self,
-        poller: u64,
-        rate_limit: Option<RateLimit>,
-        time: DateTime<Utc>,
-        now: Duration,
-    ) -> Option<Step> {
+    pub(super) fn next_step(&mut self, poller: u64, limit: Option<RateLimit>, (now, time): Now) -> Option<Step> {
         if self.registry.is_empty() {
             self.pollers.remove(poller);
             return None;
@@ -135,18 +128,18 @@ impl Inner {
             self.scheduler.forget_requests();
             self.registry.agenda.forget_fetches();
         }
-        let step = self.active_step(rate_limit, time, now);
+        let step = self.active_step(limit, (now, time));
         Some(self.pollers.limit(step, now))
     }
 
-    fn active_step(&mut self, rate_limit: Option<RateLimit>, time: DateTime<Utc>, now: Duration) -> Step {
+    fn active_step(&mut self, limit: Option<RateLimit>, (now, time): Now) -> Step {
         self.health.expire(now);
         let Settings { share, fallback_share, shortest_delay } = self.settings;
         let share = if self.health.is_healthy() { share.min(fallback_share) } else { share };
         // The limit is the organization's, so the replicas that poll divide one share.
         #[cfg(feature = "webhooks")]
         let share = share / (1.0 + f64::from(self.replicas.count(now)));
-        let rate = poll_budget::rate(share, rate_limit, time);
+        let rate = poll_budget::rate(share, limit, time);
         let step = self.scheduler.step(&mut self.registry.agenda, rate, shortest_delay, now);
         match (step, self.health.expires_at()) {
             (Step::Wait(delay), Some(at)) => Step::Wait(delay.min(at.saturating_sub(now))),
@@ -154,35 +147,35 @@ impl Inner {
         }
     }
 
-    pub(super) fn apply_run(&mut self, id: &RunId, result: Result<Response<Run>>, at: Times) {
+    pub(super) fn apply_run(&mut self, id: &RunId, result: Result<Response<Run>>, (now, time): Now) {
         self.has_changed = true;
         self.registry.agenda.fetch_ends(id);
         match result {
             Ok(response) => {
                 let is_stale = response.is_stale();
                 // The response may have another id than the one that was fetched.
-                let update = RunUpdate::from_run(response.into_inner(), at.time);
+                let update = RunUpdate::from_run(response.into_inner(), time);
                 if self.registry.apply(RunUpdate { id: id.clone(), is_stale, ..update }) {
-                    self.health.polled(id, at.now);
-                    self.scheduler.found_end(id, at.now);
+                    self.health.polled(id, now);
+                    self.scheduler.found_end(id, now);
                 }
             }
             Err(error) if is_refusal(error.kind()) => self.registry.fail_all(error),
-            Err(error) => self.registry.failed(id, error, at.now),
+            Err(error) => self.registry.failed(id, error, now),
         }
     }
 
-    pub(super) fn apply_page(&mut self, scan: PageScan, result: Result<Response<RunPage>>, at: Times) {
+    pub(super) fn apply_page(&mut self, scan: PageScan, result: Result<Response<RunPage>>, (now, time): Now) {
         self.has_changed = true;
         self.registry.outbound.dropped.extend(self.scheduler.list_failure.take());
         match result {
             Ok(page) => {
-                for id in self.scheduler.apply_page(scan, page, &mut self.registry, at) {
-                    self.health.polled(&id, at.now);
+                for id in self.scheduler.apply_page(scan, page, &mut self.registry, (now, time)) {
+                    self.health.polled(&id, now);
                 }
             }
             Err(error) if is_refusal(error.kind()) => self.registry.fail_all(error),
-            Err(error) => self.scheduler.page_failed(error, at.now),
+            Err(error) => self.scheduler.page_failed(error, now),
         }
     }
 

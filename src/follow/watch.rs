@@ -52,13 +52,8 @@ impl fmt::Debug for WatchRun {
     }
 }
 
-/// The fields of which a change makes an item.
-#[derive(PartialEq)]
-struct WatchedFields {
-    status: RunStatus,
-    iterations: Option<u32>,
-    pull_request: Option<String>,
-}
+/// The fields of which a change makes an item: the status, the iterations and the pull request.
+type WatchedFields = (RunStatus, Option<u32>, Option<String>);
 
 struct Watch {
     follower: RunFollower,
@@ -78,8 +73,7 @@ impl Watch {
     async fn next(&mut self) -> Result<Run> {
         loop {
             let Some(run) = self.next_update().await? else { continue };
-            let (status, pull_request) = (run.status.clone(), run.pr_url.clone());
-            let fields = WatchedFields { status, iterations: run.iterations, pull_request };
+            let fields = (run.status.clone(), run.iterations, run.pr_url.clone());
             if self.last.as_ref() != Some(&fields) {
                 self.last = Some(fields);
                 return Ok(run);
