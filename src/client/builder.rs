@@ -18,15 +18,13 @@ use crate::rate_limit::{
 #[cfg(feature = "test-util")]
 use crate::transport::ReplayFn;
 use crate::transport::{
-    CallEvent, Freshness, KEY_IN_CODE, Middleware, OnEvent, Retry, RetryBudget, RetryPolicy, Stack, Transport,
+    Backoff, CallEvent, CallOptions, Freshness, KEY_IN_CODE, Middleware, OnEvent, Retry, RetryBudget, Stack, Transport,
 };
 use crate::{Error, Result, Secret};
 
 const API_KEY: &str = "AGENTGATE_API_KEY";
 const BASE_URL: &str = "AGENTGATE_BASE_URL";
 
-/// As the vendor's own SDK.
-const TIMEOUT: Duration = Duration::from_secs(30);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const MAX_BODY_SIZE: usize = 8 * 1024 * 1024;
 
@@ -61,16 +59,13 @@ pub struct ClientBuilder {
     key_origin: &'static str,
     base_url: Option<String>,
     allow_http: bool,
-    timeout: Duration,
-    deadline: Option<Duration>,
-    max_wait: Option<Duration>,
+    options: CallOptions,
     connect_timeout: Option<Duration>,
     max_body_size: usize,
     user_agent: Option<String>,
     http: Option<reqwest::Client>,
     configure_http: Option<Arc<ConfigureHttp>>,
-    retry: RetryPolicy,
-    rate_limit_mode: RateLimitMode,
+    backoff: Backoff,
     submissions: u32,
     shared_rate_limit: Option<Arc<dyn SharedRateLimit>>,
     on_event: Vec<OnEvent>,
@@ -87,16 +82,13 @@ impl Default for ClientBuilder {
             key_origin: KEY_IN_CODE,
             base_url: None,
             allow_http: false,
-            timeout: TIMEOUT,
-            deadline: None,
-            max_wait: None,
+            options: CallOptions::new(),
             connect_timeout: None,
             max_body_size: MAX_BODY_SIZE,
             user_agent: None,
             http: None,
             configure_http: None,
-            retry: RetryPolicy::default(),
-            rate_limit_mode: RateLimitMode::default(),
+            backoff: Backoff::default(),
             submissions: SUBMISSIONS_PER_MINUTE,
             shared_rate_limit: None,
             on_event: Vec::new(),
@@ -165,7 +157,7 @@ impl ClientBuilder {
     /// then fails with [`ErrorKind::Connect`](crate::ErrorKind::Connect) and is retried, even if
     /// [`connect_timeout`](Self::connect_timeout) is longer.
     pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = timeout;
+        self.options = self.options.timeout(timeout);
         self
     }
 
@@ -179,7 +171,7 @@ impl ClientBuilder {
     /// Sets the total time limit for a call, including retries and waits. If a wait would end after the deadline, the
     /// call fails at once, with [`retry_after`](crate::Error::retry_after). Defaults to no limit.
     pub fn deadline(mut self, deadline: Duration) -> Self {
-        self.deadline = Some(deadline);
+        self.options = self.options.deadline(deadline);
         self
     }
 
@@ -203,7 +195,7 @@ impl ClientBuilder {
     /// # }
     /// ```
     pub fn max_wait(mut self, wait: Duration) -> Self {
-        self.max_wait = Some(wait);
+        self.options = self.options.max_wait(wait);
         self
     }
 
@@ -215,14 +207,14 @@ impl ClientBuilder {
     /// share a retry budget of about 100 retries. Failed calls use it up, and successful calls refill it. While it is
     /// empty, failed calls are not retried, except after a 429.
     pub fn max_retries(mut self, retries: u32) -> Self {
-        self.retry.max_retries = retries;
+        self.options = self.options.max_retries(retries);
         self
     }
 
     /// Sets the longest delay between two attempts. If the service asks for a longer one, the error is returned at
     /// once, with [`retry_after`](crate::Error::retry_after); but see [`RateLimitMode::Wait`]. Defaults to 30 seconds.
     pub fn max_retry_delay(mut self, delay: Duration) -> Self {
-        self.retry.max_delay = delay;
+        self.backoff.max_delay = delay;
         self
     }
 
@@ -232,7 +224,7 @@ impl ClientBuilder {
     /// window, up to an hour ahead. If other programs use the same organization, calls may still fail with
     /// [`ErrorKind::RateLimited`](crate::ErrorKind::RateLimited).
     pub fn rate_limit_mode(mut self, mode: RateLimitMode) -> Self {
-        self.rate_limit_mode = mode;
+        self.options = self.options.rate_limit_mode(mode);
         self
     }
 
@@ -410,7 +402,8 @@ impl ClientBuilder {
             None => {
                 // An attempt that runs out of time while it connects has sent nothing. Where a request has no body to
                 // tell that by, the connection has to fail first.
-                let connect_timeout = self.connect_timeout.unwrap_or(CONNECT_TIMEOUT).min(self.timeout.mul_f64(0.9));
+                let connect_timeout =
+                    self.connect_timeout.unwrap_or(CONNECT_TIMEOUT).min(self.options.attempt_timeout().mul_f64(0.9));
                 http_client(&base_url, connect_timeout, self.configure_http.as_deref())?
             }
         };
@@ -424,12 +417,9 @@ impl ClientBuilder {
             authorization,
             key_origin: self.key_origin,
             user_agent,
-            timeout: self.timeout,
-            deadline: self.deadline,
-            max_wait: self.max_wait,
-            rate_limit_mode: self.rate_limit_mode,
+            options: self.options,
             max_body_size: self.max_body_size,
-            retry: self.retry,
+            backoff: self.backoff,
             budget: RetryBudget::default(),
             limiter: Arc::new(RateLimiter::new(self.submissions, shared, Arc::clone(&self.clock))),
             freshness: Freshness::default(),
@@ -449,8 +439,8 @@ impl fmt::Debug for ClientBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ClientBuilder")
             .field("api_key", &self.api_key)
-            .field("timeout", &self.timeout)
-            .field("retry", &self.retry)
+            .field("options", &self.options)
+            .field("backoff", &self.backoff)
             .finish_non_exhaustive()
     }
 }

@@ -2,6 +2,8 @@
 
 use serde_json::{Map, Value};
 
+use crate::response::RawResponse;
+
 /// The error body of a response. Every field may be missing: the body may be HTML from a proxy, empty or truncated.
 #[derive(Clone, Debug, Default)]
 pub(super) struct ErrorBody {
@@ -11,6 +13,12 @@ pub(super) struct ErrorBody {
     pub(super) message: Option<String>,
     pub(super) details: Option<Value>,
     pub(super) request_id: Option<String>,
+}
+
+/// Returns whether the service itself responded, as far as that can be told: a success that is no page, or an error of
+/// the service.
+pub(crate) fn is_own(response: &RawResponse) -> bool {
+    if response.status.is_success() { !response.is_page() } else { ErrorBody::read(&response.body).code.is_some() }
 }
 
 impl ErrorBody {

@@ -120,12 +120,13 @@ impl Error {
     }
 
     /// Creates the error of a call that cannot get a permit within its time limit.
-    pub(crate) fn no_permit(wait: Duration) -> Self {
+    ///
+    /// `is_foreign` says that the limit was not reported by the service itself.
+    pub(crate) fn no_permit(wait: Duration, is_foreign: bool) -> Self {
+        let limit = if is_foreign { "the rate limit of something in front of the service" } else { "the rate limit" };
         let problem = match ceil_seconds(wait) {
-            0.0 => {
-                "the rate limit allowed no request within the time that the call may wait; nothing was sent".to_owned()
-            }
-            seconds => format!("the rate limit is exhausted and resets in {seconds} s; nothing was sent"),
+            0.0 => format!("{limit} allowed no request within the time that the call may wait; nothing was sent"),
+            seconds => format!("{limit} is exhausted and resets in {seconds} s; nothing was sent"),
         };
         let advice = "Wait, allow the call a longer `deadline` or `max_wait`, or spread the calls; the whole organization shares the limit.";
         Self::new(ErrorKind::RateLimited, Some(problem), advice)

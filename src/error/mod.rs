@@ -21,6 +21,7 @@ use serde_json::Value;
 pub use details::{CreditShortage, FieldError};
 pub use kind::{ErrorKind, UnknownErrorKind};
 
+pub(crate) use self::body::is_own;
 use self::response::FailedResponse;
 pub(crate) use self::response::KEPT_BODY;
 use crate::response::RateLimit;

@@ -166,6 +166,11 @@ impl FairQueue {
         self.lock().limits.window.limit()
     }
 
+    /// Returns whether the limit is the word of something in front of the service.
+    pub(super) fn is_foreign(&self) -> bool {
+        self.lock().limits.is_foreign
+    }
+
     /// Returns the time to the end of the window that was reported last, if it is not over.
     pub(super) fn window_left(&self, now: Duration) -> Option<Duration> {
         Some(self.lock().limits.window.report(now)?.resets_at.saturating_sub(now))
@@ -387,6 +392,7 @@ impl State {
         let Waiting { submissions, requests: others } = ahead;
         let reason = match &self.limits {
             limits if is_submission && limits.submissions.estimate(submissions, now) > now => WaitReason::Submissions,
+            limits if limits.is_foreign => WaitReason::Gateway,
             limits if limits.window.is_unknown() => WaitReason::FirstResponse,
             _ => WaitReason::RateLimit,
         };

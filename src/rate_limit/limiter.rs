@@ -60,6 +60,11 @@ impl RateLimiter {
         self.queue.window_left(self.clock.monotonic()).unwrap_or_default().max(LONGEST_WINDOW)
     }
 
+    /// Returns whether calls wait by the word of something in front of the service.
+    pub(crate) fn is_foreign(&self) -> bool {
+        self.queue.is_foreign()
+    }
+
     /// Waits for a permit for one attempt. If there is none by `until`, returns the time that it would take. `on_wait`
     /// is called when a wait begins.
     pub(crate) async fn acquire(
@@ -104,8 +109,8 @@ pub(crate) struct Permit {
 }
 
 impl Permit {
-    /// Reports a response, and the wait that it requests.
-    pub(crate) fn responded(mut self, status: StatusCode, headers: &HeaderMap, wait: Option<Duration>) {
+    /// Reports a response, the wait that it requests, and whether it is the service's own.
+    pub(crate) fn responded(mut self, status: StatusCode, headers: &HeaderMap, wait: Option<Duration>, is_own: bool) {
         let limiter = &self.limiter;
         let now = limiter.clock.monotonic();
         let service_now = service_now(headers, limiter.clock.now());
@@ -132,6 +137,9 @@ impl Permit {
             // A failure without headers may come from a gateway. A response about another limit says nothing about this
             // one.
             let report = reported.map(|reported| limits.window.complete(reported, now, service_now));
+            if report.is_some() || hold.is_some() {
+                limits.is_foreign = !is_own;
+            }
             limits.responded(report, status.is_success());
             if let Some(until) = hold {
                 // With requests left, the 429 is about another limit: that on submissions or on concurrent runs, or one

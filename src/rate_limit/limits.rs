@@ -22,6 +22,8 @@ pub(super) struct Limits {
     pub(super) window: Window,
     pub(super) submissions: Submissions,
     pub(super) leased: Option<LeasedPermits>,
+    /// The last report or hold came from a response that was not the service's own.
+    pub(super) is_foreign: bool,
 }
 
 /// A permit that was granted.
@@ -42,7 +44,7 @@ pub(super) enum Full {
 
 impl Limits {
     pub(super) fn new(submissions_per_minute: u32, leased: Option<LeasedPermits>) -> Self {
-        Self { window: Window::new(), submissions: Submissions::new(submissions_per_minute), leased }
+        Self { window: Window::new(), submissions: Submissions::new(submissions_per_minute), leased, is_foreign: false }
     }
 
     pub(super) fn try_acquire(&mut self, request: Request, now: Duration) -> Result<Grant, Full> {

@@ -11,6 +11,8 @@ pub enum WaitReason {
     RateLimit,
     /// The work orders that may be submitted in a minute are spent.
     Submissions,
+    /// A response that was not the service's own has reported the limit, such as that of a gateway.
+    Gateway,
     /// No response has arrived yet, so the rate limit is not known. Until then, no more than 10 requests are in flight.
     FirstResponse,
 }
@@ -22,6 +24,7 @@ impl WaitReason {
         match self {
             Self::RateLimit => "rate_limit",
             Self::Submissions => "submissions",
+            Self::Gateway => "gateway",
             Self::FirstResponse => "first_response",
         }
     }

@@ -93,8 +93,7 @@ pub(super) async fn resolved(
         (Err(error), _) => return Err(error),
     };
     let search = Search::new(call, token, sent.begun(), sent.time());
-    let mut retries =
-        if call.settings.reconcile { call.client.transport.max_retries_of(&call.settings.options) } else { 0 };
+    let mut retries = if call.settings.reconcile { sent.options().retries() } else { 0 };
     loop {
         match search.run().await {
             Ok(Some(found)) => return Ok(remembered(call, Some(token), found)),

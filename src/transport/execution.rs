@@ -17,7 +17,8 @@ use super::middleware::{after, before};
 use super::observe::Observed;
 use super::retry::{Decision, RetryContext, decide};
 use super::retry_after::requested_wait;
-use super::{CallSettings, CallTime, Transport};
+use super::{CallOptions, CallSettings, CallTime, Transport};
+use crate::error::is_own;
 use crate::rate_limit::{Permit, RateLimitMode};
 use crate::response::{RawResponse, Response};
 use crate::run_until::run_until;
@@ -30,7 +31,7 @@ const API_VERSION: HeaderName = HeaderName::from_static("api-version");
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// The number of 429s after which a call in mode `Wait` waits again. If five clients share the limit without knowing of
-/// each other, a call gets some ten.
+/// each other, a call gets at most six.
 const MAX_REFUSALS: u32 = 30;
 
 /// One call. Clones are the same call.
@@ -52,9 +53,10 @@ impl Execution {
         transport: &Arc<Transport>,
         operation: Operation,
         description: Option<String>,
-        settings: CallSettings,
+        mut settings: CallSettings,
     ) -> Self {
         let time = transport.time_of(&settings);
+        settings.options = settings.options.or(Some(&transport.options));
         let begun = transport.clock.now();
         Self(Arc::new(Inner { transport: Arc::clone(transport), operation, description, settings, begun, time }))
     }
@@ -237,7 +239,8 @@ impl Execution {
         let result = observed.within(transport.attempt(request, settings.sent.as_ref())).await;
         match &result {
             Ok(response @ RawResponse { status, headers, .. }) => {
-                permit.responded(*status, headers, requested_wait(*status, headers, transport.clock.now()));
+                let wait = requested_wait(*status, headers, transport.clock.now());
+                permit.responded(*status, headers, wait, is_own(response));
                 if let Some(sent) = settings.sent.as_ref().filter(|_| status.is_success() && !response.is_page()) {
                     sent.accepted();
                 }
@@ -251,8 +254,7 @@ impl Execution {
 
     /// Returns the time limit of an attempt that begins now.
     fn timeout(&self) -> Result<Duration> {
-        let Inner { transport, settings, .. } = &*self.0;
-        let timeout = settings.options.timeout.unwrap_or(transport.timeout);
+        let timeout = self.0.settings.options.attempt_timeout();
         match self.time_left() {
             Some(Duration::ZERO) => Err(Error::deadline_passed()),
             left => Ok(left.map_or(timeout, |left| left.min(timeout))),
@@ -263,10 +265,8 @@ impl Execution {
     async fn permit(&self, observed: &mut Observed<'_>) -> Result<Permit> {
         let Inner { transport, operation, settings, time, .. } = &*self.0;
         observed.queue();
-        let mode = transport.rate_limit_mode_of(&settings.options);
-        let max_wait = transport.max_wait_of(&settings.options);
-        let wait_end =
-            max_wait.map(|max_wait| transport.clock.monotonic().saturating_add(max_wait.saturating_sub(time.waited())));
+        let mode = settings.options.mode();
+        let wait_end = self.wait_left().map(|left| transport.clock.monotonic().saturating_add(left));
         let until = [time.deadline, wait_end].into_iter().flatten().min();
         let wait = match transport.limiter.acquire(*operation, mode, until, |wait| observed.wait(wait)).await {
             Ok(permit) => return Ok(permit),
@@ -276,25 +276,24 @@ impl Execution {
         if wait.is_zero() && mode == RateLimitMode::Wait && until == time.deadline {
             return Err(Error::deadline_passed());
         }
-        Err(Error::no_permit(wait).with_retry_after((!wait.is_zero()).then_some(wait)))
+        let error = Error::no_permit(wait, transport.limiter.is_foreign());
+        Err(error.with_retry_after((!wait.is_zero()).then_some(wait)))
     }
 
     /// Decides what follows a failed attempt. In mode `Wait`, a refusal for the rate limit takes none of the retries, up
     /// to [`MAX_REFUSALS`].
     fn decide(&self, error: &Error, refusals: u32) -> Decision {
-        let Inner { transport, operation, settings, time, .. } = &*self.0;
-        let max_delay = transport.retry.max_delay;
-        let mode = transport.rate_limit_mode_of(&settings.options);
+        let Inner { transport, operation, settings, .. } = &*self.0;
+        let max_delay = transport.backoff.max_delay;
+        let mode = settings.options.mode();
         let mut time_left = self.time_left();
         let mut longest_wait = max_delay;
-        let (mut attempts, mut max_retries) = (error.attempts(), transport.max_retries_of(&settings.options));
+        let (mut attempts, mut max_retries) = (error.attempts(), settings.options.retries());
         if mode == RateLimitMode::Wait {
             attempts -= refusals;
         }
         if error.is_rate_limited() {
-            let wait_left =
-                transport.max_wait_of(&settings.options).map(|max_wait| max_wait.saturating_sub(time.waited()));
-            time_left = [time_left, wait_left].into_iter().flatten().min();
+            time_left = [time_left, self.wait_left()].into_iter().flatten().min();
             longest_wait = match mode {
                 RateLimitMode::Wait => max_delay.max(transport.limiter.longest_wait()),
                 RateLimitMode::FailFast => Duration::ZERO,
@@ -305,7 +304,7 @@ impl Execution {
             }
         }
         decide(
-            &transport.retry,
+            &transport.backoff,
             &RetryContext {
                 error,
                 attempts,
@@ -324,6 +323,16 @@ impl Execution {
 
     pub(crate) fn time(&self) -> &CallTime {
         &self.0.time
+    }
+
+    pub(crate) fn options(&self) -> &CallOptions {
+        &self.0.settings.options
+    }
+
+    /// Returns the time for which the call may still wait for the rate limit, if that is limited.
+    fn wait_left(&self) -> Option<Duration> {
+        let max_wait = self.0.settings.options.max_wait?;
+        Some(max_wait.saturating_sub(self.0.time.waited()))
     }
 
     fn time_left(&self) -> Option<Duration> {

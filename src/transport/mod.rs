@@ -43,12 +43,12 @@ pub(crate) use self::options::{CallSettings, CallTime};
 #[cfg(feature = "test-util")]
 pub(crate) use self::replay::{ReplayFn, error_of, result_of};
 pub(crate) use self::request_extras::RequestExtras;
-pub(crate) use self::retry::RetryPolicy;
+pub(crate) use self::retry::Backoff;
 pub(crate) use self::retry_budget::RetryBudget;
 pub(crate) use self::submission_state::SentState;
 pub use self::submission_state::SubmissionState;
 use crate::clock::Clock;
-use crate::rate_limit::{RateLimitMode, RateLimiter};
+use crate::rate_limit::RateLimiter;
 use crate::types::{RunId, WorkOrderId};
 
 /// The origin of an API key that the program has set.
@@ -63,12 +63,10 @@ pub(crate) struct Transport {
     /// The origin of the API key, such as `in AGENTGATE_API_KEY`.
     pub(crate) key_origin: &'static str,
     pub(crate) user_agent: HeaderValue,
-    pub(crate) timeout: Duration,
-    pub(crate) deadline: Option<Duration>,
-    pub(crate) max_wait: Option<Duration>,
-    pub(crate) rate_limit_mode: RateLimitMode,
+    /// The options of calls that set none of their own.
+    pub(crate) options: CallOptions,
     pub(crate) max_body_size: usize,
-    pub(crate) retry: RetryPolicy,
+    pub(crate) backoff: Backoff,
     pub(crate) budget: RetryBudget,
     pub(crate) limiter: Arc<RateLimiter>,
     pub(crate) freshness: Freshness,
@@ -84,7 +82,7 @@ impl Transport {
     /// Returns the time of a call that begins now, or of the call that it is a part of.
     pub(crate) fn time_of(&self, settings: &CallSettings) -> CallTime {
         settings.time.clone().unwrap_or_else(|| {
-            let deadline = settings.options.deadline.or(self.deadline);
+            let deadline = settings.options.deadline.or(self.options.deadline);
             CallTime::new(deadline.map(|deadline| self.clock.monotonic().saturating_add(deadline)))
         })
     }
@@ -106,19 +104,5 @@ impl Transport {
     /// Returns the API key, to be removed from texts.
     pub(crate) fn key(&self) -> &[u8] {
         self.authorization.as_bytes().strip_prefix(b"Bearer ").unwrap_or_default()
-    }
-
-    /// Returns the longest time that a call waits for the rate limit.
-    pub(crate) fn max_wait_of(&self, options: &CallOptions) -> Option<Duration> {
-        options.max_wait.or(self.max_wait)
-    }
-
-    pub(crate) fn rate_limit_mode_of(&self, options: &CallOptions) -> RateLimitMode {
-        options.rate_limit_mode.unwrap_or(self.rate_limit_mode)
-    }
-
-    /// Returns the number of attempts that may follow the first.
-    pub(crate) fn max_retries_of(&self, options: &CallOptions) -> u32 {
-        options.max_retries.unwrap_or(self.retry.max_retries)
     }
 }

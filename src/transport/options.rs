@@ -8,6 +8,10 @@ use super::RequestExtras;
 use super::submission_state::SentState;
 use crate::rate_limit::RateLimitMode;
 
+/// As the vendor's own SDK.
+const TIMEOUT: Duration = Duration::from_secs(30);
+const MAX_RETRIES: u32 = 3;
+
 /// Options that override the client's settings for many calls. Passed to
 /// [`Client::with_options`](crate::Client::with_options). The setters of a single call take precedence.
 ///
@@ -133,6 +137,21 @@ impl CallOptions {
     pub fn request_header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.extras.headers.push((name.into(), value.into()));
         self
+    }
+
+    /// Returns the time limit for one attempt.
+    pub(crate) fn attempt_timeout(&self) -> Duration {
+        self.timeout.unwrap_or(TIMEOUT)
+    }
+
+    /// Returns the number of attempts that may follow the first.
+    pub(crate) fn retries(&self) -> u32 {
+        self.max_retries.unwrap_or(MAX_RETRIES)
+    }
+
+    /// Returns the behavior when the rate limit is exhausted.
+    pub(super) fn mode(&self) -> RateLimitMode {
+        self.rate_limit_mode.unwrap_or_default()
     }
 
     /// Returns these options, with those of `base` where these leave a setting open. Headers add up.

@@ -4,20 +4,19 @@ use std::time::Duration;
 
 use crate::Error;
 
-/// The number of retries and their delays.
+/// The delays before retries.
 #[derive(Clone, Debug)]
-pub(crate) struct RetryPolicy {
-    pub(crate) max_retries: u32,
+pub(crate) struct Backoff {
     pub(crate) first_delay: Duration,
     /// The longest delay, whether computed or requested by the service.
     pub(crate) max_delay: Duration,
 }
 
-/// 3 retries, as in the vendor's own SDK. The service recommends exponential back-off without figures. Half a second is
-/// the first delay in most SDKs, and a caller should not wait for longer than 30 s without an error.
-impl Default for RetryPolicy {
+/// The service recommends exponential back-off without figures. Half a second is the first delay in most SDKs, and a
+/// caller should not wait for longer than 30 s without an error.
+impl Default for Backoff {
     fn default() -> Self {
-        Self { max_retries: 3, first_delay: Duration::from_millis(500), max_delay: Duration::from_secs(30) }
+        Self { first_delay: Duration::from_millis(500), max_delay: Duration::from_secs(30) }
     }
 }
 
@@ -50,7 +49,7 @@ pub(super) enum Decision {
 }
 
 /// Decides whether a failed attempt is followed by another.
-pub(super) fn decide(policy: &RetryPolicy, context: &RetryContext<'_>) -> Decision {
+pub(super) fn decide(backoff: &Backoff, context: &RetryContext<'_>) -> Decision {
     let RetryContext { error, attempts, max_retries, time_left, longest_wait, .. } = *context;
     if attempts > max_retries || !error.may_be_repeated(context.repeatable) {
         return Decision::Stop;
@@ -59,7 +58,7 @@ pub(super) fn decide(policy: &RetryPolicy, context: &RetryContext<'_>) -> Decisi
         Some(requested) if requested > longest_wait => return Decision::TooLong(requested),
         // Without a delay, a service that requests no wait would be called in a tight loop.
         Some(requested) if !requested.is_zero() => requested,
-        _ => policy.back_off(attempts, context.jitter),
+        _ => backoff.delay(attempts, context.jitter),
     };
     match time_left {
         Some(left) if delay >= left => Decision::TooLong(delay),
@@ -67,9 +66,9 @@ pub(super) fn decide(policy: &RetryPolicy, context: &RetryContext<'_>) -> Decisi
     }
 }
 
-impl RetryPolicy {
-    /// Exponential back-off with full jitter: a random delay below a ceiling that doubles.
-    fn back_off(&self, attempts: u32, jitter: f64) -> Duration {
+impl Backoff {
+    /// Returns the delay of exponential back-off with full jitter: a random delay below a ceiling that doubles.
+    fn delay(&self, attempts: u32, jitter: f64) -> Duration {
         let doublings = attempts.saturating_sub(1).min(31);
         let ceiling = self.first_delay.saturating_mul(1 << doublings).min(self.max_delay);
         ceiling.mul_f64(jitter.clamp(0.0, 1.0))
@@ -78,7 +77,7 @@ impl RetryPolicy {
 
 #[cfg(test)]
 mod tests {
-    use super::{Decision, RetryContext, RetryPolicy, decide};
+    use super::{Backoff, Decision, RetryContext, decide};
     use crate::{Error, Operation};
     use std::time::Duration;
 
@@ -179,7 +178,7 @@ mod tests {
         let error = failure(503);
         let delay = |attempts, jitter| {
             let context = RetryContext { attempts, max_retries: u32::MAX, jitter, ..context(&error) };
-            match decide(&RetryPolicy::default(), &context) {
+            match decide(&Backoff::default(), &context) {
                 Decision::Retry(delay) => delay.as_millis(),
                 other => panic!("{other:?}"),
             }
@@ -199,7 +198,7 @@ mod tests {
             [(1, 0, false), (1, 1, true), (2, 1, false), (3, 3, true), (4, 3, false)]
         {
             let context = RetryContext { attempts, max_retries, ..context(&error) };
-            let decision = decide(&RetryPolicy::default(), &context);
+            let decision = decide(&Backoff::default(), &context);
             assert_eq!(matches!(decision, Decision::Retry(_)), goes_on, "{attempts} of {max_retries}: {decision:?}");
         }
     }
@@ -208,7 +207,7 @@ mod tests {
     fn the_wait_that_the_service_requests_is_used_unless_it_is_too_long() {
         let requested = |seconds| {
             let error = failure(429).with_retry_after(Some(seconds * SECOND));
-            decide(&RetryPolicy::default(), &RetryContext { jitter: 0.0, ..context(&error) })
+            decide(&Backoff::default(), &RetryContext { jitter: 0.0, ..context(&error) })
         };
         assert_eq!(requested(7), Decision::Retry(7 * SECOND));
         assert_eq!(requested(30), Decision::Retry(30 * SECOND));
@@ -218,7 +217,7 @@ mod tests {
     #[test]
     fn a_requested_wait_of_zero_still_has_a_delay() {
         let error = failure(429).with_retry_after(Some(Duration::ZERO));
-        assert_eq!(decide(&RetryPolicy::default(), &context(&error)), Decision::Retry(SECOND / 2));
+        assert_eq!(decide(&Backoff::default(), &context(&error)), Decision::Retry(SECOND / 2));
     }
 
     #[test]
@@ -230,7 +229,7 @@ mod tests {
             (Some(Duration::ZERO), Decision::TooLong(5 * SECOND)),
             (None, Decision::Retry(5 * SECOND)),
         ] {
-            assert_eq!(decide(&RetryPolicy::default(), &RetryContext { time_left, ..context(&error) }), expected);
+            assert_eq!(decide(&Backoff::default(), &RetryContext { time_left, ..context(&error) }), expected);
         }
     }
 }

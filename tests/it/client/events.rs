@@ -1,18 +1,21 @@
 //! The events of a call: their content, their order, and that every call that starts also ends.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::future::{IntoFuture, poll_fn};
-use std::sync::{Arc, Mutex};
-use std::task::Poll;
+use std::sync::{Arc, Mutex, OnceLock};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use agentgate::events::{CallEvent, CallOutcome, WaitReason};
 use agentgate::resources::{Call, CallFuture, CreateWorkOrder};
 use agentgate::simulator::{Fault, Simulator};
+use agentgate::types::RunPage;
 use agentgate::{Client, Operation, WorkspaceSource};
 use common::script::{Server, respond_raw_and_stall};
 use common::time::SimulatedTime;
 use proptest::prelude::*;
+use tokio::task::JoinSet;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -140,6 +143,60 @@ async fn a_panic_in_the_event_callback_panics_the_call_and_ends_its_events() {
     let call = tokio::spawn(client.credits().balance().into_future());
     assert!(call.await.unwrap_err().is_panic());
     assert_eq!(*count.lock().unwrap_or_else(std::sync::PoisonError::into_inner), 1);
+}
+
+/// Calls that callbacks and wakers drop and poll.
+#[derive(Clone, Default)]
+struct Held(Arc<Mutex<Vec<CallFuture<RunPage>>>>);
+
+impl Held {
+    fn take(&self) -> Option<CallFuture<RunPage>> {
+        self.0.lock().unwrap().pop()
+    }
+
+    /// Drops a call, and polls another.
+    fn meddle(&self) {
+        drop(self.take());
+        if let Some(mut call) = self.take() {
+            let is_pending =
+                call.as_mut().poll(&mut Context::from_waker(&Waker::from(Arc::new(self.clone())))).is_pending();
+            if is_pending {
+                self.0.lock().unwrap().insert(0, call);
+            }
+        }
+    }
+}
+
+impl Wake for Held {
+    fn wake(self: Arc<Self>) {
+        self.meddle();
+    }
+}
+
+#[tokio::test]
+async fn callbacks_and_wakers_can_drop_poll_and_make_calls() {
+    let time = SimulatedTime::start(Simulator::builder().rate_limit(12)).await;
+    let (held, made) = (Held::default(), Arc::new(Mutex::new((JoinSet::new(), BTreeSet::new()))));
+    let (client, own) = (Arc::new(OnceLock::<Client>::new()), (held.clone(), Arc::clone(&made)));
+    let other = Arc::clone(&client);
+    let builder = time.builder().on_event(move |event| {
+        own.0.meddle();
+        let name = format!("{event:?}").split('(').next().unwrap_or_default().to_owned();
+        let (calls, seen) = &mut *own.1.lock().unwrap();
+        // Each kind of event, until there are enough calls.
+        if seen.insert(name) || calls.len() < 60 {
+            calls.spawn(other.get().unwrap().credits().balance().into_future());
+        }
+    });
+    client.set(builder.build().unwrap()).unwrap();
+    let client = client.get().unwrap();
+    time.simulator().inject(Fault::error("SERVICE_UNAVAILABLE"));
+    held.0.lock().unwrap().extend((0..40).map(|_| client.runs().list().into_future()));
+    held.meddle();
+    time.run(client.credits().balance().into_future()).await.unwrap();
+    let calls = std::mem::take(&mut made.lock().unwrap().0);
+    time.run(calls.join_all()).await.into_iter().for_each(|call| assert!(call.is_ok()));
+    assert_eq!(made.lock().unwrap().1.len(), 5, "all kinds of events were seen");
 }
 
 /// The action on one call.

@@ -1,13 +1,14 @@
 //! Middleware around attempts: observing, adding headers, rejecting requests, and never completing.
 
 use std::future::pending;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use agentgate::middleware::{AttemptRequest, AttemptResponse, Middleware, MiddlewareFuture, Refusal};
 use agentgate::simulator::{Fault, Simulator};
-use agentgate::{Client, ErrorKind, WorkspaceSource};
+use agentgate::{Client, Clock as _, ErrorKind, Operation, WorkspaceSource};
 use common::time::SimulatedTime;
+use tokio::task::JoinSet;
 
 /// Records requests and responses, and adds its name as a header.
 struct Named(&'static str, Arc<Mutex<Vec<String>>>);
@@ -135,6 +136,60 @@ async fn middleware_that_never_completes_ends_with_the_timeout_of_the_call() {
     let client = after.timeout(timeout).build().unwrap();
     time.run(client.credits().balance().into_future()).await.unwrap();
     assert_eq!(time.passed(), 2 * timeout);
+}
+
+/// Takes 9 seconds before and after each attempt.
+struct Slow(SimulatedTime);
+
+impl Middleware for Slow {
+    fn before<'a>(&'a self, _: &'a mut AttemptRequest<'_>) -> MiddlewareFuture<'a, Result<(), Refusal>> {
+        Box::pin(async {
+            self.0.sleep(Duration::from_secs(9)).await;
+            Ok(())
+        })
+    }
+
+    fn after<'a>(&'a self, _: &'a AttemptResponse<'_>) -> MiddlewareFuture<'a, ()> {
+        Box::pin(self.0.sleep(Duration::from_secs(9)))
+    }
+}
+
+#[tokio::test]
+async fn a_deadline_holds_with_slow_middleware() {
+    let time = SimulatedTime::start(Simulator::builder()).await;
+    let client = time.builder().middleware(Slow(time.clone())).deadline(Duration::from_secs(10)).build().unwrap();
+    time.run(client.credits().balance().into_future()).await.unwrap();
+    assert_eq!(time.passed(), Duration::from_secs(10));
+    time.simulator().inject(Fault::error("SERVICE_UNAVAILABLE"));
+    time.run(client.credits().balance().into_future()).await.unwrap_err();
+    assert_eq!(time.passed(), Duration::from_secs(20));
+}
+
+/// Makes a call of its own before each attempt to list runs.
+#[derive(Clone, Default)]
+struct Caller(Arc<OnceLock<Client>>);
+
+impl Middleware for Caller {
+    fn before<'a>(&'a self, request: &'a mut AttemptRequest<'_>) -> MiddlewareFuture<'a, Result<(), Refusal>> {
+        let is_outer = request.operation() == Operation::LIST_RUNS;
+        Box::pin(async move {
+            if is_outer {
+                self.0.get().unwrap().credits().balance().await?;
+            }
+            Ok(())
+        })
+    }
+}
+
+#[tokio::test]
+async fn calls_that_a_middleware_makes_at_the_start_do_not_starve() {
+    let time = SimulatedTime::start(Simulator::builder()).await;
+    let caller = Caller::default();
+    let client = time.builder().middleware(caller.clone()).build().unwrap();
+    caller.0.set(client.clone()).unwrap();
+    let calls: JoinSet<_> = (0..30).map(|_| client.runs().list().into_future()).collect();
+    time.run(calls.join_all()).await.into_iter().for_each(|list| assert!(list.is_ok()));
+    assert_eq!(time.passed(), Duration::ZERO);
 }
 
 /// Tries to set headers of the client, and invalid headers.

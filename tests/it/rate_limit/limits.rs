@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use agentgate::events::{CallEvent, WaitReason};
 use agentgate::simulator::{Fault, Simulator};
 use agentgate::types::WorkOrderCreated;
 use agentgate::{Client, ClientBuilder, Error, ErrorKind, RateLimitMode, WorkspaceSource};
@@ -244,7 +245,7 @@ async fn two_clients_of_one_organization_both_make_progress() {
     let done = Arc::new(Mutex::new([0, 0]));
     let (mut tasks, mut progress) = (JoinSet::new(), Vec::new());
     for number in 0..2 {
-        let client = too_many.watch(time.builder()).max_retries(10).build().unwrap();
+        let client = too_many.watch(time.builder()).build().unwrap();
         for _ in 0..250 {
             let (client, done) = (client.clone(), Arc::clone(&done));
             tasks.spawn(async move {
@@ -262,6 +263,22 @@ async fn two_clients_of_one_organization_both_make_progress() {
     assert_eq!(progress[19], [250, 250]);
     for minute in &progress[2..] {
         assert!(minute.iter().all(|done| *done >= 25), "{progress:?}");
+    }
+}
+
+#[tokio::test]
+async fn clients_that_know_nothing_of_each_other_lose_no_call() {
+    for clients in [2, 3, 5] {
+        let time = SimulatedTime::start(Simulator::builder()).await;
+        let too_many = TooManyRequests::default();
+        let clients: Vec<_> = (0..clients).map(|_| too_many.watch(time.builder()).build().unwrap()).collect();
+        let calls = spawn((0..600).map(|number| {
+            let client = clients[number % clients.len()].clone();
+            async move { client.credits().balance().with_response().await.map(|response| response.attempts()) }
+        }));
+        let attempts: Result<Vec<_>, _> = time.run(calls.join_all()).await.into_iter().collect();
+        let most = attempts.unwrap().into_iter().max();
+        println!("{} clients: {} 429s, at most {most:?} for a call", clients.len(), too_many.count());
     }
 }
 
@@ -515,6 +532,31 @@ async fn calls_are_not_limited_without_rate_limit_headers() {
     let mut calls = spawn((0..500).map(|_| client.runs().get("run_1").into_future()));
     assert_eq!(ended(&time, &mut calls).await, 500);
     assert_eq!(client.rate_limit(), None);
+}
+
+#[tokio::test]
+async fn a_wait_by_the_word_of_a_gateway_says_so() {
+    let time = SimulatedTime::start(Simulator::builder()).await;
+    let reasons = Arc::new(Mutex::new(Vec::new()));
+    let note = Arc::clone(&reasons);
+    let client = time.builder().on_event(move |event| {
+        if let CallEvent::Wait(wait) = event {
+            note.lock().unwrap().push(wait.reason);
+        }
+    });
+    let client = client.build().unwrap();
+    let page = Fault::response(429, "text/html", "<h1>Too Many Requests</h1>").header("x-ratelimit-limit", "10");
+    time.simulator().inject(page.header("x-ratelimit-remaining", "0").header("x-ratelimit-reset", "45"));
+    client.credits().balance().max_retries(0).await.unwrap_err();
+    let error = client.credits().balance().rate_limit_mode(RateLimitMode::FailFast).await.unwrap_err();
+    let text = "the rate limit of something in front of the service is exhausted and resets in 45 s; nothing was sent";
+    assert!(error.to_string().contains(text), "{error}");
+    time.run(client.credits().balance().into_future()).await.unwrap();
+    assert_eq!(time.passed(), 45 * SECOND);
+    // The service's own word ends it.
+    time.run(reads(&client, 150).join_all()).await.into_iter().for_each(Result::unwrap);
+    let reasons = reasons.lock().unwrap();
+    assert_eq!((reasons[0], reasons.last().copied()), (WaitReason::Gateway, Some(WaitReason::RateLimit)));
 }
 
 #[tokio::test]
