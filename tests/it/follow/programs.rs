@@ -51,6 +51,7 @@ struct Service {
 struct State {
     runs: Vec<Planned>,
     faults: Vec<Fault>,
+    requests: u32,
 }
 
 #[derive(Clone)]
@@ -109,6 +110,7 @@ impl Service {
 
     fn respond(&self, path: &str) -> Reply {
         let mut state = self.state.lock().unwrap();
+        state.requests += 1;
         match state.faults.pop() {
             Some(Fault::Error(code)) => return Reply::error(code),
             Some(Fault::Html) => return Reply::text("<html>"),
@@ -220,6 +222,21 @@ fn a_wait_ends_although_the_runtime_of_an_earlier_wait_is_parked_busy_or_gone() 
             assert!(client.runs().watcher().is_empty());
         }
     }
+}
+
+#[test]
+fn waits_on_three_runtimes_poll_as_often_as_on_one() {
+    let service = Service::new();
+    let client = service.client(|_| {});
+    let run = service.run(600 * SECOND);
+    let runtimes = [runtime(), runtime(), runtime()];
+    let _waits = runtimes.each_ref().map(|runtime| runtime.spawn(client.runs().wait(&run.id).into_future()));
+    for _ in 0..600 {
+        runtimes.iter().for_each(drive);
+        service.clock.advance(Duration::from_millis(100));
+    }
+    let requests = service.state.lock().unwrap().requests;
+    assert!((20..=26).contains(&requests), "{requests} requests in a minute");
 }
 
 #[test]
