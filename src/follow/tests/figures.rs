@@ -121,7 +121,10 @@ async fn poll_naively(model: &Model) -> Lateness {
 
 // CPU
 
-/// A source of which one hundred runs are running for ever.
+/// The number of runs that an organization may run at a time.
+const RUNNING: usize = 10;
+
+/// A source of which these runs are running for ever.
 #[derive(Clone, Default)]
 struct Steady(Arc<AtomicU32>);
 
@@ -133,7 +136,7 @@ impl RunSource for Steady {
     fn page(&self, _: Option<RunStatus>, _: u32) -> SourceFuture<Response<RunPage>> {
         self.0.fetch_add(1, Ordering::Relaxed);
         let run = |number| json!({ "id": numbered(number), "workOrderId": "wo_1", "status": "running" });
-        let page = json!({ "data": (0..100).map(run).collect::<Vec<_>>(), "total": 100 });
+        let page = json!({ "data": (0..RUNNING).map(run).collect::<Vec<_>>(), "total": RUNNING });
         Box::pin(async move { Ok(Response::of_value(RunPage::deserialize(page).unwrap())) })
     }
 
