@@ -13,7 +13,7 @@ use serde_json::json;
 use super::model::{Lateness, Model, busiest_minute, failure, wait_for_all};
 use super::{in_simulated_time, seconds};
 use crate::clock::Clock;
-use crate::follow::{BroadcastKey, FollowState, RunFollower, RunSource, SourceFuture, Watcher};
+use crate::follow::{BroadcastKey, FollowState, PAGE_SIZE, RunFollower, RunSource, SourceFuture, Watcher};
 use crate::test_util::TokioClock;
 use crate::types::{Run, RunId, RunPage, RunStatus};
 use crate::webhook::Event;
@@ -124,25 +124,41 @@ async fn poll_naively(model: &Model) -> Lateness {
 /// The number of runs that an organization may run at a time.
 const RUNNING: usize = 10;
 
-/// A source of which these runs are running for ever.
-#[derive(Clone, Default)]
-struct Steady(Arc<AtomicU32>);
+/// A source of which the first runs are running for ever, and the others are pending. It counts its requests.
+#[derive(Clone)]
+struct Steady {
+    running: RunPage,
+    pending: RunPage,
+    requests: Arc<AtomicU32>,
+}
+
+impl Steady {
+    fn new(runs: usize) -> Self {
+        let page = |numbers: std::ops::Range<usize>, status: RunStatus| {
+            let run = |number| json!({ "id": numbered(number), "workOrderId": "wo_1", "status": status });
+            let data: Vec<_> = numbers.clone().take(PAGE_SIZE as usize).map(run).collect();
+            RunPage::deserialize(json!({ "data": data, "total": numbers.len() })).unwrap()
+        };
+        let (running, pending) = (page(0..RUNNING, RunStatus::Running), page(RUNNING..runs, RunStatus::Pending));
+        Self { running, pending, requests: Arc::default() }
+    }
+}
 
 fn numbered(number: usize) -> RunId {
     format!("run_{number:06}").into()
 }
 
 impl RunSource for Steady {
-    fn page(&self, _: Option<RunStatus>, _: u32) -> SourceFuture<Response<RunPage>> {
-        self.0.fetch_add(1, Ordering::Relaxed);
-        let run = |number| json!({ "id": numbered(number), "workOrderId": "wo_1", "status": "running" });
-        let page = json!({ "data": (0..RUNNING).map(run).collect::<Vec<_>>(), "total": RUNNING });
-        Box::pin(async move { Ok(Response::of_value(RunPage::deserialize(page).unwrap())) })
+    fn page(&self, status: Option<RunStatus>, _: u32) -> SourceFuture<Response<RunPage>> {
+        self.requests.fetch_add(1, Ordering::Relaxed);
+        let page = if status == Some(RunStatus::Running) { &self.running } else { &self.pending };
+        let response = Response::of_value(page.clone());
+        Box::pin(async move { Ok(response) })
     }
 
     fn run(&self, id: &RunId) -> SourceFuture<Response<Run>> {
-        self.0.fetch_add(1, Ordering::Relaxed);
-        let run = json!({ "id": id, "workOrderId": "wo_1", "status": "running" });
+        self.requests.fetch_add(1, Ordering::Relaxed);
+        let run = json!({ "id": id, "workOrderId": "wo_1", "status": "pending" });
         Box::pin(async move { Ok(Response::of_value(Run::deserialize(run).unwrap())) })
     }
 
@@ -163,20 +179,25 @@ impl RunSource for Steady {
 fn cost(waits: usize) -> [Duration; 2] {
     const REQUESTS: u32 = 500;
     in_simulated_time(async {
-        let (source, clock) = (Steady::default(), TokioClock::new());
+        let (source, clock) = (Steady::new(waits), TokioClock::new());
         let follow = Arc::new(FollowState::new(Arc::new(clock)));
         let watcher = Watcher::new(RunFollower::new(&follow, source.clone())).share(1.0);
+        let mut tasks = Vec::new();
+        let mut each = Duration::ZERO;
         for number in 0..waits {
-            follow.apply_status(&numbered(number), &RunStatus::Pending);
+            let status = if number < RUNNING { RunStatus::Running } else { RunStatus::Pending };
+            follow.apply_status(&numbered(number), &status);
+            let began = Instant::now();
+            tasks.push(tokio::spawn(watcher.wait(numbered(number)).summary_only().into_future()));
+            while watcher.len() <= number && number % 1_000 == 999 {
+                tokio::task::yield_now().await;
+            }
+            each += began.elapsed();
         }
-        let began = Instant::now();
-        let tasks: Vec<_> = (0..waits)
-            .map(|number| tokio::spawn(watcher.wait(numbered(number)).summary_only().into_future()))
-            .collect();
-        tokio::task::yield_now().await;
-        let mut each = began.elapsed();
-        let (began, before) = (Instant::now(), source.0.load(Ordering::Relaxed));
-        while source.0.load(Ordering::Relaxed) < before + REQUESTS {
+        tokio::time::sleep(seconds(1)).await;
+        let requests = || source.requests.load(Ordering::Relaxed);
+        let (began, before) = (Instant::now(), requests());
+        while requests() < before + REQUESTS {
             tokio::time::sleep(seconds(1)).await;
         }
         let request = began.elapsed() / REQUESTS;
