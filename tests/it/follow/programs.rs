@@ -8,7 +8,7 @@ use std::any::Any;
 use std::cell::Cell;
 use std::future::{Future, IntoFuture, poll_fn};
 use std::mem::take;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, panic_any, resume_unwind};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, Once, mpsc};
@@ -116,7 +116,7 @@ impl Service {
             Some(Fault::Html) => return Reply::text("<html>"),
             Some(Fault::Panic) => {
                 drop(state);
-                panic!("{ON_PURPOSE}");
+                panic_any(ON_PURPOSE);
             }
             None => {}
         }
@@ -176,7 +176,7 @@ fn silence_panics() {
     SILENCED.call_once(|| {
         let report = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info| {
-            if info.payload_as_str() != Some(ON_PURPOSE) {
+            if info.payload().downcast_ref() != Some(&ON_PURPOSE) {
                 report(info);
             }
         }));
@@ -273,7 +273,7 @@ fn a_panic_on_the_thread_of_the_poller_fails_no_wait_elsewhere() {
     });
     let unwound = catch_unwind(AssertUnwindSafe(|| {
         let first = first;
-        first.block_on(async { panic!("{ON_PURPOSE}") })
+        first.block_on(async { panic_any(ON_PURPOSE) })
     }));
     drop::<Box<dyn Any + Send>>(unwound.unwrap_err());
     drive_for(&second, &service.clock, 15);
@@ -479,7 +479,7 @@ impl Shared {
             5 => self.notify(),
             6 if may_panic => {
                 DEPTH.set(DEPTH.get() - 1);
-                panic!("{ON_PURPOSE}");
+                panic_any(ON_PURPOSE);
             }
             _ => {}
         }
@@ -643,7 +643,7 @@ impl Program {
             // While a panic unwinds.
             let unwound = catch_unwind(AssertUnwindSafe(|| {
                 let place = place;
-                place.runtime.block_on(async { panic!("{ON_PURPOSE}") })
+                place.runtime.block_on(async { panic_any(ON_PURPOSE) })
             }));
             drop::<Box<dyn Any + Send>>(unwound.unwrap_err());
         }
