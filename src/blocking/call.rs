@@ -2,8 +2,8 @@
 
 use std::future::IntoFuture;
 
+use super::run;
 use super::runtime::Runtime;
-use super::{ensure_blocking_allowed, run};
 use crate::{Error, Result, platform};
 
 /// A call that can be sent without `async`.
@@ -48,8 +48,7 @@ where
     type Value = T;
 
     fn send(self) -> Result<T> {
-        ensure_blocking_allowed()?;
         let runtime = Runtime::shared()?;
-        platform::polling_calls(|| run(&runtime, || self.into_future()))
+        platform::polling_calls(|| run(&runtime, || self.into_future()))?
     }
 }

@@ -33,18 +33,18 @@
 //! In an asynchronous context, a blocking call would block all other tasks of the thread, and could deadlock. There, it
 //! fails immediately with [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) and sends nothing. Blocking
 //! calls work where tokio allows blocking: in `spawn_blocking` (also known as actix-web's `web::block`), in
-//! `block_in_place`, and on threads that your program starts. Only tokio is recognized; on a thread of another
-//! executor, the call blocks. Clients can be created and dropped anywhere.
+//! `block_in_place`, and on threads that your program starts. The check is tokio's own, which reports the mistake by a
+//! panic: its message is printed, the panic is caught, and a program with `panic = "abort"` ends. Only tokio is
+//! recognized; on a thread of another executor, the call blocks. Clients can be created and dropped anywhere.
 
-mod async_context;
 mod call;
 mod client;
 mod runtime;
 mod stream;
 mod wait;
 
-use std::future::Future;
-use std::sync::Arc;
+use std::future::{Future, ready};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 pub use self::call::Call;
 pub use self::client::Client;
@@ -52,13 +52,12 @@ use self::runtime::Runtime;
 pub use self::stream::{BlockingStream, Iter};
 use crate::{Error, Result};
 
-/// Runs the future on the current thread, with the connections and timers of the shared runtime.
-fn run<F: Future>(runtime: &Arc<Runtime>, future: impl FnOnce() -> F) -> F::Output {
+/// Runs the future on the current thread, with the connections and timers of the shared runtime. In an asynchronous
+/// context, returns an error.
+fn run<F: Future>(runtime: &Runtime, future: impl FnOnce() -> F) -> Result<F::Output> {
+    // Tokio knows the context, and its only way to say so is a panic.
+    let may_block = catch_unwind(AssertUnwindSafe(|| runtime.block_on(ready(()))));
+    may_block.map_err(|_| Error::would_block())?;
     let _entered = runtime.enter();
-    wait::wait(future())
-}
-
-/// Returns an error in an asynchronous context.
-fn ensure_blocking_allowed() -> Result<()> {
-    if async_context::in_async_context() { Err(Error::would_block()) } else { Ok(()) }
+    Ok(wait::wait(future()))
 }

@@ -6,6 +6,7 @@
 
 use std::convert::Infallible;
 use std::fmt;
+use std::future::Future;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError, Weak, mpsc};
 use std::thread;
@@ -65,6 +66,11 @@ impl Runtime {
     /// Enters the runtime: futures that are polled on this thread use its connections and timers.
     pub(super) fn enter(&self) -> EnterGuard<'_> {
         self.handle.enter()
+    }
+
+    /// Runs the future on this thread. Panics in an asynchronous context.
+    pub(super) fn block_on<F: Future>(&self, future: F) -> F::Output {
+        self.handle.block_on(future)
     }
 }
 

@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use futures_core::Stream;
 
+use super::run;
 use super::runtime::Runtime;
-use super::{ensure_blocking_allowed, run};
 use crate::Result;
 
 /// A stream that can be iterated without `async`. Implemented for the streams of this crate.
@@ -58,12 +58,11 @@ where
 {
     fn advance(&mut self) -> Result<Option<S::Item>> {
         let Some(stream) = &mut self.stream else { return Ok(None) };
-        ensure_blocking_allowed()?;
         let runtime = match &mut self.runtime {
             Some(runtime) => runtime,
             none => none.insert(Runtime::shared()?),
         };
-        Ok(run(runtime, || poll_fn(|context| Pin::new(&mut *stream).poll_next(context))))
+        run(runtime, || poll_fn(|context| Pin::new(&mut *stream).poll_next(context)))
     }
 
     fn end(&mut self) {

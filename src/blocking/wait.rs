@@ -9,7 +9,7 @@ use std::thread::{self, Thread};
 
 /// Polls the future to completion, and parks the thread between polls.
 ///
-/// `Handle::block_on` panics in contexts that this module has already checked.
+/// Unlike tokio's `block_on`, it may be nested: a callback on this thread may make a blocking call.
 pub(super) fn wait<F: Future>(future: F) -> F::Output {
     let mut future = pin!(future);
     let unparker = Arc::new(Unparker { thread: thread::current(), is_woken: AtomicBool::new(false) });

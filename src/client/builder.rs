@@ -47,6 +47,10 @@ const MAX_BODY_SIZE: usize = 8 * 1024 * 1024;
 /// A builder can be cloned, to create clients with different settings. Unlike the clones of one client, these clients
 /// do not share connections, the rate limiter or the retry budget. To change only the options of calls, use
 /// [`Client::with_options`].
+///
+/// A client can be used on several tokio runtimes. The runtime that opens a connection drives it. If that runtime stops
+/// being driven, such as a `current_thread` runtime outside of `block_on`, a call elsewhere that takes the connection
+/// within four seconds of its last use ends by its time-out. Give a runtime that is driven at times a client of its own.
 #[derive(Clone)]
 #[must_use = "a builder does nothing until `build`"]
 pub struct ClientBuilder {

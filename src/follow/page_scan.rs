@@ -1,14 +1,13 @@
 //! [`PageScan`]: a series of pages of runs, from the newest run on.
 
-use std::time::Duration;
-
-use super::run_registry::{AwaitedRun, RunRegistry};
+use super::run_source::PAGE_SIZE;
 use crate::types::RunStatus;
 
 /// The runs that a page lists.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Scope {
     Pending,
+    /// The runs with the status `running`. Awaited runs of any other status but `pending` may be among them.
     Running,
     All,
 }
@@ -23,11 +22,10 @@ impl Scope {
     }
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct PageScan {
     pub(super) scope: Scope,
     pub(super) offset: u32,
-    pub(super) began: Duration,
     pub(super) pages: usize,
     /// Number of the latest pages that showed less than one awaited run each.
     pub(super) unproductive: usize,
@@ -38,22 +36,21 @@ pub(super) struct PageScan {
 }
 
 impl PageScan {
-    pub(super) fn new(scope: Scope, began: Duration) -> Self {
-        Self { scope, offset: 0, began, pages: 0, unproductive: 0, ended: 0, is_second: false }
+    pub(super) fn new(scope: Scope) -> Self {
+        Self { scope, offset: 0, pages: 0, unproductive: 0, ended: 0, is_second: false }
     }
 
-    /// Returns whether the scan should list this run and has not shown it yet.
-    pub(super) fn is_missing(&self, run: &AwaitedRun) -> bool {
-        let is_listed = match self.scope {
-            Scope::Pending => run.is_pending(),
-            Scope::Running => !run.is_pending(),
-            Scope::All => true,
-        };
-        is_listed && run.since <= self.began && run.seen.is_none_or(|seen| seen < self.began)
+    /// Returns the scan after a page of `count` runs, which has shown `shown` awaited runs.
+    pub(super) fn with_page(mut self, count: usize, shown: usize, ended: usize) -> Self {
+        self.pages += 1;
+        self.offset = self.offset.saturating_add(u32::try_from(count).unwrap_or(PAGE_SIZE));
+        self.unproductive = (self.unproductive + 1).saturating_sub(shown);
+        self.ended += ended;
+        self
     }
 
-    /// Returns the number of awaited runs that the scan has not shown yet.
-    pub(super) fn missing(&self, runs: &RunRegistry) -> usize {
-        runs.iter().filter(|(_, run)| self.is_missing(run)).count()
+    /// Returns whether more pages would take more requests than fetches of the runs that are missing.
+    pub(super) fn is_unproductive(&self, missing: usize) -> bool {
+        self.unproductive > missing / 10
     }
 }

@@ -15,12 +15,14 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use super::agenda::Agenda;
 use super::page_scan::{PageScan, Scope};
 use super::poll_budget::PollBudget;
 use super::poll_failures::PollFailures;
 use super::run_registry::RunRegistry;
 use super::run_source::PAGE_SIZE;
 use super::run_update::RunUpdate;
+use super::state::Now;
 use crate::types::{RunId, RunPage};
 use crate::{Error, ErrorKind, Response};
 
@@ -42,8 +44,8 @@ const LIST_RETRY_DELAY: Duration = Duration::from_secs(60);
 /// The time for which lists are not used after the service refused one, or after one showed an ended run as running.
 const LIST_SUSPENSION: Duration = Duration::from_secs(10 * 60);
 
-/// Lists may lag this much behind.
-const MAX_LIST_LAG: Duration = Duration::from_secs(30);
+/// Lists may lag this much behind, the time for which their response is under way included.
+const MAX_LIST_LAG: Duration = Duration::from_secs(60);
 
 /// The number of ended runs that are remembered to detect lists that lag more.
 const MAX_ENDED: usize = 32;
@@ -64,11 +66,13 @@ pub(super) enum Step {
 
 #[derive(Debug, Default)]
 pub(super) struct PollScheduler {
+    budget: PollBudget,
     /// The scan of the current round. `None` while a page of it is being fetched.
     round: Option<PageScan>,
     /// The scan of the pending runs, in the same way.
     pending: Option<PageScan>,
-    is_listing: bool,
+    /// The scan of which a page is being fetched.
+    listing: Option<PageScan>,
     next_round: Duration,
     was_first_fetch: bool,
     since_rotation: u32,
@@ -89,171 +93,78 @@ pub(super) struct PollScheduler {
     ended: VecDeque<(Duration, RunId)>,
 }
 
-/// The awaited runs that have to be fetched or listed.
-#[derive(Default)]
-struct Needs {
-    pending: usize,
-    /// A run that was neither fetched nor listed yet. `None` if there are so many that a list is cheaper.
-    new: Option<RunId>,
-    has_many_new: bool,
-    /// Of the runs that have to be fetched by themselves, the one with the oldest fetch.
-    due: Option<(Duration, RunId)>,
-    /// Of all runs, the one with the oldest fetch, for the rotation.
-    oldest: Option<(Duration, RunId)>,
-    /// The time from which the next run whose fetch has failed can be fetched again.
-    retry_at: Option<Duration>,
-}
-
-impl Needs {
-    fn of(runs: &RunRegistry, has_lists: bool, now: Duration) -> Self {
-        let mut needs = Self::default();
-        let earlier = |slot: &mut Option<(Duration, RunId)>, at: Duration, id: &RunId| {
-            if slot.as_ref().is_none_or(|(first, _)| at < *first) {
-                *slot = Some((at, id.clone()));
-            }
-        };
-        let mut new = 0;
-        for (id, run) in runs.iter() {
-            needs.pending += usize::from(run.is_pending());
-            let is_new = run.seen.is_none();
-            if !run.is_fetchable(now) {
-                let waits = !run.is_fetching && (is_new || run.needs_fetch);
-                if waits {
-                    needs.retry_at = Some(needs.retry_at.map_or(run.not_before, |at| at.min(run.not_before)));
-                }
-                continue;
-            }
-            if run.needs_fetch {
-                earlier(&mut needs.due, run.fetched, id);
-            } else if is_new {
-                new += 1;
-                needs.new.get_or_insert_with(|| id.clone());
-            }
-            earlier(&mut needs.oldest, run.fetched, id);
-        }
-        needs.has_many_new = new > MAX_FIRST_FETCHES && has_lists;
-        if needs.has_many_new {
-            needs.new = None;
-        }
-        needs
-    }
-}
-
+// Steps
 impl PollScheduler {
     /// Resets the rounds after a time in which no run was awaited.
     pub(super) fn restart(&mut self, now: Duration, shortest_delay: Duration) {
-        (self.round, self.pending, self.is_listing) = (None, None, false);
+        self.forget_requests();
         // The first fetches cover all awaited runs.
         self.next_round = self.next_round.max(now.saturating_add(shortest_delay));
         self.running = None;
     }
 
+    /// Begins anew, without the response to the last request for a page.
+    pub(super) fn forget_requests(&mut self) {
+        (self.round, self.pending, self.listing) = (None, None, None);
+    }
+
     /// Returns the next request, and takes it from the budget; or the delay to the next step.
-    pub(super) fn step(
-        &mut self,
-        runs: &mut RunRegistry,
-        budget: &mut PollBudget,
-        rate: f64,
-        shortest_delay: Duration,
-        now: Duration,
-    ) -> Step {
-        let delay = budget.delay(rate);
+    pub(super) fn step(&mut self, runs: &mut Agenda, rate: f64, shortest_delay: Duration, now: Duration) -> Step {
+        let delays_end = runs.end_delays(now);
+        self.budget.pay(now, rate);
+        let delay = self.budget.delay(rate);
         if !delay.is_zero() {
             return Step::Wait(delay);
         }
-        let needs = Needs::of(runs, self.has_lists(now), now);
+        let first_fetch = self.first_fetch(runs, now);
         // First fetches and rounds take turns.
-        let first_fetch = needs.new.clone().map(Request::Run);
-        if let Some(request) = first_fetch.clone().filter(|_| !self.was_first_fetch) {
-            self.was_first_fetch = true;
-            return self.send(request, false, runs, budget, now);
+        self.was_first_fetch = !self.was_first_fetch && first_fetch.is_some();
+        if let Some(request) = first_fetch.clone().filter(|_| self.was_first_fetch) {
+            return self.send(request, false, runs, now);
         }
-        self.was_first_fetch = false;
-        let round_delay = self.next_round.saturating_sub(now).max(budget.round_delay(rate));
-        // A round of single fetches may take too long to wait for its end.
-        let is_over = needs.due.is_none() || self.is_list_overdue(now);
-        let may_begin = self.round.is_none() && !self.is_listing && is_over;
-        if may_begin && (round_delay.is_zero() || needs.has_many_new || needs.due.is_some()) {
+        let round_delay = self.next_round.saturating_sub(now).max(self.budget.round_delay(rate));
+        let may_begin = self.may_begin_round(runs, now);
+        let begins = may_begin && (round_delay.is_zero() || self.has_many_new(runs, now) || runs.due().is_some());
+        if begins {
             self.next_round = now.saturating_add(shortest_delay);
-            self.begin_round(runs, &needs, now);
-            if let Some(request) = self.next_request(&Needs::of(runs, self.has_lists(now), now), now) {
-                return self.send(request, true, runs, budget, now);
-            }
-        } else if let Some(request) = self.next_request(&needs, now) {
-            return self.send(request, false, runs, budget, now);
+            self.begin_round(runs, now);
         }
-        if let Some(request) = first_fetch {
-            return self.send(request, false, runs, budget, now);
+        if let Some(request) = self.next_request(runs, now).or(first_fetch) {
+            return self.send(request, begins, runs, now);
         }
         let round = if may_begin { round_delay.max(Duration::from_millis(1)) } else { Duration::MAX };
-        Step::Wait(needs.retry_at.map_or(round, |at| at.saturating_sub(now).min(round)))
+        Step::Wait(delays_end.map_or(round, |at| at.saturating_sub(now).min(round)))
     }
 
-    fn is_list_overdue(&self, now: Duration) -> bool {
-        self.has_lists(now) && self.last_list.saturating_add(LIST_RETRY_DELAY) <= now
+    /// Returns the fetch of a run that had no update yet, unless there are so many that a list is cheaper.
+    fn first_fetch(&self, runs: &Agenda, now: Duration) -> Option<Request> {
+        let (_, first) = runs.new_runs();
+        first.filter(|_| !self.has_many_new(runs, now)).cloned().map(Request::Run)
     }
 
-    /// Returns the next request of the current round or of the rotation.
-    fn next_request(&mut self, needs: &Needs, now: Duration) -> Option<Request> {
-        if self.since_rotation >= ROTATION_INTERVAL && needs.due.is_none() {
-            self.since_rotation = 0;
-            self.rotation = (self.rotation + 1) % ROTATION_FETCH_INTERVAL;
-            if let Some(request) = self.rotation(needs, now) {
-                return Some(request);
-            }
+    fn has_many_new(&self, runs: &Agenda, now: Duration) -> bool {
+        runs.new_runs().0 > MAX_FIRST_FETCHES && self.has_lists(now)
+    }
+
+    /// Returns whether the last round is over. A round of single fetches may take too long to wait for its end.
+    fn may_begin_round(&self, runs: &Agenda, now: Duration) -> bool {
+        let is_list_overdue = self.has_lists(now) && self.last_list.saturating_add(LIST_RETRY_DELAY) <= now;
+        self.round.is_none() && self.listing.is_none() && (runs.due().is_none() || is_list_overdue)
+    }
+
+    /// Begins the round that takes the fewest requests.
+    fn begin_round(&mut self, runs: &mut Agenda, now: Duration) {
+        let awaited = runs.len();
+        let has_many_new = self.has_many_new(runs, now);
+        let by_running = self.running_pages(awaited - runs.pending()) + self.unlisted_running;
+        let by_all = if self.all_pages == 0 { pages(awaited) } else { self.all_pages } + self.unlisted;
+        if !self.has_lists(now) || (awaited <= by_running.min(by_all) && !has_many_new) {
+            runs.fetch_all();
+        } else {
+            let scope = if by_all <= by_running || has_many_new { Scope::All } else { Scope::Running };
+            runs.begin_scan(scope);
+            self.round = Some(PageScan::new(scope));
         }
-        match &needs.due {
-            Some((_, id)) => Some(Request::Run(id.clone())),
-            None => self.round.clone().filter(|_| !self.is_listing).map(Request::Page),
-        }
-    }
-
-    /// Returns a page of the pending runs, or the run with the oldest fetch.
-    fn rotation(&self, needs: &Needs, now: Duration) -> Option<Request> {
-        let shows_all = self.round.as_ref().is_some_and(|scan| scan.scope == Scope::All);
-        let page = || {
-            let is_of_use = needs.pending > 0 && self.has_lists(now) && !self.is_listing;
-            let scan = self.pending.clone().unwrap_or_else(|| PageScan::new(Scope::Pending, now));
-            is_of_use.then_some(Request::Page(scan))
-        };
-        let run = || {
-            let oldest = needs.oldest.as_ref().filter(|(fetched, _)| fetched.saturating_add(MIN_REFETCH_DELAY) <= now);
-            oldest.map(|(_, id)| Request::Run(id.clone()))
-        };
-        match (self.rotation == 0, shows_all) {
-            (true, true) => run(),
-            (true, false) => run().or_else(page),
-            (false, true) => None,
-            (false, false) => page().or_else(run),
-        }
-    }
-
-    fn scan(&mut self, scope: Scope) -> &mut Option<PageScan> {
-        if scope == Scope::Pending { &mut self.pending } else { &mut self.round }
-    }
-
-    fn send(
-        &mut self,
-        request: Request,
-        begins_round: bool,
-        runs: &mut RunRegistry,
-        budget: &mut PollBudget,
-        now: Duration,
-    ) -> Step {
-        budget.add(begins_round, fastrand::f64());
-        self.since_rotation += 1;
-        match &request {
-            Request::Run(id) => {
-                if let Some(run) = runs.get_mut(id) {
-                    (run.is_fetching, run.fetched) = (true, now);
-                }
-            }
-            Request::Page(scan) => {
-                *self.scan(scan.scope) = None;
-                (self.is_listing, self.last_list) = (true, now);
-            }
-        }
-        Step::Send(request)
     }
 
     /// Returns the number of pages that list the running runs.
@@ -261,99 +172,146 @@ impl PollScheduler {
         pages(self.running.and_then(|running| usize::try_from(running).ok()).unwrap_or(awaited))
     }
 
-    /// Begins the round that takes the fewest requests.
-    fn begin_round(&mut self, runs: &mut RunRegistry, needs: &Needs, now: Duration) {
-        let awaited = runs.len();
-        let by_running = self.running_pages(awaited - needs.pending) + self.unlisted_running;
-        let by_all = if self.all_pages == 0 { pages(awaited) } else { self.all_pages } + self.unlisted;
-        let is_cheapest = awaited <= by_running.min(by_all) && !needs.has_many_new;
-        if !self.has_lists(now) || is_cheapest {
-            for run in runs.iter_mut() {
-                run.needs_fetch = true;
+    /// Returns the next request of the current round or of the rotation.
+    fn next_request(&mut self, runs: &mut Agenda, now: Duration) -> Option<Request> {
+        if let Some(id) = runs.due() {
+            return Some(Request::Run(id.clone()));
+        }
+        if self.since_rotation >= ROTATION_INTERVAL {
+            self.since_rotation = 0;
+            self.rotation = (self.rotation + 1) % ROTATION_FETCH_INTERVAL;
+            if let Some(request) = self.rotation(runs, now) {
+                return Some(request);
             }
-        } else {
-            let is_all = by_all <= by_running || needs.has_many_new;
-            self.round = Some(PageScan::new(if is_all { Scope::All } else { Scope::Running }, now));
+        }
+        self.round.filter(|_| self.listing.is_none()).map(Request::Page)
+    }
+
+    /// Returns a page of the pending runs, or the run with the oldest fetch.
+    fn rotation(&mut self, runs: &mut Agenda, now: Duration) -> Option<Request> {
+        let shows_all = self.round.as_ref().is_some_and(|scan| scan.scope == Scope::All);
+        let run = now.checked_sub(MIN_REFETCH_DELAY).and_then(|before| runs.oldest(before)).cloned().map(Request::Run);
+        match (self.rotation == 0, shows_all) {
+            (true, true) => run,
+            (true, false) => run.or_else(|| self.pending_page(runs, now)),
+            (false, true) => None,
+            (false, false) => self.pending_page(runs, now).or(run),
         }
     }
 
+    fn pending_page(&mut self, runs: &mut Agenda, now: Duration) -> Option<Request> {
+        if runs.pending() == 0 || !self.has_lists(now) || self.listing.is_some() {
+            return None;
+        }
+        let scan = self.pending.get_or_insert_with(|| {
+            runs.begin_scan(Scope::Pending);
+            PageScan::new(Scope::Pending)
+        });
+        Some(Request::Page(*scan))
+    }
+
+    fn send(&mut self, request: Request, begins_round: bool, runs: &mut Agenda, now: Duration) -> Step {
+        self.budget.add(begins_round, fastrand::f64());
+        self.since_rotation += 1;
+        match &request {
+            Request::Run(id) => runs.fetch_begins(id, now),
+            Request::Page(scan) => {
+                self.listing = self.scan(scan.scope).take();
+                self.last_list = now;
+            }
+        }
+        Step::Send(request)
+    }
+
+    fn scan(&mut self, scope: Scope) -> &mut Option<PageScan> {
+        if scope == Scope::Pending { &mut self.pending } else { &mut self.round }
+    }
+
+    fn has_lists(&self, now: Duration) -> bool {
+        self.lists_suspended_until <= now
+    }
+}
+
+// Responses
+impl PollScheduler {
     /// Applies a page of a scan. Returns the runs that it found ended.
     pub(super) fn apply_page(
         &mut self,
-        mut scan: PageScan,
+        scan: PageScan,
         page: Response<RunPage>,
         runs: &mut RunRegistry,
-        sent: Duration,
-        now: Duration,
-        time: chrono::DateTime<chrono::Utc>,
+        (now, time): Now,
     ) -> Vec<RunId> {
-        let (is_stale, page) = (page.is_stale(), page.into_inner());
-        self.is_listing = false;
         self.list_failures = PollFailures::default();
-        self.list_failure = None;
+        let (is_stale, page) = (page.is_stale(), page.into_inner());
         if scan.scope == Scope::Running {
             self.running = page.total.or(self.running);
         }
-        let before = scan.missing(runs);
-        let count = page.data.len();
-        let end = u64::from(scan.offset) + count as u64;
-        let is_last = count == 0 || page.total.is_some_and(|total| end >= total);
-        let mut found = Vec::new();
+        let (count, missing) = (page.data.len(), runs.agenda.missing(scan.scope));
+        let mut ended = Vec::new();
         for summary in page.data {
             let update = RunUpdate { is_stale, ..RunUpdate::from_summary(summary, time) };
-            let has_ended = |(at, id): &(Duration, RunId)| *id == update.id && at.saturating_add(MAX_LIST_LAG) <= sent;
-            if !update.is_final && self.ended.iter().any(has_ended) {
-                self.ended.clear();
-                self.lists_suspended_until = now.saturating_add(LIST_SUSPENSION);
-            }
+            self.check_lag(&update, now);
             let id = update.id.clone();
-            if runs.apply(update, sent) {
-                found.push(id);
+            if runs.apply(update) {
+                ended.push(id);
             }
         }
-        scan.ended += found.len();
-        scan.pages += 1;
-        scan.offset = scan.offset.saturating_add(u32::try_from(count).unwrap_or(PAGE_SIZE));
-        let left = scan.missing(runs);
-        scan.unproductive = (scan.unproductive + 1).saturating_sub(before.saturating_sub(left));
-        if is_last || left == 0 || scan.unproductive > left / 10 {
-            self.finish(&scan, runs);
-        } else {
-            let scope = scan.scope;
-            *self.scan(scope) = Some(scan);
+        // The scan may have been forgotten meanwhile.
+        if self.listing.as_ref() == Some(&scan) {
+            self.listing = None;
+            let shown = missing.saturating_sub(runs.agenda.missing(scan.scope));
+            self.go_on(scan.with_page(count, shown, ended.len()), count == 0, page.total, &mut runs.agenda);
         }
-        found
+        ended
+    }
+
+    /// Suspends lists if this one shows a run as running long after its end.
+    fn check_lag(&mut self, update: &RunUpdate, now: Duration) {
+        let has_ended = |(end, id): &(Duration, RunId)| *id == update.id && end.saturating_add(MAX_LIST_LAG) <= now;
+        if !update.is_final && self.ended.iter().any(has_ended) {
+            self.ended.clear();
+            self.lists_suspended_until = now.saturating_add(LIST_SUSPENSION);
+        }
+    }
+
+    /// Continues a scan after a page, or ends it.
+    fn go_on(&mut self, scan: PageScan, is_empty: bool, total: Option<u64>, runs: &mut Agenda) {
+        let is_last = is_empty || total.is_some_and(|total| u64::from(scan.offset) >= total);
+        let missing = runs.missing(scan.scope);
+        if is_last || missing == 0 || scan.is_unproductive(missing) {
+            self.finish(&scan, missing, runs);
+        } else {
+            *self.scan(scan.scope) = Some(scan);
+        }
     }
 
     /// Ends a scan: the runs that it did not show are listed by a second scan, or fetched one by one.
-    fn finish(&mut self, scan: &PageScan, runs: &mut RunRegistry) {
-        let left = scan.missing(runs);
+    fn finish(&mut self, scan: &PageScan, missing: usize, runs: &mut Agenda) {
         match scan.scope {
             Scope::All => {
-                (self.all_pages, self.unlisted) = (scan.pages, left);
+                (self.all_pages, self.unlisted) = (scan.pages, missing);
                 // A scan of the running runs would have left these to be fetched.
-                self.unlisted_running = scan.ended.max(left);
+                self.unlisted_running = scan.ended.max(missing);
             }
-            Scope::Running if !scan.is_second => self.unlisted_running = left,
+            Scope::Running if !scan.is_second => self.unlisted_running = missing,
             Scope::Running | Scope::Pending => {}
         }
         let (other, pages) = match scan.scope {
             Scope::All => (Scope::Running, self.running_pages(runs.len())),
             Scope::Running | Scope::Pending => (Scope::All, self.all_pages.max(1)),
         };
-        if left > pages + MAX_FIRST_FETCHES && !scan.is_second && scan.scope != Scope::Pending {
+        if missing > pages + MAX_FIRST_FETCHES && !scan.is_second && scan.scope != Scope::Pending {
             // Pages may cover them with fewer requests.
-            self.round = Some(PageScan { is_second: true, ..PageScan::new(other, scan.began) });
-            return;
-        }
-        for run in runs.iter_mut().filter(|run| scan.is_missing(run)) {
-            run.needs_fetch = true;
+            self.round = Some(PageScan { is_second: true, ..PageScan::new(other) });
+        } else {
+            runs.fetch_missing(scan.scope);
         }
     }
 
     /// Records a failed page. Until lists are tried again, runs are fetched one by one.
     pub(super) fn page_failed(&mut self, error: Error, now: Duration) {
-        (self.round, self.pending, self.is_listing) = (None, None, false);
+        self.forget_requests();
         self.list_failures.record(&error, true, now);
         let is_refused = error.kind() == ErrorKind::PermissionDenied;
         let delay = if is_refused { LIST_SUSPENSION } else { self.list_failures.delay(error.retry_after()) };
@@ -367,10 +325,6 @@ impl PollScheduler {
         if self.ended.len() > MAX_ENDED {
             self.ended.pop_front();
         }
-    }
-
-    fn has_lists(&self, now: Duration) -> bool {
-        self.lists_suspended_until <= now
     }
 }
 

@@ -1,10 +1,11 @@
 //! [`RunRegistry`]: the awaited runs, their subscribers, and their last known state. No input or output here.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
-
+use super::agenda::Agenda;
+use super::mailbox::{Mailbox, Outbound};
 use super::poll_failures::{NextPoll, PollFailures};
 use super::run_update::RunUpdate;
 use crate::bounded_map::BoundedMap;
@@ -20,91 +21,56 @@ const FRESH: Duration = Duration::from_secs(5);
 #[derive(Debug, Default)]
 pub(super) struct RunRegistry {
     runs: HashMap<RunId, AwaitedRun>,
+    pub(super) agenda: Agenda,
     /// The last updates that did not come from a poll, with their times.
     recent: BoundedMap<RunId, (Duration, RunUpdate)>,
     next_subscriber: u64,
+    pub(super) outbound: Outbound,
 }
 
-#[derive(Debug)]
-pub(super) struct AwaitedRun {
-    pub(super) since: Duration,
-    /// The time of the last update, by a poll that was sent then or by a delivery. `None` if there was none yet.
-    pub(super) seen: Option<Duration>,
-    /// The time of the last fetch of this run alone.
-    pub(super) fetched: Duration,
-    pub(super) is_fetching: bool,
-    /// Lists did not show it, so it has to be fetched.
-    pub(super) needs_fetch: bool,
-    /// The end of the delay after a failed fetch.
-    pub(super) not_before: Duration,
+#[derive(Debug, Default)]
+struct AwaitedRun {
     failures: PollFailures,
     last_failure: Option<Error>,
     /// The last response came from a cache.
     is_stale: bool,
-    pub(super) status: Option<RunStatus>,
+    status: Option<RunStatus>,
     iterations: Option<u32>,
     pull_request: Option<String>,
     subscribers: BTreeMap<u64, Subscriber>,
 }
 
-/// A receiver of the updates of a run.
 #[derive(Debug)]
-pub(super) enum Subscriber {
-    /// Receives the end of the run.
-    End(oneshot::Sender<Result<RunUpdate>>),
-    /// Receives every change, including the end.
-    Changes(mpsc::UnboundedSender<Result<RunUpdate>>),
-}
-
-impl Subscriber {
-    /// Sends an update that is not the end. A closed channel is no error: its subscription is being dropped.
-    fn send(&self, update: &RunUpdate) {
-        if let Self::Changes(sender) = self {
-            let _ = sender.send(Ok(update.clone()));
-        }
-    }
-
-    fn end(self, outcome: Result<RunUpdate>) {
-        match self {
-            Self::End(sender) => drop(sender.send(outcome)),
-            Self::Changes(sender) => drop(sender.send(outcome)),
-        }
-    }
+struct Subscriber {
+    mailbox: Arc<Mailbox>,
+    /// Receives every change, and not only the end of the run.
+    wants_changes: bool,
 }
 
 impl RunRegistry {
     /// Adds a subscriber, and returns its number. If the end of the run is known, sends it at once.
-    pub(super) fn subscribe(&mut self, id: &RunId, subscriber: Subscriber, now: Duration) -> u64 {
+    pub(super) fn subscribe(&mut self, id: &RunId, mailbox: Arc<Mailbox>, wants_changes: bool, now: Duration) -> u64 {
         self.next_subscriber += 1;
         let number = self.next_subscriber;
+        if !self.runs.contains_key(id) {
+            let known = self.recent.get(id);
+            if let Some((_, update)) = known.filter(|(_, update)| update.is_final) {
+                mailbox.put(Ok(update.clone()), &mut self.outbound);
+                return number;
+            }
+            let is_new = known.is_none_or(|(updated, _)| updated.saturating_add(FRESH) < now);
+            let mut run = AwaitedRun::default();
+            if let Some((_, update)) = known {
+                run.change(update, &mut self.outbound);
+            }
+            self.agenda.add(id.clone(), run.is_pending(), is_new, now);
+            self.runs.insert(id.clone(), run);
+        }
         if let Some(run) = self.runs.get_mut(id) {
-            run.send_current(id, &subscriber);
+            let subscriber = Subscriber { mailbox, wants_changes };
+            run.send_current(id, &subscriber, &mut self.outbound);
             run.subscribers.insert(number, subscriber);
-            return number;
         }
-        let known = self.recent.get(id);
-        if let Some((_, update)) = known.filter(|(_, update)| update.is_final) {
-            subscriber.end(Ok(update.clone()));
-            return number;
-        }
-        let mut run = AwaitedRun {
-            since: now,
-            seen: known.map(|(updated, _)| *updated).filter(|updated| updated.saturating_add(FRESH) >= now),
-            fetched: now,
-            is_fetching: false,
-            needs_fetch: false,
-            not_before: Duration::ZERO,
-            failures: PollFailures::default(),
-            last_failure: None,
-            is_stale: false,
-            status: known.map(|(_, update)| update.status.clone()),
-            iterations: known.and_then(|(_, update)| update.iterations),
-            pull_request: known.and_then(|(_, update)| update.pull_request.clone()),
-            subscribers: BTreeMap::new(),
-        };
-        run.send_current(id, &subscriber);
-        run.subscribers.insert(number, subscriber);
-        self.runs.insert(id.clone(), run);
         number
     }
 
@@ -113,7 +79,7 @@ impl RunRegistry {
         if let Some(run) = self.runs.get_mut(id) {
             run.subscribers.remove(&number);
             if run.subscribers.is_empty() {
-                self.runs.remove(id);
+                self.remove(id);
             }
         }
     }
@@ -131,18 +97,6 @@ impl RunRegistry {
         self.runs.contains_key(id)
     }
 
-    pub(super) fn get_mut(&mut self, id: &RunId) -> Option<&mut AwaitedRun> {
-        self.runs.get_mut(id)
-    }
-
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&RunId, &AwaitedRun)> {
-        self.runs.iter()
-    }
-
-    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut AwaitedRun> {
-        self.runs.values_mut()
-    }
-
     /// Returns the last known status of an awaited run, whether it came from a cache, and the error of its last fetch
     /// if that failed.
     pub(super) fn last_poll(&self, id: &RunId) -> (Option<RunStatus>, bool, Option<Error>) {
@@ -151,20 +105,17 @@ impl RunRegistry {
 
     /// Applies an update to an awaited run: sends it to the subscribers, and ends the waits if it is final. Returns
     /// whether it did.
-    ///
-    /// `at` is the earliest time for which the update holds: the time at which the request was sent.
-    pub(super) fn apply(&mut self, update: RunUpdate, at: Duration) -> bool {
+    pub(super) fn apply(&mut self, update: RunUpdate) -> bool {
         let Some(run) = self.runs.get_mut(&update.id) else { return false };
         if update.is_final {
             self.end(&update.id.clone(), &Ok(update));
             return true;
         }
-        run.seen = run.seen.max(Some(at));
-        run.needs_fetch = false;
         run.failures = PollFailures::default();
-        run.last_failure = None;
+        self.outbound.dropped.extend(run.last_failure.take());
         run.is_stale = update.is_stale;
-        run.change(&update);
+        run.change(&update, &mut self.outbound);
+        self.agenda.seen(&update.id, run.is_pending());
         false
     }
 
@@ -175,64 +126,69 @@ impl RunRegistry {
             self.recent.insert(update.id.clone(), (now, update.clone()), ());
             self.recent.shrink_while(|count, ()| count > MAX_RECENT);
         }
-        self.apply(update, now);
+        self.apply(update);
     }
 
     /// Records a failed fetch, and ends the waits if no other fetch will succeed.
     pub(super) fn failed(&mut self, id: &RunId, error: Error, now: Duration) {
-        let Some(run) = self.runs.get_mut(id) else { return };
+        let Some(run) = self.runs.get_mut(id) else { return self.outbound.dropped.push(error) };
         match run.failures.record(&error, run.status.is_some(), now) {
             NextPoll::After(delay) => {
-                run.not_before = now.saturating_add(delay);
-                run.last_failure = Some(error);
+                self.outbound.dropped.extend(run.last_failure.replace(error));
+                self.agenda.delay(id, now.saturating_add(delay));
             }
             NextPoll::Never => {
-                let count = run.failures.count();
-                self.end(id, &Err(error.repeated(count)));
+                let error = error.repeated(run.failures.count());
+                self.end(id, &Err(error.clone()));
+                self.outbound.dropped.push(error);
             }
-        }
-    }
-
-    fn end(&mut self, id: &RunId, outcome: &Result<RunUpdate>) {
-        for subscriber in self.runs.remove(id).map(|run| run.subscribers).unwrap_or_default().into_values() {
-            subscriber.end(outcome.clone());
         }
     }
 
     /// Ends all waits with this error.
-    pub(super) fn fail_all(&mut self, error: &Error) {
-        for subscriber in self.runs.drain().flat_map(|(_, run)| run.subscribers.into_values()) {
-            subscriber.end(Err(error.clone()));
+    pub(super) fn fail_all(&mut self, error: Error) {
+        for id in self.runs.keys().cloned().collect::<Vec<_>>() {
+            self.end(&id, &Err(error.clone()));
+        }
+        self.outbound.dropped.push(error);
+    }
+
+    fn end(&mut self, id: &RunId, outcome: &Result<RunUpdate>) {
+        for subscriber in self.remove(id).into_values() {
+            subscriber.mailbox.put(outcome.clone(), &mut self.outbound);
         }
     }
 
-    /// Removes all subscribers, which closes their channels.
-    pub(super) fn clear(&mut self) {
-        self.runs.clear();
+    fn remove(&mut self, id: &RunId) -> BTreeMap<u64, Subscriber> {
+        self.agenda.remove(id);
+        let Some(run) = self.runs.remove(id) else { return BTreeMap::new() };
+        self.outbound.dropped.extend(run.last_failure);
+        run.subscribers
+    }
+
+    /// Lets all subscribers poll again.
+    pub(super) fn wake_all(&mut self) {
+        for subscriber in self.runs.values().flat_map(|run| run.subscribers.values()) {
+            subscriber.mailbox.wake(&mut self.outbound);
+        }
     }
 }
 
 impl AwaitedRun {
-    pub(super) fn is_fetchable(&self, now: Duration) -> bool {
-        !self.is_fetching && self.not_before <= now
-    }
-
-    pub(super) fn is_pending(&self) -> bool {
+    fn is_pending(&self) -> bool {
         self.status == Some(RunStatus::Pending)
     }
 
     /// Sends the last known state to a new subscriber.
-    fn send_current(&self, id: &RunId, subscriber: &Subscriber) {
-        if let Some(status) = &self.status {
-            subscriber.send(&RunUpdate {
-                iterations: self.iterations,
-                pull_request: self.pull_request.clone(),
-                ..RunUpdate::of_status(id.clone(), status.clone())
-            });
+    fn send_current(&self, id: &RunId, subscriber: &Subscriber, outbound: &mut Outbound) {
+        if let Some(status) = self.status.clone().filter(|_| subscriber.wants_changes) {
+            let (iterations, pull_request) = (self.iterations, self.pull_request.clone());
+            let update = RunUpdate { iterations, pull_request, ..RunUpdate::of_status(id.clone(), status) };
+            subscriber.mailbox.put(Ok(update), outbound);
         }
     }
 
-    fn change(&mut self, update: &RunUpdate) {
+    fn change(&mut self, update: &RunUpdate, outbound: &mut Outbound) {
         let goes_back =
             self.status.as_ref().is_some_and(|status| *status != RunStatus::Pending) && update.progress() == 0;
         if goes_back {
@@ -246,8 +202,8 @@ impl AwaitedRun {
             || pull_request != self.pull_request;
         if is_change {
             (self.status, self.iterations, self.pull_request) = (Some(update.status.clone()), iterations, pull_request);
-            for subscriber in self.subscribers.values() {
-                subscriber.send(update);
+            for subscriber in self.subscribers.values().filter(|subscriber| subscriber.wants_changes) {
+                subscriber.mailbox.put(Ok(update.clone()), outbound);
             }
         }
     }

@@ -4,12 +4,10 @@ use std::fmt;
 use std::future::IntoFuture;
 use std::time::Duration;
 
-use tokio::sync::oneshot;
-
 use super::finished_run::{FinishedRun, fetch_finished};
 use super::follower::{RunFollower, Subscription};
 use super::run_source::SourceFuture;
-use super::run_update::{RunUpdate, has_ended};
+use super::run_update::has_ended;
 use crate::run_until::run_until;
 use crate::types::{Run, RunId, RunStatus, WorkOrderCreated};
 use crate::{Error, Response, Result};
@@ -144,7 +142,7 @@ struct Wait {
     id: RunId,
     summary_only: bool,
     needs_response: bool,
-    subscription: Option<Subscription<oneshot::Receiver<Result<RunUpdate>>>>,
+    subscription: Option<Subscription>,
     /// The final status, once it is known.
     status: Option<RunStatus>,
     /// The error of the last fetch of the ended run.
@@ -153,13 +151,8 @@ struct Wait {
 
 impl Wait {
     async fn end(&mut self) -> Result<Response<Run>> {
-        let update = loop {
-            let subscription = self.follower.subscribe_end(&self.id)?;
-            if let Ok(outcome) = (&mut self.subscription.insert(subscription).receiver).await {
-                break outcome?;
-            }
-            // The poller has lost its runtime. The next subscription starts another.
-        };
+        let subscription = self.follower.subscribe(&self.id, false);
+        let update = self.subscription.insert(subscription).next().await?;
         self.subscription = None;
         self.status = Some(update.status.clone());
         match update.run {
@@ -172,7 +165,7 @@ impl Wait {
         let is_over = self.status.is_some();
         let (status, is_stale, failure) = match self.status {
             Some(status) => (Some(status), false, self.failure),
-            None => self.follower.last_poll(&self.id),
+            None => self.follower.state.lock().last_poll(&self.id),
         };
         let error = Error::wait_timeout(self.id.clone(), status, timeout, failure);
         let error = if is_stale { error.with_stale_status() } else { error };

@@ -5,14 +5,12 @@ use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use futures_core::Stream;
-use tokio::sync::mpsc;
-
 use super::finished_run::fetch_finished;
 use super::follower::{RunFollower, Subscription};
-use super::run_update::{RunUpdate, has_ended};
+use super::run_update::has_ended;
 use crate::types::{Run, RunId, RunStatus};
 use crate::{Response, Result};
+use futures_core::Stream;
 
 /// A stream of the changes of a run: from [`Runs::watch`](crate::resources::Runs::watch).
 ///
@@ -54,18 +52,13 @@ impl fmt::Debug for WatchRun {
     }
 }
 
-/// The fields of which a change makes an item.
-#[derive(PartialEq)]
-struct WatchedFields {
-    status: RunStatus,
-    iterations: Option<u32>,
-    pull_request: Option<String>,
-}
+/// The fields of which a change makes an item: the status, the iterations and the pull request.
+type WatchedFields = (RunStatus, Option<u32>, Option<String>);
 
 struct Watch {
     follower: RunFollower,
     id: RunId,
-    subscription: Option<Subscription<mpsc::UnboundedReceiver<Result<RunUpdate>>>>,
+    subscription: Option<Subscription>,
     last: Option<WatchedFields>,
 }
 
@@ -80,8 +73,7 @@ impl Watch {
     async fn next(&mut self) -> Result<Run> {
         loop {
             let Some(run) = self.next_update().await? else { continue };
-            let (status, pull_request) = (run.status.clone(), run.pr_url.clone());
-            let fields = WatchedFields { status, iterations: run.iterations, pull_request };
+            let fields = (run.status.clone(), run.iterations, run.pr_url.clone());
             if self.last.as_ref() != Some(&fields) {
                 self.last = Some(fields);
                 return Ok(run);
@@ -93,14 +85,9 @@ impl Watch {
     async fn next_update(&mut self) -> Result<Option<Run>> {
         let subscription = match &mut self.subscription {
             Some(subscription) => subscription,
-            none => none.insert(self.follower.subscribe_changes(&self.id)?),
+            none => none.insert(self.follower.subscribe(&self.id, true)),
         };
-        let Some(update) = subscription.receiver.recv().await else {
-            // The poller has lost its runtime. The next subscription starts another.
-            self.subscription = None;
-            return Ok(None);
-        };
-        let update = update?;
+        let update = subscription.next().await?;
         if update.is_whole {
             return Ok(update.run.map(|run| *run));
         }

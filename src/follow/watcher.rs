@@ -87,8 +87,10 @@ impl Watcher {
     }
 
     fn set(self, change: impl FnOnce(&mut Settings)) -> Self {
-        change(&mut self.follower.state.lock().settings);
-        self.follower.state.changed.notify_one();
+        self.follower.state.update(|inner| {
+            change(&mut inner.settings);
+            inner.has_changed = true;
+        });
         self
     }
 
@@ -189,8 +191,10 @@ impl Watcher {
     /// ```
     #[cfg(feature = "webhooks")]
     pub fn deliveries_stopped(&self) {
-        self.follower.state.lock().health.stop();
-        self.follower.state.changed.notify_one();
+        self.follower.state.update(|inner| {
+            inner.health.stop();
+            inner.has_changed = true;
+        });
     }
 
     /// Returns the number of awaited runs.

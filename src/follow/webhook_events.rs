@@ -43,16 +43,14 @@ impl FollowState {
     /// Applies the update of an event that was delivered to this replica or to another.
     pub(super) fn apply_delivery(&self, update: RunUpdate) {
         let now = self.now();
-        let mut inner = self.lock();
-        if update.is_final {
-            let was_healthy = inner.health.is_healthy();
-            let is_awaited = inner.registry.contains(&update.id);
-            inner.health.delivered(&update.id, is_awaited);
-            if was_healthy != inner.health.is_healthy() {
-                self.changed.notify_one();
+        self.update(|inner| {
+            if update.is_final {
+                let was_healthy = inner.health.is_healthy();
+                let is_awaited = inner.registry.contains(&update.id);
+                inner.health.delivered(&update.id, is_awaited);
+                inner.has_changed |= was_healthy != inner.health.is_healthy();
             }
-        }
-        inner.registry.apply_and_keep(update, now);
-        inner.stop_if_idle();
+            inner.registry.apply_and_keep(update, now);
+        });
     }
 }

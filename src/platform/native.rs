@@ -5,7 +5,7 @@ use std::future::Future;
 
 pub(crate) use std::time::Instant;
 pub(crate) use tokio::runtime::Handle;
-pub(crate) use tokio::task::{AbortHandle, JoinHandle, JoinSet};
+pub(crate) use tokio::task::{JoinError, JoinHandle, JoinSet};
 pub(crate) use tokio::time::sleep;
 
 /// The identity of a runtime. `None` outside of one.

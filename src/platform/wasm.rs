@@ -63,8 +63,8 @@ impl Handle {
     #[expect(clippy::unused_self, reason = "natively, there may be several runtimes")]
     pub(crate) fn spawn<T: Send + 'static>(&self, future: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
         let (sender, output) = oneshot::channel();
-        let abort = AbortHandle(Arc::new(Notify::new()));
-        let aborted = Arc::clone(&abort.0);
+        let abort = Arc::new(Notify::new());
+        let aborted = Arc::clone(&abort);
         wasm_bindgen_futures::spawn_local(async move {
             if let Some(output) = run_until(future, aborted.notified()).await {
                 // Nobody may wait for it any more.
@@ -78,16 +78,12 @@ impl Handle {
 /// A task. It goes on when this is dropped.
 pub(crate) struct JoinHandle<T> {
     output: oneshot::Receiver<T>,
-    abort: AbortHandle,
+    abort: Arc<Notify>,
 }
 
 impl<T> JoinHandle<T> {
     pub(crate) fn abort(&self) {
-        self.abort.abort();
-    }
-
-    pub(crate) fn abort_handle(&self) -> AbortHandle {
-        self.abort.clone()
+        self.abort.notify_one();
     }
 }
 
@@ -96,15 +92,6 @@ impl<T> Future for JoinHandle<T> {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         Pin::new(&mut self.output).poll(context).map_err(|_| JoinError)
-    }
-}
-
-#[derive(Clone, Debug)]
-pub(crate) struct AbortHandle(Arc<Notify>);
-
-impl AbortHandle {
-    pub(crate) fn abort(&self) {
-        self.0.notify_one();
     }
 }
 

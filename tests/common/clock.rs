@@ -1,8 +1,10 @@
-//! A clock on which every sleep ends at once, and a clock with an offset.
+//! A clock on which every sleep ends at once, one that a test advances, and one with an offset.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
+use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use agentgate::Clock;
@@ -59,5 +61,52 @@ impl<C: Clock> Clock for WrongClock<C> {
 
     fn hold(&self) -> Option<Box<dyn Send + Sync>> {
         self.0.hold()
+    }
+}
+
+/// A clock that stands still until a test advances it. It can be used on several runtimes.
+#[derive(Clone, Debug, Default)]
+pub struct ManualClock(Arc<Mutex<Sleepers>>);
+
+#[derive(Debug, Default)]
+struct Sleepers {
+    now: Duration,
+    asleep: Vec<(Duration, Waker)>,
+}
+
+impl ManualClock {
+    /// Advances the time, and wakes the sleepers whose time has come, even if the waker of one panics.
+    pub fn advance(&self, by: Duration) {
+        let mut sleepers = self.0.lock().unwrap();
+        sleepers.now += by;
+        let now = sleepers.now;
+        let awake: Vec<_> = sleepers.asleep.extract_if(.., |(end, _)| *end <= now).collect();
+        drop(sleepers);
+        for (_, waker) in awake {
+            let _ = catch_unwind(AssertUnwindSafe(|| waker.wake()));
+        }
+    }
+}
+
+impl Clock for ManualClock {
+    fn now(&self) -> DateTime<Utc> {
+        DateTime::from_timestamp(1_767_225_600, 0).unwrap() + self.monotonic()
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.0.lock().unwrap().now
+    }
+
+    fn sleep(&self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        let (clock, end) = (self.clone(), self.monotonic() + duration);
+        Box::pin(poll_fn(move |context| {
+            let waker = context.waker().clone();
+            let mut sleepers = clock.0.lock().unwrap();
+            if sleepers.now >= end {
+                return Poll::Ready(());
+            }
+            sleepers.asleep.push((end, waker));
+            Poll::Pending
+        }))
     }
 }

@@ -12,7 +12,7 @@ use super::outbox::{Outbox, Outgoing, warn};
 use super::replicas::{ANNOUNCE_INTERVAL, Replicas};
 use super::{Broadcast, BroadcastError};
 use crate::clock::Clock;
-use crate::platform::{AbortHandle, Handle};
+use crate::platform::{Handle, JoinHandle};
 use crate::run_until::run_until;
 
 /// The delays before a new subscription.
@@ -31,14 +31,17 @@ pub(in crate::follow) fn start(
     let replica = Arc::new(Replica { state: Arc::downgrade(state), broadcast, key, clock, id });
     let (outbox, queue) = Outbox::new();
     // Not while the state is locked: a runtime that shuts down drops the tasks at once.
-    let listener = Listener(runtime.spawn(Arc::clone(&replica).listen()).abort_handle());
+    let listener = Listener(runtime.spawn(Arc::clone(&replica).listen()));
     runtime.spawn(replica.publish(queue, listener));
-    let mut inner = state.lock();
-    (inner.outbox, inner.replicas) = (outbox, Replicas::default());
+    let earlier = state.update(|inner| {
+        inner.replicas = Replicas::default();
+        std::mem::replace(&mut inner.outbox, outbox)
+    });
+    drop(earlier);
 }
 
 /// The task that listens. It ends with the task that publishes, which ends with the client.
-struct Listener(AbortHandle);
+struct Listener(JoinHandle<()>);
 
 impl Drop for Listener {
     fn drop(&mut self) {

@@ -2,12 +2,22 @@
 //!
 //! The figures are printed: `cargo test -p agentgate --lib follow::tests::figures -- --nocapture`.
 
-use std::time::Duration;
+use std::future::IntoFuture;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
 
-use super::model::{Lateness, Model, busiest_minute, wait_for_all};
+use serde::Deserialize as _;
+use serde_json::json;
+
+use super::model::{Lateness, Model, busiest_minute, failure, wait_for_all};
 use super::{in_simulated_time, seconds};
 use crate::clock::Clock;
-use crate::follow::RunSource;
+use crate::follow::{BroadcastKey, FollowState, PAGE_SIZE, RunFollower, RunSource, SourceFuture, Watcher};
+use crate::test_util::TokioClock;
+use crate::types::{Run, RunId, RunPage, RunStatus};
+use crate::webhook::Event;
+use crate::{RateLimit, Response, Result};
 
 /// A row of the table: running runs, awaited runs and the share; the limits of the delays in seconds, and of the
 /// requests a minute.
@@ -107,4 +117,118 @@ async fn poll_naively(model: &Model) -> Lateness {
         late.push(polled.await.unwrap());
     }
     Lateness::new(late)
+}
+
+// CPU
+
+/// The number of runs that an organization may run at a time.
+const RUNNING: usize = 10;
+
+/// A source of which the first runs are running for ever, and the others are pending. It counts its requests.
+#[derive(Clone)]
+struct Steady {
+    running: RunPage,
+    pending: RunPage,
+    requests: Arc<AtomicU32>,
+}
+
+impl Steady {
+    fn new(runs: usize) -> Self {
+        let page = |numbers: std::ops::Range<usize>, status: RunStatus| {
+            let run = |number| json!({ "id": numbered(number), "workOrderId": "wo_1", "status": status });
+            let data: Vec<_> = numbers.clone().take(PAGE_SIZE as usize).map(run).collect();
+            RunPage::deserialize(json!({ "data": data, "total": numbers.len() })).unwrap()
+        };
+        let (running, pending) = (page(0..RUNNING, RunStatus::Running), page(RUNNING..runs, RunStatus::Pending));
+        Self { running, pending, requests: Arc::default() }
+    }
+}
+
+fn numbered(number: usize) -> RunId {
+    format!("run_{number:06}").into()
+}
+
+impl RunSource for Steady {
+    fn page(&self, status: Option<RunStatus>, _: u32) -> SourceFuture<Response<RunPage>> {
+        self.requests.fetch_add(1, Ordering::Relaxed);
+        let page = if status == Some(RunStatus::Running) { &self.running } else { &self.pending };
+        let response = Response::of_value(page.clone());
+        Box::pin(async move { Ok(response) })
+    }
+
+    fn run(&self, id: &RunId) -> SourceFuture<Response<Run>> {
+        self.requests.fetch_add(1, Ordering::Relaxed);
+        let run = json!({ "id": id, "workOrderId": "wo_1", "status": "pending" });
+        Box::pin(async move { Ok(Response::of_value(Run::deserialize(run).unwrap())) })
+    }
+
+    fn cancel(&self, _: &RunId) -> SourceFuture<()> {
+        Box::pin(async { Err(failure(405)) })
+    }
+
+    fn rate_limit(&self) -> Option<RateLimit> {
+        None
+    }
+
+    fn broadcast_key(&self) -> BroadcastKey {
+        BroadcastKey::new(b"org_live_test", "https://agentgate.example")
+    }
+}
+
+/// Returns the CPU time of a wait that a delivery ends, and of a request and its response, with this number of waits.
+fn cost(waits: usize) -> [Duration; 2] {
+    const REQUESTS: u32 = 500;
+    in_simulated_time(async {
+        let (source, clock) = (Steady::new(waits), TokioClock::new());
+        let follow = Arc::new(FollowState::new(Arc::new(clock)));
+        let watcher = Watcher::new(RunFollower::new(&follow, source.clone())).share(1.0);
+        let mut tasks = Vec::new();
+        let mut each = Duration::ZERO;
+        for number in 0..waits {
+            let status = if number < RUNNING { RunStatus::Running } else { RunStatus::Pending };
+            follow.apply_status(&numbered(number), &status);
+            let began = Instant::now();
+            tasks.push(tokio::spawn(watcher.wait(numbered(number)).summary_only().into_future()));
+            while watcher.len() <= number && number % 1_000 == 999 {
+                tokio::task::yield_now().await;
+            }
+            each += began.elapsed();
+        }
+        tokio::time::sleep(seconds(1)).await;
+        let requests = || source.requests.load(Ordering::Relaxed);
+        let (began, before) = (Instant::now(), requests());
+        while requests() < before + REQUESTS {
+            tokio::time::sleep(seconds(1)).await;
+        }
+        let request = began.elapsed() / REQUESTS;
+        let data = |number| json!({ "runId": numbered(number), "workOrderId": "wo_1", "status": "succeeded" });
+        let events: Vec<_> = (0..waits)
+            .map(|number| json!({ "id": "evt_1", "type": "run.completed", "data": data(number) }))
+            .map(|event| Event::from_json(event).unwrap())
+            .collect();
+        let began = Instant::now();
+        for event in &events {
+            watcher.notify(event);
+        }
+        for task in tasks {
+            let _: Result<_> = task.await.unwrap();
+        }
+        each += began.elapsed();
+        [each / u32::try_from(waits).unwrap(), request]
+    })
+}
+
+#[test]
+#[ignore = "it measures"]
+fn the_cost_of_a_wait_and_of_a_request_does_not_grow_with_the_number_of_waits() {
+    println!("{:>8} {:>10} {:>10}", "waits", "a wait", "a request");
+    let costs = [100, 1_000, 10_000, 100_000].map(|waits| {
+        let costs = [(); 3].map(|()| cost(waits));
+        let best = [0, 1].map(|which| costs.iter().map(|cost| cost[which]).min().unwrap_or_default());
+        println!("{waits:>8} {:>10.1?} {:>10.1?}", best[0], best[1]);
+        best
+    });
+    for which in [0, 1] {
+        assert!(costs[2][which] <= 2 * costs[0][which], "{:?} and {:?}", costs[0], costs[2]);
+    }
 }

@@ -9,7 +9,6 @@ use std::task::Waker;
 use std::thread::{self, ThreadId};
 
 use chrono::{DateTime, Utc};
-use tokio::runtime::{Handle, Id};
 use tokio::sync::Notify;
 
 /// The end of a sleep, and a number that distinguishes sleeps with the same end.
@@ -48,8 +47,6 @@ struct State {
     driver: Option<ThreadId>,
     /// `true` if a change came from another thread than that.
     has_other_threads: bool,
-    /// The runtimes of the changes from other threads.
-    runtimes: Vec<Handle>,
 }
 
 #[derive(Debug)]
@@ -83,16 +80,6 @@ impl Sleepers {
         self.lock().has_other_threads
     }
 
-    /// Returns the runtimes on which the clock is used, except this one.
-    pub(crate) fn other_runtimes(&self, this: Id) -> Vec<Handle> {
-        self.lock().runtimes.iter().filter(|runtime| runtime.id() != this).cloned().collect()
-    }
-
-    /// Forgets the runtimes until the clock is used there again.
-    pub(crate) fn forget_runtimes(&self) {
-        self.lock().runtimes.clear();
-    }
-
     /// Wakes the sleepers whose sleep is over, in the order of their ends.
     pub(crate) fn wake(&self, now: DateTime<Utc>) {
         let over = {
@@ -117,8 +104,9 @@ impl Sleepers {
     }
 
     pub(crate) fn register(&self, key: Key, waker: &Waker, auto_advance: bool) {
+        let sleeper = Sleeper { waker: waker.clone(), auto_advance };
         // A dropped waker may drop a task and with it another sleep, so it is dropped after the lock.
-        let old = self.lock().sleeping.insert(key, Sleeper { waker: waker.clone(), auto_advance });
+        let old = self.lock().sleeping.insert(key, sleeper);
         // A sleep that is polled again is no change: it may be polled at any time.
         if old.is_none() {
             self.note_change();
@@ -137,12 +125,7 @@ impl Sleepers {
             let mut state = self.lock();
             change(&mut state);
             state.changes += 1;
-            if state.driver.is_some_and(|driver| driver != thread::current().id()) {
-                state.has_other_threads = true;
-                let is_new = |runtime: &Handle| state.runtimes.iter().all(|known| known.id() != runtime.id());
-                let runtime = Handle::try_current().ok().filter(is_new);
-                state.runtimes.extend(runtime);
-            }
+            state.has_other_threads |= state.driver.is_some_and(|driver| driver != thread::current().id());
         }
         self.changed.notify_one();
     }

@@ -1,5 +1,6 @@
 //! Waiting for runs to end.
 
+mod programs;
 mod properties;
 mod replicas;
 mod scale;
