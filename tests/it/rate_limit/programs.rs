@@ -37,9 +37,7 @@ fn every_polled_call_completes() {
     for seed in 0..programs {
         let program = Program::new(seed);
         let runtime = Builder::new_current_thread().enable_all().build().unwrap();
-        let r = runtime.block_on(program.run());
-        eprintln!("PROG {seed} {:?} {program:?}", t.elapsed());
-        match r {
+        match runtime.block_on(program.run()) {
             Ok((made, took)) => (calls, longest) = (calls + made, longest.max(took)),
             Err(problem) => panic!("program {seed}: {problem}\n{program:#?}"),
         }
