@@ -2,19 +2,19 @@
 
 use heck::ToSnakeCase;
 use proc_macro2::TokenStream;
-use quote::{ToTokens, format_ident, quote};
+use quote::{format_ident, quote};
 use serde_json::{Map, Value};
-use syn::{File, Item, Type};
+use syn::File;
 
 use crate::build::calls::endpoint::{Context, Endpoint, Input, Origin};
-use crate::build::calls::values::{compact, option_of, struct_field};
-use crate::build::contract::{component, entries, items, named_schema, operations, reference, resolve, text};
+use crate::build::contract::{entries, items, named_schema, operations, resolve, text};
 use crate::build::emit::has_secret;
 use crate::build::error::{SpecError, fail};
 use crate::build::examples::{Example, examples, rust, success};
-use crate::build::names::field_name;
+use crate::build::kinds::Kind;
 use crate::build::reachable_schemas::reachable_from_schema;
 use crate::build::schema_types::Mapping;
+use crate::build::structs::fields;
 
 /// The source of a function that makes a call of each operation, with the required values alone or with everything that
 /// can be set. A value without an example is an error.
@@ -51,6 +51,18 @@ pub(crate) fn calls(context: &Context<'_>) -> Result<File, SpecError> {
     })
 }
 
+/// The source of a function that adds the JSON Schema of each public type to a generator.
+pub(crate) fn schemas(context: &Context<'_>) -> String {
+    let is_type = |mapping: &Mapping| !matches!(mapping, Mapping::Secret | Mapping::List { .. });
+    let names = context.mappings.iter().filter(|(_, mapping)| is_type(mapping)).filter(|(name, mapping)| {
+        let schema = named_schema(context.document, name).unwrap_or(&Value::Null);
+        let within = reachable_from_schema(context.document, schema);
+        !matches!(mapping, Mapping::Struct) || !has_secret(context.document, &within)
+    });
+    let lines: String = names.map(|(name, _)| format!("    add::<types::{name}>(generator);\n")).collect();
+    format!("#[allow(deprecated)]\nfn add_all(generator: &mut SchemaGenerator) {{\n{lines}}}\n")
+}
+
 /// The values that a call sets.
 #[derive(Clone, Copy, PartialEq)]
 enum Form {
@@ -83,12 +95,11 @@ fn call(context: &Context<'_>, endpoint: &Endpoint<'_>, form: Form) -> Result<To
 
 /// The expression of a value: the id that the function was given, or an example of the contract.
 fn value(context: &Context<'_>, endpoint: &Endpoint<'_>, input: &Input) -> Result<TokenStream, SpecError> {
-    let mut kind = option_of(&input.kind).unwrap_or(&input.kind);
+    let mut kind = input.kind.inner();
     if input.can_be_cleared {
-        kind = option_of(kind).unwrap_or(kind);
+        kind = kind.inner();
     }
-    let is_in_path =
-        matches!(&input.origin, Origin::Parameter(name) if endpoint.operation.path.contains(&format!("{{{name}}}")));
+    let is_in_path = endpoint.in_path().any(|other| other.name == input.name);
     if is_in_path && is_text(context, kind) {
         return Ok(quote! { id });
     }
@@ -98,15 +109,17 @@ fn value(context: &Context<'_>, endpoint: &Endpoint<'_>, input: &Input) -> Resul
             format!("`{}` has no example; add `example`, the tests make a call with it", input.name),
         )
     })?;
-    let (kind, json) = (outside(kind), example.to_string());
+    let (kind, json) = (outside(kind)?, example.to_string());
     Ok(quote! { value::<#kind>(#json) })
 }
 
 /// Returns `true` if a text can be given for a value of this type.
-fn is_text(context: &Context<'_>, kind: &Type) -> bool {
-    let kind = compact(kind);
-    let is_id = |name| matches!(context.mappings.get(name), Some(Mapping::Id));
-    kind.ends_with("::String") || kind.strip_prefix("crate::types::").is_some_and(is_id)
+fn is_text(context: &Context<'_>, kind: &Kind) -> bool {
+    match kind {
+        Kind::Text => true,
+        Kind::Named(name) => matches!(context.mappings.get(name), Some(Mapping::Id)),
+        _ => false,
+    }
 }
 
 /// A value of the contract for an input: of an example, else its default, else its first word.
@@ -164,18 +177,13 @@ fn shown(context: &Context<'_>, endpoint: &Endpoint<'_>) -> TokenStream {
     if !holds_secret(schema) {
         return quote! { outcome(&response, json(response.value())) };
     }
-    let item = context.types.items.iter().find_map(|item| match item {
-        Item::Struct(item) if item.ident == name => Some(item),
-        _ => None,
-    });
-    let fields: Option<Vec<_>> = entries(schema.get("properties"))
-        .map(|(name, property)| {
-            let (field, kind) = struct_field(item?, &field_name(name)?)?;
-            let named = reference(property).and_then(|reference| context.mappings.get(component(reference)));
-            let is_secret = matches!(named, Some(Mapping::Secret));
-            match (is_secret, option_of(&kind)) {
-                (true, None) => Some(quote! { (#name, json(response.value().#field.expose_secret())) }),
-                (false, _) if !holds_secret(property) => Some(quote! { (#name, json(&response.value().#field)) }),
+    let fields: Option<Vec<_>> = fields(context.document, context.mappings, name)
+        .into_iter()
+        .map(|field| {
+            let (name, ident) = (field.property, &field.ident);
+            match field.kind {
+                Kind::Secret => Some(quote! { (#name, json(response.value().#ident.expose_secret())) }),
+                _ if !holds_secret(field.schema) => Some(quote! { (#name, json(&response.value().#ident)) }),
                 _ => None,
             }
         })
@@ -189,7 +197,8 @@ fn shown(context: &Context<'_>, endpoint: &Endpoint<'_>) -> TokenStream {
 }
 
 /// The type as the tests name it, which import all of the public types.
-fn outside(kind: &Type) -> TokenStream {
-    let kind = compact(kind).replace("crate::types::", "").replace("::chrono::", "agentgate::chrono::");
-    kind.parse().unwrap_or_else(|_| kind.to_token_stream())
+fn outside(kind: &Kind) -> Result<TokenStream, SpecError> {
+    let kind = kind.tokens().to_string().replace(' ', "").replace("crate::types::", "");
+    let kind = kind.replace("::chrono::", "agentgate::chrono::").parse();
+    kind.map_err(|error| SpecError::at("components.schemas", format!("a type is not Rust: {error}")))
 }

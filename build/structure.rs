@@ -1,0 +1,167 @@
+//! Checks what the generator reads without asking again: the kinds of values, references, and characters.
+//!
+//! It finds no misspelt keyword. `cargo xtask lint` does, by validators of OpenAPI that others keep.
+
+use serde_json::Value;
+
+use super::contract::{BrokenReference, follow, reference};
+use super::error::{SpecError, fail};
+
+/// Keywords whose value is data, and no part of the contract.
+pub const DATA: [&str; 5] = ["default", "enum", "example", "mapping", "value"];
+
+/// Keywords whose value is an object by names that the contract gives. None of its keys is a keyword.
+pub const MAPS: [&str; 14] = [
+    "callbacks", "content", "examples", "headers", "links", "parameters", "paths", "properties", "requestBodies",
+    "responses", "schemas", "scopes", "securitySchemes", "variables",
+];
+
+/// Where a `$ref` may stand, as the key above it, and the section of `components` that it leads to.
+const REFERENCES: [(&str, &str); 18] = [
+    ("additionalProperties", "schemas"),
+    ("allOf", "schemas"),
+    ("anyOf", "schemas"),
+    ("callbacks", "callbacks"),
+    ("examples", "examples"),
+    ("headers", "headers"),
+    ("items", "schemas"),
+    ("links", "links"),
+    ("not", "schemas"),
+    ("oneOf", "schemas"),
+    ("parameters", "parameters"),
+    ("properties", "schemas"),
+    ("requestBodies", "requestBodies"),
+    ("requestBody", "requestBodies"),
+    ("responses", "responses"),
+    ("schema", "schemas"),
+    ("schemas", "schemas"),
+    ("securitySchemes", "securitySchemes"),
+];
+
+/// Keywords that the generator reads, by the kind of their value.
+const KINDS: [(&str, fn(&Value) -> bool, &[&str]); 5] = [
+    (
+        "a string",
+        Value::is_string,
+        &[
+            "description", "format", "in", "name", "operationId", "summary", "type", "x-deprecated-reason",
+            "x-list-of", "x-required-scope", "x-rust-name",
+        ],
+    ),
+    (
+        "`true` or `false`",
+        Value::is_boolean,
+        &[
+            "deprecated", "explode", "nullable", "readOnly", "writeOnly", "x-any-json", "x-idempotent",
+            "x-rust-setter", "x-secret-values",
+        ],
+    ),
+    ("a list", Value::is_array, &["allOf", "anyOf", "enum", "oneOf", "security", "servers", "tags", "x-terminal"]),
+    (
+        "an object",
+        Value::is_object,
+        &[
+            "content", "discriminator", "items", "mapping", "properties", "responses", "schema", "x-advice",
+            "x-aliases", "x-enumDescriptions", "x-errors", "x-eventData",
+        ],
+    ),
+    ("a number", Value::is_number, &["maximum", "minimum"]),
+];
+
+pub fn check(document: &Value) -> Result<(), SpecError> {
+    Check { document }.object(document, "", "", false)
+}
+
+struct Check<'a> {
+    document: &'a Value,
+}
+
+impl Check<'_> {
+    /// Checks an object. `section` is the key above it, and `is_map` tells that its keys are names.
+    fn object(&self, value: &Value, place: &str, section: &str, is_map: bool) -> Result<(), SpecError> {
+        if !is_map && value.get("$ref").is_some() {
+            return self.reference(value, place, section);
+        }
+        if !is_map && section == "parameters" && value.get("schema").is_none() {
+            return fail(place, "a parameter needs a `schema`; its content as a media type is not supported");
+        }
+        for (key, child) in value.as_object().into_iter().flatten() {
+            let place = if place.is_empty() { key.clone() } else { format!("{place}.{key}") };
+            check_characters(key, &place)?;
+            if is_map {
+                // A path item, and a callback, hold operations by method.
+                self.part(child, &place, section, false)?;
+                continue;
+            }
+            check_kind(key, child, &place)?;
+            if !DATA.contains(&key.as_str()) && !key.starts_with("x-") {
+                self.part(child, &place, key, child.is_object() && MAPS.contains(&key.as_str()))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn part(&self, value: &Value, place: &str, section: &str, is_map: bool) -> Result<(), SpecError> {
+        match value {
+            Value::Object(_) => self.object(value, place, section, is_map),
+            Value::Array(items) => {
+                let mut items = items.iter().enumerate();
+                items.try_for_each(|(index, item)| self.part(item, &format!("{place}[{index}]"), section, false))
+            }
+            Value::String(text) => check_characters(text, place),
+            _ => Ok(()),
+        }
+    }
+
+    fn reference(&self, value: &Value, place: &str, key: &str) -> Result<(), SpecError> {
+        let Some((_, section)) = REFERENCES.iter().find(|(above, _)| *above == key) else {
+            return fail(place, "a $ref is not supported here; write out what it leads to");
+        };
+        let target = reference(value).unwrap_or_default();
+        let name = target.strip_prefix("#/components/").and_then(|path| path.strip_prefix(section)?.strip_prefix('/'));
+        if name.is_none_or(|name| name.is_empty() || name.contains('/')) {
+            return fail(place, format!("$ref `{target}` is not supported here; write `#/components/{section}/…`"));
+        }
+        if let Some((key, _)) = value.as_object().into_iter().flatten().find(|(key, _)| *key != "$ref") {
+            let way_out =
+                if *section == "schemas" { "; write `allOf: [{$ref: …}]` and keep it beside that" } else { "" };
+            return fail(place, format!("`{key}` has no effect beside a $ref{way_out}"));
+        }
+        match follow(self.document, value) {
+            Ok(_) => Ok(()),
+            Err(BrokenReference::Missing(missing)) => {
+                fail(place, format!("$ref `{missing}` does not exist; add it, or correct the name"))
+            }
+            Err(BrokenReference::Circular(circular)) => {
+                fail(place, format!("$ref `{circular}` leads back to itself; write one of the cycle out"))
+            }
+        }
+    }
+}
+
+fn check_kind(key: &str, value: &Value, place: &str) -> Result<(), SpecError> {
+    if key == "required" && !value.is_boolean() {
+        let mut names = value.as_array().into_iter().flatten();
+        return if value.is_array() && names.all(Value::is_string) {
+            Ok(())
+        } else {
+            fail(place, "write `true`, `false` or a list of names here")
+        };
+    }
+    match KINDS.iter().find(|(.., keys)| keys.contains(&key)) {
+        Some((kind, is_of, _)) if !is_of(value) => fail(place, format!("write {kind} here, not {value:.40}")),
+        _ => Ok(()),
+    }
+}
+
+/// The Rust compiler refuses these in documentation: some of them make code read as what it is not.
+fn check_characters(text: &str, place: &str) -> Result<(), SpecError> {
+    let is_hidden = |letter: char| {
+        letter.is_control() && !matches!(letter, '\n' | '\t')
+            || matches!(letter, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    match text.chars().find(|letter| is_hidden(*letter)) {
+        Some(letter) => fail(place, format!("holds the control character {}; remove it", letter.escape_unicode())),
+        None => Ok(()),
+    }
+}
