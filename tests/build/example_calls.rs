@@ -10,7 +10,7 @@ use crate::build::calls::endpoint::{Context, Endpoint, Input, Origin};
 use crate::build::contract::{entries, items, named_schema, operations, resolve, text};
 use crate::build::emit::has_secret;
 use crate::build::error::{SpecError, fail};
-use crate::build::examples::{Example, examples, rust, success};
+use crate::build::examples::{Example, examples, ids, rust, success};
 use crate::build::kinds::Kind;
 use crate::build::reachable_schemas::reachable_from_schema;
 use crate::build::schema_types::Mapping;
@@ -19,7 +19,7 @@ use crate::build::structs::fields;
 /// The source of a function that makes a call of each operation, with the required values alone or with everything that
 /// can be set. A value without an example is an error.
 pub(crate) fn calls(context: &Context<'_>) -> Result<File, SpecError> {
-    let mut arms = Vec::new();
+    let (mut arms, mut example_ids) = (Vec::new(), Vec::new());
     for operation in operations(context.document) {
         let endpoint = Endpoint::new(context, operation)?;
         if let Some((_, status, Example::Missing)) = success(context.document, endpoint.operation.value) {
@@ -30,6 +30,8 @@ pub(crate) fn calls(context: &Context<'_>) -> Result<File, SpecError> {
             [Form::Required, Form::Everything, Form::Cleared].map(|form| call(context, &endpoint, form));
         let (required, everything, cleared) = (required?, everything?, cleared?);
         let (id, shown) = (&endpoint.id, shown(context, &endpoint));
+        let known = ids(context.document, &endpoint.operation).pop_first().unwrap_or_else(|| "any_1".to_owned());
+        example_ids.push(quote! { #id => #known });
         arms.push(quote! {
             (#id, Form::Required) => #required.with_response().await.map(|response| #shown),
             (#id, Form::Everything) => #everything.with_response().await.map(|response| #shown),
@@ -37,6 +39,14 @@ pub(crate) fn calls(context: &Context<'_>) -> Result<File, SpecError> {
         });
     }
     rust(quote! {
+        /// Returns an id of the contract's examples, for an operation that the simulator has no behaviour for.
+        pub fn example_id(operation: &str) -> &'static str {
+            match operation {
+                #(#example_ids,)*
+                _ => "any_1",
+            }
+        }
+
         #[allow(deprecated, clippy::all, clippy::pedantic)]
         /// Makes the typed call of an operation in one of its forms. The id stands for each text in the path.
         pub async fn call_with(client: &Client, operation: &str, id: &str, form: Form) -> Result<Outcome> {

@@ -272,7 +272,10 @@ pub(super) fn target(operation: &Operation) -> &'static str {
         ("/v1/webhooks/{", "wh_000001"),
         ("/v1/templates/{", "acme-order-service"),
     ];
-    kinds.iter().find(|(prefix, _)| operation.path.starts_with(prefix)).map_or("any_1", |(_, id)| id)
+    kinds
+        .iter()
+        .find(|(prefix, _)| operation.path.starts_with(prefix))
+        .map_or_else(|| common::example_id(&operation.id), |(_, id)| id)
 }
 
 /// Makes every operation succeed, in each state that its response shows.
