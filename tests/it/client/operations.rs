@@ -206,7 +206,8 @@ async fn the_balance_and_the_usage_reflect_submissions_and_purchases() {
     let page = client.credits().usage().kind(CreditTransactionType::Deduction).tenant("acme-corp").await.unwrap();
     assert_eq!(page.transactions.len(), 1);
     assert_eq!(page.transactions[0].run_id, Some(order.run_id));
-    let page = client.credits().usage().start_date(simulator.now() + Duration::from_secs(1)).await.unwrap();
+    let page =
+        client.credits().usage().start_date((simulator.now() + Duration::from_secs(1)).to_rfc3339()).await.unwrap();
     assert!(page.transactions.is_empty());
 }
 
