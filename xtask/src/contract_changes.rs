@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::build::contract::{METHODS, words};
 use crate::build::parse::parse;
+use crate::build::yaml;
 use crate::repository_copy::copy_repository;
 use crate::{Outcome, cargo_path, root};
 
@@ -60,45 +61,64 @@ fn compiles(copy: &Path) -> Result<bool, String> {
     Ok(output.status.success() && !messages.contains("warning:"))
 }
 
-/// Calls a function with each operation, by its method and its path.
-fn each_operation(contract: &mut Value, mut change: impl FnMut(&mut Value)) {
-    for item in contract["paths"].as_object_mut().into_iter().flat_map(|paths| paths.values_mut()) {
-        METHODS.iter().filter_map(|method| item.get_mut(*method).map(&mut change)).for_each(drop);
-    }
+/// A resource with five operations.
+const RESOURCE: &str = r##"
+tags: {name: no-such-things, description: Things.}
+list: {get: &get {operationId: listNoSuchThings, tags: [no-such-things], summary: It., description: It.,
+  parameters: [{name: limit, in: query, description: It., schema: &number {type: integer, format: int32, minimum: 0,
+    maximum: 9, example: 1}}, {name: offset, in: query, description: It., schema: *number}],
+  responses: {'200': {description: It., content: {application/json: {example: {data: [{id: thing_1}], total: 1},
+    schema: {$ref: '#/components/schemas/NoSuchThingPage'}}}}}},
+  post: {<<: *get, operationId: createNoSuchThing, parameters: [], requestBody: &body {required: true, content:
+    {application/json: &thing {example: {id: thing_1, name: A}, schema: {$ref: '#/components/schemas/NoSuchThing'}}}},
+    responses: &one {'200': {description: It., content: {application/json: *thing}}}}}
+one: {parameters: [{name: thingId, in: path, required: true, description: It., schema: {$ref:
+    '#/components/schemas/NoSuchThingId'}}], get: {<<: *get, operationId: getNoSuchThing, parameters: [], responses: *one},
+  put: {<<: *get, operationId: updateNoSuchThing, parameters: [], requestBody: *body, responses: *one},
+  delete: {<<: *get, operationId: deleteNoSuchThing, parameters: [], responses: {'204': {description: It.}}}}
+schemas:
+  NoSuchThingId: {type: string, description: It.}
+  NoSuchThing: {type: object, description: It., required: [name, id], properties: {id: {$ref:
+    '#/components/schemas/NoSuchThingId'}, name: {type: string, description: It., example: A}}}
+  NoSuchThingPage: {type: object, description: It., required: [data], properties: {data: {type: array, description: It.,
+    items: {$ref: '#/components/schemas/NoSuchThing'}}, total: {type: integer, minimum: 0, description: It.}}}
+"##;
+
+/// Returns the values of an object in the contract.
+fn each<'a>(contract: &'a mut Value, pointer: &str) -> impl Iterator<Item = &'a mut Value> {
+    contract.pointer_mut(pointer).and_then(Value::as_object_mut).into_iter().flat_map(|it| it.values_mut())
+}
+
+fn operations(contract: &mut Value) -> impl Iterator<Item = &mut Value> {
+    let items = each(contract, "/paths").filter_map(Value::as_object_mut).flatten();
+    items.filter(|(method, _)| METHODS.contains(&method.as_str())).map(|(_, operation)| operation)
 }
 
 fn push(list: &mut Value, item: Value) {
-    if list.is_null() {
-        *list = json!([]);
-    }
-    list.as_array_mut().into_iter().for_each(|list| list.push(item.clone()));
+    let mut items = list.as_array().cloned().unwrap_or_default();
+    items.push(item);
+    *list = items.into();
 }
 
 fn add_parameters(contract: &mut Value) {
-    each_operation(contract, |operation| {
+    for operation in operations(contract) {
         for (name, within) in [("noSuchFilter", "query"), ("X-No-Such-Header", "header")] {
             let parameter =
                 json!({"name": name, "in": within, "description": "It.", "example": "a", "schema": {"type": "string"}});
             push(&mut operation["parameters"], parameter);
         }
-    });
+    }
 }
 
 fn add_properties(contract: &mut Value) {
-    for schema in contract["components"]["schemas"].as_object_mut().into_iter().flat_map(|it| it.values_mut()) {
-        if let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) {
-            let property = json!({"type": "string", "description": "It.", "example": "a"});
-            properties.insert("noSuchField".to_owned(), property);
-        }
+    for schema in each(contract, "/components/schemas").filter(|schema| schema.get("properties").is_some()) {
+        schema["properties"]["noSuchField"] = json!({"type": "string", "description": "It.", "example": "a"});
     }
 }
 
 fn add_words(contract: &mut Value) {
     const WORD: &str = "no.such-word";
-    for schema in contract["components"]["schemas"].as_object_mut().into_iter().flat_map(|it| it.values_mut()) {
-        if words(schema).is_none() {
-            continue;
-        }
+    for schema in each(contract, "/components/schemas").filter(|schema| words(schema).is_some()) {
         let of_set = if schema.get("enum").is_some() { "/enum" } else { "/anyOf/0/enum" };
         schema.pointer_mut(of_set).into_iter().for_each(|words| push(words, json!(WORD)));
         schema["x-enumDescriptions"][WORD] = json!("It.");
@@ -109,88 +129,39 @@ fn add_words(contract: &mut Value) {
             schema["x-errors"][WORD] = json!({"status": 403, "advice": "Ask for more."});
         }
         let data = schema.get("x-eventData").and_then(|table| table.as_object()?.values().next().cloned());
-        if let Some(data) = data {
-            schema["x-eventData"][WORD] = data;
-        }
+        data.into_iter().for_each(|data| schema["x-eventData"][WORD] = data);
     }
 }
 
 fn add_resource(contract: &mut Value) {
-    const SCHEMAS: &str = "#/components/schemas";
-    let example = json!({"id": "thing_1", "name": "A thing"});
-    let body = |schema: &str, example: &Value| json!({"application/json": {"schema": {"$ref": format!("{SCHEMAS}/{schema}")}, "example": example}});
-    let operation = |verb: &str, noun: &str, status: &str, schema: Option<&str>, example: &Value| {
-        let mut operation = json!({
-            "operationId": format!("{verb}{noun}"), "tags": ["no-such-things"], "summary": "It.", "description": "It.",
-            "x-required-scope": "things:write", "responses": {status: {"description": "It."}},
-        });
-        if let Some(schema) = schema {
-            operation["responses"][status]["content"] = body(schema, example);
-        }
-        operation
-    };
-    let thing = Some("NoSuchThing");
-    let mut list =
-        operation("list", "NoSuchThings", "200", Some("NoSuchThingPage"), &json!({"data": [example], "total": 1}));
-    let number = json!({"type": "integer", "format": "int32", "minimum": 0, "maximum": 100, "example": 1});
-    for name in ["limit", "offset"] {
-        push(&mut list["parameters"], json!({"name": name, "in": "query", "description": "It.", "schema": number}));
+    let resource = yaml::read(RESOURCE).unwrap_or_default();
+    push(&mut contract["tags"], resource["tags"].clone());
+    contract["paths"]["/v1/no-such-things"] = resource["list"].clone();
+    contract["paths"]["/v1/no-such-things/{thingId}"] = resource["one"].clone();
+    for (name, schema) in resource["schemas"].as_object().into_iter().flatten() {
+        contract["components"]["schemas"][name] = schema.clone();
     }
-    let mut create = operation("create", "NoSuchThing", "201", thing, &example);
-    create["requestBody"] = json!({"required": true, "content": body("NewNoSuchThing", &example)});
-    let mut update = operation("update", "NoSuchThing", "200", thing, &example);
-    update["requestBody"] = json!({"required": true, "content": body("NewNoSuchThing", &example)});
-    let id = json!({"name": "thingId", "in": "path", "required": true, "description": "It.", "schema": {"$ref": format!("{SCHEMAS}/NoSuchThingId")}});
-    push(&mut contract["tags"], json!({"name": "no-such-things", "description": "Things."}));
-    contract["paths"]["/v1/no-such-things"] = json!({"get": list, "post": create});
-    contract["paths"]["/v1/no-such-things/{thingId}"] = json!({
-        "parameters": [id], "get": operation("get", "NoSuchThing", "200", thing, &example), "put": update,
-        "delete": operation("delete", "NoSuchThing", "204", None, &example),
-    });
-    let properties = json!({"id": {"$ref": format!("{SCHEMAS}/NoSuchThingId")}, "name": {"type": "string", "description": "It.", "example": "A"}});
-    let schemas = &mut contract["components"]["schemas"];
-    schemas["NoSuchThingId"] = json!({"type": "string", "description": "It."});
-    schemas["NoSuchThing"] =
-        json!({"type": "object", "description": "It.", "required": ["id"], "properties": properties});
-    schemas["NewNoSuchThing"] =
-        json!({"type": "object", "description": "It.", "required": ["name", "id"], "properties": properties});
-    schemas["NoSuchThingPage"] = json!({
-        "type": "object", "description": "It.", "required": ["data"], "properties": {
-            "data": {"type": "array", "description": "It.", "items": {"$ref": format!("{SCHEMAS}/NoSuchThing")}},
-            "total": {"type": "integer", "format": "int64", "minimum": 0, "description": "It."}}});
 }
 
 /// Renames `{id}` to `{idOfIt}`, in the paths and where parameters are declared.
 fn rename_path_parameters(contract: &mut Value) {
-    let rename = |parameter: &mut Value| {
-        if parameter["in"] == "path" {
-            parameter["name"] = json!(format!("{}OfIt", parameter["name"].as_str().unwrap_or_default()));
+    fn rename(value: &mut Value) {
+        if value.get("in").is_some_and(|within| within == "path") {
+            value["name"] = json!(format!("{}OfIt", value["name"].as_str().unwrap_or_default()));
         }
-    };
-    each_operation(contract, |operation| {
-        operation["parameters"].as_array_mut().into_iter().flatten().for_each(rename);
-    });
-    for section in ["/paths", "/components/parameters"] {
-        let parts =
-            contract.pointer_mut(section).and_then(Value::as_object_mut).into_iter().flat_map(|it| it.values_mut());
-        for part in parts {
-            part.get_mut("parameters").and_then(Value::as_array_mut).into_iter().flatten().for_each(rename);
-            rename(part);
-        }
+        value.as_array_mut().into_iter().flatten().for_each(rename);
+        value.as_object_mut().into_iter().flatten().for_each(|(_, within)| rename(within));
     }
+    ["paths", "components"].into_iter().for_each(|section| rename(&mut contract[section]));
     if let Some(paths) = contract["paths"].as_object_mut() {
         *paths = std::mem::take(paths).into_iter().map(|(path, item)| (path.replace('}', "OfIt}"), item)).collect();
     }
 }
 
 fn deprecate(contract: &mut Value) {
-    each_operation(contract, |operation| operation["deprecated"] = json!(true));
-    let parameters = contract["components"]["parameters"].as_object_mut().into_iter().flat_map(|it| it.values_mut());
-    parameters.for_each(|parameter| parameter["deprecated"] = json!(true));
-    for schema in contract["components"]["schemas"].as_object_mut().into_iter().flat_map(|it| it.values_mut()) {
-        let properties = schema.get_mut("properties").and_then(Value::as_object_mut).into_iter();
-        for property in properties.flat_map(|it| it.values_mut()).filter(|it| it.get("$ref").is_none()) {
-            property["deprecated"] = json!(true);
-        }
+    operations(contract).for_each(|operation| operation["deprecated"] = json!(true));
+    each(contract, "/components/parameters").for_each(|parameter| parameter["deprecated"] = json!(true));
+    for schema in each(contract, "/components/schemas") {
+        each(schema, "/properties").filter(|it| it.get("$ref").is_none()).for_each(|it| it["deprecated"] = json!(true));
     }
 }
