@@ -5,7 +5,7 @@
 use serde_json::Value;
 
 use super::contract::{BrokenReference, follow, reference};
-use super::error::{SpecError, fail};
+use super::error::{SpecError, fail, refuse};
 
 /// Keywords whose value is data, and no part of the contract.
 pub const DATA: [&str; 5] = ["default", "enum", "example", "mapping", "value"];
@@ -16,57 +16,51 @@ pub const MAPS: [&str; 14] = [
     "responses", "schemas", "scopes", "securitySchemes", "variables",
 ];
 
-/// Where a `$ref` may stand, as the key above it, and the section of `components` that it leads to.
-const REFERENCES: [(&str, &str); 18] = [
-    ("additionalProperties", "schemas"),
-    ("allOf", "schemas"),
-    ("anyOf", "schemas"),
-    ("callbacks", "callbacks"),
-    ("examples", "examples"),
-    ("headers", "headers"),
-    ("items", "schemas"),
-    ("links", "links"),
-    ("not", "schemas"),
-    ("oneOf", "schemas"),
-    ("parameters", "parameters"),
-    ("properties", "schemas"),
-    ("requestBodies", "requestBodies"),
-    ("requestBody", "requestBodies"),
-    ("responses", "responses"),
-    ("schema", "schemas"),
-    ("schemas", "schemas"),
-    ("securitySchemes", "securitySchemes"),
-];
+/// Returns the section of `components` that a `$ref` below this key leads to.
+fn section_of(key: &str) -> Option<&str> {
+    match key {
+        "additionalProperties" | "allOf" | "anyOf" | "items" | "not" | "oneOf" | "properties" | "schema" => {
+            Some("schemas")
+        }
+        "requestBody" => Some("requestBodies"),
+        "callbacks" | "examples" | "headers" | "links" | "parameters" | "requestBodies" | "responses" | "schemas"
+        | "securitySchemes" => Some(key),
+        _ => None,
+    }
+}
 
-/// Keywords that the generator reads, by the kind of their value.
-const KINDS: [(&str, fn(&Value) -> bool, &[&str]); 5] = [
-    (
-        "a string",
-        Value::is_string,
-        &[
-            "description", "format", "in", "name", "operationId", "summary", "type", "x-deprecated-reason",
-            "x-list-of", "x-required-scope", "x-rust-name",
-        ],
-    ),
-    (
-        "`true` or `false`",
-        Value::is_boolean,
-        &[
-            "deprecated", "explode", "nullable", "readOnly", "writeOnly", "x-any-json", "x-idempotent",
-            "x-rust-setter", "x-secret-values",
-        ],
-    ),
-    ("a list", Value::is_array, &["allOf", "anyOf", "enum", "oneOf", "security", "servers", "tags", "x-terminal"]),
-    (
-        "an object",
-        Value::is_object,
-        &[
-            "content", "discriminator", "items", "mapping", "properties", "responses", "schema", "x-advice",
-            "x-aliases", "x-enumDescriptions", "x-errors", "x-eventData",
-        ],
-    ),
-    ("a number", Value::is_number, &["maximum", "minimum"]),
-];
+/// Returns the kind of value that a keyword has which the generator reads, and whether this value is of it.
+fn kind(key: &str, value: &Value) -> (&'static str, bool) {
+    match key {
+        "description"
+        | "format"
+        | "in"
+        | "name"
+        | "operationId"
+        | "summary"
+        | "type"
+        | "x-deprecated-reason"
+        | "x-list-of"
+        | "x-required-scope"
+        | "x-rust-name" => ("a string", value.is_string()),
+        "deprecated" | "explode" | "nullable" | "readOnly" | "writeOnly" | "x-any-json" | "x-idempotent"
+        | "x-rust-setter" | "x-secret-values" => ("`true` or `false`", value.is_boolean()),
+        "allOf" | "anyOf" | "enum" | "oneOf" | "security" | "servers" | "tags" | "x-terminal" => {
+            ("a list", value.is_array())
+        }
+        "content" | "discriminator" | "items" | "mapping" | "properties" | "responses" | "schema" | "x-advice"
+        | "x-aliases" | "x-enumDescriptions" | "x-errors" | "x-eventData" => ("an object", value.is_object()),
+        "maximum" | "minimum" => ("a number", value.is_number()),
+        "required" => {
+            let mut names = value.as_array().into_iter().flatten();
+            (
+                "`true`, `false` or a list of names",
+                value.is_boolean() || value.is_array() && names.all(Value::is_string),
+            )
+        }
+        _ => ("", true),
+    }
+}
 
 pub fn check(document: &Value) -> Result<(), SpecError> {
     Check { document }.object(document, "", "", false)
@@ -93,7 +87,8 @@ impl Check<'_> {
                 self.part(child, &place, section, false)?;
                 continue;
             }
-            check_kind(key, child, &place)?;
+            let (expected, is_of_kind) = kind(key, child);
+            refuse(!is_of_kind, &place, format!("write {expected} here, not {child:.40}"))?;
             if !DATA.contains(&key.as_str()) && !key.starts_with("x-") {
                 self.part(child, &place, key, child.is_object() && MAPS.contains(&key.as_str()))?;
             }
@@ -114,7 +109,7 @@ impl Check<'_> {
     }
 
     fn reference(&self, value: &Value, place: &str, key: &str) -> Result<(), SpecError> {
-        let Some((_, section)) = REFERENCES.iter().find(|(above, _)| *above == key) else {
+        let Some(section) = section_of(key) else {
             return fail(place, "a $ref is not supported here; write out what it leads to");
         };
         let target = reference(value).unwrap_or_default();
@@ -124,7 +119,7 @@ impl Check<'_> {
         }
         if let Some((key, _)) = value.as_object().into_iter().flatten().find(|(key, _)| *key != "$ref") {
             let way_out =
-                if *section == "schemas" { "; write `allOf: [{$ref: …}]` and keep it beside that" } else { "" };
+                if section == "schemas" { "; write `allOf: [{$ref: …}]` and keep it beside that" } else { "" };
             return fail(place, format!("`{key}` has no effect beside a $ref{way_out}"));
         }
         match follow(self.document, value) {
@@ -136,21 +131,6 @@ impl Check<'_> {
                 fail(place, format!("$ref `{circular}` leads back to itself; write one of the cycle out"))
             }
         }
-    }
-}
-
-fn check_kind(key: &str, value: &Value, place: &str) -> Result<(), SpecError> {
-    if key == "required" && !value.is_boolean() {
-        let mut names = value.as_array().into_iter().flatten();
-        return if value.is_array() && names.all(Value::is_string) {
-            Ok(())
-        } else {
-            fail(place, "write `true`, `false` or a list of names here")
-        };
-    }
-    match KINDS.iter().find(|(.., keys)| keys.contains(&key)) {
-        Some((kind, is_of, _)) if !is_of(value) => fail(place, format!("write {kind} here, not {value:.40}")),
-        _ => Ok(()),
     }
 }
 

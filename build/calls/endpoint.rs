@@ -12,7 +12,7 @@ use crate::build::contract::{
     Operation, can_be_null, deprecation_reason, is_true, items, named_schema, operations, resolve, success_bodies,
     successes, text,
 };
-use crate::build::error::{SpecError, fail};
+use crate::build::error::{SpecError, fail, refuse};
 use crate::build::handwritten_methods::HandwrittenMethods;
 use crate::build::kinds::{Kind, described};
 use crate::build::names::{functions_of, identifier, is_reserved_type, snake_case, without_keyword};
@@ -57,7 +57,6 @@ pub enum Origin {
     Parameter(String),
     /// The property of the body of this name.
     Property(String),
-    Body,
 }
 
 impl Input {
@@ -175,14 +174,14 @@ impl<'a> Endpoint<'a> {
             self.inputs.push(Input {
                 field: identifier(&name),
                 description: described(&documented, document),
-                name,
                 is_required,
                 kind: if is_required { kind } else { kind.optional() },
                 is_hand_written: false,
                 can_be_cleared: false,
                 deprecated: deprecation_reason(parameter).map(str::to_owned),
-                place,
                 origin: Origin::Parameter(written.to_owned()),
+                name,
+                place,
             });
         }
         // In the order of the path, whatever the order of their declarations.
@@ -206,21 +205,7 @@ impl<'a> Endpoint<'a> {
         let place = format!("{}.requestBody", self.operation.place);
         let name = schema_name(body).unwrap_or_default();
         self.body = Some(Kind::Named(name.to_owned()));
-        if !matches!(mappings.get(name), Some(Mapping::Struct)) {
-            self.inputs.push(Input {
-                name: "body".to_owned(),
-                description: String::new(),
-                is_required: true,
-                kind: Kind::Named(name.to_owned()),
-                field: format_ident!("body"),
-                is_hand_written: false,
-                can_be_cleared: false,
-                deprecated: None,
-                place,
-                origin: Origin::Body,
-            });
-            return Ok(());
-        }
+        refuse(!matches!(mappings.get(name), Some(Mapping::Struct)), &place, "a body is an object with properties")?;
         let schema = named_schema(document, name).unwrap_or(&Value::Null);
         let fields = fields(document, mappings, name);
         if !is_true(body, "required") && fields.iter().any(|field| field.is_required) {
@@ -259,11 +244,6 @@ impl<'a> Endpoint<'a> {
         format!("{}_from", self.method)
     }
 
-    /// Returns `true` if the body is made of arguments.
-    pub fn has_parts(&self) -> bool {
-        self.body.is_some() && self.inputs.iter().all(|input| input.origin != Origin::Body)
-    }
-
     /// Returns the values of the path, in its order.
     pub fn in_path(&self) -> impl Iterator<Item = &Input> {
         let path = self.operation.path;
@@ -282,7 +262,7 @@ impl<'a> Endpoint<'a> {
     fn check_inputs(&self) -> Result<(), SpecError> {
         let mut taken: BTreeSet<String> = self.clearings().collect();
         // The body is a field of its own.
-        taken.extend(self.has_parts().then(|| "body".to_owned()));
+        taken.extend(self.body.is_some().then(|| "body".to_owned()));
         let mut problems = self.inputs.iter().filter_map(|input| Some((input, self.problem(input, &mut taken)?)));
         problems.next().map_or(Ok(()), |(input, problem)| fail(&input.place, problem))
     }

@@ -33,7 +33,7 @@ pub fn calls(context: &Context<'_>) -> Result<File, SpecError> {
         tokens.extend(endpoint.tokens());
         tokens.extend(endpoint.list(&mut pages, &mut listed)?);
         let methods = resources.entry(endpoint.resource.clone()).or_default();
-        let names = [Some(endpoint.method.clone()), endpoint.has_parts().then(|| endpoint.whole_method())];
+        let names = [Some(endpoint.method.clone()), endpoint.body.is_some().then(|| endpoint.whole_method())];
         let names: Vec<_> = names.into_iter().flatten().collect();
         for name in &names {
             if let Some(other) = methods.iter().find(|method| method.names.contains(name)) {

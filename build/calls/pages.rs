@@ -61,32 +61,7 @@ impl<'a> Endpoint<'a> {
         let is_new = pages.insert(page.to_owned());
         let (page, item) = (format_ident!("{page}"), format_ident!("{item}"));
         let field = format_ident!("{}", field_name(property).unwrap_or_default());
-        let of_page = is_new.then(|| {
-            quote! {
-                impl Page for crate::types::#page {
-                    type Item = crate::types::#item;
-
-                    fn items(&self) -> &[Self::Item] { &self.#field }
-                    fn total(&self) -> Option<u64> { self.total.into() }
-                    fn into_items(self) -> Vec<Self::Item> { self.#field }
-                    fn truncate(&mut self, items: usize) { self.#field.truncate(items); }
-                }
-
-                impl IntoIterator for crate::types::#page {
-                    type Item = crate::types::#item;
-                    type IntoIter = ::std::vec::IntoIter<Self::Item>;
-
-                    fn into_iter(self) -> Self::IntoIter { self.#field.into_iter() }
-                }
-
-                impl<'a> IntoIterator for &'a crate::types::#page {
-                    type Item = &'a crate::types::#item;
-                    type IntoIter = ::std::slice::Iter<'a, crate::types::#item>;
-
-                    fn into_iter(self) -> Self::IntoIter { self.#field.iter() }
-                }
-            }
-        });
+        let of_page = is_new.then(|| quote! { page! { #page of #item in #field } });
         let endpoint = self.list_endpoint(size, &quote!(&[#property]));
         Ok(Some(quote! { #endpoint #of_page #listed }))
     }

@@ -46,7 +46,7 @@ impl Endpoint<'_> {
             })
             .collect();
         let arguments: Vec<_> = required.iter().map(declared).collect();
-        let Some(body) = self.body.as_ref().filter(|_| self.has_parts()).map(Kind::tokens) else {
+        let Some(body) = self.body.as_ref().map(Kind::tokens) else {
             return quote! {
                 #[doc = #doc]
                 #deprecated

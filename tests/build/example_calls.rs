@@ -139,7 +139,6 @@ fn example(document: &Value, endpoint: &Endpoint<'_>, input: &Input) -> Option<V
     let content = body.and_then(|body| entries(body.get("content")).next()).map(|(_, content)| content);
     let mut bodies = content.into_iter().flat_map(|content| examples(document, content));
     match &input.origin {
-        Origin::Body => bodies.next().cloned(),
         Origin::Property(name) => bodies.find_map(|example| example.get(name)).cloned().or_else(|| {
             let schema = resolve(document, content?.get("schema")?);
             of_schema(document, schema.get("properties")?.get(name)?)
