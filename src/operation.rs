@@ -62,7 +62,8 @@ impl Operation {
         self.path
     }
 
-    /// Returns the scope that an API key needs for the operation. A key with scope `*` may do everything.
+    /// Returns the scope that an API key needs for the operation, empty if it needs none. A key with scope `*` may do
+    /// everything.
     #[must_use]
     pub const fn scope(&self) -> &'static str {
         self.scope

@@ -281,7 +281,7 @@ async fn built_in_templates_cannot_be_changed() {
 async fn every_operation_names_the_scope_that_the_key_lacks() {
     let (simulator, _) = start().await;
     let client = client(&simulator, &simulator.add_key(&["nothing:read"]));
-    for operation in Operation::ALL {
+    for operation in Operation::ALL.iter().filter(|operation| !operation.scope().is_empty()) {
         let error = call(&client, operation.id(), "x").await.expect_err(operation.id());
         assert_eq!(error.operation(), Some(*operation));
         assert!(error.is_permission_denied(), "{error}");
