@@ -119,7 +119,7 @@ impl<'a> Endpoint<'a> {
         let mut endpoint =
             Self { context, operation, id, name, function, resource, method, inputs: Vec::new(), body: None };
         endpoint.check_method()?;
-        endpoint.read_parameters()?;
+        endpoint.read_parameters();
         endpoint.read_body()?;
         endpoint.check_output()?;
         endpoint.check_inputs()?;
@@ -155,7 +155,7 @@ impl<'a> Endpoint<'a> {
         fail(format!("{}.responses", self.operation.place), problem)
     }
 
-    fn read_parameters(&mut self) -> Result<(), SpecError> {
+    fn read_parameters(&mut self) {
         let document = self.context.document;
         for (parameter, place) in self.operation.parameters() {
             let parameter = resolve(document, parameter);
@@ -189,11 +189,10 @@ impl<'a> Endpoint<'a> {
         self.inputs.sort_by_key(|input| {
             let place = match &input.origin {
                 Origin::Parameter(name) => path.find(&format!("{{{name}}}")),
-                _ => None,
+                Origin::Property(_) => None,
             };
             (!input.is_required, place.is_none(), place)
         });
-        Ok(())
     }
 
     /// Reads the properties of the body. Required ones become arguments, others setters.

@@ -232,9 +232,8 @@ impl Endpoint<'_> {
             let Input { field, kind, origin, .. } = input;
             let Origin::Parameter(parameter) = origin else { return None };
             let name = match kind {
-                Kind::Text => snake_case(parameter)?,
                 Kind::Named(name) if matches!(self.context.mappings.get(name), Some(Mapping::Id)) => snake_case(name)?,
-                Kind::Named(_) => snake_case(parameter)?,
+                Kind::Text | Kind::Named(_) => snake_case(parameter)?,
                 _ => return None,
             };
             let name = name.replace('_', " ");

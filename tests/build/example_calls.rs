@@ -39,6 +39,7 @@ pub(crate) fn calls(context: &Context<'_>) -> Result<File, SpecError> {
         });
     }
     rust(quote! {
+        #[allow(clippy::all, clippy::pedantic)]
         /// Returns an id of the contract's examples, for an operation that the simulator has no behaviour for.
         pub fn example_id(operation: &str) -> &'static str {
             match operation {
@@ -69,7 +70,8 @@ pub(crate) fn schemas(context: &Context<'_>) -> String {
         let within = reachable_from_schema(context.document, schema);
         !matches!(mapping, Mapping::Struct) || !has_secret(context.document, &within)
     });
-    let lines: String = names.map(|(name, _)| format!("    add::<types::{name}>(generator);\n")).collect();
+    let lines: Vec<_> = names.map(|(name, _)| format!("    add::<types::{name}>(generator);\n")).collect();
+    let lines = lines.concat();
     format!("#[allow(deprecated)]\nfn add_all(generator: &mut SchemaGenerator) {{\n{lines}}}\n")
 }
 

@@ -41,7 +41,9 @@ pub(crate) fn run() -> Outcome {
 fn compile_each(contract: &Value, copy: &Path, one_by_one: bool) -> Outcome {
     for batch in CHANGES.chunks(if one_by_one { 1 } else { CHANGES.len() }) {
         let mut changed = contract.clone();
-        batch.iter().for_each(|(_, change)| change(&mut changed));
+        for (_, change) in batch {
+            change(&mut changed);
+        }
         let names: Vec<_> = batch.iter().map(|(what, _)| *what).collect();
         println!("\n== {}", names.join(", "));
         let path = copy.join("openapi.yaml");
@@ -69,7 +71,7 @@ fn compiles(copy: &Path) -> Result<bool, String> {
 }
 
 /// A resource with five operations.
-const RESOURCE: &str = r##"
+const RESOURCE: &str = r"
 tags: {name: no-such-things, description: Things.}
 list: {get: &get {operationId: listNoSuchThings, tags: [no-such-things], summary: It., description: It.,
   parameters: [{name: limit, in: query, description: It., schema: &number {type: integer, format: int32, minimum: 0,
@@ -89,7 +91,7 @@ schemas:
     '#/components/schemas/NoSuchThingId'}, name: {type: string, description: It., example: A}}}
   NoSuchThingPage: {type: object, description: It., required: [data], properties: {data: {type: array, description: It.,
     items: {$ref: '#/components/schemas/NoSuchThing'}}, total: {type: integer, minimum: 0, description: It.}}}
-"##;
+";
 
 /// Returns the values of an object in the contract.
 fn each<'a>(contract: &'a mut Value, pointer: &str) -> impl Iterator<Item = &'a mut Value> {
@@ -136,7 +138,9 @@ fn add_words(contract: &mut Value) {
             schema["x-errors"][WORD] = json!({"status": 403, "advice": "Ask for more."});
         }
         let data = schema.get("x-eventData").and_then(|table| table.as_object()?.values().next().cloned());
-        data.into_iter().for_each(|data| schema["x-eventData"][WORD] = data);
+        if let Some(data) = data {
+            schema["x-eventData"][WORD] = data;
+        }
     }
 }
 
@@ -159,7 +163,9 @@ fn rename_path_parameters(contract: &mut Value) {
         value.as_array_mut().into_iter().flatten().for_each(rename);
         value.as_object_mut().into_iter().flatten().for_each(|(_, within)| rename(within));
     }
-    ["paths", "components"].into_iter().for_each(|section| rename(&mut contract[section]));
+    for section in ["paths", "components"] {
+        rename(&mut contract[section]);
+    }
     if let Some(paths) = contract["paths"].as_object_mut() {
         *paths = std::mem::take(paths).into_iter().map(|(path, item)| (path.replace('}', "OfIt}"), item)).collect();
     }

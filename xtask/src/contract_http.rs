@@ -82,14 +82,14 @@ const STRUCTURE: [&str; 19] = [
 struct Facts<'a> {
     document: &'a Value,
     /// By paths that do not depend on the names of schemas and of path parameters.
-    facts: BTreeMap<String, Fact<'a>>,
+    found: BTreeMap<String, Fact<'a>>,
     /// The schemas around the present place.
     open: Vec<&'a Value>,
 }
 
 impl<'a> Facts<'a> {
     fn of(document: &'a Value) -> BTreeMap<String, Fact<'a>> {
-        let mut facts = Self { document, facts: BTreeMap::new(), open: Vec::new() };
+        let mut facts = Self { document, found: BTreeMap::new(), open: Vec::new() };
         facts.add("", "the document", ("document", Way::Sent, false), document);
         for server in items(document.get("servers")) {
             let url = text(server, "url").unwrap_or_default();
@@ -100,7 +100,7 @@ impl<'a> Facts<'a> {
             let parameters: Vec<_> = operation.parameters().map(|(parameter, _)| parameter).collect();
             facts.operation(operation.value, &parameters, operation.path, &path, Way::Sent);
         }
-        facts.facts
+        facts.found
     }
 
     fn add(&mut self, path: &str, place: &str, what: (&'static str, Way, bool), object: &'a Value) {
@@ -112,15 +112,23 @@ impl<'a> Facts<'a> {
             _ => value.clone(),
         };
         let keywords = keywords.map(|(key, it)| (key.as_str(), value(key, it))).collect();
-        self.facts.insert(path.to_owned(), Fact { subject, way, place: place.to_owned(), is_required, keywords });
+        self.found.insert(path.to_owned(), Fact { subject, way, place: place.to_owned(), is_required, keywords });
     }
 
     fn operation(&mut self, operation: &'a Value, parameters: &[&'a Value], template: &str, path: &str, way: Way) {
         let back = if way == Way::Sent { Way::Received } else { Way::Sent };
         self.add(path, path, ("operation", way, false), operation);
-        if let Some(fact) = self.facts.get_mut(path) {
+        if let Some(fact) = self.found.get_mut(path) {
             let security = operation.get("security").or(self.document.get("security"));
-            fact.keywords.insert("security", security.cloned().unwrap_or_default());
+            // What is sent is in the scheme, whatever it is called.
+            let scheme = |(name, scopes): (&String, &Value)| {
+                let scheme = self.document.pointer(&format!("/components/securitySchemes/{name}"));
+                let sent = ["type", "scheme", "in", "name", "flows", "openIdConnectUrl"];
+                let sent = sent.map(|key| scheme.and_then(|scheme| scheme.get(key)).cloned().unwrap_or_default());
+                (Value::from(sent.to_vec()).to_string(), scopes.clone())
+            };
+            let ways = items(security).map(|way| entries(Some(way)).map(scheme).collect::<Value>());
+            fact.keywords.insert("security", ways.collect());
         }
         for parameter in parameters.iter().map(|parameter| resolve(self.document, parameter)) {
             let (within, name) =
@@ -159,7 +167,9 @@ impl<'a> Facts<'a> {
         for (media_type, content) in entries(holder.get("content")) {
             let path = format!("{path} {media_type}");
             self.add(&path, &path, ("media type", way, false), content);
-            content.get("schema").into_iter().for_each(|schema| self.schema(schema, &path, &path, way));
+            if let Some(schema) = content.get("schema") {
+                self.schema(schema, &path, &path, way);
+            }
         }
     }
 
@@ -173,7 +183,7 @@ impl<'a> Facts<'a> {
         let schema = resolve(self.document, site);
         let of_type = reference(site).map_or_else(|| place.to_owned(), |name| component(name).to_owned());
         self.add(path, if subject == "schema" { &of_type } else { place }, (subject, way, is_required), schema);
-        if let (Some(_), Some(fact)) = (reference(site), self.facts.get_mut(path)) {
+        if let (Some(_), Some(fact)) = (reference(site), self.found.get_mut(path)) {
             // Keywords beside a reference are those of the place, and the others those of the type.
             fact.keywords.retain(|key, _| *key != "description");
             fact.keywords
@@ -189,10 +199,9 @@ impl<'a> Facts<'a> {
             self.part("property", (property, is_required), &format!("{path}.{name}"), &place, way);
         }
         for key in ["items", "additionalProperties"] {
-            let within = schema.get(key).filter(|within| within.is_object());
-            within
-                .into_iter()
-                .for_each(|within| self.part(key, (within, false), &format!("{path}[{key}]"), &of_type, way));
+            if let Some(within) = schema.get(key).filter(|within| within.is_object()) {
+                self.part(key, (within, false), &format!("{path}[{key}]"), &of_type, way);
+            }
         }
         for key in ["allOf", "anyOf", "oneOf"] {
             for (index, member) in items(schema.get(key)).enumerate() {
@@ -240,11 +249,10 @@ pub(crate) fn compare(old: &Value, new: &Value) -> Differences {
             None => {}
         }
     }
-    for (path, fact) in
-        old.iter().filter(|(path, _)| counterpart(path, &new).is_none() && is_outermost(path, &new, &old))
-    {
-        add(fact, fact.subject, Removed, format!("the {} is removed", fact.subject));
-        let _ = path;
+    for (path, fact) in old.iter().filter(|(path, _)| counterpart(path, &new).is_none()) {
+        if is_outermost(path, &new, &old) {
+            add(fact, fact.subject, Removed, format!("the {} is removed", fact.subject));
+        }
     }
     found
 }

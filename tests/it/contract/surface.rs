@@ -126,7 +126,7 @@ impl Surface {
                 ImplItem::Fn(function) if is_public(&function.vis) => {
                     let signature = &function.sig;
                     let arguments = signature.inputs.iter().filter(|input| matches!(input, syn::FnArg::Typed(_)));
-                    let arguments: Vec<_> = arguments.map(|input| shown(input)).collect();
+                    let arguments: Vec<_> = arguments.map(shown).collect();
                     let returned = shown(&signature.output);
                     let (separator, owner) = match &name {
                         Some(name) => (".", name),
@@ -185,7 +185,9 @@ impl Surface {
             }
         }
         self.add(&name, &format!(": {kind}"));
-        details.iter().for_each(|detail| self.add(&name, detail));
+        for detail in details {
+            self.add(&name, &detail);
+        }
     }
 
     /// The variants of an enum: what each holds, and the words that it stands for.
