@@ -1,7 +1,5 @@
 //! The parts of a contract: its operations, schemas and references.
 
-use std::collections::BTreeSet;
-
 use serde_json::Value;
 
 use super::yaml::ORDER;
@@ -9,22 +7,13 @@ use super::yaml::ORDER;
 /// Methods that an OpenAPI path item can have.
 pub const METHODS: [&str; 8] = ["get", "put", "post", "delete", "options", "head", "patch", "trace"];
 
-/// A reference that leads to nothing.
-pub enum BrokenReference<'a> {
-    Missing(&'a str),
-    Circular(&'a str),
-}
-
-/// Follows `$ref`s within the document, from one to the next.
-pub fn follow<'a>(document: &'a Value, mut value: &'a Value) -> Result<&'a Value, BrokenReference<'a>> {
-    let mut visited = BTreeSet::new();
-    while let Some(reference) = reference(value) {
-        if !visited.insert(reference) {
-            return Err(BrokenReference::Circular(reference));
-        }
-        value = lookup(document, reference).ok_or(BrokenReference::Missing(reference))?;
+/// Follows `$ref`s within the document, from one to the next. Returns nothing for a circle, and for one that leads nowhere.
+pub fn follow<'a>(document: &'a Value, mut value: &'a Value) -> Option<&'a Value> {
+    for _ in 0..16 {
+        let Some(reference) = reference(value) else { return Some(value) };
+        value = lookup(document, reference)?;
     }
-    Ok(value)
+    None
 }
 
 /// Returns the value that a `$ref` leads to, or the value itself. References are checked before anything calls this.

@@ -4,7 +4,7 @@
 
 use serde_json::Value;
 
-use super::contract::{BrokenReference, follow, reference};
+use super::contract::{follow, lookup, reference};
 use super::error::{SpecError, fail, refuse};
 
 /// Keywords whose value is data, and no part of the contract.
@@ -122,15 +122,10 @@ impl Check<'_> {
                 if section == "schemas" { "; write `allOf: [{$ref: …}]` and keep it beside that" } else { "" };
             return fail(place, format!("`{key}` has no effect beside a $ref{way_out}"));
         }
-        match follow(self.document, value) {
-            Ok(_) => Ok(()),
-            Err(BrokenReference::Missing(missing)) => {
-                fail(place, format!("$ref `{missing}` does not exist; add it, or correct the name"))
-            }
-            Err(BrokenReference::Circular(circular)) => {
-                fail(place, format!("$ref `{circular}` leads back to itself; write one of the cycle out"))
-            }
-        }
+        let exists = lookup(self.document, target).is_some();
+        let problem = if exists { "leads back to itself, or to nothing" } else { "does not exist" };
+        let is_broken = follow(self.document, value).is_none();
+        refuse(is_broken, place, format!("$ref `{target}` {problem}; add what it leads to, or correct the name"))
     }
 }
 

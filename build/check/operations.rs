@@ -159,19 +159,13 @@ fn path_parameter(segment: &str) -> Option<&str> {
 /// Checks that a parameter has OpenAPI's default style, the only one that the client writes.
 fn check_style(parameter: &Value, name: &str, place: &str) -> Result<(), SpecError> {
     let sent = if text(parameter, "in") == Some("path") { "simple" } else { "form" };
-    if let Some(style) = text(parameter, "style").filter(|style| *style != sent) {
-        let problem = format!("`{style}` is not supported here; remove it, so that it is `{sent}`");
-        return fail(format!("{place}.style"), problem);
-    }
-    let is_array = parameter.get("schema").and_then(|schema| text(schema, "type")) == Some("array");
-    if is_array && parameter.get("explode") == Some(&Value::Bool(false)) {
-        let problem = format!(
-            "the client sends `{name}=a&{name}=b`; remove it if the service reads that, or write `type: string` and \
-             describe how the items are joined"
-        );
-        return fail(format!("{place}.explode"), problem);
-    }
-    Ok(())
+    let style = text(parameter, "style").unwrap_or(sent);
+    let problem = format!("`{style}` is not supported here; remove it, so that it is `{sent}`");
+    refuse(style != sent, format!("{place}.style"), problem)?;
+    let is_joined = parameter.get("explode") == Some(&Value::Bool(false));
+    let is_list = parameter.pointer("/schema/type").is_some_and(|kind| kind == "array");
+    let problem = format!("the client sends `{name}=a&{name}=b`; remove it, or write `type: string` for joined items");
+    refuse(is_joined && is_list, format!("{place}.explode"), problem)
 }
 
 fn check_request_body(document: &Value, operation: &Value, place: &str) -> Result<(), SpecError> {

@@ -71,27 +71,7 @@ fn compiles(copy: &Path) -> Result<bool, String> {
 }
 
 /// A resource with five operations.
-const RESOURCE: &str = r"
-tags: {name: no-such-things, description: Things.}
-list: {get: &get {operationId: listNoSuchThings, tags: [no-such-things], summary: It., description: It.,
-  parameters: [{name: limit, in: query, description: It., schema: &number {type: integer, format: int32, minimum: 0,
-    maximum: 9, example: 1}}, {name: offset, in: query, description: It., schema: *number}],
-  responses: {'200': {description: It., content: {application/json: {example: {data: [{id: thing_1, name: A}], total: 1},
-    schema: {$ref: '#/components/schemas/NoSuchThingPage'}}}}}},
-  post: {<<: *get, operationId: createNoSuchThing, parameters: [], requestBody: &body {required: true, content:
-    {application/json: &thing {example: {id: thing_1, name: A}, schema: {$ref: '#/components/schemas/NoSuchThing'}}}},
-    responses: &one {'200': {description: It., content: {application/json: *thing}}}}}
-one: {parameters: [{name: thingId, in: path, required: true, description: It., schema: {$ref:
-    '#/components/schemas/NoSuchThingId'}}], get: {<<: *get, operationId: getNoSuchThing, parameters: [], responses: *one},
-  put: {<<: *get, operationId: updateNoSuchThing, parameters: [], requestBody: *body, responses: *one},
-  delete: {<<: *get, operationId: deleteNoSuchThing, parameters: [], responses: {'204': {description: It.}}}}
-schemas:
-  NoSuchThingId: {type: string, description: It.}
-  NoSuchThing: {type: object, description: It., required: [id], properties: {id: {$ref:
-    '#/components/schemas/NoSuchThingId'}, name: {type: string, description: It., example: A}}}
-  NoSuchThingPage: {type: object, description: It., required: [data], properties: {data: {type: array, description: It.,
-    items: {$ref: '#/components/schemas/NoSuchThing'}}, total: {type: integer, minimum: 0, description: It.}}}
-";
+const RESOURCE: &str = include_str!("contract_changes.yaml");
 
 /// Returns the values of an object in the contract.
 fn each<'a>(contract: &'a mut Value, pointer: &str) -> impl Iterator<Item = &'a mut Value> {

@@ -98,18 +98,12 @@ fn breaking_part(version: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use super::{breaking_part, version};
+    use super::breaking_part;
 
     #[test]
     fn the_breaking_part_is_the_minor_version_before_1_0() {
         assert_eq!(breaking_part("0.1.7"), "0.1");
         assert_eq!(breaking_part("1.2.3"), "1");
         assert_eq!(breaking_part("10.0.0-rc.1"), "10");
-    }
-
-    #[test]
-    fn the_version_is_that_of_the_workspace() {
-        let manifest = "[workspace.package]\nversion = \"0.2.0\"\n[dependencies]\nversion = \"9.0.0\"\n";
-        assert_eq!(version(manifest), Ok("0.2.0".to_owned()));
     }
 }

@@ -74,9 +74,9 @@ struct Fact<'a> {
 }
 
 /// Keywords whose value has facts of its own.
-const STRUCTURE: [&str; 19] = [
+const STRUCTURE: [&str; 20] = [
     "$ref", "allOf", "anyOf", "callbacks", "components", "content", "headers", "items", "name", "oneOf", "parameters",
-    "paths", "properties", "requestBody", "required", "responses", "schema", "servers", "x-property-order",
+    "paths", "properties", "requestBody", "required", "responses", "schema", "security", "servers", "x-property-order",
 ];
 
 struct Facts<'a> {
