@@ -7,7 +7,8 @@ use super::yaml::ORDER;
 /// Methods that an OpenAPI path item can have.
 pub const METHODS: [&str; 8] = ["get", "put", "post", "delete", "options", "head", "patch", "trace"];
 
-/// Follows `$ref`s within the document, from one to the next. Returns nothing for a circle, and for one that leads nowhere.
+/// Follows `$ref`s within the document, from one to the next. Returns nothing for a circle, and for one that leads
+/// nowhere.
 pub fn follow<'a>(document: &'a Value, mut value: &'a Value) -> Option<&'a Value> {
     for _ in 0..16 {
         let Some(reference) = reference(value) else { return Some(value) };

@@ -1,6 +1,6 @@
 //! `cargo xtask contract-changes [each]`: compiles the library and the tests' calls with the changes of the contract
-//! that have to work, in a copy of the repository, and fails on warnings. All changes are made at once; with `each`, one
-//! after the other.
+//! that have to work, in a copy of the repository, and fails on warnings. All changes are made at once; with `each`,
+//! one after the other.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

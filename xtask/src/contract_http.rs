@@ -1,6 +1,6 @@
 //! What a change of the contract means to programs that speak HTTP.
 //!
-//! Both contracts are read as facts: a line for each thing that is sent or received, with its keywords. A table says what
+//! Both contracts are read as facts: one for each thing that is sent or received, with its keywords. A table says what
 //! it means that a fact came, is gone, or has changed.
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,7 +1,7 @@
 //! The public surface of the generated code as sorted lines: every name, signature, derive, variant and constant.
 //!
-//! A line that is gone breaks users, and a line that came is an addition. `cargo xtask contract-diff` includes this file
-//! and compares two.
+//! A line that is gone breaks users, and a line that came is an addition. `cargo xtask contract-diff` includes this
+//! file, and compares two surfaces.
 
 use std::collections::BTreeMap;
 
