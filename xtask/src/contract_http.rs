@@ -48,7 +48,7 @@ const RULES: &[(&[&str], Change, Class, Class)] = &[
     (&["required parameter", "required request body", "required property"], Added, Breaking, Additive),
     (&[], Added, Additive, Additive),
     (&["documentation"], Changed, Documentation, Documentation),
-    (&["required", "null"], Loosened, Additive, Breaking),
+    (&["required", "null", "kind"], Loosened, Additive, Breaking),
     (&["required", "null"], Tightened, Breaking, Additive),
     (&["limit", "set of words", "further properties"], Tightened, Breaking, Additive),
     (&["limit", "set of words", "further properties", "security", "scope"], Loosened, Additive, Additive),
@@ -297,6 +297,8 @@ fn differences(old: &Fact<'_>, new: &Fact<'_>) -> Vec<(&'static str, Change, Str
             "additionalProperties" if is_free(before) && is_free(after) => ("documentation", Changed),
             "additionalProperties" => ("further properties", if is_free(after) { Loosened } else { Tightened }),
             "format" if is_text(old) && is_text(new) => ("format of a text", Changed),
+            // Any value is allowed.
+            "type" | "format" if after.is_none() => ("kind", Loosened),
             "default" => ("default", Changed),
             "pattern" | "multipleOf" => ("limit", if after.is_none() { Loosened } else { Tightened }),
             "uniqueItems" | "exclusiveMaximum" | "exclusiveMinimum" => {
