@@ -1,28 +1,20 @@
 //! The parts of a contract: its operations, schemas and references.
 
-use std::collections::BTreeSet;
-
 use serde_json::Value;
+
+use super::yaml::ORDER;
 
 /// Methods that an OpenAPI path item can have.
 pub const METHODS: [&str; 8] = ["get", "put", "post", "delete", "options", "head", "patch", "trace"];
 
-/// A reference that leads to nothing.
-pub enum BrokenReference<'a> {
-    Missing(&'a str),
-    Circular(&'a str),
-}
-
-/// Follows `$ref`s within the document, from one to the next.
-pub fn follow<'a>(document: &'a Value, mut value: &'a Value) -> Result<&'a Value, BrokenReference<'a>> {
-    let mut visited = BTreeSet::new();
-    while let Some(reference) = reference(value) {
-        if !visited.insert(reference) {
-            return Err(BrokenReference::Circular(reference));
-        }
-        value = lookup(document, reference).ok_or(BrokenReference::Missing(reference))?;
+/// Follows `$ref`s within the document, from one to the next. Returns nothing for a circle, and for one that leads
+/// nowhere.
+pub fn follow<'a>(document: &'a Value, mut value: &'a Value) -> Option<&'a Value> {
+    for _ in 0..16 {
+        let Some(reference) = reference(value) else { return Some(value) };
+        value = lookup(document, reference)?;
     }
-    Ok(value)
+    None
 }
 
 /// Returns the value that a `$ref` leads to, or the value itself. References are checked before anything calls this.
@@ -82,6 +74,41 @@ pub fn text<'a>(value: &'a Value, key: &str) -> Option<&'a str> {
     value.get(key)?.as_str()
 }
 
+/// Returns a schema and the schemas within it, outer ones first, each with its place. References are not followed.
+pub fn schemas_within<'a>(schema: &'a Value, place: &str) -> Vec<(&'a Value, String)> {
+    let mut found = vec![(schema, place.to_owned())];
+    let mut next = 0;
+    while let Some((schema, place)) = found.get(next).cloned() {
+        let one = ["additionalProperties", "items", "not"].into_iter();
+        let one = one.filter_map(|key| Some((schema.get(key)?, format!("{place}.{key}"))));
+        let of_list = |key| items(schema.get(key)).enumerate().map(move |(index, part)| (key, index, part));
+        let listed = ["allOf", "anyOf", "oneOf"].into_iter().flat_map(of_list);
+        let listed = listed.map(|(key, index, part)| (part, format!("{place}.{key}[{index}]")));
+        let named = entries(schema.get("properties")).map(|(name, part)| (part, format!("{place}.properties.{name}")));
+        let within: Vec<_> = one.chain(listed).chain(named).filter(|(part, _)| part.is_object()).collect();
+        found.extend(within);
+        next += 1;
+    }
+    found
+}
+
+/// Returns the named schemas, those of parameters, and the schemas within them, each with its place.
+pub fn all_schemas(document: &Value) -> impl Iterator<Item = (&Value, String)> {
+    let named = schemas(document).map(|(name, schema)| (schema, format!("components.schemas.{name}")));
+    let of_parameters = operations(document).flat_map(move |operation| {
+        let parameters: Vec<_> = operation.parameters().collect();
+        parameters.into_iter().filter_map(move |(parameter, place)| {
+            Some((resolve(document, parameter).get("schema")?, format!("{place}.schema")))
+        })
+    });
+    named.chain(of_parameters).flat_map(|(schema, place)| schemas_within(schema, &place))
+}
+
+/// Returns the names of an object's properties in the order of the contract's text.
+pub fn property_names(schema: &Value) -> impl Iterator<Item = &str> {
+    items(schema.get(ORDER)).filter_map(Value::as_str)
+}
+
 /// One operation of the contract with its place.
 pub struct Operation<'a> {
     pub path: &'a str,
@@ -99,6 +126,12 @@ impl<'a> Operation<'a> {
             Some(stated) => stated.as_bool().unwrap_or(false),
             None => self.method != "post",
         }
+    }
+
+    /// Returns `true` for the header that each call sends that is not idempotent: `Idempotency-Key`.
+    pub fn is_idempotency_key(&self, parameter: &Value) -> bool {
+        let name = text(parameter, "name").filter(|_| text(parameter, "in") == Some("header"));
+        !self.is_idempotent() && name.is_some_and(|name| name.eq_ignore_ascii_case("Idempotency-Key"))
     }
 
     /// Returns the parameters of the path and of the operation, each with its place. References are not followed.

@@ -13,12 +13,11 @@ use super::check::errors;
 use super::contract::{
     component, deprecation_reason, items, lookup, operations as operations_of, reference, schemas, text,
 };
-use super::error::{SpecError, fail};
-use super::formats::description_with_format;
+use super::error::SpecError;
+use super::kinds::described;
 use super::reachable_schemas::reachable_from_response;
 use super::schema_types::{CATCH_ALL, Data, Mapping, Mappings, OTHER_DATA, Word};
-
-const TABLE: &str = "ALL";
+use super::structs;
 
 /// `#[deprecated]` with a reason, if there is one.
 pub fn deprecation(reason: Option<&str>) -> Option<TokenStream> {
@@ -30,7 +29,8 @@ pub fn types(document: &Value, mappings: &Mappings) -> TokenStream {
     schemas(document)
         .filter_map(|(name, schema)| {
             let mapping = mappings.get(name)?;
-            let description = description_with_format(text(schema, "description").unwrap_or_default(), schema);
+            let description = described(schema, document);
+            let equality = structs::equality(document, mappings, name);
             let name = format_ident!("{name}");
             let deprecated = deprecation(deprecation_reason(schema));
             match mapping {
@@ -61,7 +61,7 @@ pub fn types(document: &Value, mappings: &Mappings) -> TokenStream {
                     });
                     let debug = debug_of_variants(&name, names, CATCH_ALL);
                     Some(quote! {
-                        open_union! { #[doc = #description] #deprecated #name by #tag { #(#variants,)* } }
+                        open_union! { #[doc = #description] #[derive(#equality)] #deprecated #name by #tag { #(#variants,)* } }
                         #debug
                     })
                 }
@@ -170,11 +170,6 @@ pub fn operations(document: &Value) -> Result<syn::File, SpecError> {
         let returns_secret = returns_secret(document, operation.value);
         let advice = errors::advice(&operation).map(|(status, advice)| quote! { (#status, #advice) });
         let name = id.to_shouty_snake_case();
-        if name == TABLE {
-            let problem =
-                format!("`{id}` would be `Operation::{TABLE}`, the table of all operations; choose another name");
-            return fail(format!("{}.operationId", operation.place), problem);
-        }
         let name = format_ident!("{name}");
         let doc = format!("{summary}: `{method} {path}`.");
         constants.push(quote! {
@@ -192,7 +187,6 @@ pub fn operations(document: &Value) -> Result<syn::File, SpecError> {
         });
         names.push(name);
     }
-    let table = format_ident!("{TABLE}");
     let server = items(document.get("servers")).find_map(|server| text(server, "url")).unwrap_or_default();
     syn::parse2(quote! {
         /// The address of the hosted service.
@@ -203,7 +197,7 @@ pub fn operations(document: &Value) -> Result<syn::File, SpecError> {
             #(#constants)*
 
             /// All operations, by path and method.
-            pub const #table: &'static [Self] = &[#(Self::#names),*];
+            pub const ALL: &'static [Self] = &[#(Self::#names),*];
         }
     })
     .map_err(|error| SpecError::at("paths", format!("the table of operations is not Rust: {error}")))

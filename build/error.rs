@@ -21,6 +21,11 @@ pub fn fail<T>(place: impl fmt::Display, message: impl fmt::Display) -> Result<T
     Err(SpecError::at(place, message))
 }
 
+/// Returns the error at a place if there is a problem.
+pub fn refuse(is_wrong: bool, place: impl fmt::Display, message: impl fmt::Display) -> Result<(), SpecError> {
+    if is_wrong { fail(place, message) } else { Ok(()) }
+}
+
 impl fmt::Display for SpecError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let message = self.message.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -34,14 +39,3 @@ impl fmt::Display for SpecError {
 }
 
 impl std::error::Error for SpecError {}
-
-#[cfg(test)]
-mod tests {
-    use super::SpecError;
-
-    #[test]
-    fn an_error_is_always_one_line() {
-        let error = SpecError::at("paths./v1/runs", "first\n   second\n");
-        assert_eq!(error.to_string(), "openapi.yaml: paths./v1/runs: first second");
-    }
-}

@@ -1,11 +1,13 @@
 //! Writes the example responses of the contract, with which the simulator responds where it has no other.
 
+use std::collections::BTreeSet;
+
 use proc_macro2::TokenStream;
 use quote::quote;
 use serde_json::Value;
 use syn::File;
 
-use super::contract::{entries, operations, resolve, successes, text};
+use super::contract::{Operation, entries, items, operations, resolve, successes, text};
 use super::error::SpecError;
 
 /// Writes the table of example responses.
@@ -21,13 +23,32 @@ pub fn responses(document: &Value) -> Result<File, SpecError> {
                 quote! { Some(#json) }
             }
         };
-        Some(quote! { (#id, #status, #body) })
+        let ids = ids(document, &operation);
+        Some(quote! { (#id, #status, #body, &[#(#ids),*]) })
     });
     let rows: Vec<_> = rows.collect();
     rust(quote! {
-        /// Operation, status and body of the contract's example of a successful response.
-        static EXAMPLES: &[(&str, u16, Option<&str>)] = &[#(#rows),*];
+        /// Operation, status and body of the contract's example of a successful response, and the ids that exist by the
+        /// examples of the resource.
+        static EXAMPLES: &[(&str, u16, Option<&str>, &[&str])] = &[#(#rows),*];
     })
+}
+
+/// Returns the ids in the examples of the resource that the path of an operation leads to.
+pub fn ids(document: &Value, operation: &Operation<'_>) -> BTreeSet<String> {
+    fn collect(value: &Value, found: &mut BTreeSet<String>) {
+        found.extend(text(value, "id").map(str::to_owned));
+        entries(Some(value)).for_each(|(_, within)| collect(within, found));
+        items(Some(value)).for_each(|within| collect(within, found));
+    }
+    let mut found = BTreeSet::new();
+    let Some((resource, _)) = operation.path.split_once("/{") else { return found };
+    for other in operations(document).filter(|other| other.path.split("/{").next() == Some(resource)) {
+        if let Some((.., Example::Body(body))) = success(document, other.value) {
+            collect(body, &mut found);
+        }
+    }
+    found
 }
 
 /// The example of a response.

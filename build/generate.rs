@@ -16,12 +16,9 @@ pub fn generate(prepared: &Value, mappings: &Mappings) -> Result<syn::File, Spec
     settings
         .with_interface(InterfaceStyle::Positional)
         .with_hooks(HooksMode::Expected)
-        .with_map_type("::std::collections::BTreeMap")
-        .with_derive("PartialEq");
+        .with_map_type("::std::collections::BTreeMap");
     for (name, mapping) in mappings {
-        if let Some(replacement) = mapping.replacement(name) {
-            settings.with_replacement(name, replacement, [].into_iter());
-        }
+        settings.with_replacement(name, mapping.replacement(name), [].into_iter());
     }
     let tokens = without_panic(|| Generator::new(&settings).generate_tokens(&api))?
         .map_err(|error| SpecError::at("", format!("progenitor cannot map the contract: {error}")))?;
@@ -50,15 +47,4 @@ fn without_panic<T>(run: impl FnOnce() -> T) -> Result<T, SpecError> {
             .unwrap_or("no reason given");
         SpecError::at("", format!("progenitor cannot map the contract: {why}"))
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::without_panic;
-
-    #[test]
-    fn a_panic_becomes_one_line() {
-        let error = without_panic(|| panic!("not\nsupported")).unwrap_err();
-        assert_eq!(error.to_string(), "openapi.yaml: progenitor cannot map the contract: not supported");
-    }
 }

@@ -2,11 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use quote::ToTokens as _;
-use syn::{ImplItem, Item, ItemImpl};
-
-use super::error::SpecError;
-
 /// The files that have such methods, and those of the client.
 const SOURCES: [&str; 11] = [
     include_str!("../src/client/builder.rs"),
@@ -29,21 +24,26 @@ const TRAITS: [&str; 4] = ["clone", "into", "into_future", "send"];
 pub struct HandwrittenMethods(BTreeSet<(String, String)>);
 
 impl HandwrittenMethods {
-    pub fn read() -> Result<Self, SpecError> {
-        let mut found = BTreeSet::new();
-        for source in SOURCES {
-            let file = syn::parse_file(source)
-                .map_err(|error| SpecError::at("", format!("src/resources is not Rust: {error}")))?;
-            for item in file.items {
-                if let Item::Impl(block) = item
-                    && block.trait_.is_none()
-                {
-                    let of = type_name(&block);
-                    found.extend(functions(&block).map(|name| (of.clone(), name)));
-                }
+    /// Reads the methods off the lines of the sources, which rustfmt keeps in one form.
+    pub fn read() -> Self {
+        let (mut found, mut of) = (BTreeSet::new(), None);
+        for line in SOURCES.iter().flat_map(|source| source.lines()) {
+            if line.starts_with("impl") {
+                // `impl<E: ListEndpoint> Call<E> {`, and not a trait.
+                let (is_generic, of_all) = (line.starts_with("impl<"), line.trim_end_matches([' ', '{']));
+                let name = of_all.rsplit(' ').next().unwrap_or_default();
+                let name = if is_generic { name.split('<').next().unwrap_or_default() } else { name };
+                of = Some(name.to_owned()).filter(|_| !line.contains(" for "));
+            } else if let (Some(of), Some((before, after))) = (&of, line.split_once("fn "))
+                && before.starts_with("    ")
+                && !before.starts_with("     ")
+                && !before.contains("//")
+            {
+                let name = after.split(['(', '<']).next().unwrap_or_default();
+                found.insert((of.clone(), name.to_owned()));
             }
         }
-        Ok(Self(found))
+        Self(found)
     }
 
     /// Returns `true` if every call, or every list, has a method of this name.
@@ -66,18 +66,4 @@ impl HandwrittenMethods {
     pub fn has_function(&self, of: &str, function: &str) -> bool {
         self.0.contains(&(of.to_owned(), function.to_owned()))
     }
-}
-
-fn type_name(block: &ItemImpl) -> String {
-    let name = block.self_ty.to_token_stream().to_string().replace(' ', "");
-    let is_generic = block.generics.params.iter().next().is_some();
-    let of = if is_generic { name.split('<').next().unwrap_or_default() } else { &name };
-    of.to_owned()
-}
-
-fn functions(block: &ItemImpl) -> impl Iterator<Item = String> {
-    block.items.iter().filter_map(|item| match item {
-        ImplItem::Fn(function) => Some(function.sig.ident.to_string()),
-        _ => None,
-    })
 }

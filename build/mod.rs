@@ -1,14 +1,13 @@
 //! Generates Rust from `openapi.yaml`:
 //!
 //! ```text
-//! text ──parse───▶ document ─rewrite─▶ document ─check─▶ document ─mapping─▶ the type of each schema
-//!                                                            │                       │
-//!                                                            ▼                       ▼
-//!                                                         prepare ───▶ generate ─▶ postprocess ▶ types.rs
-//!                                                      (for progenitor)    ├──────────────────▶ endpoints.rs
-//!                                                                          └─▶ calls ─────────▶ calls.rs
-//!                                                                          emit ──────────────▶ operations.rs
-//!                                                                          examples ──────────▶ examples.rs
+//! text ──parse───▶ document ─normalize─▶ document ─check─▶ document ─mapping─▶ the type of each schema
+//!                                                              │                       │
+//!                                                              ├─▶ structs, emit ──────┴─▶ types.rs
+//!                                                              ├─▶ prepare ─▶ progenitor ▶ endpoints.rs
+//!                                                              ├─▶ calls ────────────────▶ calls.rs
+//!                                                              ├─▶ emit ─────────────────▶ operations.rs
+//!                                                              └─▶ examples ─────────────▶ examples.rs
 //! ```
 //!
 //! An error in the contract becomes one [`SpecError`] that names its place. No contract causes a panic.
@@ -22,20 +21,19 @@ pub mod contract;
 pub mod emit;
 pub mod error;
 pub mod examples;
-pub mod formats;
 mod generate;
 mod handwritten_methods;
-mod merge_all_of;
+pub mod kinds;
 pub mod names;
 pub mod normalize;
-pub mod openapi;
-mod parse;
+pub mod parse;
 pub mod postprocess;
 mod progenitor_input;
 pub mod reachable_schemas;
 pub mod schema_types;
 mod shapes;
-mod spelling;
+pub mod structs;
+mod structure;
 pub mod yaml;
 
 use calls::endpoint::Context;
@@ -60,7 +58,7 @@ pub struct Generated {
 pub fn generate(text: &str) -> Result<Generated, SpecError> {
     with_context(text, |context| {
         Ok(Generated {
-            types: postprocess::render(context.types),
+            types: postprocess::render(&types(context)?),
             endpoints: postprocess::render(context.endpoints),
             calls: postprocess::render(&calls::calls(context)?),
             operations: postprocess::render(&emit::operations(context.document)?),
@@ -69,19 +67,29 @@ pub fn generate(text: &str) -> Result<Generated, SpecError> {
     })
 }
 
+/// Generates the public code: the types, the calls, and the table of operations.
+pub fn public_code(text: &str) -> Result<[syn::File; 3], SpecError> {
+    with_context(text, |context| Ok([types(context)?, calls::calls(context)?, emit::operations(context.document)?]))
+}
+
 /// Reads a contract, and calls a function with its context.
 pub fn with_context<T>(text: &str, write: impl FnOnce(&Context<'_>) -> Result<T, SpecError>) -> Result<T, SpecError> {
     let mut document = parse::parse(text)?;
-    normalize::normalize(&mut document)?;
+    normalize::normalize(&mut document);
     check::check(&document)?;
     let mappings = schema_types::of_document(&document)?;
     check::types(&document, &mappings)?;
     let prepared = progenitor_input::prepare(&document, &mappings);
     let code = generate::generate(&prepared, &mappings)?;
-    names::check_endpoints(&document, &code)?;
-    let (types, endpoints) = postprocess::split(code)?;
-    let shapes = shapes::shapes(&prepared, &document, &mappings);
-    let types = postprocess::types(types, shapes, &mappings, &document)?;
-    let handwritten = HandwrittenMethods::read()?;
-    write(&Context { document: &document, mappings: &mappings, endpoints: &endpoints, types: &types, handwritten })
+    let endpoints = postprocess::functions(code)?;
+    let handwritten = HandwrittenMethods::read();
+    write(&Context { document: &document, mappings: &mappings, endpoints: &endpoints, handwritten })
+}
+
+fn types(context: &Context<'_>) -> Result<syn::File, SpecError> {
+    let (document, mappings) = (context.document, context.mappings);
+    let mut tokens = shapes::shapes(document, mappings);
+    tokens.extend(structs::structs(document, mappings));
+    tokens.extend(emit::types(document, mappings));
+    syn::parse2(tokens).map_err(|error| SpecError::at("components.schemas", format!("the types are not Rust: {error}")))
 }

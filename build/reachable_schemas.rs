@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::contract::{component, deliveries, entries, operations, reference, resolve, schemas, successes, text};
-use super::openapi::{MEDIA_TYPE, Object, PARAMETER, REQUEST_BODY, SCHEMA, nodes};
+use super::contract::{
+    component, deliveries, entries, named_schema, operations, reference, resolve, schemas_within, successes, text,
+};
 
 /// Returns the schemas that requests, successful responses and deliveries use.
 pub fn reachable(document: &Value) -> BTreeSet<String> {
@@ -28,10 +29,11 @@ pub fn reachable_from_requests(document: &Value) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     for operation in operations(document) {
         for (parameter, _) in operation.parameters() {
-            collect(document, &PARAMETER, resolve(document, parameter), &mut found);
+            collect(document, resolve(document, parameter).get("schema"), &mut found);
         }
-        if let Some(body) = operation.value.get("requestBody") {
-            collect(document, &REQUEST_BODY, resolve(document, body), &mut found);
+        let body = operation.value.get("requestBody").map(|body| resolve(document, body));
+        for (_, content) in entries(body.and_then(|body| body.get("content"))) {
+            collect(document, content.get("schema"), &mut found);
         }
     }
     found
@@ -47,7 +49,7 @@ pub fn reachable_from_response(document: &Value, operation: &Value) -> BTreeSet<
     let mut found = BTreeSet::new();
     for (_, response) in successes(document, operation) {
         for (_, content) in entries(response.get("content")) {
-            collect(document, &MEDIA_TYPE, content, &mut found);
+            collect(document, content.get("schema"), &mut found);
         }
     }
     found
@@ -64,7 +66,7 @@ pub fn reachable_from_deliveries(document: &Value) -> BTreeSet<String> {
         for (_, content) in entries(resolve(document, body).get("content")) {
             let event = resolve(document, content.get("schema").unwrap_or(&Value::Null));
             for (_, property) in entries(event.get("properties")) {
-                collect(document, &SCHEMA, property, &mut found);
+                collect(document, Some(property), &mut found);
             }
         }
     }
@@ -74,22 +76,18 @@ pub fn reachable_from_deliveries(document: &Value) -> BTreeSet<String> {
 /// Returns the schemas that a schema refers to. It is one of them only if it is part of a cycle.
 pub fn reachable_from_schema(document: &Value, schema: &Value) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
-    collect(document, &SCHEMA, schema, &mut found);
+    collect(document, Some(schema), &mut found);
     found
 }
 
-fn collect(document: &Value, object: &'static Object, value: &Value, found: &mut BTreeSet<String>) {
-    for node in nodes(object, value, "") {
-        let name = match reference(node.value) {
-            Some(target) if target.starts_with("#/components/schemas/") => Some(component(target)),
-            Some(_) => None,
-            None => text(node.value, "x-list-of"),
-        };
+fn collect(document: &Value, schema: Option<&Value>, found: &mut BTreeSet<String>) {
+    for (schema, _) in schema.into_iter().flat_map(|schema| schemas_within(schema, "")) {
+        let name = reference(schema).map(component).or_else(|| text(schema, "x-list-of"));
         if let Some(name) = name
+            && let Some(target) = named_schema(document, name)
             && found.insert(name.to_owned())
-            && let Some((_, schema)) = schemas(document).find(|(other, _)| *other == name)
         {
-            collect(document, &SCHEMA, schema, found);
+            collect(document, Some(target), found);
         }
     }
 }

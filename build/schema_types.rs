@@ -1,7 +1,7 @@
 //! The Rust type of each named schema.
 //!
-//! Objects become structs, which progenitor writes. Other named schemas become types of this crate, as a closed enum
-//! would fail a whole response over one new word.
+//! Objects become structs. Sets of words become open enums, as a closed one would fail a whole response over one new
+//! word.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,8 +9,7 @@ use heck::ToUpperCamelCase;
 use serde_json::Value;
 
 use super::contract::{component, entries, items, lookup, named_schema, reference, schemas, text, words};
-use super::error::{SpecError, fail};
-use super::formats::check_format;
+use super::error::{SpecError, fail, refuse};
 
 /// The catch-all of open enums and open unions.
 pub const CATCH_ALL: &str = "Unknown";
@@ -70,13 +69,12 @@ pub struct Variant {
 }
 
 impl Mapping {
-    /// The Rust type that takes the place of the generated one; none for structs, which are generated.
-    pub fn replacement(&self, name: &str) -> Option<String> {
+    /// The Rust type.
+    pub fn replacement(&self, name: &str) -> String {
         match self {
-            Self::Struct => None,
-            Self::Secret => Some("crate::secret::Secret".to_owned()),
-            Self::List { item } => Some(format!("crate::types::List<crate::types::{item}>")),
-            Self::Id | Self::OpenEnum { .. } | Self::OpenUnion { .. } => Some(format!("crate::types::{name}")),
+            Self::Secret => "crate::secret::Secret".to_owned(),
+            Self::List { item } => format!("crate::types::List<crate::types::{item}>"),
+            _ => format!("crate::types::{name}"),
         }
     }
 }
@@ -96,13 +94,13 @@ fn of_schema(document: &Value, name: &str, schema: &Value) -> Result<Mapping, Sp
         return list(document, schema, &place);
     }
     if words(schema).is_some() {
-        check_alone(schema, &["anyOf", "enum"], &place)?;
         return open_enum(document, schema, &place);
     }
-    if let Some(keyword) = ["anyOf", "enum", "not"].into_iter().find(|keyword| schema.get(keyword).is_some()) {
+    if let Some(keyword) = ["allOf", "anyOf", "enum", "not"].into_iter().find(|keyword| schema.get(keyword).is_some()) {
         return fail(
             format!("{place}.{keyword}"),
             match keyword {
+                "allOf" => "is not supported; write out the properties of all parts",
                 "anyOf" => {
                     "maps to no Rust type, unless it is `[{type: string, enum: […]}, {type: string}]`, an open set of \
                      words; for objects, use oneOf with a discriminator"
@@ -115,10 +113,8 @@ fn of_schema(document: &Value, name: &str, schema: &Value) -> Result<Mapping, Sp
         );
     }
     if schema.get("oneOf").is_some() {
-        check_alone(schema, &["discriminator", "oneOf"], &place)?;
         return open_union(document, schema, &place);
     }
-    check_alone(schema, &["additionalProperties", "properties"], &place)?;
     match text(schema, "type") {
         Some("object") if schema.get("properties").is_some() => Ok(Mapping::Struct),
         Some("object") => fail(place, "a named object needs properties; write a free-form object where it is used"),
@@ -128,26 +124,16 @@ fn of_schema(document: &Value, name: &str, schema: &Value) -> Result<Mapping, Sp
                 format!("{place}.format"),
                 "a time has no name; write `type: string` and `format: date-time` where it is used",
             ),
-            _ => check_format(schema, &place).map(|()| Mapping::Id),
+            _ => Ok(Mapping::Id),
         },
-        Some(other @ ("integer" | "number" | "boolean" | "array")) => {
+        Some("array") => {
+            fail(place, "a named list holds named objects: write a $ref in `items`, or write the list where it is used")
+        }
+        Some(other @ ("integer" | "number" | "boolean")) => {
             fail(place, format!("write `{other}` where it is used; only objects and strings have names"))
         }
         Some(other) => fail(format!("{place}.type"), format!("`{other}` is not a type")),
         None => fail(place, "type is missing; any JSON has no name, so write `x-any-json: true` where it is used"),
-    }
-}
-
-/// Refuses the keywords that would have no effect beside those that decide the type.
-fn check_alone(schema: &Value, kept: &[&str], place: &str) -> Result<(), SpecError> {
-    const KEYWORDS: [&str; 7] =
-        ["additionalProperties", "anyOf", "discriminator", "enum", "not", "oneOf", "properties"];
-    match KEYWORDS.into_iter().find(|keyword| schema.get(keyword).is_some() && !kept.contains(keyword)) {
-        Some(keyword) => {
-            let problem = "has no effect beside what else the schema says; remove it, or describe it";
-            fail(format!("{place}.{keyword}"), problem)
-        }
-        None => Ok(()),
     }
 }
 
@@ -187,9 +173,7 @@ fn open_enum(document: &Value, schema: &Value, place: &str) -> Result<Mapping, S
         let is_terminal = items(schema.get("x-terminal")).any(|terminal| terminal.as_str() == Some(word));
         words.push(Word { variant, text: word.to_owned(), description: description.to_owned(), aliases, is_terminal });
     }
-    if words.is_empty() {
-        return fail(format!("{place}.{words_place}"), "there is no word");
-    }
+    refuse(words.is_empty(), format!("{place}.{words_place}"), "there is no word")?;
     for (alias, target) in entries(aliases) {
         let place = format!("{place}.x-aliases.{alias}");
         if !words.iter().any(|word| target.as_str() == Some(&word.text)) {
@@ -245,14 +229,7 @@ pub fn data_variant(schema: &str) -> Option<&str> {
 
 fn open_union(document: &Value, schema: &Value, place: &str) -> Result<Mapping, SpecError> {
     let discriminator = schema.get("discriminator");
-    let tag = discriminator.and_then(|discriminator| text(discriminator, "propertyName"));
-    let Some(tag) = tag else {
-        return fail(
-            place,
-            "oneOf needs a discriminator with propertyName, which tells the variants apart; for other values, write \
-             `x-any-json: true` beside it where it is used",
-        );
-    };
+    let tag = discriminator.and_then(|discriminator| text(discriminator, "propertyName")).unwrap_or_default();
     let mut variants: Vec<Variant> = Vec::new();
     for (word, target) in entries(discriminator.and_then(|discriminator| discriminator.get("mapping"))) {
         let place = format!("{place}.discriminator.mapping.{word}");
@@ -265,9 +242,7 @@ fn open_union(document: &Value, schema: &Value, place: &str) -> Result<Mapping, 
             return fail(place, format!("`{target}` has no property `{tag}`"));
         }
         let name = variant_name(word, &place)?;
-        if name == CATCH_ALL {
-            return fail(place, format!("`{word}` is taken: it is the catch-all"));
-        }
+        refuse(name == CATCH_ALL, &place, format!("`{word}` is taken: it is the catch-all"))?;
         if variants.iter().any(|other| other.name == name) {
             return fail(place, format!("`{word}` would be the variant `{name}`, which exists already"));
         }

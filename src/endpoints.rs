@@ -11,8 +11,6 @@
     reason = "generated code"
 )]
 
-use crate::types;
-
 include!(concat!(env!("OUT_DIR"), "/endpoints.rs"));
 
 /// Returns the request that a function has built.

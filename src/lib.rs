@@ -76,7 +76,7 @@ pub use client::{Client, ClientBuilder};
 pub use clock::Clock;
 #[cfg(feature = "client")]
 pub use error::{Error, ErrorKind, Result};
-pub use operation::Operation;
+pub use operation::{Operation, UnknownOperation};
 #[cfg(feature = "client")]
 pub use rate_limit::RateLimitMode;
 #[cfg(feature = "client")]

@@ -1,6 +1,9 @@
 //! The operations of the API, by name.
 
+#[cfg(feature = "client")]
+use std::cmp::Reverse;
 use std::fmt;
+use std::str::FromStr;
 
 use serde::{Serialize, Serializer};
 
@@ -18,6 +21,7 @@ use serde::{Serialize, Serializer};
 /// assert_eq!(submit.scope(), "work-orders:write");
 /// assert!(!submit.is_idempotent());
 /// assert!(Operation::ALL.contains(&submit));
+/// assert_eq!("createWorkOrder".parse(), Ok(submit));
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Operation {
@@ -58,7 +62,8 @@ impl Operation {
         self.path
     }
 
-    /// Returns the scope that an API key needs for the operation. A key with scope `*` may do everything.
+    /// Returns the scope that an API key needs for the operation, empty if it needs none. A key with scope `*` may do
+    /// everything.
     #[must_use]
     pub const fn scope(&self) -> &'static str {
         self.scope
@@ -102,8 +107,8 @@ impl Operation {
     /// Its method is empty if it is none of [`METHODS`].
     pub(crate) fn of_request(method: &str, path: &str) -> Self {
         let known = Self::ALL.iter().filter(|operation| operation.method == method && matches(operation.path, path));
-        // `/runs/active` rather than `/runs/{id}`.
-        let known = known.min_by_key(|operation| operation.path.matches('{').count());
+        // `/runs/active` and `/runs/{id}:retry` rather than `/runs/{id}`.
+        let known = known.min_by_key(|operation| (operation.path.matches('{').count(), Reverse(operation.path.len())));
         known.copied().unwrap_or_else(|| {
             let method = METHODS.iter().find(|(known, _)| *known == method);
             let (method, idempotent) = method.copied().unwrap_or_default();
@@ -122,7 +127,11 @@ impl Operation {
 #[cfg(feature = "client")]
 fn matches(template: &str, path: &str) -> bool {
     let segments = |path| str::split(path, '/').filter(|segment: &&str| !segment.is_empty());
-    let is_alike = |(template, segment): (&str, &str)| template.starts_with('{') || template == segment;
+    let is_alike = |(template, segment): (&str, &str)| match template.split_once('}') {
+        // `{id}`, or `{id}:verb`.
+        Some((_, verb)) => segment.len() > verb.len() && segment.ends_with(verb),
+        None => template == segment,
+    };
     segments(template).count() == segments(path).count() && segments(template).zip(segments(path)).all(is_alike)
 }
 
@@ -130,6 +139,27 @@ fn matches(template: &str, path: &str) -> bool {
 impl fmt::Display for Operation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.id)
+    }
+}
+
+/// The error of a name that is no operation's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnknownOperation(String);
+
+impl fmt::Display for UnknownOperation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "there is no operation `{}`; `Operation::ALL` lists those that there are", self.0)
+    }
+}
+
+impl std::error::Error for UnknownOperation {}
+
+/// Reads the name in the contract, such as `createWorkOrder`.
+impl FromStr for Operation {
+    type Err = UnknownOperation;
+
+    fn from_str(id: &str) -> Result<Self, Self::Err> {
+        Self::ALL.iter().find(|operation| operation.id == id).copied().ok_or_else(|| UnknownOperation(id.to_owned()))
     }
 }
 

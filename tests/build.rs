@@ -28,9 +28,12 @@ fn main() {
 
 fn write_calls() -> Result<(), Box<dyn std::error::Error>> {
     let contract = fs::read_to_string(CONTRACT)?;
-    let calls =
-        build::with_context(&contract, |context| Ok(build::postprocess::render(&example_calls::calls(context)?)))?;
-    fs::write(Path::new(&env::var("OUT_DIR")?).join("calls.rs"), calls)?;
+    let directory = env::var("OUT_DIR")?;
+    let (calls, schemas) = build::with_context(&contract, |context| {
+        Ok((build::postprocess::render(&example_calls::calls(context)?), example_calls::schemas(context)))
+    })?;
+    fs::write(Path::new(&directory).join("calls.rs"), calls)?;
+    fs::write(Path::new(&directory).join("schemas.rs"), schemas)?;
     Ok(())
 }
 

@@ -4,25 +4,20 @@ use std::collections::BTreeSet;
 
 use heck::{ToPascalCase, ToSnakeCase};
 use proc_macro2::{Ident, TokenStream};
-use quote::{ToTokens, format_ident, quote};
+use quote::{format_ident, quote};
 use serde_json::Value;
-use syn::{File, ImplItemFn, Item, Type};
+use syn::{File, ImplItemFn};
 
-use super::values::{field, option_of, struct_field};
 use crate::build::contract::{
-    Operation, can_be_null, component, deprecation_reason, entries, is_true, items, named_schema, operations,
-    reference, required_names, resolve, success_bodies, successes, text,
+    Operation, can_be_null, deprecation_reason, is_true, items, named_schema, operations, resolve, success_bodies,
+    successes, text,
 };
-use crate::build::error::{SpecError, fail};
+use crate::build::error::{SpecError, fail, refuse};
 use crate::build::handwritten_methods::HandwrittenMethods;
-use crate::build::names::{field_name, functions_of, snake_case, without_keyword};
+use crate::build::kinds::{Kind, described};
+use crate::build::names::{functions_of, identifier, is_reserved_type, snake_case, without_keyword};
 use crate::build::schema_types::{Mapping, Mappings};
-
-/// Names of the module that the calls are a part of.
-pub const RESERVED: [&str; 11] = [
-    "Call", "CallFuture", "Endpoint", "Execution", "Items", "ListEndpoint", "Listed", "NotIdempotent", "Page", "Pages",
-    "RawRequest",
-];
+use crate::build::structs::{arguments, fields, schema_name};
 
 /// Methods that every handle has.
 pub const METHODS_OF_HANDLES: [&str; 2] = ["clone", "client"];
@@ -33,8 +28,6 @@ pub struct Context<'a> {
     pub mappings: &'a Mappings,
     /// Progenitor's functions.
     pub endpoints: &'a File,
-    /// The finished types.
-    pub types: &'a File,
     pub handwritten: HandwrittenMethods,
 }
 
@@ -44,9 +37,9 @@ pub struct Input {
     pub description: String,
     pub is_required: bool,
     /// The type of the field that it is kept in.
-    pub kind: Type,
-    /// The field, as a path from the endpoint: `limit`, or `body.enabled`.
-    pub field: TokenStream,
+    pub kind: Kind,
+    /// The field of the endpoint, or of its body.
+    pub field: Ident,
     /// `true` for a handwritten setter, by `x-rust-setter: false`.
     pub is_hand_written: bool,
     /// `true` if it can be sent as `null`, and also be left out.
@@ -58,12 +51,28 @@ pub struct Input {
 }
 
 /// The part of the contract that a value comes from.
+#[derive(PartialEq)]
 pub enum Origin {
     /// The parameter of this name, as the contract writes it.
     Parameter(String),
     /// The property of the body of this name.
     Property(String),
-    Body,
+}
+
+impl Input {
+    pub fn is_parameter(&self, name: &str) -> bool {
+        matches!(&self.origin, Origin::Parameter(own) if own == name)
+    }
+
+    /// The field, as a path from the endpoint: `limit`, or `body.enabled`.
+    pub fn path(&self) -> TokenStream {
+        let field = &self.field;
+        if matches!(self.origin, Origin::Property(_)) {
+            quote! { body.#field }
+        } else {
+            quote! { #field }
+        }
+    }
 }
 
 /// An operation and the call that it becomes.
@@ -75,11 +84,9 @@ pub struct Endpoint<'a> {
     pub function: &'a ImplItemFn,
     pub resource: String,
     pub method: String,
-    /// The fields of the endpoint: progenitor's arguments, in its order.
-    pub fields: Vec<(Ident, Type)>,
     pub inputs: Vec<Input>,
-    /// The type of the body, if it is an object that is built from arguments.
-    pub body: Option<Type>,
+    /// The type of the body, if there is one.
+    pub body: Option<Kind>,
 }
 
 impl<'a> Endpoint<'a> {
@@ -90,21 +97,15 @@ impl<'a> Endpoint<'a> {
         let [tag] = tags[..] else {
             return fail(format!("{}.tags", operation.place), "one tag is needed: the resource that has the call");
         };
-        if RESERVED.contains(&name.as_str()) || handle_names(context.document).contains(&name) {
+        if is_reserved_type(&name) || handle_names(context.document).contains(&name) {
             let problem = format!("`{name}` is a name of this crate; choose another operationId");
             return fail(format!("{}.operationId", operation.place), problem);
         }
         let wanted = id.to_snake_case();
-        let function = context
-            .endpoints
-            .items
-            .iter()
-            .flat_map(functions_of)
-            .find(|function| without_keyword(&function.sig.ident.to_string()) == wanted);
-        let Some(function) = function else {
+        let mut functions = context.endpoints.items.iter().flat_map(functions_of);
+        let Some(function) = functions.find(|it| without_keyword(&it.sig.ident.to_string()) == wanted) else {
             return fail(&operation.place, "progenitor wrote no function for this operation");
         };
-        let fields = function.sig.inputs.iter().filter_map(field).collect();
         let method = match text(operation.value, "x-rust-name") {
             Some(name) => name.to_owned(),
             None => method_name(&id, tag),
@@ -114,28 +115,37 @@ impl<'a> Endpoint<'a> {
             return fail(&operation.place, problem);
         }
         let resource = tag.to_owned();
-        let is_taken = METHODS_OF_HANDLES.contains(&&*method);
-        if is_taken || context.handwritten.has_function(&resource.to_pascal_case(), &method) {
-            let problem = format!(
-                "`{method}` is a method that the crate writes by hand; give the operation another with `x-rust-name`"
-            );
-            return fail(&operation.place, problem);
-        }
         let name = format_ident!("{name}");
         let mut endpoint =
-            Self { context, operation, id, name, function, resource, method, fields, inputs: Vec::new(), body: None };
-        endpoint.check_output()?;
-        endpoint.read_parameters()?;
+            Self { context, operation, id, name, function, resource, method, inputs: Vec::new(), body: None };
+        endpoint.check_method()?;
+        endpoint.read_parameters();
         endpoint.read_body()?;
+        endpoint.check_output()?;
         endpoint.check_inputs()?;
         Ok(endpoint)
+    }
+
+    fn check_method(&self) -> Result<(), SpecError> {
+        let handle = self.resource.to_pascal_case();
+        let is_taken = |method: &str| {
+            METHODS_OF_HANDLES.contains(&method) || self.context.handwritten.has_function(&handle, method)
+        };
+        if is_taken(&self.method) || is_taken(&self.whole_method()) {
+            let problem = format!(
+                "`{}` is a method that the crate writes by hand; give the operation another with `x-rust-name`",
+                self.method
+            );
+            return fail(&self.operation.place, problem);
+        }
+        Ok(())
     }
 
     /// Checks that each response has a body where the crate needs one: without it, a list would look empty.
     fn check_output(&self) -> Result<(), SpecError> {
         let mapping = self.response_schema().and_then(|schema| self.context.mappings.get(schema));
         let is_list = matches!(mapping, Some(Mapping::List { .. }))
-            || ["limit", "offset"].iter().all(|name| self.fields.iter().any(|(field, _)| field == name));
+            || ["limit", "offset"].iter().all(|name| self.inputs.iter().any(|input| input.is_parameter(name)));
         let is_read = self.context.handwritten.has_function(&self.name.to_string(), "resolved");
         let problem = match (self.may_be_empty(), is_list, is_read) {
             (true, true, _) => "a list needs its body in each 2xx response; add it to the others",
@@ -145,25 +155,33 @@ impl<'a> Endpoint<'a> {
         fail(format!("{}.responses", self.operation.place), problem)
     }
 
-    fn read_parameters(&mut self) -> Result<(), SpecError> {
+    fn read_parameters(&mut self) {
+        let document = self.context.document;
         for (parameter, place) in self.operation.parameters() {
-            let parameter = resolve(self.context.document, parameter);
-            let name = snake_case(text(parameter, "name").unwrap_or_default()).unwrap_or_default();
-            let found = self.fields.iter().find(|(field, _)| without_keyword(&field.to_string()) == name);
-            let Some((field, kind)) = found else {
-                return fail(place, format!("progenitor made no argument of the parameter `{name}`"));
-            };
+            let parameter = resolve(document, parameter);
+            if self.operation.is_idempotency_key(parameter) {
+                continue; // Every call that is not idempotent has it.
+            }
+            let schema = parameter.get("schema").unwrap_or(&Value::Null);
+            let written = text(parameter, "name").unwrap_or_default();
+            let name = setter_name(parameter, &snake_case(written).unwrap_or_default());
+            let is_required = is_true(parameter, "required");
+            let kind = Kind::of(schema, self.context.mappings);
+            let mut documented = schema.clone();
+            if let (Some(own), Some(schema)) = (parameter.get("description"), documented.as_object_mut()) {
+                schema.insert("description".to_owned(), own.clone());
+            }
             self.inputs.push(Input {
-                name: setter_name(parameter, &name),
-                description: described(parameter, parameter.get("schema"), self.context.document),
-                is_required: is_true(parameter, "required"),
-                kind: kind.clone(),
-                field: field.to_token_stream(),
+                field: identifier(&name),
+                description: described(&documented, document),
+                is_required,
+                kind: if is_required { kind } else { kind.optional() },
                 is_hand_written: false,
                 can_be_cleared: false,
                 deprecated: deprecation_reason(parameter).map(str::to_owned),
+                origin: Origin::Parameter(written.to_owned()),
+                name,
                 place,
-                origin: Origin::Parameter(text(parameter, "name").unwrap_or_default().to_owned()),
             });
         }
         // In the order of the path, whatever the order of their declarations.
@@ -171,60 +189,33 @@ impl<'a> Endpoint<'a> {
         self.inputs.sort_by_key(|input| {
             let place = match &input.origin {
                 Origin::Parameter(name) => path.find(&format!("{{{name}}}")),
-                _ => None,
+                Origin::Property(_) => None,
             };
             (!input.is_required, place.is_none(), place)
         });
-        Ok(())
     }
 
     /// Reads the properties of the body. Required ones become arguments, others setters.
     fn read_body(&mut self) -> Result<(), SpecError> {
-        let document = self.context.document;
+        let Context { document, mappings, .. } = self.context;
         let Some(body) = self.operation.value.get("requestBody").map(|body| resolve(document, body)) else {
             return Ok(());
         };
         let place = format!("{}.requestBody", self.operation.place);
-        let schema = entries(body.get("content")).find_map(|(_, content)| reference(content.get("schema")?));
-        let name = component(schema.unwrap_or_default());
-        let Some((_, kind)) = self.fields.iter().find(|(field, _)| field == "body") else {
-            return fail(place, "progenitor made no argument of the body");
-        };
-        let item = self.context.types.items.iter().find_map(|item| match item {
-            Item::Struct(item) if item.ident == name => Some(item),
-            _ => None,
-        });
-        let Some(item) = item.filter(|_| matches!(self.context.mappings.get(name), Some(Mapping::Struct))) else {
-            self.inputs.push(Input {
-                name: "body".to_owned(),
-                description: text(body, "description").unwrap_or_default().to_owned(),
-                is_required: true,
-                kind: kind.clone(),
-                field: quote! { body },
-                is_hand_written: false,
-                can_be_cleared: false,
-                deprecated: None,
-                place,
-                origin: Origin::Body,
-            });
-            return Ok(());
-        };
-        self.body = Some(kind.clone());
+        let name = schema_name(body).unwrap_or_default();
+        self.body = Some(Kind::Named(name.to_owned()));
+        refuse(!matches!(mappings.get(name), Some(Mapping::Struct)), &place, "a body is an object with properties")?;
         let schema = named_schema(document, name).unwrap_or(&Value::Null);
-        let required: Vec<_> = required_names(schema).collect();
-        let properties = entries(schema.get("properties")).map(|(property, _)| property.as_str());
-        let optional = properties.filter(|property| !required.contains(property));
-        for property in required.iter().copied().chain(optional) {
-            let value = &schema["properties"][property];
-            let field = field_name(property).unwrap_or_default();
-            let Some((ident, kind)) = struct_field(item, &field) else {
-                continue; // The tag of a union.
-            };
+        let fields = fields(document, mappings, name);
+        if !is_true(body, "required") && fields.iter().any(|field| field.is_required) {
+            let problem = "a call always sends its body; add `required: true`, or require none of its properties";
+            return fail(place, problem);
+        }
+        let optional = fields.iter().filter(|field| !field.is_argument());
+        for field in arguments(schema, &fields).into_iter().chain(optional) {
+            let (property, value) = (field.property, field.schema);
             let place = format!("components.schemas.{name}.properties.{property}");
-            // A required value that may be null is null unless it is set.
-            let is_required = required.contains(&property) && option_of(&kind).is_none();
-            let can_be_cleared = option_of(&kind).and_then(option_of).is_some();
-            if can_be_null(value) && !required.contains(&property) && !can_be_cleared {
+            if can_be_null(value) && !field.is_required && !field.can_be_cleared() {
                 let problem = format!(
                     "`null` can be sent in an object of requests alone, and responses hold `{name}` too; give the request \
                      an object of its own"
@@ -232,12 +223,12 @@ impl<'a> Endpoint<'a> {
                 return fail(format!("{place}.nullable"), problem);
             }
             self.inputs.push(Input {
-                name: setter_name(value, &field),
-                description: described(value, Some(value), document),
-                is_required,
-                can_be_cleared,
-                kind,
-                field: quote! { body.#ident },
+                name: setter_name(value, without_keyword(&field.ident.to_string())),
+                description: described(value, document),
+                is_required: field.is_argument(),
+                can_be_cleared: field.can_be_cleared(),
+                kind: field.kind.clone(),
+                field: field.ident.clone(),
                 is_hand_written: value.get("x-rust-setter") == Some(&Value::Bool(false)),
                 deprecated: deprecation_reason(value).map(str::to_owned),
                 place,
@@ -247,8 +238,30 @@ impl<'a> Endpoint<'a> {
         Ok(())
     }
 
+    /// Returns the name of the method that takes the body as a whole.
+    pub fn whole_method(&self) -> String {
+        format!("{}_from", self.method)
+    }
+
+    /// Returns the values of the path, in its order.
+    pub fn in_path(&self) -> impl Iterator<Item = &Input> {
+        let path = self.operation.path;
+        self.inputs.iter().filter(
+            move |input| matches!(&input.origin, Origin::Parameter(name) if path.contains(&format!("{{{name}}}"))),
+        )
+    }
+
+    /// Returns the fields of the endpoint.
+    pub fn fields(&self) -> Vec<(Ident, Kind)> {
+        let parameters = self.inputs.iter().filter(|input| matches!(input.origin, Origin::Parameter(_)));
+        let parameters = parameters.map(|input| (input.field.clone(), input.kind.clone()));
+        parameters.chain(self.body.clone().map(|kind| (format_ident!("body"), kind))).collect()
+    }
+
     fn check_inputs(&self) -> Result<(), SpecError> {
-        let mut taken = self.clearings().collect();
+        let mut taken: BTreeSet<String> = self.clearings().collect();
+        // The body is a field of its own.
+        taken.extend(self.body.is_some().then(|| "body".to_owned()));
         let mut problems = self.inputs.iter().filter_map(|input| Some((input, self.problem(input, &mut taken)?)));
         problems.next().map_or(Ok(()), |(input, problem)| fail(&input.place, problem))
     }
@@ -268,7 +281,7 @@ impl<'a> Endpoint<'a> {
             true if input.can_be_cleared => {
                 "`x-rust-setter: false`, and the method in src/resources sends no null; remove `nullable`".to_owned()
             }
-            _ if handwritten.is_common(name) => {
+            _ if handwritten.is_common(name) && (name != "idempotency_key" || !self.operation.is_idempotent()) => {
                 format!("every call has a method `{name}` already; give this another name with `x-rust-name`")
             }
             false if has_setter => format!(
@@ -293,10 +306,7 @@ impl<'a> Endpoint<'a> {
     }
 
     pub fn response_schema(&self) -> Option<&'a str> {
-        successes(self.context.document, self.operation.value).find_map(|(_, response)| {
-            entries(response.get("content"))
-                .find_map(|(_, content)| Some(component(reference(content.get("schema")?)?)))
-        })
+        successes(self.context.document, self.operation.value).find_map(|(_, response)| schema_name(response))
     }
 }
 
@@ -331,13 +341,6 @@ fn setter_name(value: &Value, name: &str) -> String {
 
 pub fn is_identifier(name: &str) -> bool {
     name == name.to_snake_case() && syn::parse_str::<Ident>(name).is_ok()
-}
-
-/// Returns the description of a parameter or a property, or of the schema that it refers to.
-fn described(value: &Value, schema: Option<&Value>, document: &Value) -> String {
-    let own = text(value, "description");
-    let referred = schema.map(|schema| resolve(document, schema)).and_then(|schema| text(schema, "description"));
-    own.or(referred).unwrap_or_default().trim_end().to_owned()
 }
 
 pub fn clearing(name: &str) -> String {

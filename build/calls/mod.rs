@@ -19,9 +19,9 @@ use syn::File;
 
 use crate::build::contract::{items, operations, text};
 use crate::build::error::{SpecError, fail};
-use crate::build::names::reserved_types;
+use crate::build::names::is_reserved_type;
 
-use endpoint::{Context, Endpoint, METHODS_OF_HANDLES, RESERVED, is_identifier};
+use endpoint::{Context, Endpoint, METHODS_OF_HANDLES, is_identifier};
 
 /// Writes the public calls.
 pub fn calls(context: &Context<'_>) -> Result<File, SpecError> {
@@ -33,33 +33,31 @@ pub fn calls(context: &Context<'_>) -> Result<File, SpecError> {
         tokens.extend(endpoint.tokens());
         tokens.extend(endpoint.list(&mut pages, &mut listed)?);
         let methods = resources.entry(endpoint.resource.clone()).or_default();
-        if let Some(other) = methods.iter().find(|method| method.name == endpoint.method) {
-            let problem = format!(
-                "`{}` and `{}` would both be the method `{}`; give one another name with `x-rust-name`",
-                other.operation, endpoint.id, endpoint.method
-            );
-            return fail(&endpoint.operation.place, problem);
+        let names = [Some(endpoint.method.clone()), endpoint.body.is_some().then(|| endpoint.whole_method())];
+        let names: Vec<_> = names.into_iter().flatten().collect();
+        for name in &names {
+            if let Some(other) = methods.iter().find(|method| method.names.contains(name)) {
+                let problem = format!(
+                    "`{}` and `{}` would both be the method `{name}`; give one another name with `x-rust-name`",
+                    other.operation, endpoint.id
+                );
+                return fail(&endpoint.operation.place, problem);
+            }
         }
-        methods.push(Method {
-            name: endpoint.method.clone(),
-            operation: endpoint.id.clone(),
-            tokens: endpoint.method_tokens(),
-        });
+        methods.push(Method { names, operation: endpoint.id.clone(), tokens: endpoint.method_tokens() });
     }
-    let reserved = reserved_types()?;
     for (tag, methods) in resources {
-        check_resource(context, &reserved, &tag)?;
+        check_resource(context, &tag)?;
         tokens.extend(handle(context.document, &tag, &methods));
     }
     syn::parse2(tokens).map_err(|error| SpecError::at("paths", format!("the calls are not Rust: {error}")))
 }
 
 /// Refuses a resource whose handle, or whose method of the client, has a name that is taken.
-fn check_resource(context: &Context<'_>, reserved: &BTreeSet<String>, tag: &str) -> Result<(), SpecError> {
+fn check_resource(context: &Context<'_>, tag: &str) -> Result<(), SpecError> {
     let (handle, accessor) = (tag.to_pascal_case(), tag.to_snake_case());
-    let is_reserved = RESERVED.contains(&handle.as_str()) || reserved.contains(&handle);
     let is_method = context.handwritten.has_function("Client", &accessor) || METHODS_OF_HANDLES.contains(&&*accessor);
-    if is_reserved || is_method || !is_identifier(&accessor) {
+    if is_reserved_type(&handle) || is_method || !is_identifier(&accessor) {
         let problem = format!(
             "`{tag}` would be `{handle}` and `client.{accessor}()`, which is taken or is not Rust; choose another tag"
         );
@@ -69,7 +67,7 @@ fn check_resource(context: &Context<'_>, reserved: &BTreeSet<String>, tag: &str)
 }
 
 struct Method {
-    name: String,
+    names: Vec<String>,
     operation: String,
     tokens: TokenStream,
 }

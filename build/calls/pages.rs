@@ -7,9 +7,9 @@ use quote::{format_ident, quote};
 use serde_json::Value;
 
 use super::endpoint::Endpoint;
-use super::values::compact;
 use crate::build::contract::{component, entries, named_schema, reference, required_names, resolve, text};
-use crate::build::error::SpecError;
+use crate::build::error::{SpecError, fail};
+use crate::build::kinds::Kind;
 use crate::build::names::field_name;
 use crate::build::schema_types::Mapping;
 
@@ -22,33 +22,16 @@ struct PageOf<'a> {
 
 impl<'a> Endpoint<'a> {
     /// Reads the page of an operation with `limit` and `offset`. Its schema must allow a list to be read to its end.
-    fn page(&self) -> Result<PageOf<'a>, SpecError> {
-        let refuse = |problem: &str| {
-            let problem = format!("an operation with `limit` and `offset` returns a page, and {problem}");
-            SpecError::at(format!("{}.responses", self.operation.place), problem)
-        };
-        let name = self.response_schema().ok_or_else(|| refuse("this one has no body"))?;
-        let schema = named_schema(self.context.document, name).unwrap_or(&Value::Null);
+    fn page(&self) -> Option<PageOf<'a>> {
+        let name = self.response_schema()?;
+        let schema = named_schema(self.context.document, name)?;
         let mut arrays = entries(schema.get("properties")).filter(|(_, value)| text(value, "type") == Some("array"));
-        let (Some((property, array)), None) = (arrays.next(), arrays.next()) else {
-            return Err(refuse(&format!("`{name}` needs one array, that of the items")));
-        };
-        if !required_names(schema).any(|required| required == property) {
-            return Err(refuse(&format!("`{property}` of `{name}` has to be required")));
-        }
-        let total = schema.pointer("/properties/total").unwrap_or(&Value::Null);
-        if text(total, "type") != Some("integer") || text(total, "format") == Some("int32") {
-            return Err(refuse(&format!(
-                "`{name}` needs the number of all items: `total` of `type: integer, format: int64`"
-            )));
-        }
-        let item = array.get("items").and_then(reference).map(component);
-        let item = item.filter(|item| self.has_id(item)).ok_or_else(|| {
-            refuse(&format!(
-                "the items of `{name}` have to be named objects with a required `id` that has a type of its own"
-            ))
-        })?;
-        Ok(PageOf { name, property, item })
+        let (Some((property, array)), None) = (arrays.next(), arrays.next()) else { return None };
+        let total = schema.pointer("/properties/total")?;
+        let is_counted = text(total, "type") == Some("integer") && text(total, "format") != Some("int32");
+        let is_required = required_names(schema).any(|required| required == property);
+        let item = array.get("items").and_then(reference).map(component)?;
+        (is_counted && is_required && self.has_id(item)).then_some(PageOf { name, property, item })
     }
 
     /// Implements the traits of a list with `limit` and `offset`.
@@ -69,37 +52,16 @@ impl<'a> Endpoint<'a> {
             let endpoint = self.list_endpoint(size, &quote!(&crate::types::LIST_KEYS));
             return Ok(Some(quote! { #endpoint #listed }));
         }
-        let PageOf { name: page, property, item } = self.page()?;
+        let Some(PageOf { name: page, property, item }) = self.page() else {
+            let problem = "an operation with `limit` and `offset` returns a page: an object with `total`, an integer of \
+                           64 bits, and one required array, of objects with a required `id` that has a type of its own";
+            return fail(format!("{}.responses", self.operation.place), problem);
+        };
         let listed = implement_listed(item, listed);
         let is_new = pages.insert(page.to_owned());
         let (page, item) = (format_ident!("{page}"), format_ident!("{item}"));
         let field = format_ident!("{}", field_name(property).unwrap_or_default());
-        let of_page = is_new.then(|| {
-            quote! {
-                impl Page for crate::types::#page {
-                    type Item = crate::types::#item;
-
-                    fn items(&self) -> &[Self::Item] { &self.#field }
-                    fn total(&self) -> Option<u64> { self.total.into() }
-                    fn into_items(self) -> Vec<Self::Item> { self.#field }
-                    fn truncate(&mut self, items: usize) { self.#field.truncate(items); }
-                }
-
-                impl IntoIterator for crate::types::#page {
-                    type Item = crate::types::#item;
-                    type IntoIter = ::std::vec::IntoIter<Self::Item>;
-
-                    fn into_iter(self) -> Self::IntoIter { self.#field.into_iter() }
-                }
-
-                impl<'a> IntoIterator for &'a crate::types::#page {
-                    type Item = &'a crate::types::#item;
-                    type IntoIter = ::std::slice::Iter<'a, crate::types::#item>;
-
-                    fn into_iter(self) -> Self::IntoIter { self.#field.iter() }
-                }
-            }
-        });
+        let of_page = is_new.then(|| quote! { page! { #page of #item in #field } });
         let endpoint = self.list_endpoint(size, &quote!(&[#property]));
         Ok(Some(quote! { #endpoint #of_page #listed }))
     }
@@ -122,12 +84,11 @@ impl<'a> Endpoint<'a> {
 
     /// Returns the size of the pages of an operation with `limit` and `offset`: the largest, or else the default.
     fn page_size(&self) -> Result<Option<u32>, SpecError> {
-        let is_number = |wanted: &str| {
-            self.fields.iter().any(|(field, kind)| field == wanted && compact(kind) == "::std::option::Option<u32>")
+        let part = |name| {
+            let mut inputs = self.inputs.iter().filter(move |input| input.is_parameter(name) && input.name == name);
+            inputs.find(|input| input.kind.option() == Some(&Kind::Integer("u32")))
         };
-        if !is_number("limit") || !is_number("offset") {
-            return Ok(None);
-        }
+        let (Some(_), Some(_)) = (part("limit"), part("offset")) else { return Ok(None) };
         let mut parameters =
             self.operation.parameters().map(|(parameter, _)| resolve(self.context.document, parameter));
         let limit = parameters.find(|parameter| text(parameter, "name") == Some("limit"));

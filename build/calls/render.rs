@@ -3,14 +3,15 @@
 use std::collections::BTreeSet;
 
 use heck::{ToPascalCase, ToShoutySnakeCase};
-use proc_macro2::TokenStream;
+use proc_macro2::{Ident, TokenStream};
 use quote::{format_ident, quote};
 
-use super::endpoint::{Endpoint, Input, clearing};
-use super::values::{accepted, argument, compact, converted, inner, option_of};
+use super::endpoint::{Endpoint, Input, Origin, clearing};
+use super::values::argument;
 use crate::build::contract::{deprecation_reason, items, resolve, text};
 use crate::build::emit::deprecation;
-use crate::build::names::{snake_case, without_keyword};
+use crate::build::kinds::Kind;
+use crate::build::names::snake_case;
 use crate::build::schema_types::Mapping;
 
 /// The lines around a code sample, so that it compiles.
@@ -18,35 +19,56 @@ const SAMPLE_BEGIN: &str = "# async fn example(client: agentgate::Client) -> age
 const SAMPLE_END: &str = "# Ok(())\n# }";
 
 impl Endpoint<'_> {
-    /// Writes the method of the resource.
+    /// Writes the methods of the resource: the one that takes the required values, and the one that takes the body.
     pub fn method_tokens(&self) -> TokenStream {
         let Self { name, method, .. } = self;
         let method = format_ident!("{method}");
         let doc = self.doc();
+        let deprecated = deprecation(deprecation_reason(self.operation.value));
         let required: Vec<_> = self.inputs.iter().filter(|input| input.is_required).collect();
-        let arguments = required.iter().map(|input| {
-            let (name, kind) = (format_ident!("{}", input.name), accepted(inner(&input.kind)));
+        let (of_body, parameters): (Vec<&Input>, Vec<&Input>) =
+            required.iter().copied().partition(|input| matches!(input.origin, Origin::Property(_)));
+        let declared = |input: &&Input| {
+            let (name, kind) = (format_ident!("{}", input.name), input.kind.inner().accepted());
             quote! { #name: #kind }
-        });
-        let value = |input: &&Input| converted(inner(&input.kind), &format_ident!("{}", input.name));
-        let of_body: Vec<_> =
-            required.iter().filter(|input| input.field.to_string().starts_with("body .")).map(value).collect();
-        let fields = self.fields.iter().map(|(field, _)| {
-            let given = required.iter().find(|input| *field == input.field.to_string());
-            match (given, &self.body) {
-                (Some(input), _) => {
+        };
+        let value = |input: &&Input| input.kind.inner().converted(&format_ident!("{}", input.name));
+        let fields: Vec<_> = self
+            .fields()
+            .into_iter()
+            .map(|(field, _)| match parameters.iter().find(|input| input.field == field) {
+                Some(input) => {
                     let value = value(input);
                     quote! { #field: #value }
                 }
-                (None, Some(kind)) if field == "body" => quote! { body: <#kind>::new(#(#of_body),*) },
-                (None, _) => quote! { #field: ::std::option::Option::None },
-            }
-        });
-        let deprecated = deprecation(deprecation_reason(self.operation.value));
+                None if field == "body" => quote! { body: body.into() },
+                None => quote! { #field: ::std::option::Option::None },
+            })
+            .collect();
+        let arguments: Vec<_> = required.iter().map(declared).collect();
+        let Some(body) = self.body.as_ref().map(Kind::tokens) else {
+            return quote! {
+                #[doc = #doc]
+                #deprecated
+                pub fn #method(&self, #(#arguments),*) -> Call<#name> {
+                    Call::new(&self.client, #name { #(#fields),* })
+                }
+            };
+        };
+        let whole_doc = format!("The same as [`{method}`](Self::{method}), with the whole body at once.");
+        let whole_method = format_ident!("{}", self.whole_method());
+        let (of_body, declared) = (of_body.iter().map(value), parameters.iter().map(declared));
+        let passed = parameters.iter().map(|input| format_ident!("{}", input.name));
         quote! {
             #[doc = #doc]
             #deprecated
             pub fn #method(&self, #(#arguments),*) -> Call<#name> {
+                self.#whole_method(#(#passed,)* <#body>::new(#(#of_body),*))
+            }
+
+            #[doc = #whole_doc]
+            #deprecated
+            pub fn #whole_method(&self, #(#declared,)* body: impl Into<#body>) -> Call<#name> {
                 Call::new(&self.client, #name { #(#fields),* })
             }
         }
@@ -74,8 +96,9 @@ impl Endpoint<'_> {
             parts.extend(input.deprecated.as_ref().map(|reason| format!("Deprecated: `{}`. {reason}", input.name)));
         }
         let (method, path) = (self.operation.method.to_uppercase(), self.operation.path);
-        let scope = text(value, "x-required-scope").unwrap_or_default();
-        parts.push(format!("Sends `{method} {path}`. The API key needs the scope `{scope}`."));
+        let scope = text(value, "x-required-scope");
+        let scope = scope.map(|scope| format!(" The API key needs the scope `{scope}`.")).unwrap_or_default();
+        parts.push(format!("Sends `{method} {path}`.{scope}"));
         for sample in items(value.get("x-codeSamples")).filter(|sample| text(sample, "lang") == Some("Rust")) {
             let source = text(sample, "source").unwrap_or_default().trim_end();
             parts.push(format!("```no_run\n{SAMPLE_BEGIN}\n{source}\n{SAMPLE_END}\n```"));
@@ -87,11 +110,18 @@ impl Endpoint<'_> {
     pub fn tokens(&self) -> TokenStream {
         let Self { name, function, .. } = self;
         let doc = format!("The parameters of [`{0}::{1}`]({0}::{1}).", self.resource.to_pascal_case(), self.method);
-        let fields = self.fields.iter().map(|(field, kind)| quote! { pub(crate) #field: #kind });
+        let fields = self.fields();
+        let shown = fields
+            .iter()
+            .map(|(field, _)| quote! { .field(stringify!(#field), &crate::types::Redacted(&self.#field)) });
+        let fields = fields.iter().map(|(field, kind)| {
+            let (doc, kind) = (self.doc_of_field(field), kind.tokens());
+            quote! { #[doc = #doc] pub #field: #kind }
+        });
         let operation = format_ident!("{}", self.id.to_shouty_snake_case());
         let (output, convert) = self.output();
         let function_name = &function.sig.ident;
-        let arguments = function.sig.inputs.iter().filter_map(argument);
+        let arguments = function.sig.inputs.iter().filter_map(|it| argument(self, it));
         let checks = self.checks();
         let read = match self.response_schema() {
             None => quote! { read_empty },
@@ -110,6 +140,7 @@ impl Endpoint<'_> {
         quote! {
             #[doc = #doc]
             #[derive(Clone)]
+            #[non_exhaustive]
             pub struct #name { #(#fields),* }
 
             impl Endpoint for #name {
@@ -138,10 +169,9 @@ impl Endpoint<'_> {
 
             #setters
 
-            /// Shows the name alone, and none of the content.
             impl ::std::fmt::Debug for #name {
                 fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
-                    f.debug_struct(#debug_name).finish_non_exhaustive()
+                    f.debug_struct(#debug_name) #(#shown)* .finish()
                 }
             }
 
@@ -156,9 +186,10 @@ impl Endpoint<'_> {
             sent: &Execution,
         };
         if self.context.handwritten.has_function(&self.name.to_string(), "resolved") {
+            let in_path = self.in_path().map(|input| &input.field);
             return Some(quote! {
                 async fn resolve(#signature) -> crate::Result<crate::Response<#output>> {
-                    Self::resolved(call, result, sent).await
+                    Self::resolved(call, result, sent #(, &call.endpoint.#in_path)*).await
                 }
             });
         }
@@ -196,38 +227,41 @@ impl Endpoint<'_> {
     }
 
     /// Writes the checks of the values in the path.
-    fn checks(&self) -> Vec<TokenStream> {
-        let parameters = self.operation.parameters().filter_map(|(parameter, _)| {
-            let parameter = resolve(self.context.document, parameter);
-            (text(parameter, "in") == Some("path")).then(|| snake_case(text(parameter, "name")?))?
-        });
-        parameters
-            .filter_map(|name| {
-                let (field, kind) =
-                    self.fields.iter().find(|(field, _)| without_keyword(&field.to_string()) == name)?;
-                let kind = compact(kind);
-                let of_type = kind.strip_prefix("crate::types::");
-                let is_id = of_type.is_some_and(|name| matches!(self.context.mappings.get(name), Some(Mapping::Id)));
-                let name = of_type.filter(|_| is_id).and_then(snake_case).unwrap_or(name).replace('_', " ");
-                let is_text = kind.ends_with("::String");
-                (is_text || of_type.is_some_and(|name| self.context.mappings.contains_key(name)))
-                    .then(|| quote! { check_segment(#name, self.#field.as_str())?; })
-            })
-            .collect()
+    fn checks(&self) -> impl Iterator<Item = TokenStream> {
+        self.in_path().filter_map(|input| {
+            let Input { field, kind, origin, .. } = input;
+            let Origin::Parameter(parameter) = origin else { return None };
+            let name = match kind {
+                Kind::Named(name) if matches!(self.context.mappings.get(name), Some(Mapping::Id)) => snake_case(name)?,
+                Kind::Text | Kind::Named(_) => snake_case(parameter)?,
+                _ => return None,
+            };
+            let name = name.replace('_', " ");
+            Some(quote! { check_segment(#name, self.#field.as_str())?; })
+        })
+    }
+
+    fn doc_of_field(&self, field: &Ident) -> String {
+        let mut parameters = self.inputs.iter().filter(|input| matches!(input.origin, Origin::Parameter(_)));
+        if let Some(input) = parameters.find(|input| input.field == *field) {
+            return input.description.clone();
+        }
+        let body = self.operation.value.get("requestBody").map(|body| resolve(self.context.document, body));
+        body.and_then(|body| text(body, "description")).unwrap_or("The body.").trim_end().to_owned()
     }
 }
 
 /// Writes the method that sets an optional value, and the one that clears it if it can be `null`.
 fn setter(input: &Input) -> TokenStream {
-    let (name, field) = (format_ident!("{}", input.name), &input.field);
-    let kind = if input.can_be_cleared { inner(inner(&input.kind)) } else { inner(&input.kind) };
-    let value = converted(kind, &name);
-    let value = match option_of(&input.kind) {
+    let (name, field) = (format_ident!("{}", input.name), input.path());
+    let kind = if input.can_be_cleared { input.kind.inner().inner() } else { input.kind.inner() };
+    let value = kind.converted(&name);
+    let value = match input.kind.option() {
         Some(_) if input.can_be_cleared => quote! { Some(Some(#value)) },
         Some(_) => quote! { Some(#value) },
         None => value,
     };
-    let kind = accepted(kind);
+    let kind = kind.accepted();
     let doc = &input.description;
     let deprecated = deprecation(input.deprecated.as_deref());
     let clear = input.can_be_cleared.then(|| {

@@ -4,20 +4,17 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::build::contract::{
-    component, entries, is_true, items, operations, reference, resolve, schemas, text, words,
-};
+use crate::build::contract::{all_schemas, entries, is_true, items, operations, resolve, schemas, text};
 use crate::build::error::{SpecError, fail};
-use crate::build::openapi::{DOCUMENT, Node, SCHEMA, nodes};
 use crate::build::reachable_schemas::{reachable_from_deliveries, reachable_from_requests, reachable_from_responses};
-use crate::build::schema_types::{Mapping, Mappings};
+use crate::build::schema_types::Mappings;
+use crate::build::structs::schema_name;
 
 pub fn check(document: &Value, mappings: &Mappings) -> Result<(), SpecError> {
     check_servers(document)?;
     check_security(document)?;
     check_directions(document)?;
-    check_extensions(document, mappings)?;
-    check_deprecated(document, mappings)
+    check_extensions(document, mappings)
 }
 
 /// Checks that there is one server, as all requests go to the client's base URL.
@@ -87,68 +84,35 @@ fn check_directions(document: &Value) -> Result<(), SpecError> {
 /// Checks that each extension is where the generator reads it.
 fn check_extensions(document: &Value, mappings: &Mappings) -> Result<(), SpecError> {
     let bodies: BTreeSet<&str> = operations(document)
-        .filter_map(|operation| operation.value.get("requestBody"))
-        .flat_map(|body| entries(resolve(document, body).get("content")))
-        .filter_map(|(_, content)| Some(component(reference(content.get("schema")?)?)))
+        .filter_map(|operation| schema_name(resolve(document, operation.value.get("requestBody")?)))
         .collect();
-    let (mut named, mut fields) = (BTreeSet::new(), BTreeSet::new());
-    for (name, schema) in schemas(document).filter(|(name, _)| mappings.contains_key(*name)) {
-        let place = format!("components.schemas.{name}");
-        if bodies.contains(name.as_str()) {
-            fields.extend(entries(schema.get("properties")).map(|(name, _)| format!("{place}.properties.{name}")));
+    for (schema, place) in all_schemas(document) {
+        let within: Vec<_> = place.splitn(5, '.').collect();
+        let (is_named, is_field) = match within[..] {
+            ["components", "schemas", name, ..] if !mappings.contains_key(name) => continue, // It is documentation.
+            ["components", "schemas", name, "properties", property] if !property.contains('.') => {
+                (false, bodies.contains(name))
+            }
+            ["components", "schemas", _] => (true, false),
+            _ => (false, false),
+        };
+        if schema.get("x-rust-setter").is_some_and(|setter| setter != &Value::Bool(false)) {
+            return fail(format!("{place}.x-rust-setter"), "write `false`, or leave it out");
         }
-        named.insert(place);
-    }
-    for node in nodes(&DOCUMENT, document, "").filter(is_schema) {
-        let is_part = node.place.split('.').nth(2).is_some_and(|name| !mappings.contains_key(name));
-        if node.place.starts_with("components.schemas.") && is_part {
-            continue; // It is documentation, or has become a part of another schema.
-        }
-        if node.value.get("x-rust-setter").is_some_and(|setter| setter != &Value::Bool(false)) {
-            return fail(format!("{}.x-rust-setter", node.place), "write `false`, or leave it out");
-        }
-        let is_named = named.contains(&node.place);
-        let (is_set, is_field) = (is_named && words(node.value).is_some(), fields.contains(&node.place));
         for (extension, is_read, meant) in [
-            ("x-aliases", is_set, "a named set of words"),
-            ("x-enumDescriptions", is_set, "a named set of words"),
-            ("x-terminal", is_set, "a named set of words"),
+            ("x-aliases", is_named, "a named set of words"),
+            ("x-enumDescriptions", is_named, "a named set of words"),
+            ("x-terminal", is_named, "a named set of words"),
             ("x-list-of", is_named, "a named schema"),
             ("x-any-json", !is_named, "a property, where the schema is used"),
             ("x-rust-name", is_field, "a property of a request body"),
             ("x-rust-setter", is_field, "a property of a request body"),
         ] {
-            if node.value.get(extension).is_some() && !is_read {
+            if schema.get(extension).is_some() && !is_read {
                 let problem = format!("has no effect here; write it at {meant}, or remove it");
-                return fail(format!("{}.{extension}", node.place), problem);
+                return fail(format!("{place}.{extension}"), problem);
             }
         }
     }
     Ok(())
-}
-
-fn is_schema(node: &Node<'_>) -> bool {
-    std::ptr::eq(node.object, &raw const SCHEMA)
-}
-
-/// Checks that `deprecated` is at a schema or a property that has a Rust item.
-fn check_deprecated(document: &Value, mappings: &Mappings) -> Result<(), SpecError> {
-    let mut honoured = BTreeSet::new();
-    for (name, schema) in schemas(document) {
-        let place = format!("components.schemas.{name}");
-        honoured.extend(entries(schema.get("properties")).map(|(name, _)| format!("{place}.properties.{name}")));
-        if !matches!(mappings.get(name), Some(Mapping::List { .. } | Mapping::Secret)) {
-            honoured.insert(place);
-        }
-    }
-    let is_deprecated = |node: &Node<'_>| is_true(node.value, "deprecated");
-    let ignored = nodes(&DOCUMENT, document, "")
-        .find(|node| is_schema(node) && is_deprecated(node) && !honoured.contains(&node.place));
-    match ignored {
-        Some(node) => fail(
-            format!("{}.deprecated", node.place),
-            "has no effect here; write it at an operation, a parameter, a property, or a named object, string or union",
-        ),
-        None => Ok(()),
-    }
 }

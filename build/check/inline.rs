@@ -3,8 +3,7 @@
 use serde_json::Value;
 
 use crate::build::contract::{reference, text, words};
-use crate::build::error::{SpecError, fail};
-use crate::build::formats::check_format;
+use crate::build::error::{SpecError, fail, refuse};
 
 /// Checks that a schema without a name has a Rust type.
 pub fn check_inline(schema: &Value, place: &str) -> Result<(), SpecError> {
@@ -39,7 +38,7 @@ pub fn check_inline(schema: &Value, place: &str) -> Result<(), SpecError> {
                 format!("{place}.format"),
                 "give the secret a name under components.schemas, so that it is redacted",
             ),
-            _ => check_format(schema, place),
+            _ => Ok(()),
         },
         Some(kind @ ("integer" | "number")) => match (kind, text(schema, "format")) {
             (_, None) | ("integer", Some("int32" | "int64")) | ("number", Some("float" | "double")) => Ok(()),
@@ -70,11 +69,8 @@ pub fn check_inline(schema: &Value, place: &str) -> Result<(), SpecError> {
 
 /// Checks that `x-any-json` has no type beside it.
 fn check_any(schema: &Value, any: &Value, place: &str) -> Result<(), SpecError> {
-    const TYPED: [&str; 9] =
-        ["additionalProperties", "allOf", "discriminator", "enum", "format", "items", "not", "properties", "type"];
-    if any != &Value::Bool(true) {
-        return fail(format!("{place}.x-any-json"), "write `true`, or leave it out");
-    }
+    const TYPED: [&str; 5] = ["additionalProperties", "format", "items", "properties", "type"];
+    refuse(any != &Value::Bool(true), format!("{place}.x-any-json"), "write `true`, or leave it out")?;
     match TYPED.into_iter().find(|keyword| schema.get(keyword).is_some()) {
         Some(keyword) => fail(format!("{place}.{keyword}"), "has no effect beside `x-any-json`; remove one of them"),
         None => Ok(()),

@@ -6,7 +6,6 @@ pub mod errors;
 mod events;
 mod ignored_parts;
 mod inline;
-pub mod keywords;
 mod operations;
 mod schemas;
 mod uses;

@@ -12,19 +12,14 @@ use super::inline::check_inline;
 use crate::build::contract::{
     Operation, can_be_null, deliveries, entries, is_true, items, operations, reference, resolve, successes, text,
 };
-use crate::build::error::{SpecError, fail};
-use crate::build::names::snake_case;
+use crate::build::error::{SpecError, fail, refuse};
+use crate::build::names::{is_reserved_operation, snake_case};
 
 pub fn check(document: &Value) -> Result<(), SpecError> {
     let mut names = BTreeMap::new();
     for (path, item) in entries(document.get("paths")) {
         let place = format!("paths.{path}");
-        if !path.starts_with('/') {
-            return fail(place, "a path starts with `/`");
-        }
-        if !path.chars().all(|letter| letter.is_ascii_alphanumeric() || "/{}-._~%:@!$&'()*+,;=".contains(letter)) {
-            return fail(place, "a path holds a character that a URL cannot; encode it, as `%20`");
-        }
+        refuse(!path.starts_with('/'), &place, "a path starts with `/`")?;
         if let Some(method) = ["options", "trace"].into_iter().find(|method| item.get(method).is_some()) {
             return fail(format!("{place}.{method}"), "this method is not supported; remove the operation");
         }
@@ -33,6 +28,7 @@ pub fn check(document: &Value) -> Result<(), SpecError> {
         check_name(&operation, &mut names)?;
         check_documentation(&operation)?;
         check_parameters(document, &operation)?;
+        check_tag(document, &operation)?;
         check_request_body(document, operation.value, &operation.place)?;
         if ["get", "head"].contains(&operation.method) && operation.value.get("requestBody").is_some() {
             let problem = "HTTP gives such a request no body; use parameters, or another method";
@@ -43,9 +39,7 @@ pub fn check(document: &Value) -> Result<(), SpecError> {
     for (delivery, place) in deliveries(document) {
         check_request_body(document, delivery, &place)?;
     }
-    if names.is_empty() {
-        return fail("paths", "there is no operation");
-    }
+    refuse(names.is_empty(), "paths", "there is no operation")?;
     Ok(())
 }
 
@@ -62,36 +56,39 @@ fn check_name(operation: &Operation<'_>, names: &mut BTreeMap<String, String>) -
             format!("`{id}` is not a name; write it in camelCase, for example `listRuns`"),
         );
     }
+    if is_reserved_operation(&id.to_snake_case()) {
+        return fail(format!("{place}.operationId"), format!("`{id}` is a name of the generated code; choose another"));
+    }
     match names.insert(id.to_snake_case(), place.clone()) {
         Some(other) => fail(format!("{place}.operationId"), format!("`{id}` is already the name of {other}")),
         None => Ok(()),
     }
 }
 
-fn check_documentation(operation: &Operation<'_>) -> Result<(), SpecError> {
-    for key in ["summary", "description", "x-required-scope"] {
-        if text(operation.value, key).is_none_or(str::is_empty) {
-            return fail(&operation.place, format!("{key} is missing"));
+/// Checks that the root declares the tag, which becomes a public resource.
+fn check_tag(document: &Value, operation: &Operation<'_>) -> Result<(), SpecError> {
+    let declared: Vec<_> = items(document.get("tags")).filter_map(|tag| text(tag, "name")).collect();
+    match items(operation.value.get("tags")).filter_map(Value::as_str).find(|tag| !declared.contains(tag)) {
+        Some(tag) => {
+            let known = declared.join(", ");
+            let problem = format!("`{tag}` is not declared; write one of {known}, or add it to `tags` at the root");
+            fail(format!("{}.tags", operation.place), problem)
         }
-    }
-    for (index, sample) in items(operation.value.get("x-codeSamples")).enumerate() {
-        let is_rust = text(sample, "lang") == Some("Rust");
-        if is_rust && text(sample, "source").is_none_or(str::is_empty) {
-            let place = format!("{}.x-codeSamples[{index}]", operation.place);
-            return fail(place, "the source is missing; write `source: |` and the lines of the example");
-        }
-        if !is_rust && text(sample, "lang").is_none_or(|lang| lang.eq_ignore_ascii_case("rust")) {
-            let place = format!("{}.x-codeSamples[{index}].lang", operation.place);
-            return fail(place, "write `lang: Rust`");
-        }
-    }
-    match operation.value.get("x-idempotent") {
-        None | Some(Value::Bool(_)) => Ok(()),
-        Some(_) => fail(format!("{}.x-idempotent", operation.place), "write `true` or `false`"),
+        None => Ok(()),
     }
 }
 
+fn check_documentation(operation: &Operation<'_>) -> Result<(), SpecError> {
+    for key in ["summary", "description"] {
+        refuse(text(operation.value, key).is_none_or(str::is_empty), &operation.place, format!("{key} is missing"))?;
+    }
+    Ok(())
+}
+
 fn check_header(name: &str, place: &str) -> Result<(), SpecError> {
+    if name.eq_ignore_ascii_case("Idempotency-Key") {
+        return Ok(()); // A setter of calls that are idempotent; the others send one by themselves.
+    }
     if !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
         return fail(place, format!("`{name}` is not the name of a header; write letters, digits and hyphens"));
     }
@@ -110,9 +107,7 @@ fn check_parameters(document: &Value, operation: &Operation<'_>) -> Result<(), S
         let Some(argument) = snake_case(name) else {
             return fail(place, format!("`{name}` does not make a Rust argument name; write it in camelCase"));
         };
-        if !seen.insert(argument) {
-            return fail(place, format!("parameter `{name}` is declared twice"));
-        }
+        refuse(!seen.insert(argument), &place, format!("parameter `{name}` is declared twice"))?;
         if text(parameter, "description").is_none_or(str::is_empty) {
             return fail(place, format!("parameter `{name}` has no description"));
         }
@@ -132,9 +127,7 @@ fn check_parameters(document: &Value, operation: &Operation<'_>) -> Result<(), S
             }
         }
         check_style(parameter, name, &place)?;
-        let Some(schema) = parameter.get("schema") else {
-            return fail(place, format!("parameter `{name}` has no schema"));
-        };
+        let schema = parameter.get("schema").unwrap_or(&Value::Null);
         if can_be_null(schema) {
             let problem = "a URL holds no null; remove it, and `required` if the parameter can be left out";
             return fail(format!("{place}.schema.nullable"), problem);
@@ -142,13 +135,11 @@ fn check_parameters(document: &Value, operation: &Operation<'_>) -> Result<(), S
         check_inline(schema, &format!("{place}.schema"))?;
     }
 
-    let in_template: BTreeSet<&str> =
-        operation.path.split('/').filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}')).collect();
+    let in_template: BTreeSet<&str> = operation.path.split('/').filter_map(path_parameter).collect();
     if operation.path.matches(['{', '}']).count() != 2 * in_template.len() {
-        return fail(
-            format!("paths.{}", operation.path),
-            "a path parameter is a whole segment: `/{id}/`, each name once",
-        );
+        let problem =
+            "a path parameter is a whole segment, or stands before a `:verb`: `/{id}/` or `/{id}:verb`, each name once";
+        return fail(format!("paths.{}", operation.path), problem);
     }
     if let Some(missing) = in_template.difference(&in_path).next() {
         return fail(&operation.place, format!("path parameter `{missing}` is not declared under `parameters`"));
@@ -159,34 +150,29 @@ fn check_parameters(document: &Value, operation: &Operation<'_>) -> Result<(), S
     Ok(())
 }
 
+/// Returns the name of the parameter in a segment such as `{id}` or `{id}:verb`.
+fn path_parameter(segment: &str) -> Option<&str> {
+    let (name, verb) = segment.strip_prefix('{')?.split_once('}')?;
+    (verb.is_empty() || verb.starts_with(':') && verb.len() > 1).then_some(name)
+}
+
 /// Checks that a parameter has OpenAPI's default style, the only one that the client writes.
 fn check_style(parameter: &Value, name: &str, place: &str) -> Result<(), SpecError> {
     let sent = if text(parameter, "in") == Some("path") { "simple" } else { "form" };
-    if let Some(style) = text(parameter, "style").filter(|style| *style != sent) {
-        let problem = format!("`{style}` is not supported here; remove it, so that it is `{sent}`");
-        return fail(format!("{place}.style"), problem);
-    }
-    let is_array = parameter.get("schema").and_then(|schema| text(schema, "type")) == Some("array");
-    if is_array && parameter.get("explode") == Some(&Value::Bool(false)) {
-        let problem = format!(
-            "the client sends `{name}=a&{name}=b`; remove it if the service reads that, or write `type: string` and \
-             describe how the items are joined"
-        );
-        return fail(format!("{place}.explode"), problem);
-    }
-    Ok(())
+    let style = text(parameter, "style").unwrap_or(sent);
+    let problem = format!("`{style}` is not supported here; remove it, so that it is `{sent}`");
+    refuse(style != sent, format!("{place}.style"), problem)?;
+    let is_joined = parameter.get("explode") == Some(&Value::Bool(false));
+    let is_list = parameter.pointer("/schema/type").is_some_and(|kind| kind == "array");
+    let problem = format!("the client sends `{name}=a&{name}=b`; remove it, or write `type: string` for joined items");
+    refuse(is_joined && is_list, format!("{place}.explode"), problem)
 }
 
 fn check_request_body(document: &Value, operation: &Value, place: &str) -> Result<(), SpecError> {
-    let Some(body) = operation.get("requestBody") else {
-        return Ok(());
-    };
-    let place = format!("{place}.requestBody");
-    let body = resolve(document, body);
-    if !is_true(body, "required") {
-        return fail(place, "an optional body is not supported; add `required: true`");
+    match operation.get("requestBody") {
+        Some(body) => check_content(resolve(document, body), &format!("{place}.requestBody"), true),
+        None => Ok(()),
     }
-    check_content(body, &place, true)
 }
 
 fn check_responses(document: &Value, operation: &Operation<'_>) -> Result<(), SpecError> {
@@ -226,14 +212,14 @@ fn check_content(holder: &Value, place: &str, required: bool) -> Result<(), Spec
     match types[..] {
         [] if !required => Ok(()),
         [(media_type, content)] if media_type == "application/json" => {
-            let schema = content.get("schema").and_then(reference);
-            if schema.is_some_and(|schema| schema.starts_with("#/components/schemas/")) {
-                Ok(())
+            let problem = if required {
+                "write a $ref to a named object under components.schemas"
             } else {
-                fail(
-                    format!("{place}.application/json.schema"),
-                    "write a $ref to a named schema under components.schemas",
-                )
+                "write a $ref to a named object under components.schemas, or `type: array` with such a $ref in `items`"
+            };
+            match content.get("schema").and_then(reference) {
+                Some(_) => Ok(()),
+                None => fail(format!("{place}.application/json.schema"), problem),
             }
         }
         _ => fail(place, "exactly one media type is supported, application/json"),

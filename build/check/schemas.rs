@@ -7,35 +7,35 @@ use serde_json::Value;
 
 use super::inline::check_inline;
 use crate::build::contract::{component, entries, items, operations, reference, required_names, schemas, text};
-use crate::build::error::{SpecError, fail};
-use crate::build::names::{field_name, reserved_types};
+use crate::build::error::{SpecError, fail, refuse};
+use crate::build::names::{field_name, is_reserved_type};
 use crate::build::reachable_schemas::reachable;
-
-/// The field in which progenitor puts the other properties of an open object.
-const EXTRA: &str = "extra";
+use crate::build::structs::EXTRA;
 
 pub fn check(document: &Value) -> Result<(), SpecError> {
     let reachable = reachable(document);
-    let reserved = reserved_types()?;
     let of_calls = types_of_calls(document);
+    // The variants of a union are known by its discriminator.
+    for (name, union) in schemas(document).filter(|(name, _)| reachable.contains(*name)) {
+        let is_told = union.get("x-list-of").is_some() || union.pointer("/discriminator/propertyName").is_some();
+        if union.get("oneOf").is_some() && !is_told {
+            let problem = "oneOf needs a discriminator with propertyName, which tells the variants apart; for other \
+                           values, write `x-any-json: true` beside it where it is used";
+            return fail(format!("components.schemas.{name}"), problem);
+        }
+    }
     for (name, schema) in schemas(document) {
         let place = format!("components.schemas.{name}");
         if *name != name.to_upper_camel_case() {
             return fail(place, format!("write the name in PascalCase: `{}`", name.to_upper_camel_case()));
         }
-        if reserved.contains(name) {
-            return fail(place, format!("`{name}` is a name of Rust or of this crate; choose another"));
-        }
+        refuse(is_reserved_type(name), &place, format!("`{name}` is a name of Rust or of this crate; choose another"))?;
         if let Some(other) = of_calls.get(name) {
             let problem = format!("`{name}` is already the Rust type of {other}; give the schema a noun of its own");
             return fail(place, problem);
         }
-        if reference(schema).is_some() {
-            return fail(place, "a second name for a schema is not supported; use the first one");
-        }
-        if text(schema, "description").is_none_or(str::is_empty) {
-            return fail(place, "description is missing");
-        }
+        refuse(reference(schema).is_some(), &place, "a second name for a schema is not supported; use the first one")?;
+        refuse(text(schema, "description").is_none_or(str::is_empty), &place, "description is missing")?;
         if schema.get("nullable").is_some() {
             return fail(format!("{place}.nullable"), "a named schema can't be null; leave it out where it is used");
         }

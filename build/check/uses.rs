@@ -3,15 +3,13 @@
 //! A list whose wrapping is not documented can only be read, a secret is not serialized, and a type that holds itself
 //! needs a pointer.
 
-use std::collections::BTreeSet;
-
 use serde_json::Value;
 
 use crate::build::contract::{
-    can_be_null, component, entries, items, named_schema, operations, reference, resolve, schemas, text,
+    all_schemas, can_be_null, component, entries, items, operations, reference, resolve, schemas, schemas_within, text,
 };
 use crate::build::error::{SpecError, fail};
-use crate::build::openapi::{DOCUMENT, SCHEMA, nodes};
+use crate::build::kinds::Kind;
 use crate::build::reachable_schemas::{
     reachable_from_deliveries, reachable_from_requests, reachable_from_schema, sent_alone,
 };
@@ -24,25 +22,25 @@ pub fn check(document: &Value, mappings: &Mappings) -> Result<(), SpecError> {
             Some(Mapping::Struct) => check_fields(schema, mappings, &place)?,
             Some(Mapping::List { item }) => check_item(item, mappings, &place)?,
             Some(Mapping::OpenEnum { .. }) => check_open(document, name, schema, mappings, &place)?,
-            Some(Mapping::OpenUnion { .. }) => check_union(document, name, schema, mappings, &place)?,
+            Some(Mapping::OpenUnion { .. }) => check_union(schema, mappings, &place)?,
             Some(Mapping::Id | Mapping::Secret) | None => {}
         }
     }
     check_secrets(document, mappings)?;
     check_secret_values(document)?;
-    check_finite(document, mappings)?;
     operations(document).try_for_each(|operation| {
         for (parameter, place) in operation.parameters() {
             let parameter = resolve(document, parameter);
             let schema = parameter.get("schema").unwrap_or(&Value::Null);
-            check_parameter(schema, text(parameter, "in") == Some("path"), mappings, &format!("{place}.schema"))?;
+            let kind = Kind::of(schema, mappings);
+            check_parameter(&kind, text(parameter, "in") == Some("path"), mappings, &format!("{place}.schema"))?;
         }
         check_body(document, operation.value, mappings, &operation.place)
     })
 }
 
 fn check_fields(schema: &Value, mappings: &Mappings, place: &str) -> Result<(), SpecError> {
-    nodes(&SCHEMA, schema, place).try_for_each(|node| check_no_list(node.value, mappings, &node.place))
+    schemas_within(schema, place).iter().try_for_each(|(schema, place)| check_no_list(schema, mappings, place))
 }
 
 fn check_no_list(schema: &Value, mappings: &Mappings, place: &str) -> Result<(), SpecError> {
@@ -84,50 +82,14 @@ fn check_open(document: &Value, name: &str, schema: &Value, mappings: &Mappings,
     Ok(())
 }
 
-fn check_union(
-    document: &Value,
-    name: &str,
-    schema: &Value,
-    mappings: &Mappings,
-    place: &str,
-) -> Result<(), SpecError> {
+fn check_union(schema: &Value, mappings: &Mappings, place: &str) -> Result<(), SpecError> {
     for (index, variant) in items(schema.get("oneOf")).enumerate() {
         let place = format!("{place}.oneOf[{index}]");
-        let Some((variant, Mapping::Struct)) = target(variant, mappings) else {
+        let Some((_, Mapping::Struct)) = target(variant, mappings) else {
             return fail(place, "a variant is a $ref to an object with properties");
         };
-        if let Some(place) = way_back(document, variant, name, mappings, &mut BTreeSet::new()) {
-            return fail(place, format!("`{name}` would hold itself here; write an array of it"));
-        }
     }
     Ok(())
-}
-
-/// Returns the property through which a struct holds the union that it is a variant of.
-fn way_back(
-    document: &Value,
-    name: &str,
-    union: &str,
-    mappings: &Mappings,
-    visited: &mut BTreeSet<String>,
-) -> Option<String> {
-    if !visited.insert(name.to_owned()) {
-        return None;
-    }
-    let schema = named_schema(document, name).unwrap_or(&Value::Null);
-    entries(schema.get("properties")).find_map(|(property, schema)| {
-        let (next, mapping) = target(schema, mappings)?;
-        match mapping {
-            Mapping::OpenUnion { .. } if next == union => {
-                Some(format!("components.schemas.{name}.properties.{property}"))
-            }
-            Mapping::Struct => way_back(document, next, union, mappings, visited),
-            Mapping::OpenUnion { variants, .. } => {
-                variants.iter().find_map(|variant| way_back(document, &variant.schema, union, mappings, visited))
-            }
-            _ => None,
-        }
-    })
 }
 
 /// Checks that requests, events and unions hold no secret, as they are serialized and compared.
@@ -152,75 +114,29 @@ fn check_secrets(document: &Value, mappings: &Mappings) -> Result<(), SpecError>
 
 /// Checks that `x-secret-values` is at a map of strings.
 fn check_secret_values(document: &Value) -> Result<(), SpecError> {
-    let is_map =
-        |schema: &Value| schema.get("additionalProperties").and_then(|values| text(values, "type")) == Some("string");
-    let maps: BTreeSet<_> = schemas(document)
-        .flat_map(|(name, schema)| {
-            entries(schema.get("properties")).map(move |(property, schema)| (name, property, schema))
-        })
-        .filter(|(.., schema)| is_map(schema) && !can_be_null(schema))
-        .map(|(name, property, _)| format!("components.schemas.{name}.properties.{property}"))
-        .collect();
-    for node in nodes(&DOCUMENT, document, "") {
-        let value = node.value.get("x-secret-values");
-        if value.is_some_and(|value| value != &Value::Bool(true) || !maps.contains(&node.place)) {
+    for (schema, place) in all_schemas(document) {
+        let is_property = place.rsplit('.').nth(1) == Some("properties");
+        let is_map = schema.get("additionalProperties").and_then(|values| text(values, "type")) == Some("string");
+        let is_hidden = schema.get("x-secret-values");
+        let can_be_hidden = is_property && is_map && !can_be_null(schema);
+        if is_hidden.is_some_and(|value| value != &Value::Bool(true) || !can_be_hidden) {
             let problem = "write `true`, and only for a property that is a map of strings and not nullable";
-            return fail(format!("{}.x-secret-values", node.place), problem);
+            return fail(format!("{place}.x-secret-values"), problem);
         }
     }
     Ok(())
 }
 
-/// Checks that no object requires another of its own type.
-fn check_finite(document: &Value, mappings: &Mappings) -> Result<(), SpecError> {
-    let mut open: BTreeSet<&String> =
-        mappings.iter().filter(|(_, mapping)| matches!(mapping, Mapping::Struct)).map(|(name, _)| name).collect();
-    loop {
-        let is_open = |name: &str| open.iter().any(|open| *open == name);
-        let required = |name: &str| {
-            let schema = named_schema(document, name).unwrap_or(&Value::Null);
-            items(schema.get("required"))
-                .filter_map(|property| schema.get("properties")?.get(property.as_str()?))
-                .filter(|property| !can_be_null(property))
-                .filter_map(|property| target(property, mappings))
-        };
-        let ends = |name: &str| {
-            required(name).all(|(next, mapping)| match mapping {
-                Mapping::OpenUnion { variants, .. } => variants.iter().any(|variant| !is_open(&variant.schema)),
-                _ => !is_open(next),
-            })
-        };
-        let finite: BTreeSet<&String> = open.iter().copied().filter(|name| ends(name)).collect();
-        if finite.is_empty() {
-            break;
-        }
-        open.retain(|name| !finite.contains(name));
-    }
-    match open.first() {
-        Some(name) => fail(
-            format!("components.schemas.{name}.required"),
-            format!("each `{name}` would hold another, without an end; make a property on the way back optional"),
-        ),
-        None => Ok(()),
-    }
-}
-
 /// Checks that a parameter can be written as text in a URL.
-fn check_parameter(schema: &Value, in_path: bool, mappings: &Mappings, place: &str) -> Result<(), SpecError> {
-    let is_text = match target(schema, mappings) {
-        Some((_, mapping)) => matches!(mapping, Mapping::Id | Mapping::OpenEnum { .. }),
-        None => match text(schema, "type") {
-            Some("array") if !in_path => {
-                let item = schema.get("items").unwrap_or(&Value::Null);
-                // A list in a list has no place in a URL.
-                return check_parameter(item, true, mappings, &format!("{place}.items"));
-            }
-            // The form of a time in a path is not defined.
-            _ if can_be_null(schema) => false,
-            Some("string") => !in_path || text(schema, "format") != Some("date-time"),
-            Some("boolean" | "integer" | "number") => true,
-            _ => false,
-        },
+fn check_parameter(kind: &Kind, in_path: bool, mappings: &Mappings, place: &str) -> Result<(), SpecError> {
+    let is_text = match kind {
+        Kind::Text | Kind::Flag | Kind::Float(_) | Kind::Integer(_) => true,
+        // The form of a time in a path is not defined.
+        Kind::Time => !in_path,
+        Kind::Named(name) => matches!(mappings.get(name), Some(Mapping::Id | Mapping::OpenEnum { .. })),
+        // A list in a list has no place in a URL.
+        Kind::List(item) if !in_path => return check_parameter(item, true, mappings, &format!("{place}.items")),
+        _ => false,
     };
     if is_text {
         return Ok(());

@@ -17,7 +17,7 @@ use crate::response::{RateLimit, service_now};
 
 /// The behaviour of calls when the rate limit is spent. See
 /// [`ClientBuilder::rate_limit_mode`](crate::ClientBuilder::rate_limit_mode).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum RateLimitMode {
     /// Calls wait in the order in which they were made, up to their deadline. A call whose turn cannot come before its

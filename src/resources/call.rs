@@ -112,6 +112,19 @@ impl<E: Endpoint> Call<E> {
         Self { client: client.clone(), settings: client.options().into(), endpoint }
     }
 
+    /// Returns the parameters of this call, as they are set so far.
+    ///
+    /// ```no_run
+    /// # fn example(client: agentgate::Client) {
+    /// let call = client.runs().list().limit(10);
+    /// assert_eq!(call.parameters().limit, Some(10));
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn parameters(&self) -> &E {
+        &self.endpoint
+    }
+
     /// Sets the time limit for one attempt of this call. Defaults to the client's
     /// [`timeout`](crate::ClientBuilder::timeout).
     pub fn timeout(mut self, timeout: Duration) -> Self {

@@ -23,6 +23,7 @@
 
 mod call;
 mod client;
+#[macro_use]
 mod pages;
 mod raw_request;
 mod reconcile;

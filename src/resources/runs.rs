@@ -61,6 +61,7 @@ impl CancelRun {
         call: &Call<Self>,
         result: Result<Response<CancelledRun>>,
         sent: &Execution,
+        id: &RunId,
     ) -> Result<Response<CancelledRun>> {
         let known = match result {
             // Whoever sent the 409: the run itself is the proof.
@@ -69,7 +70,7 @@ impl CancelRun {
             }
             Err(error) if error.is_decode() => {
                 let accepted = error.body().and_then(accepted_status);
-                let Some(Ok(run)) = accepted.map(|status| cancelled(&call.endpoint.id, &status, None)) else {
+                let Some(Ok(run)) = accepted.map(|status| cancelled(id, &status, None)) else {
                     return Err(error);
                 };
                 Ok(error.into_done().map(|()| run))
@@ -77,18 +78,18 @@ impl CancelRun {
             Ok(response) if response.value().status == RunStatus::Unknown(String::new()) => Ok(response),
             Ok(response) => {
                 // Waits need no poll or delivery to end.
-                call.client.follow.apply_status(&call.endpoint.id, &response.value().status);
+                call.client.follow.apply_status(id, &response.value().status);
                 return Ok(response);
             }
             Err(error) => return Err(error),
         };
-        let mut get = call.client.runs().get(&call.endpoint.id);
+        let mut get = call.client.runs().get(id);
         get.settings = call.settings.of_part(sent.time());
         get.settings.options.max_retries = Some(0);
         match get.with_response().await {
             Ok(response) if known.is_ok() || response.value().status == RunStatus::Cancelled => {
                 let run = response.value();
-                call.client.follow.apply_status(&call.endpoint.id, &run.status);
+                call.client.follow.apply_status(id, &run.status);
                 let cancelled_at = run.timing.as_ref().and_then(|timing| timing.completed_at);
                 // It fails if the contract requires a field that a run does not have.
                 response.try_map(|run| cancelled(&run.id, &run.status, cancelled_at)).or(known)

@@ -11,8 +11,8 @@ use crate::{Response, Result};
 use serde_json::Value;
 
 impl WorkOrders {
-    /// Submits a [`NewWorkOrder`](types::NewWorkOrder), for example from a queue. Otherwise the same as
-    /// [`create`](Self::create).
+    /// Submits a [`NewWorkOrder`](types::NewWorkOrder), for example from a queue: another name of
+    /// [`create_from`](Self::create_from).
     ///
     /// # Unknown outcomes
     ///
@@ -55,7 +55,7 @@ impl WorkOrders {
     /// # }
     /// ```
     pub fn submit(&self, order: types::NewWorkOrder) -> Call<CreateWorkOrder> {
-        Call::new(&self.client, CreateWorkOrder { body: order })
+        self.create_from(order)
     }
 }
 

@@ -1,9 +1,10 @@
 //! Records whether the request of a submission was sent, for programs that drop the call.
 
+use std::fmt;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 /// The state of a submission. Returned by [`Submission::state`](crate::resources::Submission::state).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum SubmissionState {
     /// The service has not accepted the work order: nothing was sent, or it was refused. It can be submitted again
@@ -13,6 +14,17 @@ pub enum SubmissionState {
     Unknown,
     /// The service has accepted the work order.
     Submitted,
+}
+
+/// A few words: `not submitted`, `unknown` or `submitted`.
+impl fmt::Display for SubmissionState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::NotSubmitted => "not submitted",
+            Self::Unknown => "unknown",
+            Self::Submitted => "submitted",
+        })
+    }
 }
 
 const NOT_SENT: u8 = 0;

@@ -49,7 +49,8 @@ pub(crate) use list::List;
 pub(crate) use shape::{LIST_KEYS, Misfit, fit_response};
 #[cfg(any(feature = "client", feature = "webhooks"))]
 pub(crate) use shape::{Member, Shape};
-pub(crate) use shown::Redacted;
+#[allow(unused_imports, reason = "for `x-secret-values` of the contract")]
+pub(crate) use shown::{Redacted, without_values};
 #[cfg(feature = "webhooks")]
 pub(crate) use timestamp::read_time;
 

@@ -9,7 +9,7 @@ macro_rules! open_union {
         }
     ) => {
         $(#[$doc])*
-        #[derive(Clone, PartialEq, ::serde::Serialize)]
+        #[derive(Clone, ::serde::Serialize)]
         #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
         #[serde(tag = $tag)]
         #[non_exhaustive]

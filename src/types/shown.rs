@@ -1,5 +1,6 @@
 //! The `Debug` form of the fields of the generated types.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::redact::redact_text;
@@ -12,6 +13,12 @@ impl<T: fmt::Debug> fmt::Debug for Redacted<'_, T> {
         let text = if f.alternate() { format!("{:#?}", self.0) } else { format!("{:?}", self.0) };
         f.write_str(&redact_text(&text, &[]))
     }
+}
+
+/// The keys of a map whose values are secrets.
+#[allow(dead_code, reason = "for `x-secret-values` of the contract")]
+pub(crate) fn without_values<'a>(map: impl Iterator<Item = (&'a String, &'a String)>) -> impl fmt::Debug {
+    map.map(|(name, _)| (name, "[redacted]")).collect::<BTreeMap<_, _>>()
 }
 
 #[cfg(test)]

@@ -170,7 +170,7 @@ impl std::error::Error for Error {
 }
 
 /// The fault of a signature header.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum SignatureFault {
     /// It is empty.
@@ -200,7 +200,7 @@ impl fmt::Display for SignatureFault {
 impl std::error::Error for SignatureFault {}
 
 /// The reason why JSON is not an event.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum EventFault {
     /// It is not an object.

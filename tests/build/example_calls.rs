@@ -2,24 +2,24 @@
 
 use heck::ToSnakeCase;
 use proc_macro2::TokenStream;
-use quote::{ToTokens, format_ident, quote};
+use quote::{format_ident, quote};
 use serde_json::{Map, Value};
-use syn::{File, Item, Type};
+use syn::File;
 
 use crate::build::calls::endpoint::{Context, Endpoint, Input, Origin};
-use crate::build::calls::values::{compact, option_of, struct_field};
-use crate::build::contract::{component, entries, items, named_schema, operations, reference, resolve, text};
+use crate::build::contract::{entries, items, named_schema, operations, resolve, text};
 use crate::build::emit::has_secret;
 use crate::build::error::{SpecError, fail};
-use crate::build::examples::{Example, examples, rust, success};
-use crate::build::names::field_name;
+use crate::build::examples::{Example, examples, ids, rust, success};
+use crate::build::kinds::Kind;
 use crate::build::reachable_schemas::reachable_from_schema;
 use crate::build::schema_types::Mapping;
+use crate::build::structs::fields;
 
 /// The source of a function that makes a call of each operation, with the required values alone or with everything that
 /// can be set. A value without an example is an error.
 pub(crate) fn calls(context: &Context<'_>) -> Result<File, SpecError> {
-    let mut arms = Vec::new();
+    let (mut arms, mut example_ids) = (Vec::new(), Vec::new());
     for operation in operations(context.document) {
         let endpoint = Endpoint::new(context, operation)?;
         if let Some((_, status, Example::Missing)) = success(context.document, endpoint.operation.value) {
@@ -30,6 +30,8 @@ pub(crate) fn calls(context: &Context<'_>) -> Result<File, SpecError> {
             [Form::Required, Form::Everything, Form::Cleared].map(|form| call(context, &endpoint, form));
         let (required, everything, cleared) = (required?, everything?, cleared?);
         let (id, shown) = (&endpoint.id, shown(context, &endpoint));
+        let known = ids(context.document, &endpoint.operation).pop_first().unwrap_or_else(|| "any_1".to_owned());
+        example_ids.push(quote! { #id => #known });
         arms.push(quote! {
             (#id, Form::Required) => #required.with_response().await.map(|response| #shown),
             (#id, Form::Everything) => #everything.with_response().await.map(|response| #shown),
@@ -37,6 +39,15 @@ pub(crate) fn calls(context: &Context<'_>) -> Result<File, SpecError> {
         });
     }
     rust(quote! {
+        #[allow(clippy::all, clippy::pedantic)]
+        /// Returns an id of the contract's examples, for an operation that the simulator has no behaviour for.
+        pub fn example_id(operation: &str) -> &'static str {
+            match operation {
+                #(#example_ids,)*
+                _ => "any_1",
+            }
+        }
+
         #[allow(deprecated, clippy::all, clippy::pedantic)]
         /// Makes the typed call of an operation in one of its forms. The id stands for each text in the path.
         pub async fn call_with(client: &Client, operation: &str, id: &str, form: Form) -> Result<Outcome> {
@@ -49,6 +60,19 @@ pub(crate) fn calls(context: &Context<'_>) -> Result<File, SpecError> {
             }
         }
     })
+}
+
+/// The source of a function that adds the JSON Schema of each public type to a generator.
+pub(crate) fn schemas(context: &Context<'_>) -> String {
+    let is_type = |mapping: &Mapping| !matches!(mapping, Mapping::Secret | Mapping::List { .. });
+    let names = context.mappings.iter().filter(|(_, mapping)| is_type(mapping)).filter(|(name, mapping)| {
+        let schema = named_schema(context.document, name).unwrap_or(&Value::Null);
+        let within = reachable_from_schema(context.document, schema);
+        !matches!(mapping, Mapping::Struct) || !has_secret(context.document, &within)
+    });
+    let lines: Vec<_> = names.map(|(name, _)| format!("    add::<types::{name}>(generator);\n")).collect();
+    let lines = lines.concat();
+    format!("#[allow(deprecated)]\nfn add_all(generator: &mut SchemaGenerator) {{\n{lines}}}\n")
 }
 
 /// The values that a call sets.
@@ -83,12 +107,11 @@ fn call(context: &Context<'_>, endpoint: &Endpoint<'_>, form: Form) -> Result<To
 
 /// The expression of a value: the id that the function was given, or an example of the contract.
 fn value(context: &Context<'_>, endpoint: &Endpoint<'_>, input: &Input) -> Result<TokenStream, SpecError> {
-    let mut kind = option_of(&input.kind).unwrap_or(&input.kind);
+    let mut kind = input.kind.inner();
     if input.can_be_cleared {
-        kind = option_of(kind).unwrap_or(kind);
+        kind = kind.inner();
     }
-    let is_in_path =
-        matches!(&input.origin, Origin::Parameter(name) if endpoint.operation.path.contains(&format!("{{{name}}}")));
+    let is_in_path = endpoint.in_path().any(|other| other.name == input.name);
     if is_in_path && is_text(context, kind) {
         return Ok(quote! { id });
     }
@@ -98,15 +121,17 @@ fn value(context: &Context<'_>, endpoint: &Endpoint<'_>, input: &Input) -> Resul
             format!("`{}` has no example; add `example`, the tests make a call with it", input.name),
         )
     })?;
-    let (kind, json) = (outside(kind), example.to_string());
+    let (kind, json) = (outside(kind)?, example.to_string());
     Ok(quote! { value::<#kind>(#json) })
 }
 
 /// Returns `true` if a text can be given for a value of this type.
-fn is_text(context: &Context<'_>, kind: &Type) -> bool {
-    let kind = compact(kind);
-    let is_id = |name| matches!(context.mappings.get(name), Some(Mapping::Id));
-    kind.ends_with("::String") || kind.strip_prefix("crate::types::").is_some_and(is_id)
+fn is_text(context: &Context<'_>, kind: &Kind) -> bool {
+    match kind {
+        Kind::Text => true,
+        Kind::Named(name) => matches!(context.mappings.get(name), Some(Mapping::Id)),
+        _ => false,
+    }
 }
 
 /// A value of the contract for an input: of an example, else its default, else its first word.
@@ -116,7 +141,6 @@ fn example(document: &Value, endpoint: &Endpoint<'_>, input: &Input) -> Option<V
     let content = body.and_then(|body| entries(body.get("content")).next()).map(|(_, content)| content);
     let mut bodies = content.into_iter().flat_map(|content| examples(document, content));
     match &input.origin {
-        Origin::Body => bodies.next().cloned(),
         Origin::Property(name) => bodies.find_map(|example| example.get(name)).cloned().or_else(|| {
             let schema = resolve(document, content?.get("schema")?);
             of_schema(document, schema.get("properties")?.get(name)?)
@@ -164,18 +188,13 @@ fn shown(context: &Context<'_>, endpoint: &Endpoint<'_>) -> TokenStream {
     if !holds_secret(schema) {
         return quote! { outcome(&response, json(response.value())) };
     }
-    let item = context.types.items.iter().find_map(|item| match item {
-        Item::Struct(item) if item.ident == name => Some(item),
-        _ => None,
-    });
-    let fields: Option<Vec<_>> = entries(schema.get("properties"))
-        .map(|(name, property)| {
-            let (field, kind) = struct_field(item?, &field_name(name)?)?;
-            let named = reference(property).and_then(|reference| context.mappings.get(component(reference)));
-            let is_secret = matches!(named, Some(Mapping::Secret));
-            match (is_secret, option_of(&kind)) {
-                (true, None) => Some(quote! { (#name, json(response.value().#field.expose_secret())) }),
-                (false, _) if !holds_secret(property) => Some(quote! { (#name, json(&response.value().#field)) }),
+    let fields: Option<Vec<_>> = fields(context.document, context.mappings, name)
+        .into_iter()
+        .map(|field| {
+            let (name, ident) = (field.property, &field.ident);
+            match field.kind {
+                Kind::Secret => Some(quote! { (#name, json(response.value().#ident.expose_secret())) }),
+                _ if !holds_secret(field.schema) => Some(quote! { (#name, json(&response.value().#ident)) }),
                 _ => None,
             }
         })
@@ -189,7 +208,8 @@ fn shown(context: &Context<'_>, endpoint: &Endpoint<'_>) -> TokenStream {
 }
 
 /// The type as the tests name it, which import all of the public types.
-fn outside(kind: &Type) -> TokenStream {
-    let kind = compact(kind).replace("crate::types::", "").replace("::chrono::", "agentgate::chrono::");
-    kind.parse().unwrap_or_else(|_| kind.to_token_stream())
+fn outside(kind: &Kind) -> Result<TokenStream, SpecError> {
+    let kind = kind.tokens().to_string().replace(' ', "").replace("crate::types::", "");
+    let kind = kind.replace("::chrono::", "agentgate::chrono::").parse();
+    kind.map_err(|error| SpecError::at("components.schemas", format!("a type is not Rust: {error}")))
 }

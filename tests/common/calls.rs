@@ -78,5 +78,5 @@ pub async fn prepare(client: &Client, operation: Operation) -> String {
         }
         _ => None,
     };
-    id.transpose().unwrap_or_else(|error| panic!("{error}")).unwrap_or_else(|| "any_1".to_owned())
+    id.transpose().unwrap_or_else(|error| panic!("{error}")).unwrap_or_else(|| example_id(operation.id()).to_owned())
 }

@@ -21,7 +21,7 @@ pub mod script;
 pub mod time;
 pub mod tls;
 
-pub use calls::{Form, Outcome, call, call_with, prepare};
+pub use calls::{Form, Outcome, call, call_with, example_id, prepare};
 pub use faults::wire_faults;
 
 use serde_json::{Value, json};
@@ -43,7 +43,11 @@ pub fn assert_chain_repeats_nothing(error: &(dyn std::error::Error + 'static)) {
 /// Replaces each parameter of a path, such as `{id}`, with this text.
 #[must_use]
 pub fn fill(path: &str, text: &str) -> String {
-    let segments = path.split('/').map(|segment| if segment.starts_with('{') { text } else { segment });
+    // `{id}`, or `{id}:verb`.
+    let segments = path.split('/').map(|segment| match segment.split_once('}') {
+        Some((_, verb)) => format!("{text}{verb}"),
+        None => segment.to_owned(),
+    });
     segments.collect::<Vec<_>>().join("/")
 }
 

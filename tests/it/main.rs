@@ -11,11 +11,15 @@ mod client;
 mod contract;
 #[path = "../../xtask/src/contract_differences.rs"]
 mod contract_differences;
+#[path = "../../xtask/src/contract_http.rs"]
+mod contract_http;
 mod follow;
 mod json;
 mod lists;
 mod rate_limit;
 mod retry;
 mod simulator;
+#[path = "contract/surface.rs"]
+mod surface;
 mod test_util;
 mod webhook;

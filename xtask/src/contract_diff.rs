@@ -5,8 +5,8 @@ use std::path::Path;
 use std::process::Command;
 use std::{env, fs};
 
-use crate::build::parse;
-use crate::contract_differences;
+use crate::contract_differences::{Changes, Contract};
+use crate::contract_http::Class::Breaking;
 use crate::{Outcome, root};
 
 const CONTRACT: &str = "openapi.yaml";
@@ -20,16 +20,14 @@ pub(crate) fn run() -> Outcome {
     // A file is named from where the task is started.
     let is_file = Path::new(&base).is_file();
     let old = if is_file { read(Path::new(&base))? } else { at_revision(&base, CONTRACT)? };
-    let new = read(&root().join(CONTRACT))?;
-    let old = parse(&old).map_err(|error| format!("the contract of {base}: {error}"))?;
-    let new = parse(&new).map_err(|error| error.to_string())?;
-    let found = contract_differences::compare(&old, &new);
-    if found.is_empty() {
+    let old = Contract::read(&old).map_err(|error| format!("the contract of {base}: {error}"))?;
+    let changes = Changes::between(&old, &Contract::read(&read(&root().join(CONTRACT))?)?);
+    if changes.is_empty() {
         println!("The contract means the same as that of {base}.");
         return Ok(());
     }
-    print!("{}", contract_differences::report(&found));
-    if !contract_differences::is_breaking(&found) {
+    print!("{}", changes.report());
+    if changes.http().max(changes.rust()) < Breaking {
         return Ok(());
     }
     if is_file {
@@ -100,18 +98,12 @@ fn breaking_part(version: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use super::{breaking_part, version};
+    use super::breaking_part;
 
     #[test]
     fn the_breaking_part_is_the_minor_version_before_1_0() {
         assert_eq!(breaking_part("0.1.7"), "0.1");
         assert_eq!(breaking_part("1.2.3"), "1");
         assert_eq!(breaking_part("10.0.0-rc.1"), "10");
-    }
-
-    #[test]
-    fn the_version_is_that_of_the_workspace() {
-        let manifest = "[workspace.package]\nversion = \"0.2.0\"\n[dependencies]\nversion = \"9.0.0\"\n";
-        assert_eq!(version(manifest), Ok("0.2.0".to_owned()));
     }
 }

@@ -1,11 +1,12 @@
 //! The tasks of this repository, as `cargo xtask <task>`. `.ci/run` runs most of them, and then the tests.
 
+/// The modules of `build.rs`, which refer to themselves as `crate::build`.
+#[path = "../../build/mod.rs"]
 mod build;
-#[path = "../../tests/it/contract/changes.rs"]
-mod changes;
 mod contract_changes;
 mod contract_diff;
 mod contract_differences;
+mod contract_http;
 mod deny;
 mod examples;
 mod features;
@@ -16,6 +17,8 @@ mod readme;
 mod repository_copy;
 mod restart;
 mod simulator;
+#[path = "../../tests/it/contract/surface.rs"]
+mod surface;
 mod versions;
 mod wasm;
 

@@ -7,6 +7,7 @@ mod cursor;
 mod end_of_list;
 mod item_cursor;
 mod items;
+#[macro_use]
 mod page;
 #[expect(clippy::module_inception, reason = "the file is named after its type")]
 mod pages;

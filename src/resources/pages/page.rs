@@ -28,6 +28,49 @@ pub trait Page: Send + 'static {
     fn truncate(&mut self, items: usize);
 }
 
+/// Implements the traits of a page for a generated type: `page! { RunPage of RunSummary in data }`.
+macro_rules! page {
+    ($page:ident of $item:ident in $field:ident) => {
+        impl Page for crate::types::$page {
+            type Item = crate::types::$item;
+
+            fn items(&self) -> &[Self::Item] {
+                &self.$field
+            }
+
+            fn total(&self) -> Option<u64> {
+                self.total.into()
+            }
+
+            fn into_items(self) -> Vec<Self::Item> {
+                self.$field
+            }
+
+            fn truncate(&mut self, items: usize) {
+                self.$field.truncate(items);
+            }
+        }
+
+        impl IntoIterator for crate::types::$page {
+            type Item = crate::types::$item;
+            type IntoIter = ::std::vec::IntoIter<Self::Item>;
+
+            fn into_iter(self) -> Self::IntoIter {
+                self.$field.into_iter()
+            }
+        }
+
+        impl<'a> IntoIterator for &'a crate::types::$page {
+            type Item = &'a crate::types::$item;
+            type IntoIter = ::std::slice::Iter<'a, crate::types::$item>;
+
+            fn into_iter(self) -> Self::IntoIter {
+                self.$field.iter()
+            }
+        }
+    };
+}
+
 /// The items of a page, and what its response says about the list.
 pub(in crate::resources) struct Batch<T> {
     pub(super) items: Vec<T>,

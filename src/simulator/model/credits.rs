@@ -117,7 +117,8 @@ impl Transaction {
         without_nulls(json!({
             "id": self.id,
             "type": self.kind,
-            "amount": self.amount,
+            // The service shows the amount of a deduction as positive, too.
+            "amount": self.amount.abs(),
             "runId": self.run_id,
             "tenantId": self.tenant.id(),
             "tenantUserId": self.tenant.user_id(),

@@ -20,7 +20,7 @@ const MESSAGES: [(&str, &str); 20] = [
     ("MISSING_API_KEY", "The request has no API key. Send it as `Authorization: Bearer org_live_...`."),
     ("INVALID_API_KEY", "The API key is not known."),
     ("EXPIRED_API_KEY", "The API key has expired or was revoked."),
-    ("INVALID_API_KEY_FORMAT", "The API key does not look like `org_live_...`."),
+    ("INVALID_API_KEY_FORMAT", "The Authorization header must be `Bearer` and an API key."),
     ("INSUFFICIENT_CREDITS", "The organization has not enough credits for this run."),
     ("BILLING_ERROR", "The organization's billing needs attention."),
     ("INSUFFICIENT_PERMISSIONS", "The API key is not allowed to do this."),

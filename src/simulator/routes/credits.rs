@@ -1,5 +1,7 @@
 //! Credits: the balance and its transactions.
 
+use chrono::{NaiveTime, TimeDelta};
+
 use crate::simulator::model::credits::Transaction;
 use crate::simulator::model::error::ApiError;
 use crate::simulator::model::organization::Organization;
@@ -12,7 +14,9 @@ pub(crate) fn get(organization: &mut Organization, call: &mut Call<'_>) -> Resul
 
 pub(crate) fn usage(organization: &mut Organization, call: &mut Call<'_>) -> Result<Response, ApiError> {
     let page = call.query.page(50, 100);
-    let (start, end) = (call.query.time("startDate"), call.query.time("endDate"));
+    // A period that ends on a day includes it.
+    let last = NaiveTime::MIN - TimeDelta::nanoseconds(1);
+    let (start, end) = (call.query.time("startDate", NaiveTime::MIN), call.query.time("endDate", last));
     call.query.check()?;
     // The set of types is open: an unknown one matches no transaction.
     let kind = call.query.text("type");

@@ -15,11 +15,11 @@ mod workspace_source;
 
 use percent_encoding::percent_decode_str;
 
-use crate::Operation;
 use crate::simulator::model::error::ApiError;
 use crate::simulator::model::organization::Organization;
 use crate::simulator::model::response::Response;
 use crate::simulator::routes::call::Call;
+use crate::{Operation, examples};
 
 type Handler = fn(&mut Organization, &mut Call<'_>) -> Result<Response, ApiError>;
 
@@ -57,6 +57,8 @@ pub(crate) fn handle(
     // The resource in the path has to exist.
     if let Some((_, get)) = parent(operation.path()) {
         get(organization, call)?;
+    } else if !call.id.is_empty() && !examples::may_exist(operation.id(), &call.id) {
+        return Err(ApiError::not_found(&call.id));
     }
     if !call.body.is_empty() {
         call.json()?;
@@ -86,7 +88,9 @@ pub(crate) fn find(method: &str, path: &str) -> Result<(Operation, String), ApiE
         return Err(ApiError::not_found(&format!("path {path}")));
     }
     let allowed: Vec<_> = matching.iter().map(|(operation, _)| operation.method()).collect();
-    let found = matching.into_iter().find(|(operation, _)| operation.method() == method);
+    // `/runs/{id}:retry` rather than `/runs/{id}`.
+    let found = matching.into_iter().filter(|(operation, _)| operation.method() == method);
+    let found = found.max_by_key(|(operation, _)| operation.path().rsplit('}').next().map_or(0, str::len));
     found.ok_or_else(|| ApiError::method_not_allowed(&allowed.join(", ")))
 }
 
@@ -96,8 +100,8 @@ fn path_id(pattern: &str, path: &str) -> Option<String> {
     let (mut id, mut segments) = (String::new(), path.split('/'));
     for expected in pattern.split('/') {
         let segment = segments.next()?;
-        if is_parameter(expected) && !segment.is_empty() {
-            id = percent_decode_str(segment).decode_utf8_lossy().into_owned();
+        if let Some(value) = parameter(expected, segment) {
+            id = percent_decode_str(value).decode_utf8_lossy().into_owned();
         } else if expected != segment {
             return None;
         }
@@ -105,9 +109,15 @@ fn path_id(pattern: &str, path: &str) -> Option<String> {
     segments.next().is_none().then_some(id)
 }
 
-/// Returns `true` for `{id}`.
+/// Returns `true` for `{id}`, and for `{id}:verb`.
 fn is_parameter(segment: &str) -> bool {
-    segment.starts_with('{') && segment.ends_with('}')
+    segment.starts_with('{')
+}
+
+/// Returns the value of the parameter in a segment: of `a:retry`, it is `a` for `{id}:retry`.
+fn parameter<'a>(pattern: &str, segment: &'a str) -> Option<&'a str> {
+    let (_, verb) = pattern.strip_prefix('{')?.split_once('}')?;
+    segment.strip_suffix(verb).filter(|value| !value.is_empty())
 }
 
 #[cfg(test)]
@@ -117,7 +127,9 @@ mod tests {
     #[test]
     fn every_operation_is_found_by_its_method_and_path() {
         for operation in Operation::ALL {
-            let segment = |segment| if is_parameter(segment) { "a%20b" } else { segment };
+            let segment = |segment: &str| {
+                segment.split_once('}').map_or_else(|| segment.to_owned(), |(_, verb)| format!("a%20b{verb}"))
+            };
             let path: Vec<_> = operation.path().split('/').map(segment).collect();
             let (found, id) = find(operation.method(), &path.join("/")).unwrap();
             assert_eq!(found, *operation);
@@ -136,6 +148,8 @@ mod tests {
 
     #[test]
     fn the_resource_in_a_path_is_found_whatever_the_parameter_is_called() {
+        assert_eq!(path_id("/v1/runs/{id}:retry", "/v1/runs/run_1:retry").as_deref(), Some("run_1"));
+        assert_eq!(path_id("/v1/runs/{id}:retry", "/v1/runs/run_1"), None);
         assert_eq!(path_id("/v1/runs/{runId}/cancel", "/v1/runs/run_1/cancel").as_deref(), Some("run_1"));
         assert_eq!(parent("/v1/runs/{runId}/no-such-action").unwrap().0, Operation::GET_RUN);
         assert!(parent("/v1/no-such-things/{id}/archive").is_none());

@@ -1,6 +1,6 @@
 //! Query parameters and pages.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 use serde_json::{Value, json};
 
 use crate::simulator::model::error::{ApiError, FieldError};
@@ -31,12 +31,15 @@ impl Query {
         self.parameters.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
-    pub(crate) fn time(&mut self, name: &str) -> Option<DateTime<Utc>> {
-        let time = DateTime::parse_from_rfc3339(self.text(name)?).ok();
+    /// Reads a time, or a day, which stands for this time of it.
+    pub(crate) fn time(&mut self, name: &str, of_day: NaiveTime) -> Option<DateTime<Utc>> {
+        let text = self.text(name)?;
+        let day = || Some(text.parse::<NaiveDate>().ok()?.and_time(of_day).and_utc());
+        let time = DateTime::parse_from_rfc3339(text).ok().map(|time| time.to_utc()).or_else(day);
         if time.is_none() {
             self.errors.push(FieldError::new(name, "must be an ISO 8601 time, such as 2026-01-31T00:00:00Z"));
         }
-        time.map(|time| time.to_utc())
+        time
     }
 
     /// Reads `limit` and `offset`.

@@ -70,7 +70,6 @@ fn read(organization: &Organization, call: &Call<'_>) -> Result<WorkOrder, ApiEr
     validator.require(&object, "workspaceSource");
     workspace_source::validate(&mut validator, &object, "workspaceSource", organization);
     let max_iterations = validator.positive_number(&object, "maxIterations").unwrap_or(DEFAULT_MAX_ITERATIONS);
-    validator.object(&object, "gatePlan");
     let webhook_url = validator.callback(&object, "webhookUrl").map(Arc::from);
     if let Some(tenant) = validator.object(&object, "tenantContext") {
         validator.text(&tenant, "tenantId");

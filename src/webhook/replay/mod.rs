@@ -107,7 +107,7 @@ impl<G: ReplayGuard + ?Sized> ReplayGuard for Arc<G> {
 }
 
 /// The result of claiming an event.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Claim {
     /// The claim was made: the caller handles the event.
     First,

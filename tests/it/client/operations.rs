@@ -206,7 +206,8 @@ async fn the_balance_and_the_usage_reflect_submissions_and_purchases() {
     let page = client.credits().usage().kind(CreditTransactionType::Deduction).tenant("acme-corp").await.unwrap();
     assert_eq!(page.transactions.len(), 1);
     assert_eq!(page.transactions[0].run_id, Some(order.run_id));
-    let page = client.credits().usage().start_date(simulator.now() + Duration::from_secs(1)).await.unwrap();
+    let page =
+        client.credits().usage().start_date((simulator.now() + Duration::from_secs(1)).to_rfc3339()).await.unwrap();
     assert!(page.transactions.is_empty());
 }
 
@@ -280,7 +281,7 @@ async fn built_in_templates_cannot_be_changed() {
 async fn every_operation_names_the_scope_that_the_key_lacks() {
     let (simulator, _) = start().await;
     let client = client(&simulator, &simulator.add_key(&["nothing:read"]));
-    for operation in Operation::ALL {
+    for operation in Operation::ALL.iter().filter(|operation| !operation.scope().is_empty()) {
         let error = call(&client, operation.id(), "x").await.expect_err(operation.id());
         assert_eq!(error.operation(), Some(*operation));
         assert!(error.is_permission_denied(), "{error}");

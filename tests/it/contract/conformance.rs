@@ -272,7 +272,10 @@ pub(super) fn target(operation: &Operation) -> &'static str {
         ("/v1/webhooks/{", "wh_000001"),
         ("/v1/templates/{", "acme-order-service"),
     ];
-    kinds.iter().find(|(prefix, _)| operation.path.starts_with(prefix)).map_or("any_1", |(_, id)| id)
+    kinds
+        .iter()
+        .find(|(prefix, _)| operation.path.starts_with(prefix))
+        .map_or_else(|| common::example_id(&operation.id), |(_, id)| id)
 }
 
 /// Makes every operation succeed, in each state that its response shows.
@@ -344,13 +347,15 @@ async fn fail(api: &mut Api) {
             api.expect(401, &operation.id, target, "", None).await;
         }
 
+        let scope = operation.definition["x-required-scope"].as_str();
         api.key = api.simulator.add_key(&["other:read"]);
-        let refused = api.expect(403, &operation.id, target, "", None).await;
-        let scope = &operation.definition["x-required-scope"];
-        assert_eq!(&refused["error"]["details"]["requiredScope"], scope, "{}", operation.id);
-        api.key = api.simulator.add_key(&[scope.as_str().unwrap()]);
+        if let Some(scope) = scope {
+            let refused = api.expect(403, &operation.id, target, "", None).await;
+            assert_eq!(refused["error"]["details"]["requiredScope"], scope, "{}", operation.id);
+        }
+        api.key = api.simulator.add_key(&[scope.unwrap_or("other:read")]);
         let allowed = api.call(&operation.id, "unknown", "", None).await.status;
-        assert!(allowed != 403, "{} wants more than {scope}", operation.id);
+        assert!(allowed != 403, "{} wants more than {scope:?}", operation.id);
         valid.clone_into(&mut api.key);
 
         api.simulator.suspend_organization(true);

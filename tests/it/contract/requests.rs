@@ -13,8 +13,10 @@ use serde_json::{Map, Value, json};
 use super::conformance::{Contract, Operation, Response, target, template, webhook};
 
 /// Keywords of a schema that are not rules.
-const ANNOTATIONS: [&str; 8] =
-    ["additionalProperties", "default", "description", "discriminator", "example", "items", "properties", "title"];
+const ANNOTATIONS: [&str; 9] = [
+    "additionalProperties", "default", "deprecated", "description", "discriminator", "example", "items", "properties",
+    "title",
+];
 
 /// A field that no request body has.
 const EXTRA: &str = "extraField";
@@ -286,10 +288,12 @@ impl ValidationResults {
         if response.is_example() {
             return;
         }
-        let top = field.split(['.', '[']).next().unwrap_or_default();
-        let (accepted, refused) = self.invalid.entry(format!("{} {top}", operation.id)).or_default();
+        let (accepted, refused) = self.invalid.entry(format!("{} {field}", operation.id)).or_default();
         if response.status != 400 {
-            assert!((200..300).contains(&response.status) || response.status == 409, "{request} -> {response:?}");
+            assert!(
+                (200..300).contains(&response.status) || [404, 409].contains(&response.status),
+                "{request} -> {response:?}"
+            );
             if !violations.is_empty() {
                 accepted.push(format!("accepted, though {violations:?}: {request}"));
             }
@@ -331,7 +335,12 @@ async fn a_body_is_accepted_if_and_only_if_the_contract_allows_it() {
         for sample in api.contract.samples(&schema) {
             for (body, pointer) in api.contract.mutants(&schema, &sample) {
                 let violations = api.contract.violations(&schema, &body);
-                let response = api.send(operation, target(operation), "", Some(&body)).await;
+                let request = api.request(operation, target(operation), "").json(&body);
+                let response = Response::of(request.send().await.unwrap()).await;
+                // The simulator takes a field that it does not know, with any value.
+                if violations.is_empty() || response.status >= 400 {
+                    api.contract.check(operation, &response);
+                }
                 results.add(operation, &field(&pointer), &violations, &response, &format!("{} {body}", operation.id));
             }
         }
@@ -360,7 +369,10 @@ async fn a_query_is_accepted_if_and_only_if_the_contract_allows_it() {
                 let value = text.parse::<i64>().ok().filter(|_| schema["type"] == "integer");
                 let value = value.map_or_else(|| json!(text), |number| json!(number));
                 let violations = api.contract.violations(schema, &value);
-                let request = api.request(operation, target(operation), "").query(&[(name, &text)]);
+                let mut request = api.request(operation, target(operation), "").query(&[(name, &text)]);
+                if let Some(schema) = body_schema(&api.contract, operation) {
+                    request = request.json(&api.contract.samples(&schema).swap_remove(0));
+                }
                 let response = Response::of(request.send().await.unwrap()).await;
                 results.add(operation, name, &violations, &response, &format!("{} {name}={text}", operation.id));
             }
@@ -409,7 +421,10 @@ async fn an_invalid_body_is_rejected_before_the_resource_is_looked_up() {
         }
         for target in [target(operation), "unknown", "python-flask"] {
             let response = api.send(operation, target, "", Some(&json!([]))).await;
-            assert!(response.is_example() || response.status == 400, "{} {target} -> {response:?}", operation.id);
+            if response.is_example() {
+                break;
+            }
+            assert_eq!(response.status, 400, "{} {target} -> {response:?}", operation.id);
         }
     }
 }
