@@ -153,7 +153,7 @@ impl Endpoint<'_> {
                 }
 
                 fn request(&self, api: &crate::endpoints::Client) -> crate::Result<::reqwest::Request> {
-                    crate::endpoints::built(api.#function_name(#(#arguments),*))
+                    built(api.#function_name(#(#arguments),*))
                 }
 
                 fn read(

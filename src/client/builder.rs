@@ -50,7 +50,8 @@ const MAX_BODY_SIZE: usize = 8 * 1024 * 1024;
 ///
 /// A client can be used on several tokio runtimes. The runtime that opens a connection drives it. If that runtime stops
 /// being driven, such as a `current_thread` runtime outside of `block_on`, a call elsewhere that takes the connection
-/// within four seconds of its last use ends by its time-out. Give a runtime that is driven at times a client of its own.
+/// within four seconds of its last use ends by its time-out. Give a runtime that is driven at times a client of its
+/// own.
 #[derive(Clone)]
 #[must_use = "a builder does nothing until `build`"]
 pub struct ClientBuilder {

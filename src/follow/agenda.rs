@@ -1,7 +1,7 @@
 //! [`Agenda`]: the awaited runs by what polling has to do with them. No operation looks at all runs.
 //!
-//! Each scan and each round of fetches begins an epoch. A run has the epoch of its last update, so the runs of an earlier
-//! epoch than a scan's are those that the scan has not shown.
+//! Each scan and each round of fetches begins an epoch. A run has the epoch of its last update, so the runs of an
+//! earlier epoch than a scan's are those that the scan has not shown.
 
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;

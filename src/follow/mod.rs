@@ -42,8 +42,8 @@
 //! | 100 / 10,000, with deliveries | | | 4.9 | 0 s, 0 s |
 //!
 //! A wait takes 2.3 KB of memory. The processor time of a wait and of a request hardly grows with the number of waits
-//! (`cargo test -p agentgate --lib follow::tests::figures -- --ignored --nocapture`). With webhooks and ten running runs
-//! (`cargo test -p agentgate --lib follow::tests::deliveries -- --nocapture`):
+//! (`cargo test -p agentgate --lib follow::tests::figures -- --ignored --nocapture`). With webhooks and ten running
+//! runs (`cargo test -p agentgate --lib follow::tests::deliveries -- --nocapture`):
 //!
 //! | set-up | delay: median | 90 % | maximum |
 //! |---|---|---|---|

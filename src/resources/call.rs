@@ -318,3 +318,11 @@ pub(crate) fn check_segment(name: &str, value: &str) -> Result<()> {
     };
     Err(Error::invalid_request(format!("the {name} {problem}"), "Pass the id as the service returned it."))
 }
+
+/// Returns the request that a generated function has built.
+pub(super) fn built(result: std::result::Result<Request, endpoints::Error<()>>) -> Result<Request> {
+    result.map_err(|error| match error {
+        endpoints::Error::CommunicationError(error) => Error::from_network(error, None, false),
+        _ => Error::invalid_request("the request could not be built", "Look for unusual characters in its values."),
+    })
+}

@@ -53,7 +53,7 @@ mod generated {
         reason = "generated code"
     )]
 
-    use super::call::{Call, Endpoint, NotIdempotent, check_segment, deleted};
+    use super::call::{Call, Endpoint, NotIdempotent, built, check_segment, deleted};
     use super::pages::{ListEndpoint, Listed, Page};
     use crate::transport::Execution;
 

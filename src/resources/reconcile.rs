@@ -205,7 +205,9 @@ impl<'a> Search<'a> {
         while let Some(listed) = runs.next().await {
             let ListedRun { run, date, is_stale } = listed?;
             is_from_cache |= is_stale;
-            let is_old = self.is_older_than_submission(run.created_at, date);
+            order.newest = order.newest.max(run.created_at);
+            let is_old =
+                self.is_older_than_submission(run.created_at, date) && !self.is_recent(run.created_at, order.newest);
             order.add(run.created_at, is_old);
             if order.has_only_old_left() {
                 break;
@@ -293,6 +295,14 @@ impl<'a> Search<'a> {
         is_older(created_at, self.since.and_then(|since| since.checked_add_signed(behind)))
     }
 
+    /// Returns whether a run is as near to the newest as the submission is to now, whatever the service's clock says. The
+    /// `Date` of a gateway in front of it proves nothing about that clock.
+    fn is_recent(&self, created_at: Option<DateTime<Utc>>, newest: Option<DateTime<Utc>>) -> bool {
+        let elapsed = self.since.map(|since| self.call.client.transport.clock.now() - since - TOLERANCE);
+        let age = newest.zip(created_at).map(|(newest, created_at)| newest - created_at);
+        age.zip(elapsed).is_some_and(|(age, elapsed)| age <= elapsed + REPETITION)
+    }
+
     fn is_of_another(&self, run: &RunSummary) -> bool {
         let is_of_another = |order| self.call.client.known_tokens.is_of_another(order, self.token);
         run.work_order_id.as_ref().is_some_and(is_of_another)
@@ -321,6 +331,7 @@ fn is_older(created_at: Option<DateTime<Utc>>, since: Option<DateTime<Utc>>) -> 
 struct Order {
     first: Option<DateTime<Utc>>,
     last: Option<DateTime<Utc>>,
+    newest: Option<DateTime<Utc>>,
     is_broken: bool,
     count: usize,
     /// The number of the latest runs in succession that are too old.

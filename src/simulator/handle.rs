@@ -210,8 +210,8 @@ impl Simulator {
     ///
     /// [`advance`](Self::advance) wakes all sleeps that end by then, in order. With [`ClockHandle::auto_advance`]
     /// disabled, nothing else does. The time is exact on a current-thread runtime. If several threads use the clock, it
-    /// advances when nothing has happened for 10 milliseconds, so work that takes longer has to hold it. On a [scaled](crate::simulator::SimulatedClock::Scaled) clock, sleeps take their
-    /// share of real time.
+    /// advances when nothing has happened for 10 milliseconds, so work that takes longer has to hold it. On a
+    /// [scaled](crate::simulator::SimulatedClock::Scaled) clock, sleeps take their share of real time.
     #[must_use]
     pub fn clock(&self) -> ClockHandle {
         ClockHandle::new(&self.shared.clock, true)

@@ -2,7 +2,8 @@
 //!
 //! A call may be held unpolled after its first poll: by a stream that reads ahead while the loop's body runs, or by a
 //! `select!` on `&mut call`. If only the caller polled it, it would stop in the middle of a TLS handshake or a body
-//! while its time-outs went on, and keep a permit that others wait for. In a task, it takes as long as the service takes.
+//! while its time-outs went on, and keep a permit that others wait for. In a task, it takes as long as the service
+//! takes.
 //!
 //! Dropping the call drops its future at once, and with it its permit and a body that was not sent. Cancelling the task
 //! alone would wait for a runtime that may not run.
@@ -18,8 +19,8 @@ use crate::{Error, Result};
 
 type Boxed<T> = Pin<Box<dyn Future<Output = Result<T>> + Send>>;
 
-/// Runs a future in a task. It is dropped when the returned future is dropped. A thread that blocks on the call polls it
-/// itself, so that callbacks run there.
+/// Runs a future in a task. It is dropped when the returned future is dropped. A thread that blocks on the call polls
+/// it itself, so that callbacks run there.
 pub(super) async fn in_task<T: Send + 'static>(future: Boxed<T>) -> Result<T> {
     let Ok(runtime) = Handle::try_current() else {
         let advice = "Await it in a task of a tokio runtime, or use the blocking client.";

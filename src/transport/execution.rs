@@ -280,8 +280,8 @@ impl Execution {
         Err(error.with_retry_after((!wait.is_zero()).then_some(wait)))
     }
 
-    /// Decides what follows a failed attempt. In mode `Wait`, a refusal for the rate limit takes none of the retries, up
-    /// to [`MAX_REFUSALS`].
+    /// Decides what follows a failed attempt. In mode `Wait`, a refusal for the rate limit takes none of the retries,
+    /// up to [`MAX_REFUSALS`].
     fn decide(&self, error: &Error, refusals: u32) -> Decision {
         let Inner { transport, operation, settings, .. } = &*self.0;
         let max_delay = transport.backoff.max_delay;

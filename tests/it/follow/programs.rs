@@ -1,8 +1,8 @@
-//! Waits on several runtimes, of which some are parked, busy or shut down, with wakers and callbacks that poll, drop and
-//! begin waits, make calls, and panic.
+//! Waits on several runtimes, of which some are parked, busy or shut down, with wakers and callbacks that poll, drop
+//! and begin waits, make calls, and panic.
 //!
-//! A wait that is polled ends with its run, whatever happens to others. Time stands still until a test advances it, and a
-//! runtime only goes on while a test drives it. `RANDOM_PROGRAMS=10000` tries as many programs.
+//! A wait that is polled ends with its run, whatever happens to others. Time stands still until a test advances it, and
+//! a runtime only goes on while a test drives it. `RANDOM_PROGRAMS=10000` tries as many programs.
 
 use std::any::Any;
 use std::cell::Cell;

@@ -13,6 +13,7 @@ use agentgate::serde_json::{self, Value, json};
 use agentgate::test_util::{Replay, Reply, TokioClock};
 use agentgate::types::{RunId, WorkOrderCreated};
 use agentgate::{Client, Clock as _, Error, RateLimitMode, Result, WorkspaceSource};
+use common::clock::WrongClock;
 use fastrand::Rng;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -214,7 +215,12 @@ fn service(others_count: usize, posts: impl IntoIterator<Item = Post>) -> Servic
 
 /// Returns the service, a client of it, the requests, and the runs that are reported as duplicates.
 fn start(service: Service) -> (Shared, Client, Replay, Arc<Mutex<Vec<RunId>>>) {
-    let clock = service.clock;
+    start_with(service, TimeDelta::zero())
+}
+
+/// Starts a service and a client whose clock is ahead of the service's.
+fn start_with(service: Service, ahead: TimeDelta) -> (Shared, Client, Replay, Arc<Mutex<Vec<RunId>>>) {
+    let clock = WrongClock(service.clock, ahead);
     let shared = Arc::new(Mutex::new(service));
     let replay = Replay::with({
         let shared = Arc::clone(&shared);
@@ -241,6 +247,20 @@ fn create(client: &Client) -> agentgate::resources::Call<agentgate::resources::C
 
 fn posts(replay: &Replay) -> usize {
     replay.requests().iter().filter(|request| request.method() == "POST").count()
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_order_is_found_if_the_client_and_a_gateway_agree_on_another_time_than_the_service() {
+    for hours in [-48, -2, 0, 2, 48] {
+        for others in [0, 1, 30, 70] {
+            let ahead = TimeDelta::hours(hours);
+            let mut service = service(others, [Post::LostInOutage(3)]);
+            service.ahead = ahead;
+            let (_, client, replay, _) = start_with(service, ahead);
+            create(&client).reconcile().await.unwrap();
+            assert_eq!(posts(&replay), 1, "{hours} hours, {others} others");
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]
