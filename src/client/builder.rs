@@ -206,7 +206,8 @@ impl ClientBuilder {
     /// at most 0.5 seconds before the first retry, and the limit doubles with each further retry, up to
     /// [`max_retry_delay`](Self::max_retry_delay). A `Retry-After` of the service replaces it. The clones of a client
     /// share a retry budget of about 100 retries. Failed calls use it up, and successful calls refill it. While it is
-    /// empty, failed calls are not retried, except after a 429.
+    /// empty, failed calls are not retried, except after a 429. In [`RateLimitMode::Wait`], a 429 takes none of the
+    /// retries, up to 30 of them in a call. With 0, nothing is retried.
     pub fn max_retries(mut self, retries: u32) -> Self {
         self.options = self.options.max_retries(retries);
         self
@@ -222,8 +223,8 @@ impl ClientBuilder {
     /// Sets the behavior of calls when the organization's rate limit is exhausted. Defaults to [`RateLimitMode::Wait`].
     ///
     /// The clones of a client share one rate limiter, which reads the limit from the responses, and the end of its
-    /// window, up to an hour ahead. If other programs use the same organization, calls may still fail with
-    /// [`ErrorKind::RateLimited`](crate::ErrorKind::RateLimited).
+    /// window, up to an hour ahead. If other programs use the same organization, some attempts still get a 429, and are
+    /// repeated in the next window.
     pub fn rate_limit_mode(mut self, mode: RateLimitMode) -> Self {
         self.options = self.options.rate_limit_mode(mode);
         self
@@ -267,7 +268,8 @@ impl ClientBuilder {
     /// Calls a function for each event in the course of each call: waits for the rate limit, attempts, retries and
     /// ends, for example to keep metrics. See [`CallEvent`] for the events and their order.
     ///
-    /// The function runs on the task that polls the call, and should return at once. Where several are added, all are
+    /// The function runs in the task of the call, or on the thread that blocks on it, and should return at once. It may
+    /// drop, poll and make calls. Where several are added, all are
     /// called, in order.
     ///
     /// ```no_run

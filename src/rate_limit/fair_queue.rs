@@ -264,7 +264,9 @@ impl State {
         }
         if next_change < self.next_change {
             let firsts: Vec<_> = self.runtimes.values().filter_map(BTreeSet::first).copied().collect();
-            firsts.into_iter().for_each(|ticket| self.wake(ticket));
+            for ticket in firsts {
+                self.wake(ticket);
+            }
         }
         self.next_change = next_change;
     }

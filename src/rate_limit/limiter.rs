@@ -21,7 +21,7 @@ use crate::response::{RateLimit, service_now};
 #[non_exhaustive]
 pub enum RateLimitMode {
     /// Calls wait in the order in which they were made, up to their deadline. A call whose turn cannot come before its
-    /// deadline fails at once.
+    /// deadline fails at once. A 429 takes no retry: the call waits again, up to 30 times.
     #[default]
     Wait,
     /// Calls that would have to wait fail at once with [`ErrorKind::RateLimited`](crate::ErrorKind::RateLimited) and

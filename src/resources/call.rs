@@ -96,7 +96,7 @@ pub trait NotIdempotent: Endpoint {}
 /// # Dropping a call
 ///
 /// The future of a call can be dropped at any point, for example by `select!`. This does not affect other calls. An
-/// attempt that was sent continues while the future is not polled, and is cancelled when the future is dropped. If the
+/// call runs in a task of its own, so it goes on while the future is not polled, and ends when it is dropped. If the
 /// call is dropped while it waits for the rate limit or connects, nothing was sent. If it is dropped later, the request
 /// may have taken effect. For submissions, [`tracked`](Call::tracked) distinguishes the two cases.
 #[derive(Clone)]

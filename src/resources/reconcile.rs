@@ -295,7 +295,8 @@ impl<'a> Search<'a> {
         is_older(created_at, self.since.and_then(|since| since.checked_add_signed(behind)))
     }
 
-    /// Returns whether a run is as near to the newest as the submission is to now, whatever the service's clock says. The
+    /// Returns whether a run is as near to the newest as the submission is to now, whatever the service's clock says.
+    /// The
     /// `Date` of a gateway in front of it proves nothing about that clock.
     fn is_recent(&self, created_at: Option<DateTime<Utc>>, newest: Option<DateTime<Utc>>) -> bool {
         let elapsed = self.since.map(|since| self.call.client.transport.clock.now() - since - TOLERANCE);

@@ -157,7 +157,9 @@ impl Execution {
                     break Ok(Response::new((), response, observed.attempts()).with_staleness(is_stale));
                 }
                 Err(Failed::Time(error)) => break Err(Failure::error_or(last, error)),
-                Err(Failed::Refused(error)) => break Err(error.or_may_have_reached_server(is_ambiguous)),
+                Err(Failed::Refused(error)) => {
+                    break Err(error.with_attempts(observed.attempts()).or_may_have_reached_server(is_ambiguous));
+                }
                 // An earlier attempt may have had its effect, even if this one did not.
                 Err(Failed::Attempt(error)) => error.or_may_have_reached_server(is_ambiguous),
             };

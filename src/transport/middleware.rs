@@ -23,10 +23,11 @@ pub type Refusal = Box<dyn StdError + Send + Sync>;
 /// Code that runs around each attempt of each call. It can read the request, add headers to it or refuse it, and read
 /// the response. Set by [`ClientBuilder::middleware`](crate::ClientBuilder::middleware).
 ///
-/// Both methods run in the task of the attempt, inside its `tracing` span. Each method has a
-/// time limit of its own, which is as long as the attempt's [`timeout`](crate::ClientBuilder::timeout).
-/// If there are several middlewares, `before` runs in the order in which they were added to the client, and `after` in
-/// the reverse order.
+/// Both methods run in the task of the call, inside its `tracing` span. `before` runs before the attempt waits for the
+/// rate limit, so it may make calls with the same client, which do not take its place. It has as much time as an
+/// attempt ([`timeout`](crate::ClientBuilder::timeout)), and `after` has what the attempt has left. The deadline of the
+/// call holds for both. If there are several middlewares, `before` runs in the order in which they were added to the
+/// client, and `after` in the reverse order.
 ///
 /// A middleware cannot send or repeat a request, so it cannot cause an effect twice. To count and to measure,
 /// [`on_event`](crate::ClientBuilder::on_event) is simpler.

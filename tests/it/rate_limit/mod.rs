@@ -1,6 +1,7 @@
 //! The rate limiter: limits, fairness, shared limits, and unpolled calls.
 
 mod fake;
+mod figures;
 mod header_forms;
 mod leases;
 mod limits;

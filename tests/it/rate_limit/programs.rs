@@ -47,6 +47,7 @@ fn every_polled_call_completes() {
 
 /// The settings of one program.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a choice of its own")]
 struct Program {
     seed: u64,
     limit: u32,
@@ -148,7 +149,7 @@ impl Program {
             return Err(format!("it hangs; the last steps: {:#?}", shared.steps.lock().unwrap()));
         }
         // The callbacks own the client.
-        let rest = std::mem::take(&mut *shared.shared_calls.lock().unwrap());
+        let rest = std::mem::take(&mut *shared.loose_calls.lock().unwrap());
         drop(rest);
         let submissions = shared.submissions.load(Ordering::Relaxed) as usize;
         if time.simulator().work_order_count() > submissions {
@@ -204,7 +205,7 @@ struct Shared {
     steps: Mutex<BTreeMap<u32, String>>,
     client: OnceLock<Client>,
     /// Calls that callbacks make and drop.
-    shared_calls: Mutex<Vec<CallFuture<()>>>,
+    loose_calls: Mutex<Vec<CallFuture<()>>>,
 }
 
 impl Shared {
@@ -217,12 +218,12 @@ impl Shared {
                 (0 | 1, CallEvent::Attempt(attempt)) if attempt.operation == Operation::GET_WEBHOOK => {
                     panic!("the callback panics")
                 }
-                (2, _) => drop(shared.shared_calls.lock().map(|mut calls| calls.pop())),
+                (2, _) => drop(shared.loose_calls.lock().map(|mut calls| calls.pop())),
                 (3, _) => {
                     if let Some(mut call) = shared.call(&shared.client.get().unwrap().clone(), &mut Rng::with_seed(7))
                         && call.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending()
                     {
-                        shared.shared_calls.lock().unwrap().push(call);
+                        shared.loose_calls.lock().unwrap().push(call);
                     }
                 }
                 _ => {}
