@@ -148,7 +148,8 @@ impl Program {
         if end.is_none() {
             return Err(format!("it hangs; the last steps: {:#?}", shared.steps.lock().unwrap()));
         }
-        // The callbacks own the client.
+        // The callbacks make no more calls.
+        let calls_left = shared.calls_left.swap(0, Ordering::Relaxed);
         let rest = std::mem::take(&mut *shared.loose_calls.lock().unwrap());
         drop(rest);
         let submissions = shared.submissions.load(Ordering::Relaxed) as usize;
@@ -162,7 +163,7 @@ impl Program {
         if timeouts > 0 && !self.stalls {
             return Err(format!("{timeouts} time-outs, and the service responds at once"));
         }
-        Ok((self.calls - shared.calls_left.load(Ordering::Relaxed), time.passed_since(began)))
+        Ok((self.calls - calls_left, time.passed_since(began)))
     }
 
     /// Checks that all requests of a window can be sent at once.
