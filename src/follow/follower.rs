@@ -73,15 +73,16 @@ impl Subscription {
     }
 
     fn poll(&self, context: &Context<'_>) -> Poll<Result<RunUpdate>> {
-        if let Some(update) = self.mailbox.take() {
+        // Before there is a poller, which may end in between and wakes those that wait.
+        if let Poll::Ready(update) = self.mailbox.poll(context.waker().clone()) {
             return Poll::Ready(update);
         }
         // At each poll, which may be on another runtime than the one before.
-        if let Err(error) = self.follower.ensure_poller() {
+        match self.follower.ensure_poller() {
+            Ok(()) => Poll::Pending,
             // The poller may have ended with this run.
-            return Poll::Ready(self.mailbox.take().unwrap_or(Err(error)));
+            Err(error) => Poll::Ready(self.mailbox.take().unwrap_or(Err(error))),
         }
-        self.mailbox.poll(context.waker().clone())
     }
 }
 

@@ -1,9 +1,10 @@
 //! A fair queue of permits, which are granted in the order of the calls, as the limits allow.
 //!
 //! Whoever changes the limits grants permits to all that can have one, and wakes those. Where time has to pass, the
-//! first waiter of each runtime sleeps until then and grants for all, so that a runtime that nobody drives delays
-//! nobody: not by its waiters that sleep, and not by those that were granted a permit, which they lose after
-//! [`CLAIM_WITHIN`]. Such a waiter keeps its place, and is the first as soon as it is polled again.
+//! first waiter of each runtime sleeps until then and grants for all (and each that its own thread polls), so that a
+//! runtime that nobody drives delays nobody: not by its waiters that sleep, and not by those that were granted a
+//! permit, which they lose after [`CLAIM_WITHIN`]. Such a waiter keeps its place, and is the first as soon as it is
+//! polled again.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::future::{Future, poll_fn};
@@ -18,7 +19,7 @@ use super::shared::Lease;
 use super::wait::{Wait, WaitReason};
 use super::window::LONGEST_WINDOW;
 use crate::clock::Clock;
-use crate::platform::{RuntimeId, runtime_id};
+use crate::platform::{RuntimeId, polls_calls, runtime_id};
 
 /// The time within which a waiter has to be polled after it was granted a permit. After it, others get the permit. A
 /// task that was woken takes far less.
@@ -38,8 +39,8 @@ struct State {
     /// Calls without a permit, in order.
     requests: BTreeMap<u64, Waiter>,
     submissions: BTreeMap<u64, Waiter>,
-    /// The waiters of each runtime. The first sleeps until the next change, and the others until they are woken.
-    runtimes: HashMap<RuntimeId, BTreeSet<u64>>,
+    /// The waiters of each driver. The first sleeps until the next change, and the others until they are woken.
+    drivers: HashMap<Driver, BTreeSet<u64>>,
     permits: HashMap<u64, Held>,
     /// When the permits expire.
     expiries: BTreeSet<(Duration, u64)>,
@@ -49,10 +50,18 @@ struct State {
     wakers: Vec<Waker>,
 }
 
+/// What polls a waiter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Driver {
+    Runtime(RuntimeId),
+    /// A thread that blocks on this call. It may not poll it at times, such as in a callback that makes another call.
+    Thread(u64),
+}
+
 #[derive(Debug)]
 struct Waiter {
     request: Request,
-    runtime: RuntimeId,
+    driver: Driver,
     waker: Option<Waker>,
 }
 
@@ -83,7 +92,7 @@ impl FairQueue {
             next_ticket: 0,
             requests: BTreeMap::new(),
             submissions: BTreeMap::new(),
-            runtimes: HashMap::new(),
+            drivers: HashMap::new(),
             permits: HashMap::new(),
             expiries: BTreeSet::new(),
             next_change: Duration::MAX,
@@ -108,7 +117,8 @@ impl FairQueue {
         poll_fn(|context| {
             let turn = place.poll(context, deadline);
             if turn.is_pending() && on_wait.is_some() {
-                let wait = self.lock().describe(&place, clock.monotonic());
+                let now = clock.monotonic();
+                let wait = self.lock().describe(&place, now);
                 if let Some((wait, on_wait)) = wait.and_then(|wait| Some((wait, on_wait.take()?))) {
                     on_wait(wait);
                 }
@@ -230,22 +240,22 @@ impl State {
 
     /// Adds a waiter, unless it waits already.
     fn enter(&mut self, place: &Place<'_>) {
-        let &Place { ticket, request, runtime, .. } = place;
-        let waiter = Waiter { request, runtime, waker: None };
+        let &Place { ticket, request, driver, .. } = place;
+        let waiter = Waiter { request, driver, waker: None };
         self.waiters(request.is_submission).entry(ticket).or_insert(waiter);
-        self.runtimes.entry(runtime).or_default().insert(ticket);
+        self.drivers.entry(driver).or_default().insert(ticket);
     }
 
     fn remove_waiter(&mut self, ticket: u64, request: Request) {
         let Some(waiter) = self.waiters(request.is_submission).remove(&ticket) else { return };
         self.wakers.extend(waiter.waker);
-        let Some(tickets) = self.runtimes.get_mut(&waiter.runtime) else { return };
+        let Some(tickets) = self.drivers.get_mut(&waiter.driver) else { return };
         let was_first = tickets.first() == Some(&ticket);
         tickets.remove(&ticket);
         match tickets.first().copied() {
             Some(next) if was_first => self.wake(next),
             Some(_) => {}
-            None => drop(self.runtimes.remove(&waiter.runtime)),
+            None => drop(self.drivers.remove(&waiter.driver)),
         }
     }
 
@@ -263,7 +273,7 @@ impl State {
             next_change = next_change.min(*expires_at);
         }
         if next_change < self.next_change {
-            let firsts: Vec<_> = self.runtimes.values().filter_map(BTreeSet::first).copied().collect();
+            let firsts: Vec<_> = self.drivers.values().filter_map(BTreeSet::first).copied().collect();
             for ticket in firsts {
                 self.wake(ticket);
             }
@@ -352,12 +362,12 @@ impl State {
 
     /// Lets a waiter wait, unless that would take too long.
     fn wait(&mut self, place: &Place<'_>, now: Duration, deadline: Option<Duration>, waker: &Waker) -> Turn {
-        let &Place { ticket, request, runtime, .. } = place;
+        let &Place { ticket, request, driver, .. } = place;
         let waiter = self.waiters(request.is_submission).get_mut(&ticket);
         // One of another task is woken in vain, rather than dropped here.
         let old = waiter.and_then(|waiter| waiter.waker.replace(waker.clone()));
         self.wakers.extend(old.filter(|old| !old.will_wake(waker)));
-        let is_first = self.runtimes.get(&runtime).and_then(BTreeSet::first) == Some(&ticket);
+        let is_first = self.drivers.get(&driver).and_then(BTreeSet::first) == Some(&ticket);
         let next_change = if is_first { self.next_change } else { Duration::MAX };
         let Some(deadline) = deadline else { return Turn::WaitUntil(next_change) };
         let granted_at = self.limits.estimate(self.ahead_of(ticket), request.is_submission, now);
@@ -413,7 +423,7 @@ struct Place<'a> {
     begin_lease: BeginLease<'a>,
     ticket: u64,
     request: Request,
-    runtime: RuntimeId,
+    driver: Driver,
     is_kept: bool,
     /// The sleep under way, and its end.
     sleep: Option<(Duration, Sleep)>,
@@ -427,8 +437,9 @@ impl<'a> Place<'a> {
             state.next_ticket += 1;
             state.next_ticket
         };
-        let (runtime, slept_until) = (runtime_id(), Duration::ZERO);
-        Self { queue, clock, begin_lease, ticket, request, runtime, is_kept: true, sleep: None, slept_until }
+        let driver = if polls_calls() { Driver::Thread(ticket) } else { Driver::Runtime(runtime_id()) };
+        let slept_until = Duration::ZERO;
+        Self { queue, clock, begin_lease, ticket, request, driver, is_kept: true, sleep: None, slept_until }
     }
 
     fn poll(&mut self, context: &mut Context<'_>, deadline: Option<Duration>) -> Poll<Result<(), Duration>> {

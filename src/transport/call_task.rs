@@ -115,7 +115,9 @@ impl<T> Drop for Caller<T> {
     fn drop(&mut self) {
         // A connection that goes back to its pool may spawn a task.
         let _entered = self.runtime.enter();
-        drop(self.slot.replace(State::Closed));
+        let future = self.slot.replace(State::Closed);
+        // A callback may panic when it hears of the drop.
         self.task.abort();
+        drop(future);
     }
 }

@@ -11,7 +11,7 @@ use futures_core::Stream;
 use super::cursor::{Cursor, Request, Step};
 use super::page::Batch;
 use crate::resources::CallFuture;
-use crate::{Error, Operation, Result};
+use crate::{Error, Operation, Result, platform};
 
 /// The limit of successive failures.
 const FAILURES: u32 = 100;
@@ -160,7 +160,8 @@ impl<T> Items<T> {
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<T>>> {
         loop {
             if let Some(item) = self.ready.pop_front() {
-                if self.reads_ahead {
+                // A thread that blocks on a future polls nothing in the loop's body.
+                if self.reads_ahead && !platform::polls_calls() {
                     self.poll_fetch(context);
                 }
                 return Poll::Ready(Some(Ok(item)));

@@ -252,8 +252,8 @@ impl Shared {
             }),
             5 => Box::pin(async move {
                 // A callback may panic.
-                let call = tokio::spawn(client.webhooks().get("wh_1").into_future()).await;
-                call.map_or(Ok(()), |result| result.map(drop).or_else(found))
+                let mut call = JoinSet::from_iter([client.webhooks().get("wh_1").into_future()]);
+                call.join_next().await.and_then(Result::ok).map_or(Ok(()), |result| result.map(drop).or_else(found))
             }),
             _ => Box::pin(async move { client.credits().balance().await.map(drop) }),
         })

@@ -2,14 +2,15 @@
 
 use std::future::{Future, IntoFuture};
 use std::pin::{Pin, pin};
-use std::sync::Arc;
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock, mpsc};
 use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::Duration;
 
 use agentgate::blocking::{BlockingStream as _, Call as _};
 use agentgate::chrono::{DateTime, Utc};
+use agentgate::events::CallEvent;
 use agentgate::resources::CallFuture;
 use agentgate::simulator::{Fault, RunPlan, Simulator};
 use agentgate::types::Run;
@@ -115,6 +116,29 @@ fn a_prefetching_blocking_iterator_does_not_block_calls_in_its_loop_body() {
         });
         assert_eq!(receiver.recv_timeout(GUARD), Ok(5), "with {limit} requests a minute");
     }
+}
+
+#[test]
+fn a_callback_of_a_blocking_call_that_waits_can_make_a_call_that_waits() {
+    let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let clock = MovingClock(Arc::new(runtime.block_on(simulator(1).start()).unwrap()));
+    let (url, key) = (clock.0.url().to_owned(), clock.0.api_key().to_owned());
+    let own = Arc::new(OnceLock::<agentgate::blocking::Client>::new());
+    let (nested, is_nested) = (Arc::clone(&own), AtomicBool::new(false));
+    let client = Client::builder().base_url(url).api_key(key).clock(clock).on_event(move |event| {
+        if matches!(event, CallEvent::Wait(_)) && !is_nested.swap(true, Ordering::Relaxed) {
+            nested.get().unwrap().credits().balance().send().unwrap();
+        }
+    });
+    own.set(agentgate::blocking::Client::from_async(client.build().unwrap()).unwrap()).unwrap();
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || {
+        for _ in 0..2 {
+            own.get().unwrap().credits().balance().send().unwrap();
+        }
+        sender.send(()).unwrap();
+    });
+    assert_eq!(receiver.recv_timeout(GUARD), Ok(()));
 }
 
 #[tokio::test]
