@@ -269,8 +269,8 @@ impl ClientBuilder {
     /// ends, for example to keep metrics. See [`CallEvent`] for the events and their order.
     ///
     /// The function runs in the task of the call, or on the thread that blocks on it, and should return at once. It may
-    /// drop, poll and make calls. Where several are added, all are
-    /// called, in order.
+    /// drop, poll and make calls, but on `CallEvent::Attempt` it must not wait for one: the attempt holds its permit.
+    /// Where several are added, all are called, in order.
     ///
     /// ```no_run
     /// use agentgate::events::CallEvent;
