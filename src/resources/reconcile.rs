@@ -296,8 +296,7 @@ impl<'a> Search<'a> {
     }
 
     /// Returns whether a run is as near to the newest as the submission is to now, whatever the service's clock says.
-    /// The
-    /// `Date` of a gateway in front of it proves nothing about that clock.
+    /// The `Date` of a gateway in front of it proves nothing about that clock.
     fn is_recent(&self, created_at: Option<DateTime<Utc>>, newest: Option<DateTime<Utc>>) -> bool {
         let elapsed = self.since.map(|since| self.call.client.transport.clock.now() - since - TOLERANCE);
         let age = newest.zip(created_at).map(|(newest, created_at)| newest - created_at);

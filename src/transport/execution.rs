@@ -218,7 +218,7 @@ impl Execution {
         *request.timeout_mut() = Some(timeout);
         observed.attempt(request.body().and_then(reqwest::Body::as_bytes).map_or(0, <[u8]>::len));
         let begun = transport.clock.monotonic();
-        let result = self.send_once(request, permit, observed).await;
+        let (result, wait) = self.send_once(request, permit, observed).await;
         if !stack.is_empty() {
             let after = after(stack, *operation, number, result.as_ref());
             // A middleware that takes too long does not change the result.
@@ -227,31 +227,40 @@ impl Execution {
         }
         let response = result.map_err(Failed::Attempt)?;
         if !response.status.is_success() {
-            let wait = requested_wait(response.status, &response.headers, transport.clock.now());
             return Err(Failed::Attempt(Error::from_response(*operation, response).with_retry_after(wait)));
         }
         observed.attempt_end(Ok(&response));
         Ok(response)
     }
 
-    /// Sends the request, and reports the result to the permit.
-    async fn send_once(&self, request: Request, permit: Permit, observed: &Observed<'_>) -> Result<RawResponse> {
+    /// Sends the request, and reports the result to the permit. Returns the wait that the response asks for, too.
+    async fn send_once(
+        &self,
+        request: Request,
+        permit: Permit,
+        observed: &Observed<'_>,
+    ) -> (Result<RawResponse>, Option<Duration>) {
         let Inner { transport, settings, .. } = &*self.0;
         let _held = transport.clock.hold();
         let result = observed.within(transport.attempt(request, settings.sent.as_ref())).await;
-        match &result {
+        let wait = match &result {
             Ok(response @ RawResponse { status, headers, .. }) => {
-                let wait = requested_wait(*status, headers, transport.clock.now());
-                permit.responded(*status, headers, wait, is_own(response));
-                if let Some(sent) = settings.sent.as_ref().filter(|_| status.is_success() && !response.is_page()) {
+                let (wait, is_own) = (requested_wait(*status, headers, transport.clock.now()), is_own(response));
+                permit.responded(*status, headers, wait, is_own);
+                if let Some(sent) = settings.sent.as_ref().filter(|_| status.is_success() && is_own) {
                     sent.accepted();
                 }
+                wait
             }
-            Err(error) if error.is_connect() => permit.unsent(),
-            // It counts as lost.
-            Err(_) => drop(permit),
-        }
-        result
+            Err(error) => {
+                if error.is_connect() {
+                    permit.unsent();
+                }
+                // Else it counts as lost.
+                None
+            }
+        };
+        (result, wait)
     }
 
     /// Returns the time limit of an attempt that begins now.
